@@ -1,0 +1,78 @@
+// The database port. Everything that writes goes through `tx`; everything else reads committed state.
+import {
+  DefaultQueryExecutor,
+  Kysely,
+  PostgresAdapter,
+  PostgresQueryCompiler,
+  SqliteAdapter,
+  SqliteQueryCompiler,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect as KyselyDialect,
+  type Driver,
+  type QueryResult,
+} from 'kysely';
+import type { Dialect } from './dialect.ts';
+
+/**
+ * A handle for queries: the read-only one, or the transaction's. It is always an argument and never kept
+ * in a field. A store gives it its own tables: `db.withTables<RunTables>()`.
+ */
+export type Db = Kysely<object>;
+
+export interface Database {
+  readonly dialect: Dialect;
+  /** Committed state, read only. On SQLite a second connection, so that no reader sees an open group. */
+  readonly reader: Db;
+  /**
+   * Runs `body` as one transaction and resolves after it is durable. The body may await database calls
+   * only and may run again after a serialization failure, so it has no other effect. `onCommit` runs
+   * once, after the commit.
+   */
+  tx<T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface Connection {
+  execute(sql: string, binds: readonly unknown[]): Promise<QueryResult<unknown>>;
+}
+
+const unusable = (): never => {
+  throw new Error('a handle is bound to one connection; begin transactions with Database.tx');
+};
+
+/** A Kysely over one connection; cheap enough to be made for each transaction. */
+export function handleOver(dialect: Dialect, connection: Connection): Db {
+  const bound: DatabaseConnection = {
+    executeQuery: <R>(query: CompiledQuery) =>
+      connection.execute(query.sql, query.parameters.map(toBind)) as Promise<QueryResult<R>>,
+    streamQuery: unusable,
+  };
+  const compiler = dialect.name === 'sqlite' ? sqliteCompiler : postgresCompiler;
+  const adapter = dialect.name === 'sqlite' ? sqliteAdapter : postgresAdapter;
+  const executor = new DefaultQueryExecutor(compiler, adapter, { provideConnection: (use) => use(bound) });
+  return new Kysely<object>({ config: { dialect: noDialect }, driver: noDriver, dialect: noDialect, executor });
+}
+
+const sqliteCompiler = new SqliteQueryCompiler();
+const postgresCompiler = new PostgresQueryCompiler();
+const sqliteAdapter = new SqliteAdapter();
+const postgresAdapter = new PostgresAdapter();
+const noDialect: KyselyDialect = { createAdapter: unusable, createDriver: unusable, createIntrospector: unusable, createQueryCompiler: unusable };
+const noDriver: Driver = {
+  init: async () => undefined,
+  acquireConnection: unusable,
+  beginTransaction: unusable,
+  commitTransaction: unusable,
+  rollbackTransaction: unusable,
+  releaseConnection: unusable,
+  destroy: async () => undefined,
+};
+
+// node:sqlite stores a bound Date as NULL and takes undefined silently; both are defects of the caller.
+function toBind(value: unknown): unknown {
+  if (value === undefined || value instanceof Date)
+    throw new TypeError('undefined and Date cannot be bound; use null and integer times');
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return value;
+}

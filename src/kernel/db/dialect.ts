@@ -1,0 +1,32 @@
+// Every difference between the two databases, in one place.
+import type { ColumnType } from './tables.ts';
+
+export interface Dialect {
+  readonly name: 'sqlite' | 'postgres';
+  readonly columnTypes: Readonly<Record<ColumnType, string>>;
+  readonly tableSuffix: string;
+  /** Rows per multi-row insert are bounded by the number of bound values. */
+  readonly maxBinds: number;
+  readonly isUniqueViolation: (error: unknown) => boolean;
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : '';
+
+export const sqliteDialect: Dialect = {
+  name: 'sqlite',
+  columnTypes: { id: 'text', text: 'text', int: 'integer', real: 'real', bool: 'integer', json: 'text', bytes: 'blob' },
+  // STRICT makes SQLite refuse a value of the wrong type instead of storing it.
+  tableSuffix: ' strict',
+  maxBinds: 32_766,
+  isUniqueViolation: (error) => codeOf(error) === 'ERR_SQLITE_ERROR' && /UNIQUE constraint failed/.test((error as Error).message),
+};
+
+export const postgresDialect: Dialect = {
+  name: 'postgres',
+  // `collate "C"` orders text by bytes, as SQLite does.
+  columnTypes: { id: 'text collate "C"', text: 'text collate "C"', int: 'bigint', real: 'double precision', bool: 'smallint', json: 'text', bytes: 'bytea' },
+  tableSuffix: '',
+  maxBinds: 65_535,
+  isUniqueViolation: (error) => codeOf(error) === '23505',
+};

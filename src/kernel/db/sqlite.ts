@@ -1,0 +1,147 @@
+// SQLite by node:sqlite with group commit: transactions are savepoints of one outer transaction that is
+// committed when no more are waiting, or after 2 ms. One fsync then serves all of a group, and each
+// promise resolves only after it.
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import type { QueryResult } from 'kysely';
+import { failpoint } from '../failpoints.ts';
+import { handleOver, type Connection, type Database, type Db } from './database.ts';
+import { sqliteDialect } from './dialect.ts';
+
+const GROUP_MS = 2;
+
+interface Waiting {
+  readonly body: (db: Db, onCommit: (effect: () => void) => void) => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface BeforeCommit {
+  /** Called with the open transaction just before each commit of a group (the sequencer of events). */
+  onBeforeCommit(hook: (db: Db) => Promise<void>): void;
+}
+
+/** Opens (and creates) the database file. `durability: 'process'` leaves the disk's own cache unflushed. */
+export function openSqlite(path: string, durability: 'power' | 'process' = 'power'): Database & BeforeCommit {
+  const file = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
+  file.exec(`pragma journal_mode = wal; pragma synchronous = ${durability === 'power' ? 'full' : 'normal'};
+    pragma secure_delete = on; pragma cache_size = -65536; pragma temp_store = memory; pragma journal_size_limit = 67108864`);
+  const readOnly = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  const writer = statementCache(file);
+  const reader = handleOver(sqliteDialect, statementCache(readOnly));
+  const waiting: Waiting[] = [];
+  let beforeCommit: (db: Db) => Promise<void> = async () => undefined;
+  let pumping: Promise<void> | undefined;
+  let closed = false;
+
+  const runOne = async (item: Waiting, settled: (() => void)[]): Promise<void> => {
+    const effects: (() => void)[] = [];
+    const own = guarded(writer);
+    file.exec('savepoint body');
+    try {
+      const value = await withinMacrotask(item.body(handleOver(sqliteDialect, own), (effect) => effects.push(effect)));
+      file.exec('release body');
+      settled.push(() => {
+        for (const effect of effects) effect();
+        item.resolve(value);
+      });
+    } catch (error) {
+      // A full disk can end the outer transaction by itself; then there is no savepoint to go back to.
+      if (file.isTransaction) file.exec('rollback to body; release body');
+      settled.push(() => item.reject(error));
+      if (!file.isTransaction) throw error;
+    } finally {
+      own.end();
+    }
+  };
+
+  const runGroup = async (): Promise<void> => {
+    const group: Waiting[] = [];
+    const settled: (() => void)[] = [];
+    try {
+      file.exec('begin immediate');
+      const deadline = performance.now() + GROUP_MS;
+      do {
+        while (waiting.length > 0 && performance.now() < deadline) {
+          const item = waiting.shift()!;
+          group.push(item);
+          await runOne(item, settled);
+        }
+        // One turn of the event loop lets requests that have already arrived join this group.
+        await new Promise(setImmediate);
+      } while (waiting.length > 0 && performance.now() < deadline);
+      await beforeCommit(handleOver(sqliteDialect, writer));
+      failpoint('db.before-commit');
+      file.exec('commit');
+      failpoint('db.after-commit');
+    } catch (error) {
+      if (file.isTransaction) file.exec('rollback');
+      // `begin` itself failed: nobody was taken in, so the whole queue hears of it.
+      for (const item of group.length > 0 ? group : waiting.splice(0)) item.reject(error);
+      return;
+    }
+    for (const settle of settled) settle();
+  };
+
+  const pump = async (): Promise<void> => {
+    while (waiting.length > 0) await runGroup();
+  };
+
+  return {
+    dialect: sqliteDialect,
+    reader,
+    tx: <T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>) =>
+      new Promise<T>((resolve, reject) => {
+        if (closed) return reject(new Error('the database is closed'));
+        waiting.push({ body, resolve: resolve as (value: unknown) => void, reject });
+        pumping ??= pump().finally(() => (pumping = undefined));
+      }),
+    onBeforeCommit: (hook) => void (beforeCommit = hook),
+    close: async () => {
+      closed = true;
+      while (pumping) await pumping;
+      readOnly.close();
+      file.close();
+    },
+  };
+}
+
+function statementCache(file: DatabaseSync): Connection {
+  const statements = new Map<string, { statement: StatementSync; reads: boolean }>();
+  return {
+    execute: async (sql, binds): Promise<QueryResult<unknown>> => {
+      let cached = statements.get(sql);
+      if (!cached) {
+        const statement = file.prepare(sql);
+        cached = { statement, reads: statement.columns().length > 0 };
+        if (statements.size >= 500) statements.delete(statements.keys().next().value!);
+        statements.set(sql, cached);
+      }
+      const values = binds as SQLInputValue[];
+      // Rows come without a prototype; copies behave like any other object.
+      if (cached.reads) return { rows: cached.statement.all(...values).map((row) => ({ ...row })) };
+      const { changes } = cached.statement.run(...values);
+      return { rows: [], numAffectedRows: BigInt(changes) };
+    },
+  };
+}
+
+// A body that goes on after its transaction ended must not write into somebody else's.
+function guarded(connection: Connection): Connection & { end(): void } {
+  let open = true;
+  return {
+    execute: (sql, binds) =>
+      open ? connection.execute(sql, binds) : Promise.reject(new Error('this transaction has ended')),
+    end: () => void (open = false),
+  };
+}
+
+// Database calls resolve within the current macrotask. A body still pending after two turns awaits
+// something else (a timer, the network) and would hold everybody's transaction open.
+function withinMacrotask<T>(body: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const watch = setImmediate(() =>
+      reject(new Error('a transaction awaited something other than the database')),
+    );
+    body.then(resolve, reject).finally(() => clearImmediate(watch));
+  });
+}

@@ -1,0 +1,38 @@
+// Tables as data: one source for both databases. Portable column types only; times are integers
+// (`_ms` for records, `_us` for data). A "?" makes a column nullable.
+import type { Dialect } from './dialect.ts';
+
+export type ColumnType = 'id' | 'text' | 'int' | 'real' | 'bool' | 'json' | 'bytes';
+export type ColumnSpec = ColumnType | `${ColumnType}?`;
+
+export interface Table {
+  readonly name: string;
+  readonly columns: Readonly<Record<string, ColumnSpec>>;
+  readonly primary: readonly string[];
+  readonly unique?: readonly (readonly string[])[];
+  /** Plain indexes; `where` makes one partial (the same words on both databases). */
+  readonly indexes?: readonly (readonly string[] | { readonly on: readonly string[]; readonly where: string })[];
+  /** Columns restricted to a list of words, for example a state. */
+  readonly oneOf?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The statements that create a table and its indexes on the given database. */
+export function createTableSql(table: Table, dialect: Dialect): string[] {
+  const lines = Object.entries(table.columns).map(([name, spec]) => {
+    const nullable = spec.endsWith('?');
+    const type = (nullable ? spec.slice(0, -1) : spec) as ColumnType;
+    const allowed = table.oneOf?.[name];
+    const check = allowed ? ` check (${name} in (${allowed.map((w) => `'${w}'`).join(', ')}))` : '';
+    return `  ${name} ${dialect.columnTypes[type]}${nullable ? '' : ' not null'}${check}`;
+  });
+  lines.push(`  primary key (${table.primary.join(', ')})`);
+  for (const unique of table.unique ?? []) lines.push(`  unique (${unique.join(', ')})`);
+  const statements = [`create table ${table.name} (\n${lines.join(',\n')}\n)${dialect.tableSuffix}`];
+  for (const index of table.indexes ?? []) {
+    const on = 'on' in index ? index.on : index;
+    const where = 'on' in index ? ` where ${index.where}` : '';
+    const name = `${table.name}__${on.map((c) => c.replace(/ .*/, '')).join('__')}`;
+    statements.push(`create index ${name} on ${table.name} (${on.join(', ')})${where}`);
+  }
+  return statements;
+}

@@ -1,0 +1,112 @@
+// The sequencer gives committed events their dense number and chains them: hash = H(previous hash, seq,
+// H(record)). On SQLite it runs inside each commit; on PostgreSQL one holder of an advisory lock at a time.
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Database, Db } from '../db/database.ts';
+import { eventsIn, type EventRow } from './events.ts';
+
+const ADVISORY_LOCK = 7_400_001;
+export const CHAIN_START = '0'.repeat(64);
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** The part of an event that the chain protects, in a fixed order. */
+const recordDigest = (e: EventRow): string =>
+  sha256(
+    JSON.stringify([e.id, e.workspace_id, e.type, e.subject_kind, e.subject_id, e.label, e.project, e.actor_kind, e.actor_id, e.payload, e.edges, e.recorded_ms, e.occurred_us]),
+  );
+
+export const chainHash = (previous: string, seq: number, event: EventRow): string =>
+  sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
+
+/** Numbers everything not yet numbered, in the order of ids (which is the order of time). Returns how many. */
+export async function sequenceEvents(db: Db): Promise<number> {
+  const tables = eventsIn(db);
+  const pending = await tables.selectFrom('events').selectAll().where('seq', 'is', null).orderBy('id').execute();
+  if (pending.length === 0) return 0;
+  const last = await tables.selectFrom('events').select(['seq', 'hash']).where('seq', 'is not', null).orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  let seq = last?.seq ?? 0;
+  let hash = last?.hash ?? CHAIN_START;
+  for (const event of pending) {
+    hash = chainHash(hash, ++seq, event);
+    await tables.updateTable('events').set({ seq, hash }).where('id', '=', event.id).execute();
+  }
+  return pending.length;
+}
+
+/** Attaches the sequencer to a database; returns `poke` (after a commit) and `stop`. */
+export function startSequencer(database: Database & { onBeforeCommit?: (hook: (db: Db) => Promise<void>) => void }): { poke: () => void; settle: () => Promise<void>; stop: () => Promise<void> } {
+  if (database.onBeforeCommit) {
+    database.onBeforeCommit(async (db) => void (await sequenceEvents(db)));
+    return { poke: () => undefined, settle: async () => undefined, stop: async () => undefined };
+  }
+  let running: Promise<void> | undefined;
+  let again = false;
+  const run = async (): Promise<void> => {
+    do {
+      again = false;
+      await database.tx(async (db) => {
+        const { rows } = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${ADVISORY_LOCK}) as held`.execute(db);
+        if (rows[0]?.held) await sequenceEvents(db);
+      });
+    } while (again);
+  };
+  const poke = (): void => {
+    again = true;
+    running ??= run()
+      .catch(() => undefined)
+      .finally(() => (running = undefined));
+  };
+  // What another replica committed and then died over is picked up here.
+  const timer = setInterval(poke, 1000).unref();
+  return {
+    poke,
+    settle: async () => {
+      poke();
+      while (running) await running;
+    },
+    stop: async () => {
+      clearInterval(timer);
+      while (running) await running;
+    },
+  };
+}
+
+export interface AuditResult {
+  readonly ok: boolean;
+  readonly events: number;
+  readonly head: string;
+  readonly faults: readonly { readonly seq: number; readonly what: string }[];
+}
+
+/**
+ * Walks the chain and names what was changed, removed or inserted. A tail that was cut off leaves a valid
+ * shorter chain: only a head exported earlier (`expectedHead`) can show that.
+ */
+export async function verifyChain(db: Db, expectedHead?: { seq: number; hash: string }): Promise<AuditResult> {
+  const faults: { seq: number; what: string }[] = [];
+  let hash = CHAIN_START;
+  let seq = 0;
+  let count = 0;
+  let sawHead = expectedHead === undefined;
+  for (let after = 0; ; ) {
+    const page = await eventsIn(db).selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(1000).execute();
+    if (page.length === 0) break;
+    for (const event of page) {
+      const found = event.seq!;
+      if (found !== seq + 1) faults.push({ seq: found, what: `events ${seq + 1} to ${found - 1} are missing` });
+      const expected = chainHash(hash, found, event);
+      if (expected !== event.hash) faults.push({ seq: found, what: 'the record or its predecessor was changed' });
+      if (expectedHead && found === expectedHead.seq) {
+        sawHead = true;
+        if (event.hash !== expectedHead.hash) faults.push({ seq: found, what: 'differs from the exported head' });
+      }
+      hash = event.hash ?? '';
+      seq = found;
+      count += 1;
+    }
+    after = seq;
+  }
+  if (!sawHead) faults.push({ seq: expectedHead!.seq, what: 'the exported head is not there: the tail was cut off' });
+  return { ok: faults.length === 0, events: count, head: hash, faults };
+}

@@ -1,0 +1,121 @@
+// Subscribers read committed events by `seq`, each with a cursor that moves in the same transaction as
+// the subscriber's own writes: every event has its effect exactly once.
+import type { Platform } from '../ctx.ts';
+import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
+import { eventsIn, type Edge, type EventRow, type Ref } from './events.ts';
+
+export interface StoredEvent {
+  readonly seq: number;
+  readonly id: string;
+  readonly workspace: string;
+  readonly type: string;
+  readonly subject: Ref;
+  readonly label: string | null;
+  readonly project: string | null;
+  readonly actor: { readonly kind: string; readonly id: string };
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly edges: readonly Edge[];
+  readonly recordedMs: number;
+  readonly occurredUs: number | null;
+}
+
+export interface Subscriber {
+  readonly name: string;
+  /** Event types listened to; absent = all. */
+  readonly types?: readonly string[];
+  /** Runs in a transaction of the event's workspace. */
+  readonly handle: (ctx: Ctx, event: StoredEvent) => Promise<void>;
+}
+
+export const toStoredEvent = (row: EventRow): StoredEvent => ({
+  seq: row.seq!,
+  id: row.id,
+  workspace: row.workspace_id,
+  type: row.type,
+  subject: { kind: row.subject_kind, id: row.subject_id },
+  label: row.label,
+  project: row.project,
+  actor: { kind: row.actor_kind, id: row.actor_id },
+  payload: JSON.parse(row.payload) as Record<string, unknown>,
+  edges: JSON.parse(row.edges) as Edge[],
+  recordedMs: row.recorded_ms,
+  occurredUs: row.occurred_us,
+});
+
+const BATCH = 200;
+
+export interface SubscriberLoop {
+  wake(): void;
+  /** Resolves when every subscriber has seen every committed event. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function startSubscribers(platform: () => Platform, subscribers: readonly Subscriber[], settleSequencer: () => Promise<void>): SubscriberLoop {
+  let stopped = false;
+  let running: Promise<void> | undefined;
+  let again = false;
+
+  const advance = async (subscriber: Subscriber): Promise<boolean> => {
+    const { database } = platform();
+    const cursor = await eventsIn(database.reader).selectFrom('event_cursors').select('seq').where('subscriber', '=', subscriber.name).executeTakeFirst();
+    const page = await eventsIn(database.reader).selectFrom('events').selectAll().where('seq', '>', cursor?.seq ?? 0).orderBy('seq').limit(BATCH).execute();
+    if (page.length === 0) return false;
+    const wanted = page.map(toStoredEvent).filter((e) => subscriber.types?.includes(e.type) ?? true);
+    for (const event of wanted) {
+      const ctx = makeCtx(platform(), { actor: systemActor, workspace: event.workspace });
+      await ctx.tx(async (tx) => {
+        await subscriber.handle(tx, event);
+        await setCursor(tx, subscriber.name, event.seq);
+      });
+    }
+    const end = page.at(-1)!.seq!;
+    if (wanted.at(-1)?.seq !== end)
+      await makeCtx(platform(), { actor: systemActor, workspace: '' }).tx((tx) => setCursor(tx, subscriber.name, end));
+    return true;
+  };
+
+  const loop = async (): Promise<void> => {
+    do {
+      again = false;
+      for (const subscriber of subscribers) {
+        try {
+          while (!stopped && (await advance(subscriber))) again = true;
+        } catch (error) {
+          platform().log.error({ event: 'subscriber.failed', subscriber: subscriber.name, error });
+        }
+      }
+    } while (again && !stopped);
+  };
+
+  const wake = (): void => {
+    again = true;
+    running ??= settleSequencer()
+      .then(loop)
+      .catch((error: unknown) => platform().log.error({ event: 'subscribers.failed', error }))
+      .finally(() => (running = undefined));
+  };
+
+  // A failed handler is tried again; so is what was committed by another process.
+  const timer = setInterval(() => !stopped && wake(), 2000).unref();
+  return {
+    wake,
+    drain: async () => {
+      wake();
+      while (running) await running;
+    },
+    stop: async () => {
+      stopped = true;
+      clearInterval(timer);
+      while (running) await running;
+    },
+  };
+}
+
+async function setCursor(ctx: Ctx, subscriber: string, seq: number): Promise<void> {
+  await eventsIn(ctx.db)
+    .insertInto('event_cursors')
+    .values({ subscriber, seq })
+    .onConflict((c) => c.column('subscriber').doUpdateSet({ seq }))
+    .execute();
+}

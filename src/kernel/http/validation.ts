@@ -1,0 +1,43 @@
+// Checks a request against its route's schemas and says, place by place, what is wrong.
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import type { TSchema } from 'typebox';
+import { fail, type Fault } from '../errors.ts';
+
+// Values of paths and queries arrive as text and are converted; a body must have the right types as it is.
+const options = { allErrors: false, strict: false, useDefaults: true, ownProperties: true } as const;
+const forText = new Ajv2020({ ...options, coerceTypes: 'array' });
+const forBody = new Ajv2020(options);
+for (const ajv of [forText, forBody]) (addFormats as unknown as (a: Ajv2020) => void)(ajv);
+
+export const compileText = (schema: TSchema): ValidateFunction => forText.compile(closed(schema));
+export const compileBody = (schema: TSchema): ValidateFunction => forBody.compile(closed(schema));
+
+/** Runs a compiled check; raises `invalid-input` with every fault's place. */
+export function check(validate: ValidateFunction | undefined, value: unknown, what: string): void {
+  if (!validate || validate(value)) return;
+  fail('invalid-input', { what }, (validate.errors ?? []).map(toFault));
+}
+
+function toFault(error: ErrorObject): Fault {
+  const extra = error.keyword === 'additionalProperties' || error.keyword === 'unevaluatedProperties';
+  const member = extra ? `/${escape(String(error.params.additionalProperty ?? error.params.unevaluatedProperty))}` : '';
+  const allowed = error.keyword === 'enum' ? `: ${(error.params.allowedValues as unknown[]).map((v) => JSON.stringify(v)).join(', ')}` : '';
+  const detail = extra ? 'is not a member that is known here; remove it or mend its name' : `${error.message ?? 'is not valid'}${allowed}`;
+  return { pointer: `${error.instancePath}${member}` || '/', detail };
+}
+
+const escape = (token: string): string => token.replaceAll('~', '~0').replaceAll('/', '~1');
+
+// Requests with unknown members are refused, so every object of a request schema is closed unless it says otherwise.
+function closed(schema: TSchema): TSchema {
+  const copy = JSON.parse(JSON.stringify(schema)) as Record<string, unknown>;
+  const close = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    const object = node as Record<string, unknown>;
+    if (object.type === 'object' && object.properties !== undefined && object.additionalProperties === undefined) object.additionalProperties = false;
+    for (const child of Object.values(object)) close(child);
+  };
+  close(copy);
+  return copy as TSchema;
+}

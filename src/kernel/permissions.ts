@@ -1,0 +1,33 @@
+// What a route can ask for. Which role may do what is decided in domains/access.
+
+export const permissions = [
+  'access:admin',
+  'alerts:read',
+  'alerts:write',
+  'blobs:write',
+  'code:execute',
+  'datasets:read',
+  'datasets:write',
+  'environments:read',
+  'features:read',
+  'features:write',
+  'gates:decide',
+  'lineage:read',
+  'models:read',
+  'models:write',
+  'pipelines:read',
+  'pipelines:run',
+  'projects:read',
+  'projects:write',
+  'releases:read',
+  'releases:write',
+  'serving:predict',
+  'system:read',
+  'system:admin',
+  'timeline:advance',
+  'tracking:read',
+  'tracking:write',
+] as const;
+
+/** `public` routes need no actor: health, readiness, version. */
+export type Permission = (typeof permissions)[number] | 'public';
