@@ -1,0 +1,23 @@
+// All migrations in order. Until the first release the one initial migration may be edited; after it a
+// change of the schema is a new entry here.
+import type { Migration } from '../../kernel/db/migrate.ts';
+import { eventTables } from '../../kernel/events/events.ts';
+import { idempotencyTables } from '../../kernel/http/idempotency.ts';
+import { jobTables } from '../../kernel/jobs/jobs.ts';
+import { timelineTables } from '../../kernel/timeline/timeline.ts';
+import { accessTables } from './0001/access.ts';
+
+export const migrations: readonly Migration[] = [
+  {
+    number: 1,
+    name: '0001-initial',
+    tables: [
+      ...eventTables,
+      ...jobTables,
+      ...timelineTables,
+      ...idempotencyTables,
+      // One list per domain, in the order of the edges between them.
+      ...accessTables,
+    ],
+  },
+];

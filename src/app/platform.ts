@@ -1,0 +1,97 @@
+// Opens the parts that every use case stands on, in order, and closes them in the opposite order.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openBlobStore } from '../kernel/blobs/blob-store.ts';
+import { wallClock, type Clock } from '../kernel/clock.ts';
+import { openCompute } from '../kernel/compute/compute.ts';
+import type { Settings } from '../kernel/config/settings.ts';
+import type { Platform } from '../kernel/ctx.ts';
+import type { Database } from '../kernel/db/database.ts';
+import { migrate } from '../kernel/db/migrate.ts';
+import { openPostgres } from '../kernel/db/postgres.ts';
+import { openSqlite } from '../kernel/db/sqlite.ts';
+import { eventsIn } from '../kernel/events/events.ts';
+import { startSequencer } from '../kernel/events/sequencer.ts';
+import { startSubscribers, type Subscriber, type SubscriberLoop } from '../kernel/events/subscribers.ts';
+import { systemIds, type IdSource } from '../kernel/ids.ts';
+import type { Job } from '../kernel/jobs/jobs.ts';
+import { startWorker, type Worker } from '../kernel/jobs/worker.ts';
+import { openLog, type Log } from '../kernel/log.ts';
+import { openTimeline } from '../kernel/timeline/timeline.ts';
+import { migrations } from './migrations/migrations.ts';
+
+export interface PlatformOptions {
+  readonly settings: Settings;
+  readonly jobs: readonly Job<never>[];
+  readonly subscribers: readonly Subscriber[];
+  /** Given by tests; otherwise opened from the settings. */
+  readonly database?: Database;
+  readonly clock?: Clock;
+  readonly ids?: IdSource;
+  readonly log?: Log;
+}
+
+export interface RunningPlatform {
+  readonly platform: Platform;
+  readonly worker: Worker;
+  readonly subscribers: SubscriberLoop;
+  /** The number of the newest event. */
+  headSeq(): Promise<number>;
+  close(options?: { keepDatabase?: boolean }): Promise<void>;
+}
+
+const DRAIN_MS = 5000;
+
+export async function openDatabase(settings: Settings): Promise<Database> {
+  if (settings.databaseUrl) return openPostgres(settings.databaseUrl);
+  mkdirSync(settings.dir, { recursive: true });
+  return openSqlite(join(settings.dir, 'gyre.db'), settings.durability);
+}
+
+export async function openPlatform(options: PlatformOptions): Promise<RunningPlatform> {
+  const { settings } = options;
+  mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
+  const log = options.log ?? openLog(settings.logLevel);
+  const clock = options.clock ?? wallClock;
+  const database = options.database ?? (await openDatabase(settings));
+  await migrate(database, migrations);
+  const sequencer = startSequencer(database);
+  const compute = openCompute({ dir: join(settings.dir, 'compute'), memoryMb: settings.computeMemoryMb, threads: settings.computeThreads });
+  const blobs = await openBlobStore({ dir: settings.dir, durability: settings.durability });
+
+  const loops: { worker?: Worker; subscribers?: SubscriberLoop } = {};
+  const platform: Platform = Object.freeze({
+    database,
+    clock,
+    timeline: openTimeline(clock),
+    ids: options.ids ?? systemIds,
+    log,
+    blobs,
+    compute,
+    settings,
+    wakeJobs: () => loops.worker?.wake(),
+    wakeSubscribers: () => loops.subscribers?.wake(),
+  });
+  const subscribers = (loops.subscribers = startSubscribers(() => platform, options.subscribers, sequencer.settle));
+  const worker = (loops.worker = startWorker({ platform: () => platform, catalogue: options.jobs, concurrency: 4 }));
+  worker.wake();
+  subscribers.wake();
+
+  return {
+    platform,
+    worker,
+    subscribers,
+    headSeq: async () => {
+      await sequencer.settle();
+      const row = await eventsIn(database.reader).selectFrom('events').select((eb) => eb.fn.max('seq').as('seq')).executeTakeFirst();
+      return row?.seq ?? 0;
+    },
+    close: async ({ keepDatabase = false } = {}) => {
+      await worker.stop(DRAIN_MS);
+      await subscribers.stop();
+      await sequencer.stop();
+      await compute.close();
+      if (!keepDatabase) await database.close();
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// Roles, and what each may do. Pure.
+import { permissions, type Permission } from '../../kernel/permissions.ts';
+
+export const roles = ['admin', 'editor', 'viewer', 'service', 'step'] as const;
+export type Role = (typeof roles)[number];
+
+/** Roles that can be granted to people and tokens; `step` is only ever given to a running step. */
+export const grantableRoles = ['admin', 'editor', 'viewer', 'service'] as const satisfies readonly Role[];
+export type GrantableRole = (typeof grantableRoles)[number];
+
+const reads = permissions.filter((p) => p.endsWith(':read'));
+
+// Evaluations are written by Gyre alone, and `gates:decide` (an override by hand) is the administrator's:
+// nobody can both make the figures and pass the gate.
+const editorOnly = permissions.filter((p) => !['access:admin', 'system:admin', 'gates:decide'].includes(p));
+
+export const permissionsOf: Readonly<Record<Role, ReadonlySet<Permission>>> = {
+  admin: new Set(permissions),
+  editor: new Set(editorOnly),
+  viewer: new Set(reads),
+  service: new Set<Permission>(['serving:predict', 'tracking:read', 'tracking:write', 'features:read', 'models:read', 'datasets:read', 'projects:read', 'blobs:write']),
+  step: new Set<Permission>(['tracking:read', 'tracking:write']),
+};
+
+export const may = (held: readonly string[], permission: Permission): boolean =>
+  permission === 'public' || held.some((role) => permissionsOf[role as Role]?.has(permission));
+
+export interface User {
+  readonly id: string;
+  readonly name: string;
+  readonly passwordHash: string;
+  readonly createdMs: number;
+}
+
+export interface Grant {
+  readonly workspace: string;
+  readonly userId: string;
+  readonly role: GrantableRole;
+}
+
+/** What a token was given for. */
+export interface Token {
+  readonly id: string;
+  readonly workspace: string;
+  readonly name: string;
+  readonly ownerId: string;
+  readonly role: Role;
+  readonly scope: { readonly runId?: string; readonly trackingRunIds?: readonly string[] };
+  readonly expiresMs: number | null;
+  readonly revokedMs: number | null;
+  readonly createdMs: number;
+}
+
+export const isUsable = (token: Token, nowMs: number): boolean =>
+  token.revokedMs === null && (token.expiresMs === null || token.expiresMs > nowMs);
+
+export const isWorkspaceName = (name: string): boolean => /^[a-z][a-z0-9-]{0,62}$/.test(name);

@@ -1,0 +1,126 @@
+import Type from 'typebox';
+import { route, type AnyRoute } from '../../kernel/http/route.ts';
+import { fail } from './errors.ts';
+import type { Token } from './model.ts';
+import * as schema from './schema.ts';
+import * as service from './service.ts';
+import * as store from './store.ts';
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
+const tokenView = (t: Token) => ({ id: t.id, name: t.name, role: t.role, createdAt: iso(t.createdMs), expiresAt: isoOrNull(t.expiresMs), revokedAt: isoOrNull(t.revokedMs) });
+
+export const accessRoutes: readonly AnyRoute[] = [
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/whoami',
+    permission: 'system:read',
+    summary: 'Who this request is taken for',
+    errors: [],
+    reply: { 200: schema.Whoami },
+    handler: async (ctx) => ({ kind: ctx.actor.kind, id: ctx.actor.id, roles: ctx.actor.roles, workspace: ctx.workspace }),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/users',
+    permission: 'access:admin',
+    summary: 'Users of the workspace with their role',
+    errors: [],
+    reply: { 200: schema.UserList },
+    handler: async (ctx) => ({
+      items: (await store.listUsers(ctx.db, ctx.workspace)).map(({ user, role }) => ({ name: user.name, role, createdAt: iso(user.createdMs) })),
+    }),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/users',
+    permission: 'access:admin',
+    summary: 'Create a user with a role in the workspace',
+    errors: ['user-exists'],
+    body: schema.CreateUser,
+    reply: { 201: schema.UserView },
+    handler: async (ctx, { body }) => {
+      const user = await service.createUser(ctx, body);
+      return { name: user.name, role: body.role, createdAt: iso(user.createdMs) };
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/api/gyre/v1/users/:name',
+    permission: 'access:admin',
+    summary: 'Change a user’s role in the workspace',
+    errors: ['user-not-found', 'last-admin'],
+    params: schema.UserParams,
+    body: schema.PatchUser,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params, body }) => service.grantRole(ctx, params.name, body.role),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/api/gyre/v1/users/:name',
+    permission: 'access:admin',
+    summary: 'Remove a user and all its tokens',
+    errors: ['user-not-found', 'last-admin'],
+    params: schema.UserParams,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params }) => service.removeUser(ctx, params.name),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/tokens',
+    permission: 'access:admin',
+    summary: 'Tokens of the workspace, without their secrets',
+    errors: [],
+    reply: { 200: schema.TokenList },
+    handler: async (ctx) => ({ items: (await store.listTokens(ctx.db, ctx.workspace)).map(tokenView) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/tokens',
+    permission: 'access:admin',
+    summary: 'Create a token; the reply holds its secret, once',
+    errors: [],
+    body: schema.CreateToken,
+    reply: { 201: schema.TokenCreated },
+    handler: async (ctx, { body }) => {
+      const { token, secret } = await service.createToken(ctx, { name: body.name, role: body.role, ...(body.expiresAt ? { expiresMs: Date.parse(body.expiresAt) } : {}) });
+      return { token: tokenView(token), secret };
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/api/gyre/v1/tokens/:id',
+    permission: 'access:admin',
+    summary: 'Revoke a token at once',
+    errors: ['token-not-found'],
+    params: schema.TokenParams,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params }) => service.revokeToken(ctx, params.id),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/workspaces',
+    permission: 'system:read',
+    summary: 'Workspaces of this server that the caller may see',
+    errors: [],
+    reply: { 200: schema.WorkspaceList },
+    handler: async (ctx) => {
+      const all = await store.listWorkspaces(ctx.db);
+      return { items: all.filter((name) => ctx.actor.kind === 'local' || name === ctx.workspace).map((name) => ({ name })) };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/workspaces',
+    permission: 'access:admin',
+    summary: 'Create a workspace',
+    errors: ['forbidden'],
+    body: schema.CreateWorkspace,
+    reply: { 201: Type.Object({ name: Type.String() }) },
+    handler: async (ctx, { body }) => {
+      if (ctx.actor.kind !== 'local' && ctx.workspace !== 'default') fail('forbidden', { actor: ctx.actor.id, permission: 'access:admin in the default workspace' });
+      await service.createWorkspace(ctx, body.name);
+      return { name: body.name };
+    },
+  }),
+];

@@ -1,0 +1,120 @@
+import type { Db } from '../../kernel/db/database.ts';
+import type { Grant, GrantableRole, Role, Token, User } from './model.ts';
+
+type UserRow = { id: string; name: string; password_hash: string; created_ms: number };
+type GrantRow = { workspace_id: string; user_id: string; role: GrantableRole };
+type TokenRow = {
+  workspace_id: string;
+  id: string;
+  name: string;
+  owner_id: string;
+  digest: string;
+  role: Role;
+  scope: string;
+  expires_ms: number | null;
+  revoked_ms: number | null;
+  created_ms: number;
+};
+type WorkspaceRow = { id: string; created_ms: number };
+
+const tablesIn = (db: Db) => db.withTables<{ users: UserRow; grants: GrantRow; tokens: TokenRow; workspaces: WorkspaceRow }>();
+
+const toUser = (row: UserRow): User => ({ id: row.id, name: row.name, passwordHash: row.password_hash, createdMs: row.created_ms });
+
+const toToken = (row: TokenRow): Token => ({
+  id: row.id,
+  workspace: row.workspace_id,
+  name: row.name,
+  ownerId: row.owner_id,
+  role: row.role,
+  scope: JSON.parse(row.scope) as Token['scope'],
+  expiresMs: row.expires_ms,
+  revokedMs: row.revoked_ms,
+  createdMs: row.created_ms,
+});
+
+export const hasUsers = async (db: Db): Promise<boolean> =>
+  (await tablesIn(db).selectFrom('users').select('id').limit(1).executeTakeFirst()) !== undefined;
+
+export async function findUser(db: Db, name: string): Promise<User | undefined> {
+  const row = await tablesIn(db).selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+  return row && toUser(row);
+}
+
+export async function listUsers(db: Db, workspace: string): Promise<{ user: User; role: GrantableRole }[]> {
+  const rows = await tablesIn(db).selectFrom('users').innerJoin('grants', 'grants.user_id', 'users.id').selectAll('users').select('grants.role').where('grants.workspace_id', '=', workspace).orderBy('users.name').limit(1000).execute();
+  return rows.map((row) => ({ user: toUser(row), role: row.role }));
+}
+
+export const insertUser = (db: Db, user: User) =>
+  tablesIn(db).insertInto('users').values({ id: user.id, name: user.name, password_hash: user.passwordHash, created_ms: user.createdMs }).execute();
+
+export async function deleteUser(db: Db, id: string): Promise<void> {
+  await tablesIn(db).deleteFrom('grants').where('user_id', '=', id).execute();
+  await tablesIn(db).deleteFrom('tokens').where('owner_id', '=', id).execute();
+  await tablesIn(db).deleteFrom('users').where('id', '=', id).execute();
+}
+
+export async function getRole(db: Db, workspace: string, userId: string): Promise<GrantableRole | undefined> {
+  const row = await tablesIn(db).selectFrom('grants').select('role').where('workspace_id', '=', workspace).where('user_id', '=', userId).executeTakeFirst();
+  return row?.role;
+}
+
+export const setGrant = (db: Db, grant: Grant) =>
+  tablesIn(db)
+    .insertInto('grants')
+    .values({ workspace_id: grant.workspace, user_id: grant.userId, role: grant.role })
+    .onConflict((c) => c.columns(['workspace_id', 'user_id']).doUpdateSet({ role: grant.role }))
+    .execute();
+
+export async function countAdmins(db: Db, workspace: string): Promise<number> {
+  const rows = await tablesIn(db).selectFrom('grants').select('user_id').where('workspace_id', '=', workspace).where('role', '=', 'admin').execute();
+  return rows.length;
+}
+
+export async function findTokenByDigest(db: Db, digest: string): Promise<Token | undefined> {
+  const row = await tablesIn(db).selectFrom('tokens').selectAll().where('digest', '=', digest).executeTakeFirst();
+  return row && toToken(row);
+}
+
+export async function getToken(db: Db, workspace: string, id: string): Promise<Token | undefined> {
+  const row = await tablesIn(db).selectFrom('tokens').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  return row && toToken(row);
+}
+
+export async function listTokens(db: Db, workspace: string): Promise<Token[]> {
+  const rows = await tablesIn(db).selectFrom('tokens').selectAll().where('workspace_id', '=', workspace).where('role', '!=', 'step').orderBy('id').limit(1000).execute();
+  return rows.map(toToken);
+}
+
+export const insertToken = (db: Db, token: Token, digest: string) =>
+  tablesIn(db)
+    .insertInto('tokens')
+    .values({
+      workspace_id: token.workspace,
+      id: token.id,
+      name: token.name,
+      owner_id: token.ownerId,
+      digest,
+      role: token.role,
+      scope: JSON.stringify(token.scope),
+      expires_ms: token.expiresMs,
+      revoked_ms: token.revokedMs,
+      created_ms: token.createdMs,
+    })
+    .execute();
+
+export const revokeToken = (db: Db, workspace: string, id: string, nowMs: number) =>
+  tablesIn(db).updateTable('tokens').set({ revoked_ms: nowMs }).where('workspace_id', '=', workspace).where('id', '=', id).where('revoked_ms', 'is', null).execute();
+
+export async function workspaceExists(db: Db, id: string): Promise<boolean> {
+  return id === 'default' || (await tablesIn(db).selectFrom('workspaces').select('id').where('id', '=', id).executeTakeFirst()) !== undefined;
+}
+
+export const insertWorkspace = (db: Db, id: string, nowMs: number) =>
+  tablesIn(db).insertInto('workspaces').values({ id, created_ms: nowMs }).onConflict((c) => c.column('id').doNothing()).execute();
+
+export async function listWorkspaces(db: Db): Promise<string[]> {
+  const rows = await tablesIn(db).selectFrom('workspaces').select('id').orderBy('id').execute();
+  return [...new Set(['default', ...rows.map((row) => row.id)])];
+}

@@ -1,0 +1,47 @@
+// Every store test runs on both databases. Each test gets an empty database of its own: a SQLite file in
+// a temporary folder, or a schema of the shared PostgreSQL server.
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { sql } from 'kysely';
+import { migrations } from '../../src/app/migrations/migrations.ts';
+import type { Database } from '../../src/kernel/db/database.ts';
+import { migrate } from '../../src/kernel/db/migrate.ts';
+import { openPostgres } from '../../src/kernel/db/postgres.ts';
+import { openSqlite } from '../../src/kernel/db/sqlite.ts';
+import { postgresUrl } from './postgres.ts';
+
+export type DatabaseKind = 'sqlite' | 'postgres';
+
+/** Registers the test once per database; its name ends with the database's. */
+export function eachDatabase(name: string, body: (t: TestContext, kind: DatabaseKind) => Promise<void>): void {
+  for (const kind of ['sqlite', 'postgres'] as const) test(`${name} (${kind})`, (t) => body(t, kind));
+}
+
+/** A migrated, empty database that is removed when the test ends. */
+export async function openTestDatabase(t: TestContext, kind: DatabaseKind): Promise<Database> {
+  if (kind === 'sqlite') {
+    const folder = mkdtempSync(join(tmpdir(), 'gyre-db-'));
+    const database = openSqlite(join(folder, 'gyre.db'), 'process');
+    t.after(async () => {
+      await database.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    await migrate(database, migrations);
+    return database;
+  }
+  const schema = `t${randomBytes(8).toString('hex')}`;
+  const url = await postgresUrl();
+  const admin = await openPostgres(url, { poolSize: 1 });
+  await sql.raw(`create schema ${schema}`).execute(admin.reader);
+  await admin.close();
+  const database = await openPostgres(url, { schema, poolSize: 4 });
+  t.after(async () => {
+    await sql.raw(`drop schema ${schema} cascade`).execute(database.reader);
+    await database.close();
+  });
+  await migrate(database, migrations);
+  return database;
+}
