@@ -1,0 +1,25 @@
+// What the supervised processes have in common: report readiness or the reason of failure to the
+// supervisor, stop on a signal or when the supervisor is gone.
+import { isProblem } from '../kernel/errors.ts';
+
+export async function runChild(start: () => Promise<{ url: string; close: () => Promise<void> }>): Promise<void> {
+  let running: { url: string; close: () => Promise<void> } | undefined;
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    void Promise.resolve(running?.close()).finally(() => process.exit(0));
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('disconnect', stop);
+  try {
+    running = await start();
+    process.send?.({ ready: { url: running.url } });
+  } catch (error) {
+    const failed = isProblem(error)
+      ? { code: error.code, status: error.status, title: error.title, detail: error.message }
+      : { code: 'start-failed', status: 500, title: 'The server did not start', detail: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    process.send?.({ failed }, () => process.exit(1));
+  }
+}

@@ -1,0 +1,8 @@
+// Entry of the control process, started by the supervisor.
+import { processSettings } from '../kernel/config/settings.ts';
+import { runChild } from './child.ts';
+import { startControl } from './control.ts';
+
+const { BOOTSTRAP_ADMIN_USER: adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: adminPasswordFile } = process.env;
+
+await runChild(() => startControl(processSettings(), adminUser && adminPasswordFile ? { adminUser, adminPasswordFile } : {}));

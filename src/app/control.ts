@@ -1,0 +1,92 @@
+// The control plane: the HTTP API, the scheduler and the jobs. The only process that writes the database.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { authorise, createUser, hasUsers, identify, isLoopback } from '../domains/access/public.ts';
+import type { Settings } from '../kernel/config/settings.ts';
+import { makeCtx, systemActor } from '../kernel/ctx.ts';
+import { defineErrors } from '../kernel/errors.ts';
+import { buildServer } from '../kernel/http/server.ts';
+import { dialectOf, jobCatalogue, routes, subscribers } from './compose.ts';
+import { openPlatform, type PlatformOptions, type RunningPlatform } from './platform.ts';
+
+const { fail } = defineErrors({
+  'users-needed': {
+    status: 400,
+    title: 'An address that others reach needs users',
+    detail: (p: { host: string }) => `To listen on ${p.host}, define an administrator first: gyre up --admin-user NAME --admin-password-file FILE. On 127.0.0.1 no login is needed.`,
+  },
+  'port-in-use': {
+    status: 409,
+    title: 'The port is taken',
+    detail: (p: { port: number }) => `Port ${p.port} is in use by another program. Choose another one with --port, or --port 0 for any free one.`,
+  },
+  'password-too-short': {
+    status: 400,
+    title: 'The password is too short',
+    detail: (p: { file: string }) => `The password in ${p.file} has fewer than 12 characters.`,
+  },
+});
+
+export interface Control extends RunningPlatform {
+  readonly app: FastifyInstance;
+  readonly url: string;
+}
+
+export interface Bootstrap {
+  readonly adminUser?: string;
+  readonly adminPasswordFile?: string;
+}
+
+/** Opens the platform and listens. Raises `users-needed`, `port-in-use`, `schema-newer`. */
+export async function startControl(settings: Settings, bootstrap: Bootstrap = {}, overrides: Partial<PlatformOptions> = {}): Promise<Control> {
+  const running = await openPlatform({ settings, jobs: jobCatalogue, subscribers, ...overrides });
+  const { platform } = running;
+  try {
+    await ensureAdmin(running, bootstrap);
+    if (!isLoopback(settings.host) && !(await hasUsers(platform.database.reader))) fail('users-needed', { host: settings.host });
+    const app = buildServer({
+      platform,
+      routes,
+      dialectOf,
+      access: { identify: (request) => identify(platform, request.headers), authorise },
+      readiness: async () => ({ database: await answers(running) }),
+    });
+    try {
+      await app.listen({ host: settings.host, port: settings.port });
+    } catch (error) {
+      if ((error as { code?: string }).code === 'EADDRINUSE') fail('port-in-use', { port: settings.port });
+      throw error;
+    }
+    const { port } = app.server.address() as { port: number };
+    const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
+    return {
+      ...running,
+      app,
+      url: `http://${host}:${port}`,
+      close: async (options) => {
+        await app.close();
+        await running.close(options);
+      },
+    };
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+}
+
+async function ensureAdmin(running: RunningPlatform, { adminUser, adminPasswordFile }: Bootstrap): Promise<void> {
+  if (!adminUser || !adminPasswordFile || (await hasUsers(running.platform.database.reader))) return;
+  const password = readFileSync(adminPasswordFile, 'utf8').trim();
+  if (password.length < 12) fail('password-too-short', { file: adminPasswordFile });
+  await createUser(makeCtx(running.platform, { actor: systemActor, workspace: 'default' }), { name: adminUser, password, role: 'admin' });
+}
+
+const answers = (running: RunningPlatform): Promise<boolean> =>
+  running.headSeq().then(
+    () => true,
+    () => false,
+  );
+
+/** Where the supervisor notes which processes run (see supervisor.ts). */
+export const processesFile = (dir: string): string => join(dir, 'run', 'processes.json');

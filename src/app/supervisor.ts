@@ -1,0 +1,154 @@
+// `gyre up`: starts control and serve, restarts what dies, stops both on a signal. It does no other work,
+// so there is nothing in it that could take the others down.
+import { fork, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import type { Settings } from '../kernel/config/settings.ts';
+import { defineErrors, Problem } from '../kernel/errors.ts';
+import { processesFile, type Bootstrap } from './control.ts';
+
+const { fail } = defineErrors({
+  'already-running': {
+    status: 409,
+    title: 'A server runs in this folder',
+    detail: (p: { dir: string; pid: number }) => `${p.dir} is in use by the server with process id ${p.pid}. Stop it, or choose another folder with --dir.`,
+  },
+  'start-failed': {
+    status: 500,
+    title: 'The server did not start',
+    detail: (p: { what: string; why: string }) => `${p.what} ended while starting: ${p.why}`,
+  },
+});
+
+export interface ProcessReport {
+  readonly pid: number;
+  readonly url: string;
+  readonly restarts: number;
+}
+export type Processes = Readonly<Record<string, ProcessReport>>;
+
+type ChildMessage = { ready: { url: string } } | { failed: { code: string; title: string; detail: string; status: number } };
+
+interface Spec {
+  readonly name: 'control' | 'serve';
+  readonly environment: () => Record<string, string>;
+}
+
+const RESTART_MS = [50, 200, 1000, 5000] as const;
+const STOP_MS = 10_000;
+
+export async function supervise(settings: Settings, bootstrap: Bootstrap, options: { dataPlane: boolean }): Promise<{ urls: Record<string, string>; ended: Promise<number>; stop: () => Promise<void> }> {
+  const unlock = lock(settings.dir);
+  const children = new Map<string, ChildProcess>();
+  const reports: Record<string, ProcessReport> = {};
+  const ports: Record<string, number> = { control: settings.port, serve: settings.servePort };
+  let stopping = false;
+  let end: (code: number) => void = () => undefined;
+  const ended = new Promise<number>((resolve) => (end = resolve));
+
+  const note = (): void => {
+    const file = processesFile(settings.dir);
+    writeFileSync(`${file}.new`, JSON.stringify({ supervisor: { pid: process.pid, url: '', restarts: 0 }, ...reports }, null, 2));
+    renameSync(`${file}.new`, file);
+  };
+
+  const start = (spec: Spec, restarts = 0): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const child = fork(join(import.meta.dirname, `${spec.name}-process${extname(import.meta.filename)}`), [], {
+        execArgv: ['--no-warnings'],
+        env: { ...process.env, GYRE_DIR: settings.dir, GYRE_HOST: settings.host, ...spec.environment() },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      children.set(spec.name, child);
+      let ready = false;
+      const since = Date.now();
+      child.on('message', (message: ChildMessage) => {
+        if ('failed' in message) {
+          const { code, status, title, detail } = message.failed;
+          reject(new Problem(code, { status, title, detail: () => detail }, {}));
+        } else {
+          ready = true;
+          // A restarted process keeps its port, so that clients find it again.
+          ports[spec.name] = Number(new URL(message.ready.url).port);
+          reports[spec.name] = { pid: child.pid!, url: message.ready.url, restarts };
+          note();
+          resolve(message.ready.url);
+        }
+      });
+      child.once('exit', (code, signal) => {
+        children.delete(spec.name);
+        if (stopping) return;
+        if (!ready && restarts === 0) {
+          reject(new Problem('start-failed', { status: 500, title: 'The server did not start', detail: () => `${spec.name} ended with ${signal ?? `code ${code}`} while starting` }, {}));
+          return;
+        }
+        const recently = Date.now() - since < 10_000;
+        const wait = RESTART_MS[Math.min(recently ? restarts : 0, RESTART_MS.length - 1)]!;
+        setTimeout(() => !stopping && void start(spec, restarts + 1).catch(() => end(1)), wait);
+      });
+    });
+
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    const running = [...children.values()];
+    const gone = Promise.all(running.map((child) => new Promise((resolve) => child.once('exit', resolve))));
+    for (const child of running) child.kill('SIGTERM');
+    const late = setTimeout(() => running.forEach((child) => child.kill('SIGKILL')), STOP_MS);
+    await gone;
+    clearTimeout(late);
+    rmSync(processesFile(settings.dir), { force: true });
+    unlock();
+    end(0);
+  };
+
+  const specs: Spec[] = [
+    {
+      name: 'control',
+      environment: () => ({
+        GYRE_PORT: String(ports.control),
+        ...(bootstrap.adminUser && bootstrap.adminPasswordFile ? { BOOTSTRAP_ADMIN_USER: bootstrap.adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: bootstrap.adminPasswordFile } : {}),
+      }),
+    },
+    ...(options.dataPlane ? [{ name: 'serve' as const, environment: () => ({ GYRE_SERVE_PORT: String(ports.serve) }) }] : []),
+  ];
+  try {
+    const urls = await Promise.all(specs.map((spec) => start(spec)));
+    return { urls: Object.fromEntries(specs.map((spec, i) => [spec.name, urls[i]!])), ended, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+// The lock is a file with the process id and the time that process began: a number that was given to
+// another program later does not hold it.
+function lock(dir: string): () => void {
+  const folder = join(dir, 'run');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, 'up.pid');
+  const mine = `${process.pid} ${startOf(process.pid)}`;
+  for (;;) {
+    try {
+      const fd = openSync(file, 'wx');
+      writeFileSync(fd, mine);
+      closeSync(fd);
+      return () => rmSync(file, { force: true });
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EEXIST') throw error;
+      const [pid = '0', began = ''] = readFileSync(file, 'utf8').split(' ');
+      if (startOf(Number(pid)) === began && began !== '') fail('already-running', { dir, pid: Number(pid) });
+      rmSync(file, { force: true });
+    }
+  }
+}
+
+/** When a process began, in the kernel's clock ticks since boot; '' if there is none. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
