@@ -1,0 +1,231 @@
+// DuckDB in processes of its own. The port: a job names the tables it may read, the files it may write and
+// the statements to run; each job gets a fresh DuckDB with a budget handed out beforehand. Killing the
+// process is how a job is cancelled.
+import { fork, type ChildProcess } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { defineErrors } from '../errors.ts';
+
+export interface ComputeTable {
+  /** Absolute paths of Parquet files; all of one schema by name. */
+  readonly files: readonly string[];
+}
+
+/** One statement. `userSql` is untrusted: exactly one SELECT, which may read the job's tables and nothing else. */
+export type Statement =
+  | { readonly sql: string }
+  | { readonly userSql: string; readonly into: { readonly parquet: string } | { readonly table: string }; readonly where?: string };
+
+export interface ComputeJob {
+  /** What is being done, for messages: "the SQL of dataset flights". */
+  readonly what: string;
+  readonly tables?: Readonly<Record<string, ComputeTable>>;
+  /** Files this job may write, absolute. */
+  readonly writes?: readonly string[];
+  /** Run in order; user SQL runs after access to everything else has been shut off, as all statements do. */
+  readonly statements: readonly Statement[];
+  /** A last query whose rows come back; big integers as numbers, times as unix microseconds. */
+  readonly rows?: string;
+  readonly memoryMb?: number;
+  readonly threads?: number;
+  readonly timeoutMs?: number;
+}
+
+export interface ComputeColumn {
+  readonly name: string;
+  /** DuckDB's name of the type, for example "BIGINT". */
+  readonly type: string;
+}
+
+export interface ComputeResult {
+  readonly columns: readonly ComputeColumn[];
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface Compute {
+  /** Raises `compute-sql-refused`, `compute-sql-invalid`, `compute-input-unreadable`, `compute-memory-exceeded`, `compute-timeout`, `compute-cancelled`, `compute-failed`. */
+  run(job: ComputeJob, signal?: AbortSignal): Promise<ComputeResult>;
+  /** Processes running now (for tests and status). */
+  pids(): number[];
+  close(): Promise<void>;
+}
+
+const { fail } = defineErrors({
+  'compute-sql-refused': {
+    status: 400,
+    title: 'The SQL does something that is not allowed',
+    detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why} User SQL is one SELECT over the tables it declares; files, extensions, attached databases and settings are out of its reach.`,
+  },
+  'compute-sql-invalid': { status: 400, title: 'The SQL is not valid', detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}` },
+  'compute-input-unreadable': { status: 400, title: 'A file cannot be read as a table', detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}` },
+  'compute-memory-exceeded': {
+    status: 400,
+    title: 'The query needs more memory than it was given',
+    detail: (p: { what: string; memoryMb: number }) => `In ${p.what}: more than ${p.memoryMb} MB were needed. Read less, or raise GYRE_COMPUTE_MEMORY_MB.`,
+  },
+  'compute-timeout': { status: 400, title: 'The query took too long', detail: (p: { what: string; timeoutMs: number }) => `In ${p.what}: ended after ${p.timeoutMs} ms. Read less, or raise GYRE_COMPUTE_TIMEOUT_MS.` },
+  'compute-cancelled': { status: 409, title: 'The query was cancelled', detail: (p: { what: string }) => `${p.what} was cancelled before it ended; nothing was changed.` },
+  'compute-failed': { status: 500, title: 'The compute process failed', detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}` },
+});
+
+export interface ComputeFault {
+  readonly kind: 'refused' | 'invalid' | 'unreadable' | 'memory' | 'failed' | 'full';
+  readonly why: string;
+}
+
+export type WorkerReply = { readonly result: ComputeResult } | { readonly fault: ComputeFault };
+
+export interface WorkerRequest extends ComputeJob {
+  readonly memoryMb: number;
+  readonly threads: number;
+  readonly tempDir: string;
+}
+
+export interface ComputeOptions {
+  readonly dir: string;
+  readonly memoryMb: number;
+  readonly threads: number;
+  readonly timeoutMs?: number;
+  readonly maxProcesses?: number;
+}
+
+const IDLE_MS = 5000;
+
+export function openCompute(options: ComputeOptions): Compute {
+  const maxProcesses = options.maxProcesses ?? 2;
+  const share = Math.floor(options.memoryMb / maxProcesses);
+  const idle: ChildProcess[] = [];
+  const all = new Set<ChildProcess>();
+  const timers = new Map<ChildProcess, NodeJS.Timeout>();
+  const waiting: { memoryMb: number; go: () => void }[] = [];
+  let freeMb = options.memoryMb;
+  let busy = 0;
+  let closed = false;
+  mkdirSync(options.dir, { recursive: true });
+
+  const admit = (): void => {
+    // In order: a large job is not overtaken for ever by small ones.
+    while (waiting.length > 0 && busy < maxProcesses && waiting[0]!.memoryMb <= freeMb) {
+      const next = waiting.shift()!;
+      freeMb -= next.memoryMb;
+      busy += 1;
+      next.go();
+    }
+  };
+  const release = (memoryMb: number): void => {
+    freeMb += memoryMb;
+    busy -= 1;
+    admit();
+  };
+
+  const start = (): ChildProcess => {
+    const child = fork(join(import.meta.dirname, `worker${extname(import.meta.filename)}`), [], {
+      execArgv: ['--no-warnings'],
+      serialization: 'advanced',
+      env: { PATH: process.env.PATH, TZ: 'UTC', HOME: options.dir },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    all.add(child);
+    child.once('exit', () => {
+      all.delete(child);
+      clearTimeout(timers.get(child));
+      const at = idle.indexOf(child);
+      if (at >= 0) idle.splice(at, 1);
+    });
+    return child;
+  };
+
+  const rest = (child: ChildProcess): void => {
+    if (closed || !child.connected) return void child.kill('SIGKILL');
+    idle.push(child);
+    // An idle process costs memory, so it goes; and it must not keep ours alive.
+    timers.set(child, setTimeout(() => child.kill('SIGKILL'), IDLE_MS).unref());
+    child.unref();
+    child.channel?.unref();
+  };
+
+  const perform = (job: ComputeJob, memoryMb: number, signal: AbortSignal | undefined): Promise<ComputeResult> =>
+    new Promise((resolve, reject) => {
+      const child = idle.pop() ?? start();
+      clearTimeout(timers.get(child));
+      child.ref();
+      child.channel?.ref();
+      const timeoutMs = job.timeoutMs ?? options.timeoutMs ?? 600_000;
+      const tempDir = join(options.dir, `tmp-${child.pid}`);
+      const raise = (act: () => never): void => {
+        try {
+          act();
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      const done = (reusable: boolean): void => {
+        clearTimeout(timeout);
+        signal?.removeEventListener('abort', cancel);
+        child.removeAllListeners('message').off('exit', died);
+        if (reusable) rest(child);
+        else child.kill('SIGKILL');
+        rmSync(tempDir, { recursive: true, force: true });
+      };
+      const cancel = (): void => {
+        done(false);
+        raise(() => fail('compute-cancelled', { what: job.what }));
+      };
+      const timeout = setTimeout(() => {
+        done(false);
+        raise(() => fail('compute-timeout', { what: job.what, timeoutMs }));
+      }, timeoutMs);
+      const died = (code: number | null, killed: string | null): void => {
+        done(false);
+        raise(() => fail('compute-failed', { what: job.what, why: `the process ended (${killed ?? code}); run it again` }));
+      };
+      child.once('exit', died);
+      signal?.addEventListener('abort', cancel, { once: true });
+      if (signal?.aborted) return cancel();
+      child.on('message', (reply: WorkerReply) => {
+        done(true);
+        if ('result' in reply) return resolve(reply.result);
+        const { kind, why } = reply.fault;
+        raise(() => {
+          if (kind === 'refused') return fail('compute-sql-refused', { what: job.what, why });
+          if (kind === 'invalid') return fail('compute-sql-invalid', { what: job.what, why });
+          if (kind === 'unreadable') return fail('compute-input-unreadable', { what: job.what, why });
+          if (kind === 'memory') return fail('compute-memory-exceeded', { what: job.what, memoryMb });
+          if (kind === 'full') throw Object.assign(new Error(why), { code: 'ENOSPC' });
+          return fail('compute-failed', { what: job.what, why });
+        });
+      });
+      const request: WorkerRequest = { ...job, memoryMb, threads: job.threads ?? options.threads, tempDir };
+      child.send(request);
+    });
+
+  return {
+    run: async (job, signal) => {
+      if (closed) throw new Error('compute is closed');
+      const memoryMb = Math.min(job.memoryMb ?? share, options.memoryMb);
+      await new Promise<void>((go) => {
+        waiting.push({ memoryMb, go });
+        admit();
+      });
+      try {
+        return await perform(job, memoryMb, signal);
+      } finally {
+        release(memoryMb);
+      }
+    },
+    pids: () => [...all].map((child) => child.pid!),
+    close: async () => {
+      closed = true;
+      const running = [...all];
+      const gone = running.map((child) => new Promise((resolve) => child.once('exit', resolve)));
+      for (const child of running) child.kill('SIGKILL');
+      await Promise.all(gone);
+    },
+  };
+}
+
+/** A text literal of SQL. */
+export const sqlText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** A quoted name of SQL. */
+export const sqlName = (name: string): string => `"${name.replaceAll('"', '""')}"`;

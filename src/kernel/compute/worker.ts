@@ -1,0 +1,85 @@
+// The compute process: one job at a time, each in a fresh DuckDB that can reach its staged files and
+// nothing else.
+import { mkdirSync } from 'node:fs';
+import { DuckDBInstance, StatementType, type DuckDBConnection } from '@duckdb/node-api';
+import type { ComputeFault, ComputeResult, Statement, WorkerReply, WorkerRequest } from './compute.ts';
+import { toPlain } from './values.ts';
+
+process.on('disconnect', () => process.exit(0));
+process.on('message', (request: WorkerRequest) => {
+  void perform(request)
+    .then(
+      (result): WorkerReply => ({ result }),
+      (error: unknown): WorkerReply => ({ fault: faultOf(error) }),
+    )
+    .then((reply) => process.send?.(reply));
+});
+
+class Refused extends Error {}
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const name = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+
+async function perform(request: WorkerRequest): Promise<ComputeResult> {
+  mkdirSync(request.tempDir, { recursive: true });
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: String(request.threads),
+    memory_limit: `${request.memoryMb}MB`,
+    temp_directory: request.tempDir,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    allow_unsigned_extensions: 'false',
+    enable_object_cache: 'false',
+    preserve_insertion_order: 'true',
+  });
+  const connection = await instance.connect();
+  try {
+    await connection.run(`set timezone = 'UTC'`);
+    const inputs = Object.values(request.tables ?? {}).flatMap((table) => table.files);
+    const reachable = [...inputs, ...(request.writes ?? [])];
+    await connection.run(`set allowed_paths = [${reachable.map(literal).join(', ')}]`);
+    await connection.run(`set allowed_directories = [${literal(request.tempDir)}]`);
+    await connection.run('set enable_external_access = false');
+    await connection.run('set lock_configuration = true');
+    for (const [table, { files }] of Object.entries(request.tables ?? {}))
+      await connection.run(`create view ${name(table)} as select * from read_parquet([${files.map(literal).join(', ')}], union_by_name = true)`);
+    for (const statement of request.statements) await runOne(connection, statement);
+    if (request.rows === undefined) return { columns: [], rows: [] };
+    const reader = await connection.runAndReadAll(request.rows);
+    const names = reader.columnNames();
+    const types = reader.columnTypes();
+    const rows = reader.getRows().map((row) => Object.fromEntries(row.map((value, i) => [names[i]!, toPlain(value)])));
+    return { columns: names.map((column, i) => ({ name: column, type: String(types[i]) })), rows };
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+async function runOne(connection: DuckDBConnection, statement: Statement): Promise<void> {
+  if ('sql' in statement) return void (await connection.run(statement.sql));
+  const text = statement.userSql.trim().replace(/;\s*$/, '');
+  const extracted = await connection.extractStatements(text);
+  if (extracted.count !== 1) throw new Refused(`there are ${extracted.count} statements; write one SELECT.`);
+  const prepared = await extracted.prepare(0);
+  const { statementType } = prepared;
+  prepared.destroySync();
+  if (statementType !== StatementType.SELECT) throw new Refused('it is not a SELECT.');
+  // The line breaks keep a comment at the end of the user's text from reaching ours.
+  const query = statement.where === undefined ? text : `select * from (\n${text}\n) where ${statement.where}`;
+  const into = statement.into;
+  if ('parquet' in into) await connection.run(`copy (\n${query}\n) to ${literal(into.parquet)} (format parquet, compression zstd)`);
+  else await connection.run(`create table ${name(into.table)} as (\n${query}\n)`);
+}
+
+function faultOf(error: unknown): ComputeFault {
+  const why = error instanceof Error ? error.message : String(error);
+  if (error instanceof Refused) return { kind: 'refused', why };
+  if (/^Permission Error|file system operations are disabled|has been locked|Cannot access (file|directory)|disabled (by|through) configuration|allowed_paths|Cannot change configuration|external access/i.test(why)) return { kind: 'refused', why };
+  if (/^Out of Memory Error|failed to (allocate|offload|pin)|could not allocate/i.test(why)) return { kind: 'memory', why };
+  if (/No space left|disk full|File too large/i.test(why)) return { kind: 'full', why };
+  if (/No magic bytes|Parquet|TProtocol|snappy|zstd|too small to be|No files found/i.test(why) && !/^(Parser|Binder|Catalog)/.test(why)) return { kind: 'unreadable', why };
+  if (/^(Parser|Binder|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Not implemented|Mismatch|Syntax|Type|Missing Extension|Sequence|Dependency)/i.test(why)) return { kind: 'invalid', why };
+  return { kind: 'failed', why };
+}
