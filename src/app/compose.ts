@@ -1,10 +1,11 @@
 // The one place that sees every domain: who offers which routes and jobs, and who listens to what.
 import type { Subscriber } from '../kernel/events/subscribers.ts';
 import { accessRoutes } from '../domains/access/routes.ts';
+import { projectRoutes } from '../domains/projects/routes.ts';
 import type { AnyRoute, Dialect } from '../kernel/http/route.ts';
 import type { Job } from '../kernel/jobs/jobs.ts';
 
-export const routes: readonly AnyRoute[] = [...accessRoutes];
+export const routes: readonly AnyRoute[] = [...accessRoutes, ...projectRoutes];
 
 /** The dialect that owns a path no route took, so that its clients can read the 404. */
 export const dialectOf = (_path: string): Dialect | undefined => undefined;

@@ -1,11 +1,14 @@
 // All migrations in order. Until the first release the one initial migration may be edited; after it a
 // change of the schema is a new entry here.
 import type { Migration } from '../../kernel/db/migrate.ts';
+import { blobTables } from '../../kernel/blobs/blob-index.ts';
 import { eventTables } from '../../kernel/events/events.ts';
 import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
+import { registryTables } from './0001/registry.ts';
+import { projectTables } from './0001/projects.ts';
 
 export const migrations: readonly Migration[] = [
   {
@@ -18,6 +21,9 @@ export const migrations: readonly Migration[] = [
       ...idempotencyTables,
       // One list per domain, in the order of the edges between them.
       ...accessTables,
+      ...blobTables,
+      ...projectTables,
+      ...registryTables,
     ],
   },
 ];

@@ -1,0 +1,120 @@
+// What a schema cannot say: references, cycles, clashes, parameters.
+import type { Fault } from '../../kernel/errors.ts';
+import { nearest } from '../../kernel/config/settings.ts';
+import { parametersIn, type PipelineDefinition, type ProjectDefinition, type SpineDefinition } from './model.ts';
+import type { KeyPath, RawProject } from './parse.ts';
+
+type Place = (path: KeyPath, onKey?: boolean) => string;
+
+const MOMENT = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?)?$/;
+
+export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place): Fault[] {
+  const faults: Fault[] = [];
+  const add = (path: KeyPath, detail: string): void => void faults.push({ pointer: place(path), detail });
+  const refer = (path: KeyPath, kind: string, name: string, known: object): void => {
+    if (name in known) return;
+    const near = nearest(name, Object.keys(known));
+    add(path, `there is no ${kind} "${name}"${near ? `; did you mean "${near}"?` : ''}`);
+  };
+
+  if (d.timeline.mode === 'replay' && !raw.timeline?.start) add(['timeline'], 'a replay timeline needs "start"');
+  for (const [name, ds] of Object.entries(d.datasets)) {
+    const path = ['datasets', name];
+    if ((ds.source.length > 0) === (ds.sql !== null)) add(path, 'needs exactly one of "source" and "sql"');
+    if (ds.sql !== null && ds.from.length === 0) add(path, '"sql" needs "from": the datasets it reads');
+    if (ds.sql === null && ds.from.length > 0) add(path, '"from" goes with "sql"');
+    ds.from.forEach((f, i) => refer([...path, 'from', i], 'dataset', f, d.datasets));
+    if (ds.knownAt !== null && ds.occurredAt === null) add([...path, 'known_at'], '"known_at" needs "occurred_at"');
+  }
+  cycle(Object.keys(d.datasets), (n) => d.datasets[n]?.from ?? [], (loop) => add(['datasets', loop[0]!], `the datasets read each other in a circle: ${loop.join(' -> ')}`));
+
+  for (const [name, view] of Object.entries(d.views)) {
+    refer(['features', 'views', name, 'dataset'], 'dataset', view.dataset, d.datasets);
+    view.columns.filter((c) => view.entity.includes(c)).forEach((c) => add(['features', 'views', name, 'columns'], `"${c}" is the entity and cannot be a feature too`));
+    const dataset = d.datasets[view.dataset];
+    if (view.ttlUs !== null && dataset && dataset.occurredAt === null && view.sql === null) add(['features', 'views', name, 'ttl'], `"ttl" counts from occurred_at, and dataset "${view.dataset}" has none`);
+  }
+  for (const [name, service] of Object.entries(d.services)) {
+    const path = ['features', 'services', name];
+    service.views.forEach((v, i) => refer([...path, 'views', i], 'feature view', v, d.views));
+    const owner = new Map<string, string>(service.request.map((c) => [c, 'request']));
+    for (const view of service.views)
+      for (const column of d.views[view]?.columns ?? []) {
+        const first = owner.get(column);
+        if (first) add([...path, 'views'], `the name "${column}" comes from both "${first}" and "${view}"; rename one`);
+        owner.set(column, view);
+      }
+    for (const view of service.views)
+      for (const key of d.views[view]?.entity ?? [])
+        if (!service.request.includes(key)) add([...path, 'request'], `view "${view}" is looked up by "${key}", so the caller must send it: add it to "request"`);
+  }
+  for (const pipeline of Object.values(d.pipelines)) checkPipeline(pipeline, d, add, refer);
+  for (const [name, e] of Object.entries(d.endpoints)) {
+    refer(['endpoints', name, 'model'], 'model', e.model, d.models);
+    if (e.service !== null) refer(['endpoints', name, 'features'], 'feature service', e.service, d.services);
+  }
+  return faults;
+}
+
+function checkPipeline(pipeline: PipelineDefinition, d: ProjectDefinition, add: (path: KeyPath, detail: string) => void, refer: (path: KeyPath, kind: string, name: string, known: object) => void): void {
+  const base = ['pipelines', pipeline.name, 'steps'];
+  const steps = Object.fromEntries(pipeline.steps.map((s) => [s.name, s]));
+  const usesParams = (path: KeyPath, texts: readonly string[]): void => {
+    for (const name of texts.flatMap(parametersIn)) refer(path, 'parameter', name, pipeline.params);
+  };
+  const output = (path: KeyPath, ref: string, wanted?: string): void => {
+    const [step = '', out] = ref.split('.');
+    refer(path, 'step', step, steps);
+    const owner = steps[step];
+    if (!owner || (owner.kind !== 'run' && out === undefined)) return;
+    if (owner.kind === 'run' && out !== undefined && !(out in owner.outputs)) refer(path, `output of step "${step}"`, out, owner.outputs);
+    const kind = owner.kind === 'run' && out !== undefined ? owner.outputs[out] : undefined;
+    if (wanted && kind !== undefined && kind !== wanted) add(path, `"${ref}" is a ${kind} and a ${wanted} is needed`);
+    if (wanted && owner.kind !== 'run') add(path, `"${ref}" is made by a ${owner.kind} step and a ${wanted} is needed`);
+  };
+  const spine = (path: KeyPath, s: SpineDefinition): void => {
+    refer([...path, 'dataset'], 'dataset', s.dataset, d.datasets);
+    s.between.forEach((b, i) => {
+      if (!b.startsWith('$') && !MOMENT.test(b)) add([...path, 'between', i], `"${b}" is neither a moment (2013-01-31 or 2013-01-31T10:00:00Z) nor a $parameter`);
+    });
+    usesParams(path, [s.at, s.label, s.where ?? '', ...s.between, s.knownBy ?? '']);
+  };
+  for (const step of pipeline.steps) {
+    const path = [...base, step.name];
+    step.needs.forEach((n) => refer(path, 'step', n, steps));
+    if (step.kind === 'features') {
+      refer([...path, 'features'], 'feature service', step.service, d.services);
+      spine([...path, 'spine'], step.spine);
+    } else if (step.kind === 'run') {
+      if (step.environment !== null) refer([...path, 'environment'], 'environment', step.environment, d.environments);
+      step.inputs.forEach((i, at) => output([...path, 'in', at], i));
+      usesParams([...path, 'run'], [step.command, ...Object.values(step.env)]);
+    } else if (step.kind === 'evaluate') {
+      output([...path, 'evaluate'], step.model, 'logged-model');
+      refer([...path, 'on', 'features'], 'feature service', step.service, d.services);
+      spine([...path, 'on', 'spine'], step.spine);
+    } else {
+      refer([...path, 'model'], 'model', step.model, d.models);
+      output([...path, 'from'], step.from, 'logged-model');
+      if (steps[step.evaluation]?.kind !== 'evaluate') add([...path, 'evaluation'], `"${step.evaluation}" is not an evaluate step of this pipeline`);
+    }
+  }
+  cycle(Object.keys(steps), (n) => steps[n]?.needs ?? [], (loop) => add([...base, loop[0]!], `the steps wait for each other in a circle: ${loop.join(' -> ')}`));
+}
+
+/** Reports each cycle once, as the path that closes it. */
+function cycle(nodes: readonly string[], next: (node: string) => readonly string[], report: (loop: string[]) => void): void {
+  const done = new Set<string>();
+  const visit = (node: string, trail: readonly string[]): boolean => {
+    const seen = trail.indexOf(node);
+    if (seen >= 0) {
+      report([...trail.slice(seen), node]);
+      return true;
+    }
+    if (done.has(node)) return false;
+    const found = next(node).some((n) => visit(n, [...trail, node]));
+    done.add(node);
+    return found;
+  };
+  for (const node of nodes) visit(node, []);
+}

@@ -1,0 +1,171 @@
+// A project file with its defaults applied: what the other domains read.
+
+export interface DatasetDefinition {
+  readonly name: string;
+  readonly source: readonly string[];
+  readonly sql: string | null;
+  readonly from: readonly string[];
+  readonly key: readonly string[];
+  readonly occurredAt: string | null;
+  readonly knownAt: string | null;
+  readonly contract: string | null;
+  readonly description: string;
+}
+
+export interface FeatureViewDefinition {
+  readonly name: string;
+  readonly dataset: string;
+  readonly entity: readonly string[];
+  /** null = unbounded. */
+  readonly ttlUs: number | null;
+  readonly columns: readonly string[];
+  readonly sql: string | null;
+}
+
+export interface FeatureServiceDefinition {
+  readonly name: string;
+  readonly views: readonly string[];
+  readonly request: readonly string[];
+}
+
+export interface SpineDefinition {
+  readonly dataset: string;
+  readonly at: string;
+  readonly label: string;
+  readonly where: string | null;
+  /** Moments or `$parameters`. */
+  readonly between: readonly [string, string];
+  /** "none", or a moment; null = the end of `between`. */
+  readonly knownBy: string | null;
+}
+
+export type OutputKind = 'folder' | 'table' | 'logged-model';
+
+interface StepBase {
+  readonly name: string;
+  /** Steps that must have succeeded before. */
+  readonly needs: readonly string[];
+}
+export interface FeaturesStep extends StepBase {
+  readonly kind: 'features';
+  readonly service: string;
+  readonly spine: SpineDefinition;
+}
+export interface RunStep extends StepBase {
+  readonly kind: 'run';
+  readonly command: string;
+  readonly environment: string | null;
+  /** Inputs: `step` or `step.output`. */
+  readonly inputs: readonly string[];
+  readonly code: readonly string[] | null;
+  readonly outputs: Readonly<Record<string, OutputKind>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly retry: number;
+}
+export interface EvaluateStep extends StepBase {
+  readonly kind: 'evaluate';
+  readonly model: string;
+  readonly service: string;
+  readonly spine: SpineDefinition;
+  readonly slices: readonly string[];
+}
+export interface RegisterStep extends StepBase {
+  readonly kind: 'register';
+  readonly model: string;
+  readonly from: string;
+  readonly evaluation: string;
+}
+export type StepDefinition = FeaturesStep | RunStep | EvaluateStep | RegisterStep;
+
+export type Parameter = string | number | boolean;
+
+export interface PipelineDefinition {
+  readonly name: string;
+  readonly params: Readonly<Record<string, Parameter>>;
+  readonly steps: readonly StepDefinition[];
+}
+
+export interface GateDefinition {
+  readonly metric: string;
+  readonly floor?: number;
+  readonly ceiling?: number;
+  readonly slice?: string;
+  readonly minRows?: number;
+  readonly notWorseThan?: 'champion';
+  readonly margin?: number;
+  readonly confidence?: number;
+}
+
+export interface ModelDefinition {
+  readonly name: string;
+  readonly task: 'binary' | 'regression';
+  /** Output of the model that holds the score; null = found by shape. */
+  readonly score: string | null;
+  readonly gates: readonly GateDefinition[];
+  readonly description: string;
+}
+
+export type MissingRule = { readonly kind: 'null' } | { readonly kind: 'reject' } | { readonly kind: 'default'; readonly value: Parameter };
+
+export interface EndpointDefinition {
+  readonly name: string;
+  readonly model: string;
+  readonly service: string | null;
+  readonly assignBy: readonly string[];
+  readonly missing: Readonly<Record<string, MissingRule>>;
+  readonly personal: readonly string[];
+}
+
+export interface ProjectDefinition {
+  readonly project: string;
+  readonly description: string;
+  readonly code: readonly string[];
+  readonly timeline: { readonly mode: 'live' | 'replay'; readonly startUs: number };
+  readonly environments: Readonly<Record<string, { readonly lock: string; readonly python: string | null }>>;
+  readonly datasets: Readonly<Record<string, DatasetDefinition>>;
+  readonly views: Readonly<Record<string, FeatureViewDefinition>>;
+  readonly services: Readonly<Record<string, FeatureServiceDefinition>>;
+  readonly pipelines: Readonly<Record<string, PipelineDefinition>>;
+  readonly models: Readonly<Record<string, ModelDefinition>>;
+  readonly endpoints: Readonly<Record<string, EndpointDefinition>>;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** "6h" in milliseconds. The schema has checked the form. */
+export const durationMs = (text: string): number => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1)!]!;
+
+/** Names of `$parameters` in a text. */
+export const parametersIn = (text: string): string[] => [...text.matchAll(/\$([A-Za-z_][A-Za-z0-9_]*)/g)].map((m) => m[1]!);
+
+/** Files that a definition names, to be part of the code snapshot. */
+export const namedFiles = (d: ProjectDefinition): string[] => [
+  ...new Set([
+    ...Object.values(d.datasets).flatMap((x) => [x.sql, x.contract]),
+    ...Object.values(d.views).map((x) => x.sql),
+    ...Object.values(d.environments).map((x) => x.lock),
+  ].filter((x) => x !== null)),
+];
+
+export interface Change {
+  readonly kind: 'dataset' | 'view' | 'service' | 'environment' | 'pipeline' | 'model' | 'endpoint';
+  readonly name: string;
+  readonly change: 'added' | 'changed' | 'detached';
+}
+
+/** What applying `next` over `current` changes; what vanished is detached, never destroyed. */
+export function diffProjects(current: ProjectDefinition | undefined, next: ProjectDefinition): Change[] {
+  const parts = [['dataset', 'datasets'], ['view', 'views'], ['service', 'services'], ['environment', 'environments'], ['pipeline', 'pipelines'], ['model', 'models'], ['endpoint', 'endpoints']] as const;
+  return parts.flatMap(([kind, member]) => {
+    const before: Readonly<Record<string, unknown>> = current?.[member] ?? {};
+    const after: Readonly<Record<string, unknown>> = next[member];
+    const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+    return names.flatMap((name): Change[] => {
+      if (!(name in before)) return [{ kind, name, change: 'added' }];
+      if (!(name in after)) return [{ kind, name, change: 'detached' }];
+      return JSON.stringify(before[name]) === JSON.stringify(after[name]) ? [] : [{ kind, name, change: 'changed' }];
+    });
+  });
+}

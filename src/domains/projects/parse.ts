@@ -1,0 +1,123 @@
+// gyre.yaml -> ProjectDefinition. Every fault is found in one pass and named with file, line, column and key.
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import type { Static } from 'typebox';
+import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import { nearest } from '../../kernel/config/settings.ts';
+import type { Fault } from '../../kernel/errors.ts';
+import { fail } from './errors.ts';
+import { crossCheck } from './cross-check.ts';
+import { normalise } from './normalise.ts';
+import type { ProjectDefinition } from './model.ts';
+import { ProjectFile } from './schema.ts';
+
+const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
+(addFormats as unknown as (a: Ajv2020) => void)(ajv);
+const validate = ajv.compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringify(ProjectFile)));
+
+export type KeyPath = readonly (string | number)[];
+export type RawProject = Static<typeof ProjectFile>;
+
+/** Raises `project-invalid` with all faults. `file` is the name to print. */
+export function parseProject(text: string, file = 'gyre.yaml'): ProjectDefinition {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, version: '1.2', uniqueKeys: true, prettyErrors: false });
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  if (document.errors.length > 0) {
+    const faults = document.errors.map((e) => ({ pointer: at(e.pos[0]), detail: e.message }));
+    return fail('project-invalid', { file, count: faults.length }, faults);
+  }
+  const place = (path: KeyPath, onKey = false): string => `${at(offsetOf(document, path, onKey))} ${path.join('.')}`.trim();
+  let raw: unknown;
+  try {
+    raw = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    return fail('project-invalid', { file, count: 1 }, [{ pointer: `${file}:1:1`, detail: (error as Error).message }]);
+  }
+  const faults: Fault[] = [];
+  if (!validate(raw)) faults.push(...schemaFaults(validate.errors ?? [], raw, place));
+  if (faults.length > 0) return fail('project-invalid', { file, count: faults.length }, faults);
+  const definition = normalise(raw as RawProject);
+  faults.push(...crossCheck(raw as RawProject, definition, place));
+  if (faults.length > 0) return fail('project-invalid', { file, count: faults.length }, faults);
+  return definition;
+}
+
+// Position of a key path: of the key itself, or of its value; the nearest parent when it is absent.
+function offsetOf(document: Document, path: KeyPath, onKey: boolean): number {
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  for (const [depth, part] of path.entries()) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && String((item.key as { value?: unknown }).value) === String(part));
+      if (!pair) return offset;
+      offset = (pair.key as { range?: [number] }).range?.[0] ?? offset;
+      node = pair.value;
+      if (isNode(node) && !(onKey && depth === path.length - 1)) offset = node.range?.[0] ?? offset;
+    } else if (isSeq(node)) {
+      node = node.items[Number(part)];
+      if (isNode(node)) offset = node.range?.[0] ?? offset;
+    } else return offset;
+  }
+  return offset;
+}
+
+function schemaFaults(errors: readonly ErrorObject[], raw: unknown, place: (path: KeyPath, onKey?: boolean) => string): Fault[] {
+  const faults = new Map<string, Fault>();
+  const add = (path: KeyPath, detail: string, onKey = false): void => {
+    const pointer = place(path, onKey);
+    if (!faults.has(pointer)) faults.set(pointer, { pointer, detail });
+  };
+  const stepUnions = errors.filter((e) => e.keyword === 'anyOf' && /^\/pipelines\/[^/]+\/steps\/[^/]+$/.test(e.instancePath));
+  for (const union of stepUnions) for (const [path, detail, onKey] of stepFaults(union, raw)) add(path, detail, onKey);
+  for (const error of errors) {
+    if (stepUnions.some((u) => error.instancePath === u.instancePath || error.instancePath.startsWith(`${u.instancePath}/`))) continue;
+    if (error.keyword === 'anyOf' || error.keyword === 'oneOf') {
+      add(pathOf(error.instancePath), `is none of the forms that are allowed here`);
+      continue;
+    }
+    // A branch of a union that did not fit says less than the union.
+    if (errors.some((u) => u.keyword === 'anyOf' && error.schemaPath.startsWith(u.schemaPath))) continue;
+    const [path, detail, onKey] = describe(error);
+    add(path, detail, onKey);
+  }
+  return [...faults.values()];
+}
+
+function describe(error: ErrorObject): [KeyPath, string, boolean] {
+  const path = pathOf(error.instancePath);
+  if (error.keyword === 'additionalProperties') {
+    const key = String(error.params.additionalProperty);
+    const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
+    const near = nearest(key, known);
+    return [[...path, key], `"${key}" is not a known key here.${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}.`}`, true];
+  }
+  if (error.keyword === 'required') return [path, `"${error.params.missingProperty}" is missing`, false];
+  if (error.keyword === 'type') return [path, `must be ${error.params.type}, and is ${JSON.stringify(error.data)}`, false];
+  if (error.keyword === 'pattern') return [path, `${JSON.stringify(error.data)} does not have the form ${error.params.pattern}`, false];
+  if (error.keyword === 'enum') return [path, `must be one of ${(error.params.allowedValues as unknown[]).join(', ')}`, false];
+  return [path, error.message ?? 'is not valid', false];
+}
+
+const marks: Readonly<Record<string, readonly string[]>> = { features: ['spine'], run: [], evaluate: ['on'], model: ['from', 'evaluation'] };
+
+// A step is told by its first word, so that a fault speaks of that kind of step and not of four.
+function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean][] {
+  const path = pathOf(union.instancePath);
+  const step = path.reduce<unknown>((node, part) => (node as Record<string, unknown>)[part as string], raw);
+  if (typeof step !== 'object' || step === null) return [[path, 'must be a step with "features", "run", "evaluate" or "model"', false]];
+  const word = Object.keys(marks).find((w) => w in step);
+  if (!word) return [[path, `a step needs one of ${Object.keys(marks).map((w) => `"${w}"`).join(', ')}`, false]];
+  const branch = (union.schema as { properties?: Record<string, unknown> }[]).find((b) => word in (b.properties ?? {}))!;
+  const check = ajv.compile(branch);
+  check(step);
+  return (check.errors ?? []).map((e) => {
+    const [inner, detail, onKey] = describe(e);
+    return [[...path, ...inner], detail, onKey];
+  });
+}
+
+const pathOf = (pointer: string): (string | number)[] => pointer.split('/').slice(1).map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~'));

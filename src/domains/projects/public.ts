@@ -1,0 +1,24 @@
+// What other rooms may use of projects.
+export { currentRevision, revisionById, snapshotFiles, snapshotId, snapshotText } from './service.ts';
+export { durationMs, namedFiles, parametersIn } from './model.ts';
+export { parseProject } from './parse.ts';
+export { ProjectFile } from './schema.ts';
+export type {
+  DatasetDefinition,
+  EndpointDefinition,
+  EvaluateStep,
+  FeatureServiceDefinition,
+  FeaturesStep,
+  FeatureViewDefinition,
+  GateDefinition,
+  MissingRule,
+  ModelDefinition,
+  Parameter,
+  PipelineDefinition,
+  ProjectDefinition,
+  RegisterStep,
+  RunStep,
+  SpineDefinition,
+  StepDefinition,
+} from './model.ts';
+export type { Revision, SnapshotFiles } from './store.ts';
