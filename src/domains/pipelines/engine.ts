@@ -1,0 +1,38 @@
+// The port to where an attempt of a step runs: a process here; a container, Kubernetes or Ray elsewhere.
+import type { BlobEntry } from '../../kernel/blobs/blob-store.ts';
+import type { StoredFile } from './model.ts';
+
+export interface StagedFile {
+  /** Path within the step's folder, with "/". */
+  readonly path: string;
+  readonly entry: BlobEntry;
+}
+
+export interface AttemptRequest {
+  readonly attemptId: string;
+  /** Grows with every claim of the attempt; a manifest is stored under it. */
+  readonly fence: number;
+  /** Folder of the attempt. An engine that finds its own earlier work there adopts it. */
+  readonly dir: string;
+  readonly command: string;
+  readonly files: readonly StagedFile[];
+  readonly outputs: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+  /** Given to the process only; never written, and redacted by value in the log. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Folder with the programs of the step's environment, put first on PATH. */
+  readonly bin: string | null;
+  readonly timeoutMs: number;
+}
+
+export type AttemptOutcome =
+  | { readonly ok: true; readonly outputs: Readonly<Record<string, readonly StoredFile[]>>; readonly entries: readonly BlobEntry[]; readonly wallMs: number }
+  | { readonly ok: false; readonly reason: 'failed' | 'timed-out' | 'cancelled' | 'killed' | 'lost' | 'missing-output'; readonly detail: string; readonly exitCode: number | null };
+
+export interface StepEngine {
+  readonly name: string;
+  /** Starts the attempt, or goes on with one that this engine began in the same folder, until it has ended. */
+  run(request: AttemptRequest, signal: AbortSignal): Promise<AttemptOutcome>;
+  /** The step's folder as it would be staged, for `gyre shell`; nothing is run. */
+  stage(request: AttemptRequest): Promise<string>;
+}

@@ -1,0 +1,129 @@
+// Runs, steps, attempts: their states, cache keys, and why a step missed the cache. Pure.
+import { createHash } from 'node:crypto';
+
+/** running -> succeeded | failed | cancelled. */
+export const runStates = ['running', 'succeeded', 'failed', 'cancelled'] as const;
+export type RunState = (typeof runStates)[number];
+
+/** waiting -> running -> succeeded | failed | cancelled; waiting -> succeeded (cache hit) | skipped | cancelled. */
+export const stepStates = ['waiting', 'running', 'succeeded', 'failed', 'skipped', 'cancelled'] as const;
+export type StepState = (typeof stepStates)[number];
+
+/** running -> succeeded | failed | lost. */
+export const attemptStates = ['running', 'succeeded', 'failed', 'lost'] as const;
+export type AttemptState = (typeof attemptStates)[number];
+
+export interface StoredFile {
+  readonly path: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+/** What a step made. `digest` is what the next step's key is built from. */
+export type StepOutput =
+  | { readonly kind: 'table'; readonly digest: string; readonly files: readonly StoredFile[]; readonly rows: number; readonly columns: readonly { readonly name: string; readonly type: string }[]; readonly datasetVersions: readonly string[]; readonly knownByUs: number | null }
+  | { readonly kind: 'folder'; readonly digest: string; readonly files: readonly StoredFile[] }
+  | { readonly kind: 'logged-model'; readonly digest: string; readonly id: string }
+  | { readonly kind: 'evaluation'; readonly digest: string; readonly id: string }
+  | { readonly kind: 'model-version'; readonly digest: string; readonly id: string };
+
+export type Outputs = Readonly<Record<string, StepOutput>>;
+
+/** Everything that may change what a step makes. Each part can be named when it differs. */
+export interface KeyParts {
+  readonly runner: string;
+  readonly kind: string;
+  readonly definition: string;
+  readonly params: Readonly<Record<string, string | number | boolean>>;
+  readonly code: Readonly<Record<string, string>>;
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly environment: string | null;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** Grows when the runner changes in a way that changes what steps make. */
+export const RUNNER_VERSION = '1';
+
+const sorted = (record: Readonly<Record<string, unknown>>): [string, unknown][] => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+
+export const cacheKey = (p: KeyParts): string =>
+  createHash('sha256')
+    .update(JSON.stringify([p.runner, p.kind, p.definition, sorted(p.params), sorted(p.code), sorted(p.inputs), p.environment, sorted(p.variables), sorted(p.secrets)]))
+    .digest('hex');
+
+export interface Difference {
+  readonly part: string;
+  readonly name: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+/** Which parts of the key differ from the last time; the reason of a miss, file by file. */
+export function explainMiss(before: KeyParts | undefined, after: KeyParts): Difference[] {
+  if (!before) return [{ part: 'history', name: 'first run of this step', change: 'added', before: null, after: null }];
+  const scalar = (part: string, a: string | null, b: string | null): Difference[] => (a === b ? [] : [{ part, name: part, change: 'changed', before: a, after: b }]);
+  const record = (part: string, a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] =>
+    [...new Set([...Object.keys(a), ...Object.keys(b)])].sort().flatMap((name): Difference[] => {
+      const [x, y] = [a[name], b[name]].map((v) => (v === undefined ? null : String(v))) as [string | null, string | null];
+      if (x === y) return [];
+      return [{ part, name, change: x === null ? 'added' : y === null ? 'removed' : 'changed', before: x, after: y }];
+    });
+  return [
+    ...scalar('runner', before.runner, after.runner),
+    ...scalar('definition', before.definition, after.definition),
+    ...record('parameter', before.params, after.params),
+    ...record('code', before.code, after.code),
+    ...record('input', before.inputs, after.inputs),
+    ...scalar('environment', before.environment, after.environment),
+    ...record('variable', before.variables, after.variables),
+    ...record('secret', before.secrets, after.secrets),
+  ];
+}
+
+export interface StepStatus {
+  readonly name: string;
+  readonly state: StepState;
+  readonly needs: readonly string[];
+}
+
+/** Waiting steps whose needs have all succeeded. */
+export function readySteps<S extends StepStatus>(steps: readonly S[]): S[] {
+  const state = new Map(steps.map((s) => [s.name, s.state]));
+  return steps.filter((s) => s.state === 'waiting' && s.needs.every((n) => state.get(n) === 'succeeded'));
+}
+
+/** Waiting steps that can never start because something before them did not succeed. */
+export function doomedSteps<S extends StepStatus>(steps: readonly S[]): S[] {
+  const bad = new Set(steps.filter((s) => ['failed', 'skipped', 'cancelled'].includes(s.state)).map((s) => s.name));
+  for (let grew = true; grew; ) {
+    grew = false;
+    for (const s of steps)
+      if (s.state === 'waiting' && !bad.has(s.name) && s.needs.some((n) => bad.has(n))) {
+        bad.add(s.name);
+        grew = true;
+      }
+  }
+  return steps.filter((s) => s.state === 'waiting' && bad.has(s.name));
+}
+
+/** The state of a run whose steps have all ended; undefined while one has not. */
+export function outcomeOf(steps: readonly StepStatus[]): RunState | undefined {
+  if (steps.some((s) => s.state === 'waiting' || s.state === 'running')) return undefined;
+  if (steps.some((s) => s.state === 'failed')) return 'failed';
+  if (steps.some((s) => s.state === 'cancelled')) return 'cancelled';
+  return 'succeeded';
+}
+
+/** Quotes a value for `/bin/sh`; plain words stay as they are. */
+export const shellQuote = (value: string): string => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`);
+
+/** Puts parameters in place of `$name`; `quote` for a shell command. */
+export const substitute = (text: string, params: Readonly<Record<string, string | number | boolean>>, quote = false): string =>
+  text.replace(/\$([A-Za-z_][A-Za-z0-9_]*)/g, (whole, name: string) => (name in params ? (quote ? shellQuote(String(params[name])) : String(params[name])) : whole));
+
+export const treeDigest = (files: readonly StoredFile[]): string =>
+  createHash('sha256')
+    .update(JSON.stringify(files.map((f) => [f.path, f.digest]).sort(([a], [b]) => (a! < b! ? -1 : 1))))
+    .digest('hex');
