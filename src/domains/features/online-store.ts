@@ -1,0 +1,177 @@
+// The embedded online store: one SQLite file per project with what was known about each entity, and since
+// when. Writers keep the envelope: a fact that is older (`occurred_at`) than one already known for its key
+// is left out, an equal one known later is a correction. So "the newest fact known at t" is one backward
+// seek on `known_at`, the same rule as the offline ASOF join.
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { packValues, unpackValues, type ColumnType, type FeatureColumn, type FeatureValue } from './packed-values.ts';
+
+export type { ColumnType, FeatureColumn, FeatureValue };
+
+/** The value of an entity key, one per column of the view's entity. */
+export type EntityKey = readonly (string | number | boolean)[];
+
+export interface Fact {
+  readonly values: readonly FeatureValue[];
+  readonly occurredAtUs: number;
+  readonly knownAtUs: number;
+}
+export interface FactRow extends Fact {
+  readonly entity: EntityKey;
+}
+export interface OnlineView {
+  readonly name: string;
+  readonly entity: readonly string[];
+  readonly columns: readonly FeatureColumn[];
+  /** Facts that occurred longer ago than this are not served; null = no limit. */
+  readonly ttlUs: number | null;
+}
+
+export interface OnlineReader {
+  readonly views: () => readonly OnlineView[];
+  /** The newest fact known at `asOfUs` that occurred at or after `asOfUs - ttl`, or undefined. */
+  read(view: string, entity: EntityKey, asOfUs: number): Fact | undefined;
+  close(): void;
+}
+
+export interface OnlineWriter {
+  /** Declares a view; with other columns than before, its facts are removed. */
+  declare(view: OnlineView): void;
+  /** Adds facts in one transaction, in any order; repeating a batch changes nothing. */
+  append(view: string, rows: Iterable<FactRow>): { readonly kept: number; readonly leftOut: number };
+  /** Removes facts that no read at or after `horizonUs` can return: beyond the TTL. */
+  prune(view: string, horizonUs: number): number;
+  /** Removes a view with its facts. */
+  remove(view: string): void;
+  close(): void;
+}
+
+const FORMAT = 1;
+
+const keyOf = (entity: EntityKey): string => JSON.stringify(entity);
+
+interface StoredView extends OnlineView {
+  readonly id: number;
+}
+
+const loadViews = (db: DatabaseSync): Map<string, StoredView> =>
+  new Map(
+    db
+      .prepare('select id, definition from views')
+      .all()
+      .map((row) => ({ ...(JSON.parse(String(row.definition)) as OnlineView), id: Number(row.id) }))
+      .map((view) => [view.name, view]),
+  );
+
+/** Opens (or creates) a store for writing. One writer at a time; readers go on meanwhile. */
+export function openOnlineWriter(path: string): OnlineWriter {
+  mkdirSync(dirname(path), { recursive: true });
+  const db = new DatabaseSync(path, { timeout: 10_000 });
+  // The store can be made again from the datasets, so losing its last moments to a power cut is no loss.
+  db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -65536;
+    create table if not exists views (id integer primary key, name text not null unique, definition text not null) strict;
+    create table if not exists facts (view_id integer not null, entity text not null, known_at integer not null, occurred_at integer not null,
+      packed blob not null, primary key (view_id, entity, known_at, occurred_at)) without rowid, strict;
+    pragma user_version = ${FORMAT}`);
+  const latest = db.prepare('select known_at, occurred_at from facts where view_id = ? and entity = ? order by known_at desc, occurred_at desc limit 1');
+  const newestBefore = db.prepare('select occurred_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1');
+  const insert = db.prepare('insert or replace into facts (view_id, entity, known_at, occurred_at, packed) values (?, ?, ?, ?, ?)');
+  const supersede = db.prepare('delete from facts where view_id = ? and entity = ? and known_at >= ? and occurred_at < ?');
+
+  const view = (name: string): StoredView => {
+    const found = loadViews(db).get(name);
+    if (!found) throw new Error(`the online store has no view "${name}"; declare it first`);
+    return found;
+  };
+  const inTransaction = <T>(body: () => T): T => {
+    db.exec('begin immediate');
+    try {
+      const result = body();
+      db.exec('commit');
+      return result;
+    } catch (error) {
+      db.exec('rollback');
+      throw error;
+    }
+  };
+
+  return {
+    declare: (declared) =>
+      inTransaction(() => {
+        const definition = JSON.stringify({ name: declared.name, entity: declared.entity, columns: declared.columns, ttlUs: declared.ttlUs });
+        const known = loadViews(db).get(declared.name);
+        if (known && JSON.stringify([known.entity, known.columns]) !== JSON.stringify([declared.entity, declared.columns])) db.prepare('delete from facts where view_id = ?').run(known.id);
+        db.prepare('insert into views (name, definition) values (?, ?) on conflict (name) do update set definition = excluded.definition').run(declared.name, definition);
+      }),
+    append: (name, rows) => {
+      const { id, columns } = view(name);
+      return inTransaction(() => {
+        // Newest fact per key, so that rows in order of `known_at` need no look-up.
+        const newest = new Map<string, { knownAtUs: number; occurredAtUs: number }>();
+        let kept = 0;
+        let leftOut = 0;
+        for (const row of rows) {
+          const { knownAtUs, occurredAtUs } = row;
+          const entity = keyOf(row.entity);
+          const last = newest.get(entity) ?? newestOf(latest, id, entity);
+          const inOrder = last === undefined || (knownAtUs >= last.knownAtUs && occurredAtUs >= last.occurredAtUs);
+          if (!inOrder) {
+            const known = newestBefore.get(id, entity, knownAtUs);
+            if (known && Number(known.occurred_at) > occurredAtUs) {
+              newest.set(entity, last);
+              leftOut++;
+              continue;
+            }
+          }
+          // A fact that comes late makes older facts known after it superfluous; so does one of the same moment.
+          if (last !== undefined && (!inOrder || knownAtUs === last.knownAtUs)) supersede.run(id, entity, knownAtUs, occurredAtUs);
+          insert.run(id, entity, knownAtUs, occurredAtUs, packValues(columns, row.values));
+          kept++;
+          if (inOrder) newest.set(entity, { knownAtUs, occurredAtUs });
+          else newest.delete(entity);
+        }
+        return { kept, leftOut };
+      });
+    },
+    prune: (name, horizonUs) => {
+      const { id, ttlUs } = view(name);
+      if (ttlUs === null) return 0;
+      return Number(db.prepare('delete from facts where view_id = ? and occurred_at < ?').run(id, horizonUs - ttlUs).changes);
+    },
+    remove: (name) =>
+      inTransaction(() => {
+        const found = loadViews(db).get(name);
+        if (!found) return;
+        db.prepare('delete from facts where view_id = ?').run(found.id);
+        db.prepare('delete from views where id = ?').run(found.id);
+      }),
+    close: () => db.close(),
+  };
+}
+
+function newestOf(latest: StatementSync, id: number, entity: string): { knownAtUs: number; occurredAtUs: number } | undefined {
+  const row = latest.get(id, entity);
+  return row && { knownAtUs: Number(row.known_at), occurredAtUs: Number(row.occurred_at) };
+}
+
+/** Opens a store read-only; it sees what the writer commits. Raises an Error if there is none at `path`. */
+export function openOnlineReader(path: string): OnlineReader {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
+  db.exec('pragma mmap_size = 268435456; pragma cache_size = -16384');
+  const seek = db.prepare('select packed, occurred_at, known_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1');
+  let views = loadViews(db);
+  return {
+    views: () => [...(views = loadViews(db)).values()].map(({ name, entity, columns, ttlUs }) => ({ name, entity, columns, ttlUs })),
+    read: (name, entity, asOfUs) => {
+      // A view declared after this reader was opened is found on the second look.
+      const view = views.get(name) ?? (views = loadViews(db)).get(name);
+      if (!view) return undefined;
+      const row = seek.get(view.id, keyOf(entity), asOfUs) as { packed: Uint8Array; occurred_at: number; known_at: number } | undefined;
+      if (!row) return undefined;
+      if (view.ttlUs !== null && row.occurred_at < asOfUs - view.ttlUs) return undefined;
+      return { values: unpackValues(view.columns, row.packed), occurredAtUs: row.occurred_at, knownAtUs: row.known_at };
+    },
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,198 @@
+// One endpoint of a plan, made ready: its columns as slots, its views with their readers, its variants with
+// their model sessions. `prepare` turns one row of a caller into the vector of the model.
+import type { Fault } from '../../kernel/errors.ts';
+import { fail } from './errors.ts';
+import { pseudonym } from './plan.ts';
+import { requireScore, type ModelInput, type ModelSession } from './runtime/onnx-runtime.ts';
+import type { PlanEndpoint, PlanVariant, PlanView, PlanColumn } from './schema.ts';
+import type { RecordDefinition, ServedFacts, Value } from './log/record.ts';
+import { checkValue, describeFault, limitOf, resolve, type FaultKind, type Slot } from './model.ts';
+
+/** What the data plane needs from an online store (domains/features/online-store.ts, or another one). */
+export interface FactReader {
+  read(view: string, entity: readonly (string | number | boolean)[], asOfUs: number): { readonly values: readonly (number | bigint | string | boolean | null)[]; readonly occurredAtUs: number; readonly knownAtUs: number } | undefined;
+  close(): void;
+}
+
+export interface LiveVariant {
+  readonly plan: PlanVariant;
+  readonly session: ModelSession;
+  /** Slot of the endpoint for each input of the model. */
+  readonly slots: readonly number[];
+  readonly definition: RecordDefinition;
+}
+
+export interface LiveView {
+  readonly plan: PlanView;
+  /** Slots of the request columns that make the key. */
+  readonly key: readonly number[];
+  readonly firstSlot: number;
+  readonly reader: FactReader | undefined;
+}
+
+export interface LiveEndpoint {
+  readonly plan: PlanEndpoint;
+  /** Request columns first, then the views' columns. */
+  readonly slots: readonly Slot[];
+  readonly requestCount: number;
+  readonly known: ReadonlyMap<string, number>;
+  readonly views: readonly LiveView[];
+  readonly variants: readonly LiveVariant[];
+  readonly personal: ReadonlyMap<number, 'drop' | 'hmac'>;
+  readonly keyIsPersonal: 'drop' | 'hmac' | undefined;
+  readonly key: Buffer;
+}
+
+/** A row as a caller sent it. */
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Prepared {
+  /** By slot; null is missing. */
+  readonly vector: readonly Value[];
+  readonly request: readonly Value[];
+  readonly facts: readonly (ServedFacts | null)[];
+  readonly assignmentKey: string | null;
+}
+
+/** Puts an endpoint together. Raises `onnx-signature-unsupported` and `model-columns-mismatch`. */
+export function makeEndpoint(plan: PlanEndpoint, sessions: ReadonlyMap<string, ModelSession>, readerOf: (storePath: string) => FactReader | undefined, key: Buffer): LiveEndpoint {
+  const views = plan.featureService?.views ?? [];
+  const columns: PlanColumn[] = [...plan.request, ...views.flatMap((view) => view.columns)];
+  const known = new Map<string, number>();
+  columns.forEach(({ name }, slot) => {
+    if (known.has(name)) fail('model-columns-mismatch', { what: `The column "${name}" comes twice.` });
+    known.set(name, slot);
+  });
+  const inputsOf = (name: string): ModelInput[] => plan.variants.flatMap((v) => sessions.get(v.modelDigest)!.inputs.filter((input) => input.name === name));
+  const slots = columns.map((column): Slot => {
+    const inputs = inputsOf(column.name);
+    for (const input of inputs) requireFit(column, input);
+    const limits = inputs.map((input) => limitOf[input.type] ?? Infinity);
+    const own = column.type === 'integer' ? Number.MAX_SAFE_INTEGER : Number.MAX_VALUE;
+    return { name: column.name, type: column.type, missing: column.missing, limit: Math.min(own, ...limits), mayBeMissing: inputs.every((i) => !/^(int|bool)/.test(i.type)) };
+  });
+  const variants = plan.variants.map((variant): LiveVariant => {
+    const session = sessions.get(variant.modelDigest)!;
+    requireScore(session.signature, plan.output.score);
+    const inputs = session.inputs.map(({ name }) => known.get(name) ?? fail('model-columns-mismatch', { what: `Version ${variant.modelVersion} of "${variant.model}" needs the input "${name}", which neither the request nor the feature service provides.` }));
+    return { plan: variant, session, slots: inputs, definition: definitionOf(plan, variant, session) };
+  });
+  if (!plan.variants.some((v) => v.weight > 0)) fail('model-columns-mismatch', { what: 'No variant has a positive weight.' });
+  let firstSlot = plan.request.length;
+  const liveViews = views.map((view): LiveView => {
+    const live = { plan: view, firstSlot, reader: readerOf(view.storePath), key: view.entity.map((name) => known.get(name) ?? fail('model-columns-mismatch', { what: `View "${view.view}" is looked up by "${name}", which is not a request column.` })) };
+    firstSlot += view.columns.length;
+    return live;
+  });
+  const personal = new Map(plan.log.personal.map(({ column, how }) => [column, how]));
+  return {
+    plan,
+    slots,
+    requestCount: plan.request.length,
+    known,
+    views: liveViews,
+    variants,
+    personal: new Map([...personal].flatMap(([name, how]) => (known.has(name) ? [[known.get(name)!, how] as const] : []))),
+    keyIsPersonal: plan.assignBy === null ? undefined : personal.get(plan.assignBy),
+    key,
+  };
+}
+
+function requireFit(column: PlanColumn, input: ModelInput): void {
+  const takes: Readonly<Record<ModelInput['type'], readonly string[]>> = {
+    string: ['string'],
+    bool: ['boolean'],
+    int32: ['integer', 'boolean'],
+    int64: ['integer', 'boolean'],
+    float32: ['number', 'integer', 'boolean'],
+    float64: ['number', 'integer', 'boolean'],
+  };
+  if (!takes[input.type].includes(column.type)) fail('model-columns-mismatch', { what: `The model's input "${input.name}" is ${input.type}, but the column "${column.name}" is ${column.type}.` });
+}
+
+const definitionOf = (plan: PlanEndpoint, variant: PlanVariant, session: ModelSession): RecordDefinition => ({
+  workspace: plan.workspace,
+  project: plan.project,
+  endpoint: plan.name,
+  revision: plan.revision,
+  variant: variant.id,
+  model: variant.model,
+  modelVersion: variant.modelVersion,
+  modelDigest: variant.modelDigest,
+  request: plan.request.map((c) => c.name),
+  views: (plan.featureService?.views ?? []).map((v) => ({ view: v.view, entity: v.entity, columns: v.columns.map((c) => c.name) })),
+  inputs: session.inputs.map((i) => i.name),
+});
+
+export interface RowFaults {
+  readonly add: (fault: Fault) => void;
+  readonly count: (column: string, kind: FaultKind, outcome: 'refused' | 'replaced') => void;
+}
+
+/** Checks a row and looks its features up as of `asOfUs`. What cannot be used is told to `faults`. */
+export function prepare(endpoint: LiveEndpoint, row: Row, at: string, asOfUs: number, faults: RowFaults): Prepared {
+  const { slots, requestCount, plan } = endpoint;
+  const vector: Value[] = new Array<Value>(slots.length).fill(null);
+  const request: Value[] = new Array<Value>(requestCount).fill(null);
+  const usable = (slot: Slot, kind: FaultKind, pointer: string, entity?: readonly string[]): Value => {
+    const resolved = resolve(slot, kind);
+    faults.count(slot.name, kind, resolved === 'refuse' ? 'refused' : 'replaced');
+    if (resolved !== 'refuse') return resolved.use;
+    faults.add({ pointer, detail: describeFault(slot, kind, entity) });
+    return null;
+  };
+  for (let i = 0; i < requestCount; i++) {
+    const slot = slots[i]!;
+    const checked = checkValue(slot, Object.hasOwn(row, slot.name) ? row[slot.name] : undefined);
+    if (checked.ok) vector[i] = request[i] = checked.value;
+    else vector[i] = usable(slot, checked.kind, `${at}/${slot.name}`);
+  }
+  refuseExtras(endpoint, row, at, faults);
+  const facts = endpoint.views.map(({ plan: view, key, firstSlot, reader }): ServedFacts | null => {
+    const entity = key.map((slot) => vector[slot]!);
+    const complete = entity.every((value) => value !== null) && reader !== undefined;
+    const fact = complete ? reader.read(view.view, entity as (string | number | boolean)[], asOfUs) : undefined;
+    const values: Value[] = [];
+    for (let c = 0; c < view.columns.length; c++) {
+      const slot = slots[firstSlot + c]!;
+      const checked = fact ? checkValue(slot, fact.values[c]) : unknownEntity;
+      values.push(checked.ok ? checked.value : null);
+      vector[firstSlot + c] = checked.ok ? checked.value : usable(slot, checked.kind, `${at}/${view.entity[0]}`, view.entity);
+    }
+    return fact ? { knownAtUs: fact.knownAtUs, occurredAtUs: fact.occurredAtUs, values } : null;
+  });
+  const sent = plan.assignBy === null || !Object.hasOwn(row, plan.assignBy) ? undefined : row[plan.assignBy];
+  const assignmentKey = typeof sent === 'string' || typeof sent === 'number' ? String(sent) : null;
+  return { vector, request, facts, assignmentKey };
+}
+
+const unknownEntity = { ok: false, kind: 'unknown-entity' } as const;
+
+function refuseExtras({ known, requestCount, plan }: LiveEndpoint, row: Row, at: string, faults: RowFaults): void {
+  for (const name in row) {
+    const slot = known.get(name);
+    if (slot !== undefined && slot < requestCount) continue;
+    if (slot === undefined && (name === plan.assignBy || plan.unknownColumns === 'ignore')) continue;
+    // The caller's own names are not metric labels: there could be any number of them.
+    faults.count(slot === undefined ? '(unknown)' : name, 'unknown-column', 'refused');
+    const shown = name.slice(0, 100);
+    faults.add({
+      pointer: `${at}/${shown}`,
+      detail: slot === undefined ? `"${shown}" is not a column of this endpoint; remove it or mend its name` : `"${shown}" is a feature that this endpoint looks up itself; send only the entity keys and request columns`,
+    });
+  }
+}
+
+/** The values as they may be written: personal columns are dropped or replaced by their HMAC. */
+export function withoutPersonal(endpoint: LiveEndpoint, values: readonly Value[], slotOf: (i: number) => number): readonly Value[] {
+  if (endpoint.personal.size === 0) return values;
+  return values.map((value, i) => {
+    const how = endpoint.personal.get(slotOf(i));
+    return how === undefined || value === null ? value : how === 'drop' ? null : pseudonym(endpoint.key, value);
+  });
+}
+
+export function keyToLog(endpoint: LiveEndpoint, key: string | null): string | null {
+  const how = endpoint.keyIsPersonal;
+  return how === undefined || key === null ? key : how === 'drop' ? null : pseudonym(endpoint.key, key);
+}

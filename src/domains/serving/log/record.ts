@@ -1,0 +1,109 @@
+// One inference record, and how it lies in a segment. What is the same for thousands of records (endpoint,
+// revision, variant, column names) is written once per segment as a definition; a record is then a JSON
+// array by position.
+
+export type Value = number | string | boolean | null;
+
+/** Feature values as they were served: when the fact happened and when it became known. */
+export interface ServedFacts {
+  readonly knownAtUs: number;
+  readonly occurredAtUs: number;
+  readonly values: readonly Value[];
+}
+
+export interface RecordDefinition {
+  readonly workspace: string;
+  readonly project: string;
+  readonly endpoint: string;
+  readonly revision: number;
+  readonly variant: string;
+  readonly model: string;
+  readonly modelVersion: string;
+  readonly modelDigest: string;
+  /** Columns the caller sends. */
+  readonly request: readonly string[];
+  readonly views: readonly { readonly view: string; readonly entity: readonly string[]; readonly columns: readonly string[] }[];
+  /** Columns of the model, in the order of its inputs. */
+  readonly inputs: readonly string[];
+}
+
+/** How the variant was chosen: by the key, at random (no key was sent), or named by the caller. */
+export const assignments = ['sticky', 'random', 'pinned'] as const;
+export type Assignment = (typeof assignments)[number];
+
+export interface RecordBody {
+  readonly eventTimeUs: number;
+  readonly recordedMs: number;
+  readonly latencyUs: number;
+  readonly assignmentKey: string | null;
+  readonly assignment: Assignment;
+  /** As received, by position of `definition.request`; null where nothing usable was sent. */
+  readonly request: readonly Value[];
+  /** By position of `definition.views`; null where no fact was known. */
+  readonly facts: readonly (ServedFacts | null)[];
+  /** As given to the model, after defaults; null is NaN for a number and "" for a string. */
+  readonly inputs: readonly Value[];
+  readonly score: number | null;
+  /** Why the model gave no score. */
+  readonly error: string | null;
+}
+
+/** A record as it is read back, with names. */
+export interface InferenceRecord extends Omit<RecordDefinition, 'request' | 'views' | 'inputs'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
+  /** `<replica>.<segment>.<index>` */
+  readonly id: string;
+  readonly request: Readonly<Record<string, Value>>;
+  readonly inputs: Readonly<Record<string, Value>>;
+  readonly features: readonly ServedView[];
+}
+
+export interface ServedView {
+  readonly view: string;
+  readonly entity: readonly string[];
+  /** null: no fact was known for this entity at that moment, or it was older than the view's TTL. */
+  readonly fact: { readonly knownAtUs: number; readonly occurredAtUs: number; readonly values: Readonly<Record<string, Value>> } | null;
+}
+
+export const encodeBody = (definition: number, b: RecordBody): string =>
+  JSON.stringify([
+    definition,
+    b.eventTimeUs,
+    b.recordedMs,
+    b.latencyUs,
+    b.assignmentKey,
+    assignments.indexOf(b.assignment),
+    b.request,
+    b.facts.map((f) => (f === null ? null : [f.knownAtUs, f.occurredAtUs, f.values])),
+    b.inputs,
+    b.score,
+    b.error,
+  ]);
+
+type Encoded = [number, number, number, number, string | null, number, Value[], ([number, number, Value[]] | null)[], Value[], number | null, string | null];
+
+export function decodeBody(text: string, definitions: readonly RecordDefinition[], id: string): InferenceRecord {
+  const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error] = JSON.parse(text) as Encoded;
+  const definition = definitions[n];
+  if (!definition) throw new Error(`record ${id} refers to the definition ${n}, which its segment does not have`);
+  const { request: requestNames, views, inputs: inputNames, ...fixed } = definition;
+  return {
+    ...fixed,
+    id,
+    eventTimeUs,
+    recordedMs,
+    latencyUs,
+    assignmentKey,
+    assignment: assignments[assignment] ?? 'sticky',
+    request: named(requestNames, request),
+    features: views.map(({ view, entity, columns }, i) => {
+      const fact = facts[i];
+      return { view, entity, fact: fact ? { knownAtUs: fact[0], occurredAtUs: fact[1], values: named(columns, fact[2]) } : null };
+    }),
+    inputs: named(inputNames, inputs),
+    score,
+    error,
+  };
+}
+
+const named = (names: readonly string[], values: readonly Value[]): Record<string, Value> =>
+  Object.fromEntries(names.map((name, i) => [name, values[i] ?? null]));
