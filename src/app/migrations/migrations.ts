@@ -7,6 +7,8 @@ import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
+import { pipelineTables } from './0001/pipelines.ts';
+import { datasetTables } from './0001/datasets.ts';
 import { registryTables } from './0001/registry.ts';
 import { projectTables } from './0001/projects.ts';
 
@@ -24,6 +26,8 @@ export const migrations: readonly Migration[] = [
       ...blobTables,
       ...projectTables,
       ...registryTables,
+      ...datasetTables,
+      ...pipelineTables,
     ],
   },
 ];
