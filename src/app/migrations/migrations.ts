@@ -7,6 +7,7 @@ import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
+import { featureTables } from './0001/features.ts';
 import { pipelineTables } from './0001/pipelines.ts';
 import { datasetTables } from './0001/datasets.ts';
 import { registryTables } from './0001/registry.ts';
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
       ...registryTables,
       ...datasetTables,
       ...pipelineTables,
+      ...featureTables,
     ],
   },
 ];

@@ -69,7 +69,10 @@ export function makeEndpoint(plan: PlanEndpoint, sessions: ReadonlyMap<string, M
     for (const input of inputs) requireFit(column, input);
     const limits = inputs.map((input) => limitOf[input.type] ?? Infinity);
     const own = column.type === 'integer' ? Number.MAX_SAFE_INTEGER : Number.MAX_VALUE;
-    return { name: column.name, type: column.type, missing: column.missing, limit: Math.min(own, ...limits), mayBeMissing: inputs.every((i) => !/^(int|bool)/.test(i.type)) };
+    const slot = { name: column.name, type: column.type, missing: column.missing, limit: Math.min(own, ...limits), mayBeMissing: inputs.every((i) => !/^(int|bool)/.test(i.type)) };
+    const isReplaced = typeof column.missing === 'object' && column.missing !== null;
+    if (isReplaced && !checkValue(slot, (column.missing as { default: unknown }).default).ok) fail('model-columns-mismatch', { what: `The default of "${column.name}" is not ${column.type}.` });
+    return slot;
   });
   const variants = plan.variants.map((variant): LiveVariant => {
     const session = sessions.get(variant.modelDigest)!;

@@ -11,11 +11,6 @@ export const { fail } = defineErrors({
     title: 'No such version',
     detail: (p: { endpoint: string; version: string; served: readonly string[] }) => `Endpoint "${p.endpoint}" does not serve the model version "${p.version}"; it serves ${p.served.join(', ')}.`,
   },
-  'endpoint-unnamed': {
-    status: 400,
-    title: 'Which endpoint?',
-    detail: (p: { endpoints: readonly string[] }) => `This server answers ${p.endpoints.length} endpoints (${p.endpoints.join(', ')}); name one in the path /endpoints/NAME/invocations or in the header X-Gyre-Endpoint.`,
-  },
   'prediction-input-invalid': {
     status: 400,
     title: 'The input of the prediction cannot be used',

@@ -6,7 +6,7 @@ import { keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Pr
 import { fail } from './errors.ts';
 import type { Entry, InferenceLog } from './log/inference-log.ts';
 import type { Assignment } from './log/record.ts';
-import { scoreAt, type OutputColumn } from './runtime/onnx-runtime.ts';
+import { scoreAt, type ModelSession, type OutputColumn } from './runtime/onnx-runtime.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
 
 export interface Call {
@@ -50,17 +50,39 @@ export interface Predictor {
   predict(call: Call): Promise<PredictedRow[]>;
   /** Resolves when nothing is pending. */
   idle(): Promise<void>;
+  /** Releases a session as soon as no pending call uses it. */
+  readonly retire: (session: ModelSession) => void;
 }
 
 export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: () => number): Predictor {
   let queue: Pending[] = [];
   let running = 0;
   let waiting: (() => void)[] = [];
+  const users = new Map<ModelSession, number>();
+  const retired = new Set<ModelSession>();
+
+  const use = (session: ModelSession): void => void users.set(session, (users.get(session) ?? 0) + 1);
+  const leave = (session: ModelSession): void => {
+    const left = users.get(session)! - 1;
+    if (left > 0) users.set(session, left);
+    else {
+      users.delete(session);
+      if (retired.delete(session)) void session.release();
+    }
+  };
+  const retire = (session: ModelSession): void => {
+    if (users.has(session)) retired.add(session);
+    else void session.release();
+  };
 
   const predict = (call: Call): Promise<PredictedRow[]> =>
     new Promise((resolve, reject) => {
       const pending: Pending = { call, began: performance.now(), items: [], resolve, reject };
-      for (const prepared of call.rows) pending.items.push({ pending, prepared, ...choose(call, prepared), result: undefined, error: null });
+      for (const prepared of call.rows) {
+        const { variant, assignment } = choose(call, prepared);
+        use(variant.session);
+        pending.items.push({ pending, prepared, variant, assignment, result: undefined, error: null });
+      }
       if (queue.length === 0) setImmediate(() => void flush());
       queue.push(pending);
     });
@@ -75,6 +97,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
     } catch (error) {
       for (const pending of turn) pending.reject(error);
     } finally {
+      for (const pending of turn) for (const item of pending.items) leave(item.variant.session);
       if (--running === 0 && queue.length === 0) {
         for (const wake of waiting) wake();
         waiting = [];
@@ -134,7 +157,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
 
   const idle = (): Promise<void> => (running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve)));
 
-  return { predict, idle };
+  return { predict, idle, retire };
 }
 
 function choose({ endpoint, pinned }: Call, { assignmentKey }: Prepared): { variant: LiveVariant; assignment: Assignment } {

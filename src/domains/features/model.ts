@@ -1,0 +1,22 @@
+// What a view's rows are, and how their types are called at the door. Pure.
+import type { ColumnType } from './packed-values.ts';
+
+/** A timeless dataset's rows are known from this moment on (1900-01-01, microseconds). */
+export const BEGINNING_US = -2_208_988_800_000_000;
+
+export interface ViewColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+}
+
+/** Our name for a DuckDB type; undefined for what cannot be a feature. */
+export function featureType(duckdbType: string): ColumnType | undefined {
+  if (/^U?(TINY|SMALL|BIG)?INT(EGER)?$/.test(duckdbType)) return 'integer';
+  if (/^(FLOAT|DOUBLE|HUGEINT|UHUGEINT)$/.test(duckdbType) || duckdbType.startsWith('DECIMAL')) return 'number';
+  if (duckdbType === 'VARCHAR') return 'string';
+  if (duckdbType === 'BOOLEAN') return 'boolean';
+  return undefined;
+}
+
+/** The columns that a view adds besides entity and features. */
+export const timeColumns = ['occurred_us', 'known_us'] as const;

@@ -1,0 +1,99 @@
+// Fills the online store from the materialised views, in a process of its own, only what is new.
+import { fork } from 'node:child_process';
+import { extname, join } from 'node:path';
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { currentVersion, stageFiles } from '../../datasets/public.ts';
+import { currentRevision, type FeatureServiceDefinition, type FeatureViewDefinition } from '../../projects/public.ts';
+import { fail } from '../errors.ts';
+import type { ViewColumn } from '../model.ts';
+import type { FillReply, FillRequest } from '../online-filler.ts';
+import * as store from '../store.ts';
+import { materialiseView } from './view-table.ts';
+
+/** The file of the online store of a project; data planes open it read-only. */
+export const onlineStorePath = (ctx: Ctx, project: string): string => join(ctx.settings.dir, 'online', ctx.workspace, `${project}.db`);
+
+export interface Materialised {
+  readonly view: string;
+  readonly rows: number;
+  readonly added: number;
+}
+
+/** Brings every view that a feature service uses up to its dataset's current version. */
+export async function materialiseViews(ctx: Ctx, project: string): Promise<Materialised[]> {
+  const revision = await currentRevision(ctx, project);
+  const { definition } = revision;
+  const used = new Set(Object.values(definition.services).flatMap((s) => s.views));
+  const done: Materialised[] = [];
+  for (const view of Object.values(definition.views).filter((v) => used.has(v.name))) {
+    const version = await currentVersion(ctx, project, view.dataset).catch(() => undefined);
+    if (!version) continue;
+    const table = await materialiseView(ctx, { definition, snapshot: revision.snapshot, view, version });
+    const held = await store.findOnline(ctx.db, ctx.workspace, project, view.name);
+    const state = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+    const key = `${table.key}:${view.ttlUs ?? ''}`;
+    if (held?.key === key) {
+      done.push({ view: view.name, rows: table.rows, added: 0 });
+      continue;
+    }
+    const [after] = await stageFiles(ctx, [table.digest]);
+    const before = held ? (await stageFiles(ctx, [held.digest]))[0]! : null;
+    const reply = await fillInProcess(
+      { storePath: onlineStorePath(ctx, project), view: view.name, entity: table.entityColumns, columns: table.columns, ttlUs: view.ttlUs, before, after: after!, horizonUs: state.mode === 'live' ? state.nowUs : null },
+      ctx.signal,
+    );
+    await ctx.tx(async (tx) => {
+      await store.putOnline(tx.db, tx.workspace, project, view.name, { key, digest: table.digest }, tx.clock.now());
+      const self = { kind: 'feature-view', id: `${project}/${view.name}` };
+      await tx.emit({
+        type: 'feature-view.materialised',
+        subject: self,
+        label: `feature view ${view.name}`,
+        project,
+        payload: { rows: table.rows, added: reply.kept, rebuilt: reply.rebuilt },
+        edges: [{ from: self, to: { kind: 'dataset-version', id: version.id }, relation: 'input' }],
+      });
+    });
+    done.push({ view: view.name, rows: table.rows, added: reply.kept });
+  }
+  return done;
+}
+
+function fillInProcess(request: FillRequest, signal: AbortSignal): Promise<FillReply> {
+  return new Promise((resolve, reject) => {
+    const child = fork(join(import.meta.dirname, `../online-filler${extname(import.meta.filename)}`), [], {
+      execArgv: ['--no-warnings'],
+      serialization: 'advanced',
+      env: { PATH: process.env.PATH, TZ: 'UTC' },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    const cancel = (): void => void child.kill('SIGKILL');
+    signal.addEventListener('abort', cancel, { once: true });
+    child.once('message', (reply: FillReply | { error: string }) => ('error' in reply ? reject(new Error(`filling the online store: ${reply.error}`)) : resolve(reply)));
+    child.once('exit', (code, killed) => {
+      signal.removeEventListener('abort', cancel);
+      reject(new Error(`the process that fills the online store ended (${killed ?? code})`));
+    });
+    child.send(request);
+  });
+}
+
+export interface ServiceForPlan {
+  readonly service: FeatureServiceDefinition;
+  readonly storePath: string;
+  readonly views: readonly { readonly definition: FeatureViewDefinition; readonly columns: readonly ViewColumn[]; readonly entityColumns: readonly ViewColumn[] }[];
+}
+
+/** What a data plane needs to look a service's features up. Raises `feature-service-not-found`, `dataset-empty`. */
+export async function serviceForPlan(ctx: Ctx, project: string, name: string): Promise<ServiceForPlan> {
+  const revision = await currentRevision(ctx, project);
+  const { definition } = revision;
+  const service = definition.services[name] ?? fail('feature-service-not-found', { project, service: name });
+  const views = [];
+  for (const viewName of service.views) {
+    const view = definition.views[viewName]!;
+    const table = await materialiseView(ctx, { definition, snapshot: revision.snapshot, view, version: await currentVersion(ctx, project, view.dataset) });
+    views.push({ definition: view, columns: table.columns, entityColumns: table.entityColumns });
+  }
+  return { service, storePath: onlineStorePath(ctx, project), views };
+}

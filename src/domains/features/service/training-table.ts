@@ -1,0 +1,93 @@
+// The point-in-time join: for each row of the spine, the features as they were known at its moment.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { getVersion, inspectTable, stageFiles, stageVersion, type Column } from '../../datasets/public.ts';
+import type { ProjectDefinition, SpineDefinition } from '../../projects/public.ts';
+import { sqlName } from '../../../kernel/compute/compute.ts';
+import { fail } from '../errors.ts';
+import { joinSql, type JoinedView } from '../view-sql.ts';
+import { materialiseView, withTarget } from './view-table.ts';
+
+export interface TrainingTableInput {
+  readonly definition: ProjectDefinition;
+  readonly snapshot: string;
+  readonly service: string;
+  /** With parameters put in place. */
+  readonly spine: SpineDefinition;
+  readonly slices: readonly string[];
+  /** Dataset name -> version id. */
+  readonly datasets: Readonly<Record<string, string>>;
+}
+
+export interface TrainingTable {
+  readonly columns: readonly Column[];
+  readonly rows: number;
+  readonly digest: string;
+  readonly fromUs: number;
+  readonly toUs: number;
+  /** Every label was known by this moment; null where that was not asked. */
+  readonly knownByUs: number | null;
+  readonly datasetVersions: readonly string[];
+}
+
+/** Unix microseconds of "2013-01-31" or an ISO time; UTC when no zone is written. Raises `moment-invalid`. */
+export function momentUs(what: string, value: string): number {
+  const text = /^\d{4}-\d{2}-\d{2}$/.test(value) ? `${value}T00:00:00Z` : /(Z|[+-]\d{2}:?\d{2})$/.test(value) ? value : `${value.replace(' ', 'T')}Z`;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? fail('moment-invalid', { what, value }) : ms * 1000;
+}
+
+/**
+ * Builds the table and hands its Parquet file to `use` before it is removed. Exactly one row per spine row
+ * whose moment lies in `between` and whose label was known by the cut-off. Columns: row_key, at_us, request
+ * columns, features, label. Raises `training-table-empty`, `feature-view-invalid`, `spine-column-missing`.
+ */
+export async function buildTrainingTable<T>(ctx: Ctx, input: TrainingTableInput, use: (table: TrainingTable, path: string) => Promise<T>): Promise<T> {
+  const { definition, spine } = input;
+  const service = definition.services[input.service] ?? fail('feature-service-not-found', { project: definition.project, service: input.service });
+  const dataset = definition.datasets[spine.dataset]!;
+  const [fromUs, toUs] = [momentUs('The first bound of "between"', spine.between[0]), momentUs('The second bound of "between"', spine.between[1])];
+  const knownByUs = spine.knownBy === 'none' ? null : spine.knownBy === null ? toUs : momentUs('"known_by"', spine.knownBy);
+  const spineVersion = await getVersion(ctx, input.datasets[spine.dataset]!);
+  const present = new Set(spineVersion.columns.map((c) => c.name));
+  for (const column of [...service.request, ...input.slices]) if (!present.has(column)) fail('spine-column-missing', { dataset: spine.dataset, column, service: service.name });
+
+  const views: JoinedView[] = [];
+  const tables: Record<string, { files: string[] }> = { [spine.dataset]: { files: await stageVersion(ctx, spineVersion) } };
+  const versions = new Set([spineVersion.id]);
+  for (const name of service.views) {
+    const view = definition.views[name]!;
+    const version = await getVersion(ctx, input.datasets[view.dataset]!);
+    versions.add(version.id);
+    const made = await materialiseView(ctx, { definition, snapshot: input.snapshot, view, version });
+    tables[`view_${name}`] = { files: await stageFiles(ctx, [made.digest]) };
+    views.push({ view, table: `view_${name}` });
+  }
+  const keyText = dataset.key.map((k) => `${sqlName(k)}::varchar`).join(', ');
+  const plain = [...new Set([...service.request, ...input.slices])].map(sqlName).join(', ');
+  return withTarget(ctx, async (target) => {
+    await ctx.compute.run(
+      {
+        what: `the training table of ${service.name}`,
+        tables,
+        writes: [target],
+        memoryMb: ctx.settings.computeMemoryMb,
+        statements: [
+          {
+            userSql: `select *, (${spine.at}\n)::timestamp as gyre_at, (${spine.label}\n) as gyre_label, (${dataset.knownAt ?? `timestamp '1900-01-01'`}\n)::timestamp as gyre_known from ${sqlName(spine.dataset)}${spine.where === null ? '' : ` where (${spine.where}\n)`}`,
+            into: { table: 'chosen' },
+            where: `epoch_us(gyre_at) >= ${fromUs} and epoch_us(gyre_at) < ${toUs} and gyre_label is not null${knownByUs === null ? '' : ` and epoch_us(gyre_known) <= ${knownByUs}`}`,
+          },
+          {
+            sql: `create table spine as select to_json([${keyText}])::varchar as row_key, epoch_us(gyre_at) as at_us, ${plain},
+                  case when typeof(gyre_label) = 'BOOLEAN' then (gyre_label::varchar = 'true')::integer::double else try_cast(gyre_label::varchar as double) end as label from chosen`,
+          },
+          { sql: `copy (${joinSql(service.request, input.slices, views)}) to '${target}' (format parquet, compression zstd)` },
+        ],
+      },
+      ctx.signal,
+    );
+    const found = await inspectTable(ctx, `the training table of ${service.name}`, { files: [target] });
+    if (found.rows === 0) return fail('training-table-empty', { dataset: spine.dataset, from: spine.between[0], to: spine.between[1] });
+    return use({ columns: found.columns, rows: found.rows, digest: found.digest, fromUs, toUs, knownByUs, datasetVersions: [...versions] }, target);
+  });
+}

@@ -1,0 +1,153 @@
+// The data plane, `gyre serve`: answers predictions from the plan on disk and survives the other processes.
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Fault } from '../../kernel/errors.ts';
+import type { Log } from '../../kernel/log.ts';
+import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
+import { fail } from './errors.ts';
+import { gyreProtocol } from './gyre-protocol.ts';
+import { openFront } from './http-front.ts';
+import { endpointKey, followPlan } from './live-plan.ts';
+import { openInferenceLog, type InferenceLogOptions } from './log/inference-log.ts';
+import { parseEventTime } from './model.ts';
+import { internalToken, sameText, servingKey, servingPaths } from './plan.ts';
+import { openPredictor } from './predictor.ts';
+import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from './protocol.ts';
+import { lockReplica } from './replica-lock.ts';
+import { openServingMetrics } from './serving-metrics.ts';
+
+export interface DataPlaneOptions {
+  readonly dir: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Lowercase letters, digits and "-"; the first part of every prediction id (default "r1"). */
+  readonly replica?: string;
+  readonly log: Log;
+  readonly programVersion: string;
+  /** Protocols beside our own. */
+  readonly dialects: readonly ServingDialect[];
+  /** Opens an online store for reading. */
+  readonly openFacts: (path: string) => FactReader;
+  readonly bodyLimitBytes?: number;
+  readonly maxRows?: number;
+  readonly pollMs?: number;
+  readonly now?: () => number;
+  readonly inferenceLog?: Partial<Omit<InferenceLogOptions, 'folder' | 'replica' | 'log'>>;
+}
+
+export interface DataPlane {
+  readonly url: string;
+  readonly replica: string;
+  /** Takes the plan on disk now instead of at the next notice. */
+  refresh(): Promise<void>;
+  /** Stops accepting, answers what is under way, seals the log. */
+  close(): Promise<void>;
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+const MAX_FAULTS = 20;
+
+/** Starts a data plane; it is ready when the promise resolves, with or without a plan. Raises `replica-running`. */
+export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
+  const { dir, host, log, replica = 'r1', now = Date.now, maxRows = 4096 } = options;
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(replica)) throw new Error(`the replica name "${replica}" must be lowercase letters, digits and "-"`);
+  const unlock = lockReplica(dir, replica);
+  const key = servingKey(dir);
+  const inferenceLog = openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
+  const metrics = openServingMetrics(inferenceLog.state);
+  const predictor = openPredictor(inferenceLog, metrics, now);
+  let accepting = true;
+
+  let url = '';
+  const follower = await followPlan({ dir, replica, url: () => url, log, openFacts: options.openFacts, pollMs: options.pollMs ?? 1000, now, retire: predictor.retire, onSwap: (plan) => metrics.plan(plan.number) });
+
+  const visible = (caller: ServingCaller, name: string): boolean => caller.endpoints === '*' || caller.endpoints.includes(name);
+  const plane: Plane = {
+    programVersion: options.programVersion,
+    accepting: () => accepting,
+    endpoints: (caller) => [...follower.current().endpoints.values()].filter(({ plan }) => plan.workspace === caller.workspace && visible(caller, plan.name)),
+    endpoint: (caller, name) => {
+      const endpoint = visible(caller, name) ? follower.current().endpoints.get(endpointKey(caller.workspace, name)) : undefined;
+      return endpoint ?? fail('endpoint-not-served', { endpoint: name.slice(0, 200) });
+    },
+    predict: (exchange, endpoint, rows, predictOptions = {}) => {
+      if (rows.length > maxRows) return fail('too-many-rows', { rows: rows.length, limit: maxRows });
+      const eventTimeUs = eventTimeOf(exchange, endpoint, now);
+      const pinned = predictOptions.version === undefined ? undefined : versionOf(endpoint, predictOptions.version);
+      const prepared = prepareAll(endpoint, rows, predictOptions, eventTimeUs);
+      return predictor.predict({ endpoint, rows: prepared, eventTimeUs, pinned, outputs: predictOptions.outputs ?? [] });
+    },
+  };
+
+  const prepareAll = (endpoint: LiveEndpoint, rows: Parameters<Plane['predict']>[2], { pointer = () => '' }: PredictOptions, eventTimeUs: number): Prepared[] => {
+    const found: Fault[] = [];
+    let count = 0;
+    const faults: RowFaults = {
+      add: (fault) => void (++count <= MAX_FAULTS && found.push(fault)),
+      count: (column, kind, outcome) => metrics.fault(endpoint.plan.name, column, kind, outcome),
+    };
+    const prepared = rows.map((row, i) => prepare(endpoint, row, pointer(i), eventTimeUs, faults));
+    if (count > 0) fail('prediction-input-invalid', { endpoint: endpoint.plan.name, first: found[0]!.detail, count }, found);
+    return prepared;
+  };
+
+  const internal = (exchange: Omit<Exchange, 'caller'>): Promise<Answer> | undefined => {
+    if (exchange.path !== '/internal/seal' || exchange.method !== 'POST') return undefined;
+    if (!sameText(exchange.headers.authorization ?? '', `Bearer ${internalToken(key)}`)) return Promise.resolve().then(() => fail('serving-token-refused', { why: 'This route is for the control plane of the same folder.' }));
+    return inferenceLog.seal().then((segments) => ({ status: 200, body: JSON.stringify({ replica, plan: follower.current().number, segments }) }));
+  };
+
+  const server = openFront({
+    plan: () => follower.current(),
+    plane,
+    dialects: [gyreProtocol, ...options.dialects],
+    metrics,
+    log,
+    bodyLimitBytes: options.bodyLimitBytes ?? 8 * 1024 * 1024,
+    now,
+    loopback: LOOPBACK.test(host),
+    internal,
+  });
+  try {
+    // The plan first: a caller that gets through finds the endpoints of before a restart.
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ host, port: options.port }, resolve));
+    const { port } = server.address() as AddressInfo;
+    url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    follower.acknowledge();
+  } catch (error) {
+    await follower.close();
+    await inferenceLog.close();
+    unlock();
+    throw error;
+  }
+
+  const close = async (): Promise<void> => {
+    if (!accepting) return;
+    accepting = false;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const late = setTimeout(() => server.closeAllConnections(), 5000);
+    await closed;
+    clearTimeout(late);
+    await predictor.idle();
+    await follower.close();
+    await inferenceLog.close();
+    unlock();
+  };
+
+  return { url, replica, refresh: () => follower.refresh(), close };
+}
+
+/** Live: the wall clock. Replay: the header, or the plan's time. Raises `event-time-not-replay`, `event-time-invalid`. */
+function eventTimeOf(exchange: Exchange, { plan }: LiveEndpoint, now: () => number): number {
+  const header = exchange.headers['gyre-event-time'];
+  if (plan.timeline.mode === 'live') return header === undefined ? now() * 1000 : fail('event-time-not-replay', { endpoint: plan.name });
+  if (header === undefined) return plan.timeline.nowUs;
+  const value = String(header);
+  return parseEventTime(value) ?? fail('event-time-invalid', { value: value.slice(0, 100) });
+}
+
+function versionOf({ plan, variants }: LiveEndpoint, version: string): LiveEndpoint['variants'][number] {
+  return variants.find((v) => v.plan.modelVersion === version) ?? fail('served-version-not-found', { endpoint: plan.name, version: version.slice(0, 100), served: variants.map((v) => v.plan.modelVersion) });
+}

@@ -1,0 +1,121 @@
+// The port of the data plane's dialects: each translates one protocol into calls of `Plane` and back.
+import type { IncomingHttpHeaders } from 'node:http';
+import { isUtf8 } from 'node:buffer';
+import type { Problem } from '../../kernel/errors.ts';
+import type { LiveEndpoint, Row } from './endpoint.ts';
+import { fail } from './errors.ts';
+import { INFINITE, NOT_A_NUMBER } from './model.ts';
+import type { PredictedRow } from './predictor.ts';
+
+export interface Exchange {
+  readonly method: string;
+  /** Without the query, not decoded. */
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly caller: ServingCaller;
+}
+
+/** Who asks, as far as the plan knows: a workspace, and the endpoints a token is for. */
+export interface ServingCaller {
+  readonly workspace: string;
+  readonly endpoints: '*' | readonly string[];
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface ServingDialect {
+  readonly name: string;
+  /** Says whether a path is this dialect's, so that also its errors take this dialect's shape. */
+  readonly owns: (path: string) => boolean;
+  readonly answer: (exchange: Exchange, plane: Plane) => Answer | Promise<Answer>;
+  readonly renderProblem: (problem: Problem) => Answer;
+}
+
+export interface PredictOptions {
+  /** A model version to ask instead of the assigned one. */
+  readonly version?: string;
+  /** Model outputs to hand back beside the score. */
+  readonly outputs?: readonly string[];
+  /** Where row i lies in the body, for the pointers of faults. */
+  readonly pointer?: (row: number) => string;
+}
+
+export interface Plane {
+  readonly programVersion: string;
+  readonly accepting: () => boolean;
+  /** Endpoints that the caller may see, by name. */
+  readonly endpoints: (caller: ServingCaller) => readonly LiveEndpoint[];
+  /** Raises `endpoint-not-served`. */
+  readonly endpoint: (caller: ServingCaller, name: string) => LiveEndpoint;
+  /** Checks, looks up, predicts, logs. Raises the problems of errors.ts. */
+  readonly predict: (exchange: Exchange, endpoint: LiveEndpoint, rows: readonly Row[], options?: PredictOptions) => Promise<PredictedRow[]>;
+}
+
+const BARE = /"(?:[^"\\]|\\.)*"|(-?)\bInfinity\b|\bNaN\b/g;
+
+/**
+ * Parses a body once. Bare NaN and Infinity, which Python's json writes, become markers that the columns
+ * treat as what they are. Raises `prediction-body-invalid`; the sentence never shows the text itself.
+ */
+export function parseBody(body: Buffer): unknown {
+  if (body.length === 0) return fail('prediction-body-invalid', { why: 'it is empty; send a JSON object.' });
+  if (!isUtf8(body)) return fail('prediction-body-invalid', { why: 'it is not UTF-8.' });
+  const text = body.toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (/\b(?:NaN|Infinity)\b/.test(text)) {
+      try {
+        return JSON.parse(text.replaceAll(BARE, (token) => (token.startsWith('"') ? token : JSON.stringify(token === 'NaN' ? NOT_A_NUMBER : INFINITE))));
+      } catch {
+        // The first error is the one to tell.
+      }
+    }
+    const position = /position (\d+)/.exec((error as Error).message)?.[1];
+    return fail('prediction-body-invalid', { why: `it is not JSON${position === undefined ? '' : ` (see character ${position})`}.` });
+  }
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Raises `prediction-body-invalid`. */
+export const refuseBody = (why: string): never => fail('prediction-body-invalid', { why });
+
+/** A path segment as text. Raises `prediction-body-invalid` on a broken escape. */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return refuseBody('the path has a broken %-escape.');
+  }
+}
+
+/** Raises `serving-method-not-allowed`. */
+export function requireMethod({ method, path }: Exchange, allowed: 'GET' | 'POST'): void {
+  if (method !== allowed && !(allowed === 'GET' && method === 'HEAD')) fail('serving-method-not-allowed', { method, path, allowed });
+}
+
+/** Headers of every answered prediction. Ids of one request are consecutive, so the first and their number name all. */
+export function predictionHeaders(rows: readonly PredictedRow[]): Record<string, string> {
+  const first = rows[0];
+  if (!first) return {};
+  const headers: Record<string, string> = { 'gyre-prediction-id': first.id };
+  if (rows.length > 1) headers['gyre-prediction-count'] = String(rows.length);
+  if (rows.every((r) => r.variant === first.variant)) {
+    headers['gyre-variant'] = encodeURIComponent(first.variant.plan.id);
+    headers['gyre-model-version'] = encodeURIComponent(first.variant.plan.modelVersion);
+  }
+  return headers;
+}
+
+/** JSON has no NaN and no integers beyond 2^53: a model's NaN becomes null, a large integer its text. */
+export const jsonValue = (value: number | bigint | string | boolean): number | string | boolean | null => {
+  if (typeof value === 'bigint') return value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
+  return typeof value === 'number' && !Number.isFinite(value) ? null : value;
+};
