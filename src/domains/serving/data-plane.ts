@@ -5,14 +5,14 @@ import type { Fault } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
 import { fail } from './errors.ts';
-import { gyreProtocol } from './gyre-protocol.ts';
-import { openFront } from './http-front.ts';
+import { gyreProtocol } from './http/gyre-protocol.ts';
+import { openFront } from './http/front.ts';
 import { endpointKey, followPlan } from './live-plan.ts';
 import { openInferenceLog, type InferenceLogOptions } from './log/inference-log.ts';
 import { parseEventTime } from './model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from './plan.ts';
 import { openPredictor } from './predictor.ts';
-import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from './protocol.ts';
+import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from './http/protocol.ts';
 import { lockReplica } from './replica-lock.ts';
 import { openServingMetrics } from './serving-metrics.ts';
 

@@ -2,7 +2,7 @@
 // assignment swaps them; calls under way keep the old one's sessions until they are answered. An endpoint
 // that cannot be made ready keeps its older revision, and the acknowledgement says so.
 import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { isProblem } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import { makeEndpoint, type FactReader, type LiveEndpoint } from './endpoint.ts';
@@ -158,15 +158,12 @@ async function loadModels(dir: string, endpoint: PlanEndpoint, have: ReadonlyMap
   for (const { modelDigest, modelPath } of endpoint.variants) {
     if (into.has(modelDigest)) continue;
     const existing = have.get(modelDigest);
-    const session = existing ?? (await openModel(modelFile(resolve(dir, modelPath))));
+    const session = existing ?? (await openModel(resolve(dir, modelPath)));
     into.set(modelDigest, session);
     const score = session.signature.outputs.find((o) => o.name === endpoint.output.score);
     if (!existing && score) await warmUp(session, [score.name]);
   }
 }
-
-/** The ONNX file of a sealed folder: `model.onnx`, where MLflow's onnx flavour puts it. */
-const modelFile = (path: string): string => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, 'model.onnx') : path);
 
 /** A store that does not exist yet is looked for once a second; until then nothing is known of anybody. */
 function lazyReader(path: string, open: (path: string) => FactReader, now: () => number): FactReader {

@@ -5,7 +5,7 @@ import type { Value } from './log/record.ts';
 
 export type { Value };
 
-/** Stands for a bare NaN in a body, which is not JSON but what Python writes (see parse-body.ts). */
+/** Stands for a bare NaN in a body, which is not JSON but what Python writes (see parseBody in http/protocol.ts). */
 export const NOT_A_NUMBER = '\u0000NaN';
 export const INFINITE = '\u0000Infinity';
 

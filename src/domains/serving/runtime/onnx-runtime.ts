@@ -2,7 +2,8 @@
 // spinning: tabular models take microseconds, and a spinning pool burns a core while idle. The package is
 // loaded on first use. `run` is synchronous inside, so a large model is scored in a process of its own
 // (score-table.ts), never in the control process.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node';
 import { fail } from '../errors.ts';
 import { replaceZipMaps } from './zip-map.ts';
@@ -51,12 +52,15 @@ type Ort = typeof import('onnxruntime-node');
 let loaded: Promise<Ort> | undefined;
 const loadOrt = (): Promise<Ort> => (loaded ??= import('onnxruntime-node'));
 
-/** Loads a model file. Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
+/** The ONNX file of a sealed folder: `model.onnx`, where MLflow's onnx flavour puts it. */
+const modelFile = (path: string): string => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, 'model.onnx') : path);
+
+/** Loads an ONNX file, or that of a model folder. Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
 export async function openModel(path: string): Promise<ModelSession> {
   const ort = await loadOrt();
   let session: InferenceSession;
   try {
-    const bytes = replaceZipMaps(readFileSync(path));
+    const bytes = replaceZipMaps(readFileSync(modelFile(path)));
     session = await ort.InferenceSession.create(bytes, {
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
@@ -65,7 +69,7 @@ export async function openModel(path: string): Promise<ModelSession> {
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     });
   } catch (error) {
-    return fail('onnx-unreadable', { file: path.slice(path.lastIndexOf('/') + 1), why: reasonOf(error) });
+    return fail('onnx-unreadable', { file: basename(modelFile(path)), why: reasonOf(error) });
   }
   try {
     return wrap(ort, session);

@@ -1,11 +1,11 @@
 // The port of the data plane's dialects: each translates one protocol into calls of `Plane` and back.
 import type { IncomingHttpHeaders } from 'node:http';
 import { isUtf8 } from 'node:buffer';
-import type { Problem } from '../../kernel/errors.ts';
-import type { LiveEndpoint, Row } from './endpoint.ts';
-import { fail } from './errors.ts';
-import { INFINITE, NOT_A_NUMBER } from './model.ts';
-import type { PredictedRow } from './predictor.ts';
+import type { Problem } from '../../../kernel/errors.ts';
+import type { LiveEndpoint, Row } from '../endpoint.ts';
+import { fail } from '../errors.ts';
+import { INFINITE, NOT_A_NUMBER } from '../model.ts';
+import type { PredictedRow } from '../predictor.ts';
 
 export interface Exchange {
   readonly method: string;

@@ -3,14 +3,14 @@
 import { hash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
-import { fail as failAnywhere, isProblem, Problem } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
-import type { Log } from '../../kernel/log.ts';
-import { fail } from './errors.ts';
+import { fail as failAnywhere, isProblem, Problem } from '../../../kernel/errors.ts';
+import { newId } from '../../../kernel/ids.ts';
+import type { Log } from '../../../kernel/log.ts';
+import { fail } from '../errors.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
-import type { LivePlan } from './live-plan.ts';
+import type { LivePlan } from '../live-plan.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect } from './protocol.ts';
-import type { ServingMetrics } from './serving-metrics.ts';
+import type { ServingMetrics } from '../serving-metrics.ts';
 
 export interface FrontOptions {
   readonly plan: () => LivePlan;

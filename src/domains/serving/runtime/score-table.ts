@@ -1,0 +1,68 @@
+// Checks and scores models in a child process: a broken file may take a process down, a large one blocks it,
+// and neither may happen to the control process. Rows come as newline-delimited JSON (what DuckDB's
+// `COPY ... (FORMAT json)` writes), scores go back over the channel and, if wished, as such a file.
+import { fork } from 'node:child_process';
+import { extname, join } from 'node:path';
+import { declaredErrors, Problem } from '../../../kernel/errors.ts';
+import { fail } from '../errors.ts';
+import type { ModelSignature } from './onnx-runtime.ts';
+
+export type ScoringTask =
+  | { readonly do: 'inspect'; readonly modelPath: string; readonly score: string | null }
+  | { readonly do: 'score'; readonly modelPath: string; readonly rowsPath: string; readonly score: string; readonly outPath: string | null };
+
+export type ScoringResult =
+  | { readonly signature: ModelSignature }
+  | { readonly scores: Float64Array }
+  | { readonly problem: { readonly code: string; readonly params: object } };
+
+function inChild(task: ScoringTask, signal?: AbortSignal): Promise<ScoringResult> {
+  return new Promise((resolve, reject) => {
+    const child = fork(join(import.meta.dirname, `scoring-process${extname(import.meta.filename)}`), [], {
+      execArgv: ['--no-warnings'],
+      env: { PATH: process.env.PATH, TZ: 'UTC' },
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let result: ScoringResult | undefined;
+    let complaint = '';
+    const stop = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', stop, { once: true });
+    child.stderr!.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-2000)));
+    child.on('message', (message) => (result = message as ScoringResult));
+    child.once('error', reject);
+    child.once('close', (code, by) => {
+      signal?.removeEventListener('abort', stop);
+      if (signal?.aborted) return reject(signal.reason as Error);
+      if (result) return resolve(result);
+      try {
+        fail('scoring-failed', { why: `${by ?? `exit code ${code}`} ${complaint.split('\n')[0] ?? ''}`.trim() });
+      } catch (problem) {
+        reject(problem as Problem);
+      }
+    });
+    if (signal?.aborted) stop();
+    else child.send(task);
+  });
+}
+
+function orRaise<R extends ScoringResult>(result: ScoringResult): R {
+  if (!('problem' in result)) return result as R;
+  const { code, params } = result.problem;
+  throw new Problem(code, declaredErrors().get(code)!, params);
+}
+
+/**
+ * Loads a model file and answers its tensors; `score` names the output that must hold the scores. Raises
+ * `onnx-unreadable`, `onnx-signature-unsupported`, `scoring-failed`.
+ */
+export const validateModel = async (modelPath: string, options: { score?: string; signal?: AbortSignal } = {}): Promise<ModelSignature> =>
+  orRaise<{ signature: ModelSignature }>(await inChild({ do: 'inspect', modelPath, score: options.score ?? null }, options.signal)).signature;
+
+/**
+ * Scores every row of a newline-delimited JSON file whose members are named as the model's inputs (others are
+ * ignored). A missing number is NaN, a missing string "". Scores are in the order of the rows; `outPath` also
+ * gets them as lines `{"row": i, "score": x}`. Raises `score-rows-invalid` and what `validateModel` raises.
+ */
+export const scoreTable = async (options: { modelPath: string; rowsPath: string; score: string; outPath?: string; signal?: AbortSignal }): Promise<Float64Array> =>
+  orRaise<{ scores: Float64Array }>(await inChild({ do: 'score', modelPath: options.modelPath, rowsPath: options.rowsPath, score: options.score, outPath: options.outPath ?? null }, options.signal)).scores;
