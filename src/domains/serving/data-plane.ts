@@ -47,6 +47,8 @@ export interface DataPlane {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 const MAX_FAULTS = 20;
+/** A request that is on its way when the process is told to stop gets this long to arrive. */
+const GRACE_MS = 100;
 
 /** Starts a data plane; it is ready when the promise resolves, with or without a plan. Raises `replica-running`. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
@@ -125,8 +127,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const close = async (): Promise<void> => {
     if (!accepting) return;
     accepting = false;
+    await new Promise((resolve) => setTimeout(resolve, GRACE_MS));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
     const late = setTimeout(() => server.closeAllConnections(), 5000);
     await closed;
     clearTimeout(late);

@@ -137,10 +137,12 @@ export function prepare(endpoint: LiveEndpoint, row: Row, at: string, asOfUs: nu
   const { slots, requestCount, plan } = endpoint;
   const vector: Value[] = new Array<Value>(slots.length).fill(null);
   const request: Value[] = new Array<Value>(requestCount).fill(null);
+  let refused = false;
   const usable = (slot: Slot, kind: FaultKind, pointer: string, entity?: readonly string[]): Value => {
     const resolved = resolve(slot, kind);
     faults.count(slot.name, kind, resolved === 'refuse' ? 'refused' : 'replaced');
     if (resolved !== 'refuse') return resolved.use;
+    refused = true;
     faults.add({ pointer, detail: describeFault(slot, kind, entity) });
     return null;
   };
@@ -151,6 +153,8 @@ export function prepare(endpoint: LiveEndpoint, row: Row, at: string, asOfUs: nu
     else vector[i] = usable(slot, checked.kind, `${at}/${slot.name}`);
   }
   refuseExtras(endpoint, row, at, faults);
+  // Without usable keys the look-ups would only add faults that follow from the first.
+  if (refused) return { vector, request, facts: [], assignmentKey: null };
   const facts = endpoint.views.map(({ plan: view, key, firstSlot, reader }): ServedFacts | null => {
     const entity = key.map((slot) => vector[slot]!);
     const complete = entity.every((value) => value !== null) && reader !== undefined;

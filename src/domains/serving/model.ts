@@ -35,9 +35,9 @@ const outOfRange: Checked = { ok: false, kind: 'out-of-range' };
 export function checkValue(slot: Slot, value: unknown): Checked {
   if (value === undefined || value === null) return missing;
   if (value === NOT_A_NUMBER || (typeof value === 'number' && Number.isNaN(value))) return notANumber;
+  if (value === INFINITE) return slot.type === 'number' || slot.type === 'integer' ? outOfRange : wrongType;
   switch (slot.type) {
     case 'number':
-      if (value === INFINITE) return outOfRange;
       if (typeof value !== 'number') return wrongType;
       return Math.abs(value) <= slot.limit ? { ok: true, value } : outOfRange;
     case 'integer':
@@ -48,7 +48,7 @@ export function checkValue(slot: Slot, value: unknown): Checked {
     case 'boolean':
       return typeof value === 'boolean' ? { ok: true, value } : wrongType;
     case 'string':
-      return typeof value === 'string' && value !== INFINITE ? { ok: true, value } : wrongType;
+      return typeof value === 'string' ? { ok: true, value } : wrongType;
   }
 }
 
