@@ -29,7 +29,7 @@ async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
   }
   if (exchange.path === '/version') {
     requireMethod(exchange, 'GET');
-    return { status: 200, body: plane.programVersion };
+    return { status: 200, contentType: 'text/plain', body: plane.programVersion };
   }
   requireMethod(exchange, 'POST');
   const endpoint = endpointOf(exchange, plane);
