@@ -33,8 +33,7 @@ async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
   if (!match) return json(404, { error: `${exchange.method} ${exchange.path.slice(0, 200)} is not a route of the Open Inference Protocol here.` });
   const endpoint = plane.endpoint(exchange.caller, decodeSegment(match[1]!));
   const version = match[2] === undefined ? undefined : decodeSegment(match[2]);
-  if (version !== undefined && !endpoint.variants.some((v) => v.plan.modelVersion === version))
-    return json(404, { error: `Endpoint "${endpoint.plan.name}" does not serve the model version "${version.slice(0, 100)}"; it serves ${versionsOf(endpoint).join(', ')}.` });
+  if (version !== undefined) plane.requireVersion(endpoint, version);
   if (match[3] === 'infer') {
     requireMethod(exchange, 'POST');
     return infer(exchange, plane, endpoint, version);

@@ -8,9 +8,9 @@ import { newId } from '../../../kernel/ids.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { fail } from '../errors.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
-import type { LivePlan } from '../live-plan.ts';
+import type { LivePlan } from '../plane/live-plan.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect } from './protocol.ts';
-import type { ServingMetrics } from '../serving-metrics.ts';
+import type { ServingMetrics } from '../plane/serving-metrics.ts';
 
 export interface FrontOptions {
   readonly plan: () => LivePlan;

@@ -1,7 +1,7 @@
 // Our own, simplest way to ask: POST /endpoints/NAME/predict {"inputs": {column: value}} or {"rows": [...]}.
 import { toProblemDocument } from '../../../kernel/errors.ts';
 import { decodeSegment, isRecord, jsonValue, parseBody, predictionHeaders, refuseBody, requireMethod, type Answer, type Exchange, type Plane, type ServingDialect } from './protocol.ts';
-import type { PredictedRow } from '../predictor.ts';
+import type { PredictedRow } from '../plane/predictor.ts';
 
 const PATH = /^\/endpoints\/([^/]+)\/predict\/?$/;
 

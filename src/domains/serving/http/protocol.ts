@@ -2,10 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isUtf8 } from 'node:buffer';
 import type { Problem } from '../../../kernel/errors.ts';
-import type { LiveEndpoint, Row } from '../endpoint.ts';
+import type { LiveEndpoint, Row } from '../plane/endpoint.ts';
 import { fail } from '../errors.ts';
 import { INFINITE, NOT_A_NUMBER } from '../model.ts';
-import type { PredictedRow } from '../predictor.ts';
+import type { PredictedRow } from '../plane/predictor.ts';
 
 export interface Exchange {
   readonly method: string;
@@ -53,6 +53,8 @@ export interface Plane {
   readonly endpoints: (caller: ServingCaller) => readonly LiveEndpoint[];
   /** Raises `endpoint-not-served`. */
   readonly endpoint: (caller: ServingCaller, name: string) => LiveEndpoint;
+  /** Raises `served-version-not-found`. */
+  readonly requireVersion: (endpoint: LiveEndpoint, version: string) => void;
   /** Checks, looks up, predicts, logs. Raises the problems of errors.ts. */
   readonly predict: (exchange: Exchange, endpoint: LiveEndpoint, rows: readonly Row[], options?: PredictOptions) => Promise<PredictedRow[]>;
 }

@@ -67,6 +67,10 @@ test('A row that cannot be scored is named by row and column', async (t) => {
   }
 });
 
+test('A scoring process that ends without an answer is a problem, not a wait', async (t) => {
+  await assert.rejects(scoreTable({ modelPath: model('late'), rowsPath: join(folder(t), 'absent.ndjson'), score: 'probabilities' }), (e) => isProblem(e, 'scoring-failed'));
+});
+
 test('Scoring that is cancelled ends its process', async (t) => {
   const abort = new AbortController();
   const rowsPath = join(folder(t), 'rows.ndjson');

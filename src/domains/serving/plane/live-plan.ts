@@ -3,12 +3,12 @@
 // that cannot be made ready keeps its older revision, and the acknowledgement says so.
 import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
 import { resolve } from 'node:path';
-import { isProblem } from '../../kernel/errors.ts';
-import type { Log } from '../../kernel/log.ts';
+import { isProblem } from '../../../kernel/errors.ts';
+import type { Log } from '../../../kernel/log.ts';
 import { makeEndpoint, type FactReader, type LiveEndpoint } from './endpoint.ts';
-import { readPlan, servingKey, servingPaths, writeAck } from './plan.ts';
-import { openModel, warmUp, type ModelSession } from './runtime/onnx-runtime.ts';
-import type { PlanAck, PlanEndpoint, PlanToken, ServingPlan } from './schema.ts';
+import { readPlan, servingKey, servingPaths, writeAck } from '../plan.ts';
+import { openModel, warmUp, type ModelSession } from '../runtime/onnx-runtime.ts';
+import type { PlanAck, PlanEndpoint, PlanToken, ServingPlan } from '../schema.ts';
 
 export interface LivePlan {
   readonly number: number;

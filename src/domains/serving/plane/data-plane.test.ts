@@ -5,10 +5,10 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isProblem } from '../../kernel/errors.ts';
-import { DAY_US, endpointOf, folder, MARCH_US, planOf, runPlane, sealModel } from './fixtures/plane.ts';
-import { findPrediction, readSegment } from './log/segment.ts';
-import { internalToken, readAck, servingKey, servingPaths } from './plan.ts';
+import { isProblem } from '../../../kernel/errors.ts';
+import { DAY_US, endpointOf, folder, MARCH_US, planOf, runPlane, sealModel } from '../fixtures/plane.ts';
+import { findPrediction, readSegment } from '../log/segment.ts';
+import { internalToken, readAck, servingKey, servingPaths } from '../plan.ts';
 
 const path = '/endpoints/late-arrival/predict';
 const inputs = { origin: 'EWR', carrier: 'UA', hour: 20 };
@@ -88,6 +88,21 @@ test('What is missing, unknown, NaN or of the wrong type goes as each column dec
   assert.match(metrics, /gyre_serving_input_faults_total\{endpoint="late-arrival",column="hour",kind="wrong-type",outcome="replaced"\} 2/);
   assert.match(metrics, /gyre_serving_input_faults_total\{endpoint="late-arrival",column="carrier",kind="nan",outcome="replaced"\} 1/);
   assert.match(metrics, /gyre_predictions_total\{endpoint="late-arrival",variant="stable"\} 6/);
+});
+
+test('A row that the model fails on fails alone, with a record that says why', async (t) => {
+  const plane = await runPlane(t, { plan: null });
+  const modelPath = sealModel(plane.dir, 'picky');
+  await plane.publish(planOf(1, [endpointOf({ variants: [{ id: 'v', model: 'picky', modelVersion: '1', modelDigest: 'picky', modelPath, weight: 1 }], request: [{ name: 'x', type: 'integer', missing: null }], featureService: null, output: { score: 'score' } })]));
+  const replies = await Promise.all([0, 1, 99, 2].map((x) => plane.send(path, { inputs: { x } })));
+  assert.deepEqual(replies.map((r) => r.status), [200, 200, 500, 200]);
+  assert.deepEqual([0, 1, 3].map((i) => Math.round(Number(replies[i]!.body.score) * 10)), [1, 2, 3]);
+  assert.equal(replies[2]!.body.code, 'model-run-failed');
+  const { body } = await plane.send('/internal/seal', {}, { authorization: `Bearer ${internalToken(servingKey(plane.dir))}` });
+  const records = (body.segments as unknown as { path: string }[]).flatMap((s) => readSegment(s.path).records);
+  assert.deepEqual(records.filter((r) => r.error !== null).map((r) => [r.inputs.x, r.score]), [[99, null]]);
+  // An integer input of a model cannot be missing, whatever the endpoint declares.
+  assert.equal((await plane.send(path, { inputs: {} })).status, 400);
 });
 
 test('Rows of one request are answered in order, with consecutive ids, or not at all', async (t) => {

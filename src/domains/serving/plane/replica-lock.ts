@@ -2,8 +2,8 @@
 // when that process began, so that a number given to another program later does not hold it.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fail } from './errors.ts';
-import { servingPaths } from './plan.ts';
+import { fail } from '../errors.ts';
+import { servingPaths } from '../plan.ts';
 
 /** Raises `replica-running`. Returns what releases the lock. */
 export function lockReplica(dir: string, replica: string): () => void {

@@ -1,6 +1,6 @@
 // The metrics of a data plane. Never labelled by prediction, row or a caller's own text.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { FaultKind } from './model.ts';
+import type { FaultKind } from '../model.ts';
 
 export interface ServingMetrics {
   readonly registry: Registry;

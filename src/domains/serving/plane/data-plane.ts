@@ -1,18 +1,18 @@
 // The data plane, `gyre serve`: answers predictions from the plan on disk and survives the other processes.
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Fault } from '../../kernel/errors.ts';
-import type { Log } from '../../kernel/log.ts';
+import type { Fault } from '../../../kernel/errors.ts';
+import type { Log } from '../../../kernel/log.ts';
 import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
-import { fail } from './errors.ts';
-import { gyreProtocol } from './http/gyre-protocol.ts';
-import { openFront } from './http/front.ts';
+import { fail } from '../errors.ts';
+import { gyreProtocol } from '../http/gyre-protocol.ts';
+import { openFront } from '../http/front.ts';
 import { endpointKey, followPlan } from './live-plan.ts';
-import { openInferenceLog, type InferenceLogOptions } from './log/inference-log.ts';
-import { parseEventTime } from './model.ts';
-import { internalToken, sameText, servingKey, servingPaths } from './plan.ts';
+import { openInferenceLog, type InferenceLogOptions } from '../log/inference-log.ts';
+import { parseEventTime } from '../model.ts';
+import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { openPredictor } from './predictor.ts';
-import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from './http/protocol.ts';
+import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from '../http/protocol.ts';
 import { lockReplica } from './replica-lock.ts';
 import { openServingMetrics } from './serving-metrics.ts';
 
@@ -73,6 +73,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       const endpoint = visible(caller, name) ? follower.current().endpoints.get(endpointKey(caller.workspace, name)) : undefined;
       return endpoint ?? fail('endpoint-not-served', { endpoint: name.slice(0, 200) });
     },
+    requireVersion: (endpoint, version) => void versionOf(endpoint, version),
     predict: (exchange, endpoint, rows, predictOptions = {}) => {
       if (rows.length > maxRows) return fail('too-many-rows', { rows: rows.length, limit: maxRows });
       const eventTimeUs = eventTimeOf(exchange, endpoint, now);

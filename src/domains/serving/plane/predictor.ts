@@ -3,10 +3,10 @@
 // come; a lone request is a batch of one.
 import { assignVariant } from './assignment.ts';
 import { keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
-import { fail } from './errors.ts';
-import type { Entry, InferenceLog } from './log/inference-log.ts';
-import type { Assignment } from './log/record.ts';
-import { scoreAt, type ModelSession, type OutputColumn } from './runtime/onnx-runtime.ts';
+import { fail } from '../errors.ts';
+import type { Entry, InferenceLog } from '../log/inference-log.ts';
+import type { Assignment } from '../log/record.ts';
+import { scoreAt, type ModelSession, type OutputColumn } from '../runtime/onnx-runtime.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
 
 export interface Call {

@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { fillStore, folder, planOf, sealModel } from './fixtures/plane.ts';
-import { findPrediction, readSegment } from './log/segment.ts';
-import { servingPaths, writePlan } from './plan.ts';
+import { fillStore, folder, planOf, sealModel } from '../fixtures/plane.ts';
+import { findPrediction, readSegment } from '../log/segment.ts';
+import { servingPaths, writePlan } from '../plan.ts';
 
 const KILLS = Number(process.env.TEST_KILLS ?? 4);
 
 async function start(t: TestContext, dir: string): Promise<{ child: ChildProcess; url: string }> {
-  const child = fork(join(import.meta.dirname, 'fixtures', 'serve-child.ts'), [dir], { execArgv: ['--no-warnings'] });
+  const child = fork(join(import.meta.dirname, '..', 'fixtures', 'serve-child.ts'), [dir], { execArgv: ['--no-warnings'] });
   t.after(() => child.kill('SIGKILL'));
   const [url] = (await once(child, 'message')) as [string];
   return { child, url };

@@ -1,12 +1,12 @@
 // One endpoint of a plan, made ready: its columns as slots, its views with their readers, its variants with
 // their model sessions. `prepare` turns one row of a caller into the vector of the model.
-import type { Fault } from '../../kernel/errors.ts';
-import { fail } from './errors.ts';
-import { pseudonym } from './plan.ts';
-import { requireScore, type ModelInput, type ModelSession } from './runtime/onnx-runtime.ts';
-import type { PlanEndpoint, PlanVariant, PlanView, PlanColumn } from './schema.ts';
-import type { RecordDefinition, ServedFacts, Value } from './log/record.ts';
-import { checkValue, describeFault, limitOf, resolve, type FaultKind, type Slot } from './model.ts';
+import type { Fault } from '../../../kernel/errors.ts';
+import { fail } from '../errors.ts';
+import { pseudonym } from '../plan.ts';
+import { requireScore, type ModelInput, type ModelSession } from '../runtime/onnx-runtime.ts';
+import type { PlanEndpoint, PlanVariant, PlanView, PlanColumn } from '../schema.ts';
+import type { RecordDefinition, ServedFacts, Value } from '../log/record.ts';
+import { checkValue, describeFault, limitOf, resolve, type FaultKind, type Slot } from '../model.ts';
 
 /** What the data plane needs from an online store (domains/features/online-store.ts, or another one). */
 export interface FactReader {
