@@ -50,7 +50,7 @@ const utf8 = new TextDecoder();
 
 export function unpackValues(columns: readonly FeatureColumn[], packed: Uint8Array): FeatureValue[] {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  const values: FeatureValue[] = new Array<FeatureValue>(columns.length);
+  const values: FeatureValue[] = [];
   let at = (columns.length + 7) >> 3;
   for (let i = 0; i < columns.length; i++) {
     if (packed[i >> 3]! & (1 << (i & 7))) {

@@ -75,7 +75,7 @@ test('What is missing, unknown, NaN or of the wrong type goes as each column dec
   assert.deepEqual(await used({ origin: 'EWR' }), { carrier: null, hour: 12, temp: 141, wind_speed: 70.5 });
   assert.equal((await used({ ...inputs, hour: 'noon' })).hour, 12);
   assert.equal((await used({ ...inputs, hour: 1.5 })).hour, 12);
-  assert.equal((await used({ ...inputs, hour: 9007199254740993 })).hour, 12);
+  assert.equal((await used({ ...inputs, hour: 2 ** 53 + 2 })).hour, 12);
   const bare = await plane.send(path, '{"inputs": {"origin": "EWR", "carrier": NaN, "hour": -Infinity}}');
   assert.equal(bare.status, 200, JSON.stringify(bare.body));
   for (const [row, column] of [[{ carrier: 'UA' }, 'origin'], [{ ...inputs, origin: 7 }, 'origin'], [{ ...inputs, carrier: 7 }, 'carrier'], [{ ...inputs, extra: 1 }, 'extra'], [{ ...inputs, temp: 3 }, 'temp']] as const) {
@@ -280,7 +280,7 @@ test('Whatever the body, path, method or headers, the answer is never a 5xx', as
     const { status } = await plane.send(path, body);
     assert.ok(status >= 400 && status < 500, `${status} for ${body.slice(0, 60)}`);
   }
-  const value = fc.oneof(fc.jsonValue(), fc.constantFrom('EWR', 'UA', 1, 1e400, -0, 2 ** 60, '\u0000NaN'));
+  const value = fc.oneof(fc.jsonValue(), fc.constantFrom('EWR', 'UA', 1, -0, 2 ** 60, '\u0000NaN'));
   const row = fc.dictionary(fc.constantFrom('origin', 'carrier', 'hour', 'flight_id', 'temp', '__proto__', 'constructor', 'toString'), value, { maxKeys: 5 });
   await fc.assert(
     fc.asyncProperty(fc.oneof(fc.record({ inputs: row }), fc.record({ rows: fc.array(row, { maxLength: 3 }) }), fc.jsonValue()), fc.constantFrom(path, '/endpoints/%E0%A4%A/predict', '/endpoints/../predict', '/internal/x', '/'), async (body, to) => {

@@ -135,8 +135,8 @@ export interface RowFaults {
 /** Checks a row and looks its features up as of `asOfUs`. What cannot be used is told to `faults`. */
 export function prepare(endpoint: LiveEndpoint, row: Row, at: string, asOfUs: number, faults: RowFaults): Prepared {
   const { slots, requestCount, plan } = endpoint;
-  const vector: Value[] = new Array<Value>(slots.length).fill(null);
-  const request: Value[] = new Array<Value>(requestCount).fill(null);
+  const vector: Value[] = slots.map(() => null);
+  const request: Value[] = plan.request.map(() => null);
   let refused = false;
   const usable = (slot: Slot, kind: FaultKind, pointer: string, entity?: readonly string[]): Value => {
     const resolved = resolve(slot, kind);
