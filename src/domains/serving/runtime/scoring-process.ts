@@ -83,10 +83,10 @@ function parseLine(line: string, row: number): Record<string, unknown> {
 
 function valueFor({ name, type }: ModelInput, value: unknown, row: number): number | string | boolean | null {
   if (type === 'string') return value === null || value === undefined ? '' : typeof value === 'string' ? value : wrong(row, name, 'is not a string');
-  if (value === null || value === undefined) return /^float/.test(type) ? NaN : wrong(row, name, 'is missing, and a whole number has no way to say so');
+  if (value === null || value === undefined) return type.startsWith('float') ? NaN : wrong(row, name, 'is missing, and a whole number has no way to say so');
   if (type === 'bool') return typeof value === 'boolean' ? value : wrong(row, name, 'is not true or false');
   if (typeof value !== 'number' && typeof value !== 'boolean') return wrong(row, name, 'is not a number');
-  return /^int/.test(type) && !Number.isSafeInteger(Number(value)) ? wrong(row, name, 'is not a whole number') : value;
+  return type.startsWith('int') && !Number.isSafeInteger(Number(value)) ? wrong(row, name, 'is not a whole number') : value;
 }
 
 const wrong = (row: number, column: string, why: string): never => fail('score-rows-invalid', { row, column, why });
