@@ -7,6 +7,8 @@ import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
+import { environmentTables } from './0001/environments.ts';
+import { trackingTables } from './0001/tracking.ts';
 import { featureTables } from './0001/features.ts';
 import { pipelineTables } from './0001/pipelines.ts';
 import { datasetTables } from './0001/datasets.ts';
@@ -30,6 +32,8 @@ export const migrations: readonly Migration[] = [
       ...datasetTables,
       ...pipelineTables,
       ...featureTables,
+      ...trackingTables,
+      ...environmentTables,
     ],
   },
 ];

@@ -1,0 +1,12 @@
+import type { AnyRoute } from '../../kernel/http/route.ts';
+import { artifactRoutes } from './routes/artifacts.ts';
+import { experimentRoutes } from './routes/experiments.ts';
+import { loggedModelRoutes } from './routes/logged-models.ts';
+import { runRoutes } from './routes/runs.ts';
+
+export { mlflowDialect } from './wire.ts';
+
+export const mlflowProtocolRoutes: readonly AnyRoute[] = [...experimentRoutes, ...runRoutes, ...loggedModelRoutes, ...artifactRoutes];
+
+/** Paths whose clients expect MLflow's 404. */
+export const isMlflowPath = (path: string): boolean => /^\/(ajax-)?api\/[23]\.0\//.test(path);
