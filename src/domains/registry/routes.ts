@@ -1,0 +1,161 @@
+import Type from 'typebox';
+import type { Ctx } from '../../kernel/ctx.ts';
+import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
+import { route, type AnyRoute } from '../../kernel/http/route.ts';
+import { currentRevision } from '../projects/public.ts';
+import type { Decision, Gate, ModelVersion } from './model.ts';
+import { decide, override } from './service/decide.ts';
+import { getEvaluation } from './service/evaluate.ts';
+import { findVersion, getModel, removeAlias, setAlias } from './service/versions.ts';
+import * as store from './store.ts';
+
+const name = Type.String({ maxLength: 256 });
+const OfModel = Type.Object({ model: name });
+const OfVersion = Type.Object({ model: name, version: Type.String({ maxLength: 256, description: 'Number, alias or "latest"' }) });
+const OfAlias = Type.Object({ model: name, alias: Type.String({ maxLength: 255 }) });
+const View = Type.Unknown();
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+const versionView = (v: ModelVersion) => {
+  const { createdMs, updatedMs, version: _, ...rest } = v;
+  return { ...rest, createdAt: iso(createdMs), updatedAt: iso(updatedMs) };
+};
+const decisionView = ({ recordedMs, ...d }: Decision) => ({ ...d, recordedAt: iso(recordedMs) });
+
+/** The gates of a model in the current revision of the project that manages it. */
+export async function gatesOf(ctx: Ctx, model: string): Promise<readonly Gate[]> {
+  const { project } = await getModel(ctx, model);
+  return project === null ? [] : ((await currentRevision(ctx, project)).definition.models[model]?.gates ?? []);
+}
+
+export const registryRoutes: readonly AnyRoute[] = [
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models',
+    permission: 'models:read',
+    summary: 'Registered models',
+    errors: ['cursor-invalid'],
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(View) },
+    handler: async (ctx, { query }) => {
+      const limit = query.limit ?? 100;
+      const [after] = query.cursor ? decodeCursor(query.cursor, ['string']) : [''];
+      return toPage(await store.listModels(ctx.db, ctx.workspace, after, limit + 1), limit, (m) => [m.name], (m) => ({ name: m.name, description: m.description, project: m.project, createdAt: iso(m.createdMs) }));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models/:model',
+    permission: 'models:read',
+    summary: 'A model with its aliases',
+    errors: ['model-not-found'],
+    params: OfModel,
+    reply: { 200: View },
+    handler: async (ctx, { params }) => {
+      const model = await getModel(ctx, params.model);
+      const aliases = await store.listAliases(ctx.db, ctx.workspace, params.model);
+      return { name: model.name, description: model.description, project: model.project, managedBy: model.managedBy, createdAt: iso(model.createdMs), aliases: Object.fromEntries(aliases.map((a) => [a.alias, a.number])) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models/:model/versions',
+    permission: 'models:read',
+    summary: 'Versions of a model, newest first',
+    errors: ['cursor-invalid', 'model-not-found'],
+    params: OfModel,
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(View) },
+    handler: async (ctx, { params, query }) => {
+      await getModel(ctx, params.model);
+      const limit = query.limit ?? 100;
+      const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
+      return toPage(await store.listVersions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (v) => [v.number], versionView);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models/:model/versions/:version',
+    permission: 'models:read',
+    summary: 'A version with its evidence, files and newest decision',
+    errors: ['model-version-not-found'],
+    params: OfVersion,
+    reply: { 200: View },
+    handler: async (ctx, { params }) => {
+      const version = await findVersion(ctx, params.model, params.version);
+      const decision = await store.findLatestDecision(ctx.db, ctx.workspace, version.id);
+      const files = await store.listVersionFiles(ctx.db, ctx.workspace, version.id);
+      return { ...versionView(version), files: files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes })), decision: decision ? decisionView(decision) : null };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/models/:model/versions/:version/decide',
+    permission: 'models:write',
+    summary: 'Judge the gates on the version’s evaluation and record the decision',
+    errors: ['model-version-not-found', 'version-unsealed'],
+    params: OfVersion,
+    reply: { 200: View },
+    handler: async (ctx, { params }) => decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model))),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/models/:model/versions/:version/override',
+    permission: 'gates:decide',
+    summary: 'Let a version pass against its gates, with a recorded reason',
+    errors: ['model-version-not-found', 'version-unsealed', 'override-needs-reason'],
+    params: OfVersion,
+    body: Type.Object({ reason: Type.String({ maxLength: 2000 }) }),
+    reply: { 200: View },
+    handler: async (ctx, { params, body }) => decisionView(await override(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model), body.reason)),
+  }),
+  route({
+    method: 'PUT',
+    path: '/api/gyre/v1/models/:model/aliases/:alias',
+    permission: 'models:write',
+    summary: 'Point an alias at a version',
+    errors: ['alias-invalid', 'model-not-found', 'model-version-not-found'],
+    params: OfAlias,
+    body: Type.Object({ version: Type.Integer({ minimum: 1 }) }),
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params, body }) => setAlias(ctx, params.model, params.alias, body.version),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/api/gyre/v1/models/:model/aliases/:alias',
+    permission: 'models:write',
+    summary: 'Remove an alias',
+    errors: [],
+    params: OfAlias,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params }) => removeAlias(ctx, params.model, params.alias),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models/:model/decisions',
+    permission: 'models:read',
+    summary: 'Gate decisions of a model, newest first',
+    errors: ['cursor-invalid'],
+    params: OfModel,
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(View) },
+    handler: async (ctx, { params, query }) => {
+      const limit = query.limit ?? 100;
+      const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
+      return toPage(await store.listDecisions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (d) => [d.id], decisionView);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/evaluations/:id',
+    permission: 'models:read',
+    summary: 'An evaluation: metrics with intervals, slices, curves',
+    errors: ['evaluation-not-found'],
+    params: Type.Object({ id: name }),
+    reply: { 200: View },
+    handler: async (ctx, { params }) => {
+      const { createdMs, ...evaluation } = await getEvaluation(ctx, params.id);
+      return { ...evaluation, createdAt: iso(createdMs) };
+    },
+  }),
+];
