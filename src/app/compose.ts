@@ -1,20 +1,38 @@
 // The one place that sees every domain: who offers which routes and jobs, and who listens to what.
-import type { Subscriber } from '../kernel/events/subscribers.ts';
 import { isMlflowPath, mlflowDialect, mlflowProtocolRoutes } from '../dialects/mlflow/routes.ts';
 import { accessRoutes } from '../domains/access/routes.ts';
 import { datasetJobs, datasetSubscribers } from '../domains/datasets/jobs.ts';
 import { datasetRoutes } from '../domains/datasets/routes.ts';
+import { environmentRoutes } from '../domains/environments/routes.ts';
 import { featureJobs, featureSubscribers } from '../domains/features/jobs.ts';
 import { featureRoutes } from '../domains/features/routes.ts';
+import { pipelineJobs } from '../domains/pipelines/jobs.ts';
+import { pipelineRoutes } from '../domains/pipelines/routes.ts';
 import { projectRoutes } from '../domains/projects/routes.ts';
+import { registryRoutes } from '../domains/registry/routes.ts';
+import { openProcessEngine } from '../engines/process/process-engine.ts';
+import type { BlobStore } from '../kernel/blobs/blob-store.ts';
+import type { Subscriber } from '../kernel/events/subscribers.ts';
 import type { AnyRoute, Dialect } from '../kernel/http/route.ts';
 import type { Job } from '../kernel/jobs/jobs.ts';
 
-export const routes: readonly AnyRoute[] = [...accessRoutes, ...projectRoutes, ...datasetRoutes, ...featureRoutes, ...mlflowProtocolRoutes];
+export interface Composition {
+  readonly routes: readonly AnyRoute[];
+  readonly jobs: readonly Job<never>[];
+  readonly subscribers: readonly Subscriber[];
+}
+
+/** Everything this program offers. `serverUrl` is known once the server listens. */
+export function compose(blobs: BlobStore, serverUrl: () => string): Composition {
+  const engine = openProcessEngine(blobs);
+  const pipelines = pipelineJobs({ engine, serverUrl });
+  return {
+    routes: [...accessRoutes, ...projectRoutes, ...datasetRoutes, ...featureRoutes, ...environmentRoutes, ...pipelineRoutes(pipelines, engine), ...registryRoutes, ...mlflowProtocolRoutes],
+    jobs: [...datasetJobs, ...featureJobs, ...pipelines.all],
+    // Who listens to what.
+    subscribers: [...datasetSubscribers, ...featureSubscribers],
+  };
+}
 
 /** The dialect that owns a path no route took, so that its clients can read the 404. */
 export const dialectOf = (path: string): Dialect | undefined => (isMlflowPath(path) ? mlflowDialect : undefined);
-
-export const jobCatalogue: readonly Job<never>[] = [...datasetJobs, ...featureJobs];
-
-export const subscribers: readonly Subscriber[] = [...datasetSubscribers, ...featureSubscribers];

@@ -7,7 +7,7 @@ import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
 import { defineErrors } from '../kernel/errors.ts';
 import { buildServer } from '../kernel/http/server.ts';
-import { dialectOf, jobCatalogue, routes, subscribers } from './compose.ts';
+import { compose, dialectOf, type Composition } from './compose.ts';
 import { openPlatform, type PlatformOptions, type RunningPlatform } from './platform.ts';
 
 const { fail } = defineErrors({
@@ -40,14 +40,16 @@ export interface Bootstrap {
 
 /** Opens the platform and listens. Raises `users-needed`, `port-in-use`, `schema-newer`. */
 export async function startControl(settings: Settings, bootstrap: Bootstrap = {}, overrides: Partial<PlatformOptions> = {}): Promise<Control> {
-  const running = await openPlatform({ settings, jobs: jobCatalogue, subscribers, ...overrides });
+  let url = '';
+  let composition: Composition | undefined;
+  const running = await openPlatform({ settings, compose: (blobs) => (composition = compose(blobs, () => url)), ...overrides });
   const { platform } = running;
   try {
     await ensureAdmin(running, bootstrap);
     if (!isLoopback(settings.host) && !(await hasUsers(platform.database.reader))) fail('users-needed', { host: settings.host });
     const app = buildServer({
       platform,
-      routes,
+      routes: composition!.routes,
       dialectOf,
       access: { identify: (request) => identify(platform, request.headers), authorise },
       readiness: async () => ({ database: await answers(running) }),
@@ -60,10 +62,11 @@ export async function startControl(settings: Settings, bootstrap: Bootstrap = {}
     }
     const { port } = app.server.address() as { port: number };
     const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
+    url = `http://${host}:${port}`;
     return {
       ...running,
       app,
-      url: `http://${host}:${port}`,
+      url,
       close: async (options) => {
         await app.close();
         await running.close(options);

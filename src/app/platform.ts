@@ -1,7 +1,7 @@
 // Opens the parts that every use case stands on, in order, and closes them in the opposite order.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBlobStore } from '../kernel/blobs/blob-store.ts';
+import { openBlobStore, type BlobStore } from '../kernel/blobs/blob-store.ts';
 import { wallClock, type Clock } from '../kernel/clock.ts';
 import { openCompute } from '../kernel/compute/compute.ts';
 import type { Settings } from '../kernel/config/settings.ts';
@@ -14,7 +14,7 @@ import { eventsIn } from '../kernel/events/events.ts';
 import { startSequencer } from '../kernel/events/sequencer.ts';
 import { startSubscribers, type Subscriber, type SubscriberLoop } from '../kernel/events/subscribers.ts';
 import { systemIds, type IdSource } from '../kernel/ids.ts';
-import type { Job } from '../kernel/jobs/jobs.ts';
+import { jobsIn, type Job } from '../kernel/jobs/jobs.ts';
 import { startWorker, type Worker } from '../kernel/jobs/worker.ts';
 import { openLog, type Log } from '../kernel/log.ts';
 import { openTimeline } from '../kernel/timeline/timeline.ts';
@@ -22,8 +22,8 @@ import { migrations } from './migrations/migrations.ts';
 
 export interface PlatformOptions {
   readonly settings: Settings;
-  readonly jobs: readonly Job<never>[];
-  readonly subscribers: readonly Subscriber[];
+  /** What runs on it, given the store of bytes. */
+  readonly compose: (blobs: BlobStore) => { readonly jobs: readonly Job<never>[]; readonly subscribers: readonly Subscriber[] };
   /** Given by tests; otherwise opened from the settings. */
   readonly database?: Database;
   readonly clock?: Clock;
@@ -55,10 +55,13 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   const clock = options.clock ?? wallClock;
   const database = options.database ?? (await openDatabase(settings));
   await migrate(database, migrations);
+  // One process writes a SQLite file, so whoever held a job's lease is gone.
+  if (database.dialect.name === 'sqlite') await database.tx((db) => jobsIn(db).updateTable('jobs').set({ lease_until_ms: 0 }).where('state', '=', 'running').execute());
   const sequencer = startSequencer(database);
   const compute = openCompute({ dir: join(settings.dir, 'compute'), memoryMb: settings.computeMemoryMb, threads: settings.computeThreads });
   const blobs = await openBlobStore({ dir: settings.dir, durability: settings.durability });
 
+  const parts = options.compose(blobs);
   const loops: { worker?: Worker; subscribers?: SubscriberLoop } = {};
   const platform: Platform = Object.freeze({
     database,
@@ -72,8 +75,8 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     wakeJobs: () => loops.worker?.wake(),
     wakeSubscribers: () => loops.subscribers?.wake(),
   });
-  const subscribers = (loops.subscribers = startSubscribers(() => platform, options.subscribers, sequencer.settle));
-  const worker = (loops.worker = startWorker({ platform: () => platform, catalogue: options.jobs, concurrency: 4 }));
+  const subscribers = (loops.subscribers = startSubscribers(() => platform, parts.subscribers, sequencer.settle));
+  const worker = (loops.worker = startWorker({ platform: () => platform, catalogue: parts.jobs, concurrency: 4 }));
   worker.wake();
   subscribers.wake();
 

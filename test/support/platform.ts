@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openPlatform as openAppPlatform, type RunningPlatform } from '../../src/app/platform.ts';
-import { jobCatalogue, subscribers } from '../../src/app/compose.ts';
+import { compose } from '../../src/app/compose.ts';
 import { fixedClock, type Clock } from '../../src/kernel/clock.ts';
 import { readSettings } from '../../src/kernel/config/settings.ts';
 import { makeCtx, type Actor, type Ctx } from '../../src/kernel/ctx.ts';
@@ -36,8 +36,7 @@ export async function openPlatform(t: TestContext, options: { database?: Databas
     clock,
     ids: seededIds(options.seed ?? t.name),
     log: silentLog,
-    jobs: jobCatalogue,
-    subscribers,
+    compose: (blobs) => compose(blobs, () => 'http://127.0.0.1:1'),
   });
   t.after(async () => {
     await running.close({ keepDatabase: true });

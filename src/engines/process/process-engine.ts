@@ -5,7 +5,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import type { BlobStore } from '../../kernel/blobs/blob-store.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
-import { redactingStream } from '../../kernel/secrets.ts';
+import type { Writable } from 'node:stream';
 import type { AttemptOutcome, AttemptRequest, StepEngine, StoredFile } from '../../domains/pipelines/public.ts';
 
 interface Manifest {
@@ -13,13 +13,28 @@ interface Manifest {
   readonly outcome: AttemptOutcome;
 }
 
+// Output goes through sed, which takes secrets out line by line; it is a process of the step's own group, so
+// the log goes on when this server is gone. Its script comes over descriptor 3 and is never written down.
 const LAUNCHER = `dir=$1; command=$2; limit=$3; cd "$dir/work" || exit 1
-( sleep "$limit"; : > "$dir/timed-out"; kill -KILL -"$$" ) > /dev/null 2>&1 < /dev/null &
-watch=$!
-/bin/sh -c "$command" < /dev/null
+rm -f "$dir/out"; mkfifo "$dir/out"
+sed -u -f /dev/fd/3 < "$dir/out" >> "$dir/log.txt" 2>&1 & reader=$!
+exec 3<&-
+( sleep "$limit"; : > "$dir/timed-out"; kill -KILL -"$$" ) > /dev/null 2>&1 < /dev/null & watch=$!
+/bin/sh -c "$command" > "$dir/out" 2>&1 < /dev/null
 code=$?
 kill "$watch" 2> /dev/null
+( sleep 2; kill "$reader" ) > /dev/null 2>&1 < /dev/null & late=$!
+wait "$reader" 2> /dev/null
+kill "$late" 2> /dev/null
 printf '{"exitCode":%d}' "$code" > "$dir/exit.json.new" && mv "$dir/exit.json.new" "$dir/exit.json"`;
+
+/** sed commands that replace each line of each secret. */
+const redaction = (secrets: readonly string[]): string =>
+  secrets
+    .flatMap((secret) => secret.split('\n'))
+    .filter((line) => line.length >= 4)
+    .map((line) => `s/${line.replace(/[\]\\/$*.^[]/g, '\\$&')}/(redacted)/g\n`)
+    .join('');
 
 /** Starts, adopts and ends attempts; `blobs` is where code and inputs come from and outputs go. */
 export function openProcessEngine(blobs: BlobStore): StepEngine {
@@ -34,13 +49,11 @@ export function openProcessEngine(blobs: BlobStore): StepEngine {
 
   const launch = async (request: AttemptRequest): Promise<void> => {
     await stage(request);
-    const log = await open(join(request.dir, 'log.txt'), 'a');
-    const { fd } = log;
-    const hasSecrets = Object.keys(request.secrets).length > 0;
     const work = join(request.dir, 'work');
     const child = spawn('/bin/sh', ['-c', LAUNCHER, 'launcher', request.dir, request.command, String(Math.ceil(request.timeoutMs / 1000))], {
       cwd: work,
       detached: true,
+      // What is not declared is not there, so a missing declaration fails instead of giving a stale hit.
       env: {
         PATH: [request.bin, process.env.PATH].filter(Boolean).join(':'),
         HOME: work,
@@ -51,16 +64,17 @@ export function openProcessEngine(blobs: BlobStore): StepEngine {
         ...request.variables,
         ...request.secrets,
       },
-      stdio: ['ignore', hasSecrets ? 'pipe' : fd, hasSecrets ? 'pipe' : fd],
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
-    if (hasSecrets) for (const stream of [child.stdout!, child.stderr!]) stream.pipe(redactingStream(Object.values(request.secrets))).pipe(log.createWriteStream({ autoClose: false, flush: false }));
+    const script = child.stdio[3] as Writable;
+    script.on('error', () => undefined);
+    script.end(redaction(Object.values(request.secrets)));
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);
     });
     await writeWhole(join(request.dir, 'pid.json'), { pid: child.pid, began: await startOf(child.pid!) });
     child.unref();
-    if (!hasSecrets) await log.close();
   };
 
   return {

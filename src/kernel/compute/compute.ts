@@ -7,8 +7,10 @@ import { extname, join } from 'node:path';
 import { defineErrors } from '../errors.ts';
 
 export interface ComputeTable {
-  /** Absolute paths of Parquet files; all of one schema by name. */
+  /** Absolute paths; all files of one schema by name. */
   readonly files: readonly string[];
+  /** Default Parquet. */
+  readonly format?: 'parquet' | 'ndjson';
 }
 
 /** One statement. `userSql` is untrusted: exactly one SELECT, which may read the job's tables and nothing else. */

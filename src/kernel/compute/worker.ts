@@ -42,8 +42,10 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
     await connection.run(`set allowed_directories = [${literal(request.tempDir)}]`);
     await connection.run('set enable_external_access = false');
     await connection.run('set lock_configuration = true');
-    for (const [table, { files }] of Object.entries(request.tables ?? {}))
-      await connection.run(`create view ${name(table)} as select * from read_parquet([${files.map(literal).join(', ')}], union_by_name = true)`);
+    for (const [table, { files, format }] of Object.entries(request.tables ?? {})) {
+      const list = `[${files.map(literal).join(', ')}], union_by_name = true`;
+      await connection.run(`create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', sample_size = -1)` : `read_parquet(${list})`}`);
+    }
     for (const statement of request.statements) await runOne(connection, statement);
     if (request.rows === undefined) return { columns: [], rows: [] };
     const reader = await connection.runAndReadAll(request.rows);

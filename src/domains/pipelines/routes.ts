@@ -1,0 +1,102 @@
+import Type from 'typebox';
+import type { Ctx } from '../../kernel/ctx.ts';
+import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
+import { route, type AnyRoute } from '../../kernel/http/route.ts';
+import type { StepEngine } from './engine.ts';
+import { fail } from './errors.ts';
+import type { PipelineJobs } from './service/advance.ts';
+import { cancelRun, stageStep, stepLog } from './service/control.ts';
+import { startRun } from './service/start-run.ts';
+import * as store from './store.ts';
+import type { Run, Step } from './store.ts';
+
+const name = Type.String({ maxLength: 200 });
+const OfRun = Type.Object({ id: name });
+const OfStep = Type.Object({ id: name, step: name });
+const View = Type.Unknown();
+
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+const runView = (r: Run) => ({
+  id: r.id, project: r.project, pipeline: r.pipeline, number: r.number, state: r.state, trigger: r.trigger, params: r.params, datasets: r.datasets, revision: r.revisionId, snapshot: r.snapshot,
+  error: r.error, createdAt: iso(r.createdMs), finishedAt: iso(r.finishedMs), wallMs: r.finishedMs === null ? null : r.finishedMs - r.createdMs,
+});
+const stepView = (s: Step) => ({
+  name: s.name, kind: s.kind, needs: s.needs, state: s.state, cached: s.cachedFrom !== null, cachedFrom: s.cachedFrom, outputs: s.outputs, trackingRun: s.trackingRunId, explanation: s.explanation, error: s.error,
+  startedAt: iso(s.startedMs), finishedAt: iso(s.finishedMs), wallMs: s.startedMs === null || s.finishedMs === null ? null : s.finishedMs - s.startedMs,
+});
+
+async function requireRun(ctx: Ctx, id: string): Promise<Run> {
+  return (await store.getRun(ctx.db, ctx.workspace, id)) ?? fail('run-not-found', { id });
+}
+
+export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly AnyRoute[] => [
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/pipelines/:pipeline/runs',
+    permission: 'pipelines:run',
+    summary: 'Start a run of a pipeline of the current revision',
+    errors: ['project-not-found', 'pipeline-not-found', 'parameter-invalid'],
+    params: Type.Object({ project: name, pipeline: name }),
+    body: Type.Object({ params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1000 }), Type.Number(), Type.Boolean()]))), noCache: Type.Optional(Type.Boolean()), reason: Type.Optional(Type.String({ maxLength: 500 })) }),
+    reply: { 201: View },
+    idempotent: true,
+    handler: async (ctx, { params, body }) =>
+      runView(await startRun(ctx, { project: params.project, pipeline: params.pipeline, params: body.params ?? {}, noCache: body.noCache ?? false, trigger: { kind: 'api', reason: body.reason ?? 'asked for' } }, jobs.advance)),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/runs',
+    permission: 'pipelines:read',
+    summary: 'Runs of a project, newest first',
+    errors: ['cursor-invalid'],
+    params: Type.Object({ project: name }),
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(View) },
+    handler: async (ctx, { params, query }) => {
+      const limit = query.limit ?? 100;
+      const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
+      return toPage(await store.listRuns(ctx.db, ctx.workspace, params.project, before, limit + 1), limit, (r) => [r.id], runView);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/runs/:id',
+    permission: 'pipelines:read',
+    summary: 'A run with its steps, and why each missed the cache',
+    errors: ['run-not-found'],
+    params: OfRun,
+    reply: { 200: View },
+    handler: async (ctx, { params }) => ({ ...runView(await requireRun(ctx, params.id)), steps: (await store.listSteps(ctx.db, ctx.workspace, params.id)).map(stepView) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/runs/:id/cancel',
+    permission: 'pipelines:run',
+    summary: 'Cancel a run; its processes are ended',
+    errors: ['run-not-found', 'run-ended'],
+    params: OfRun,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params }) => cancelRun(ctx, params.id),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/runs/:id/steps/:step/log',
+    permission: 'pipelines:read',
+    summary: 'The log of a step from a byte on; ask again with "next" to follow it',
+    errors: ['step-not-found'],
+    params: OfStep,
+    query: Type.Object({ from: Type.Optional(Type.Integer({ minimum: 0, default: 0 })) }),
+    reply: { 200: Type.Object({ text: Type.String(), next: Type.Integer(), ended: Type.Boolean() }) },
+    handler: (ctx, { params, query }) => stepLog(ctx, params.id, params.step, query.from ?? 0),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/runs/:id/steps/:step/stage',
+    permission: 'code:execute',
+    summary: 'Stage the exact folder of a step on the server’s machine, for `gyre shell`',
+    errors: ['run-not-found', 'step-not-found'],
+    params: OfStep,
+    reply: { 200: View },
+    handler: (ctx, { params }) => stageStep(ctx, params.id, params.step, engine),
+  }),
+];

@@ -1,0 +1,84 @@
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { newId } from '../../../kernel/ids.ts';
+import { currentVersion } from '../../datasets/public.ts';
+import { currentRevision, type Parameter } from '../../projects/public.ts';
+import { fail } from '../errors.ts';
+import type { Job } from '../../../kernel/jobs/jobs.ts';
+import * as store from '../store.ts';
+import type { Run, Step } from '../store.ts';
+
+export interface StartRun {
+  readonly project: string;
+  readonly pipeline: string;
+  readonly params: Readonly<Record<string, Parameter>>;
+  readonly trigger: { readonly kind: string; readonly reason: string };
+  readonly noCache: boolean;
+}
+
+/** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`. */
+export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: string }>): Promise<Run> {
+  const revision = await currentRevision(ctx, input.project);
+  const { definition } = revision;
+  const pipeline = definition.pipelines[input.pipeline] ?? fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
+  const params: Record<string, Parameter> = { ...pipeline.params };
+  for (const [name, value] of Object.entries(input.params)) {
+    const before = params[name] ?? fail('parameter-invalid', { name, why: `the pipeline has no such parameter; it has ${Object.keys(params).join(', ') || 'none'}.` });
+    params[name] = typed(name, value, before);
+  }
+  const datasets: Record<string, string> = {};
+  for (const name of Object.keys(definition.datasets)) {
+    const version = await currentVersion(ctx, input.project, name).catch(() => undefined);
+    if (version) datasets[name] = version.id;
+  }
+  const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, input.project);
+  return ctx.tx(async (tx) => {
+    const run: Run = {
+      id: newId('run', tx.ids),
+      project: input.project,
+      pipeline: input.pipeline,
+      number: await store.nextRunNumber(tx.db, tx.workspace, input.project, input.pipeline),
+      revisionId: revision.id,
+      snapshot: revision.snapshot,
+      params,
+      datasets,
+      state: 'running',
+      trigger: input.trigger,
+      noCache: input.noCache,
+      error: null,
+      createdMs: tx.clock.now(),
+      finishedMs: null,
+      occurredUs: nowUs,
+      version: 1,
+    };
+    await store.insertRun(tx.db, tx.workspace, run);
+    const steps = pipeline.steps.map((s, position): Step => ({
+      runId: run.id, name: s.name, position, kind: s.kind, needs: s.needs, state: 'waiting', cachedFrom: null, cacheKey: null, keyParts: null, explanation: null, outputs: null,
+      trackingRunId: null, error: null, startedMs: null, finishedMs: null, version: 1,
+    }));
+    await store.insertSteps(tx.db, tx.workspace, steps);
+    const self = { kind: 'pipeline-run', id: run.id };
+    await tx.emit({
+      type: 'pipeline-run.started',
+      subject: self,
+      label: `${run.pipeline} run ${run.number}`,
+      project: run.project,
+      payload: { number: run.number, trigger: run.trigger, params },
+      occurredUs: nowUs,
+      edges: [
+        { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' },
+        { from: self, to: { kind: 'code-snapshot', id: revision.snapshot }, relation: 'code' },
+      ],
+    });
+    await tx.enqueue({ job: advance, payload: { runId: run.id }, uniqueKey: run.id });
+    return run;
+  });
+}
+
+/** A given value in the type of the default; numbers may be written as text. */
+function typed(name: string, value: Parameter, before: Parameter): Parameter {
+  if (typeof value === typeof before) return value;
+  if (typeof before === 'number' && typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  if (typeof before === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
+  if (typeof before === 'string') return String(value);
+  return fail('parameter-invalid', { name, why: `"${value}" is not a ${typeof before}.` });
+}
