@@ -6,10 +6,13 @@ import { datasetRoutes } from '../domains/datasets/routes.ts';
 import { environmentRoutes } from '../domains/environments/routes.ts';
 import { featureJobs, featureSubscribers } from '../domains/features/jobs.ts';
 import { featureRoutes } from '../domains/features/routes.ts';
+import { lineageRoutes } from '../domains/lineage/routes.ts';
+import { lineageSubscribers } from '../domains/lineage/subscribers.ts';
 import { pipelineJobs } from '../domains/pipelines/jobs.ts';
 import { pipelineRoutes } from '../domains/pipelines/routes.ts';
 import { projectRoutes } from '../domains/projects/routes.ts';
 import { registryRoutes } from '../domains/registry/routes.ts';
+import { releaseRoutes } from '../domains/releases/routes.ts';
 import { openProcessEngine } from '../engines/process/process-engine.ts';
 import type { BlobStore } from '../kernel/blobs/blob-store.ts';
 import type { Subscriber } from '../kernel/events/subscribers.ts';
@@ -27,10 +30,10 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
   const engine = openProcessEngine(blobs);
   const pipelines = pipelineJobs({ engine, serverUrl });
   return {
-    routes: [...accessRoutes, ...projectRoutes, ...datasetRoutes, ...featureRoutes, ...environmentRoutes, ...pipelineRoutes(pipelines, engine), ...registryRoutes, ...mlflowProtocolRoutes],
+    routes: [...accessRoutes, ...projectRoutes, ...datasetRoutes, ...featureRoutes, ...environmentRoutes, ...pipelineRoutes(pipelines, engine), ...registryRoutes, ...releaseRoutes, ...lineageRoutes, ...mlflowProtocolRoutes],
     jobs: [...datasetJobs, ...featureJobs, ...pipelines.all],
     // Who listens to what.
-    subscribers: [...datasetSubscribers, ...featureSubscribers],
+    subscribers: [...datasetSubscribers, ...featureSubscribers, ...lineageSubscribers],
   };
 }
 

@@ -7,6 +7,8 @@ import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
+import { lineageTables } from './0001/lineage.ts';
+import { releaseTables } from './0001/releases.ts';
 import { environmentTables } from './0001/environments.ts';
 import { trackingTables } from './0001/tracking.ts';
 import { featureTables } from './0001/features.ts';
@@ -34,6 +36,8 @@ export const migrations: readonly Migration[] = [
       ...featureTables,
       ...trackingTables,
       ...environmentTables,
+      ...releaseTables,
+      ...lineageTables,
     ],
   },
 ];

@@ -1,0 +1,70 @@
+// Questions asked of the chain of evidence.
+import type { Ctx } from '../../kernel/ctx.ts';
+import type { Ref } from '../../kernel/events/events.ts';
+import { findEndpointRevision } from '../releases/public.ts';
+import { findPrediction, servingPaths, type InferenceRecord } from '../serving/public.ts';
+import { fail } from './errors.ts';
+import * as store from './store.ts';
+import type { GraphEdge, Node } from './store.ts';
+
+export interface Graph {
+  readonly root: Ref;
+  readonly nodes: readonly Node[];
+  readonly edges: readonly GraphEdge[];
+  /** True if the walk was cut at its limit. */
+  readonly cut: boolean;
+}
+
+const MAX_NODES = 2000;
+const key = (ref: Ref): string => `${ref.kind} ${ref.id}`;
+
+/** Everything reachable from `root` along ("from") or against ("to") the edges. Raises `lineage-unknown`. */
+export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth: number): Promise<Graph> {
+  const seen = new Map<string, Node>();
+  const edges: GraphEdge[] = [];
+  let frontier: Ref[] = [root];
+  let cut = false;
+  for (let level = 0; frontier.length > 0; level++) {
+    const next: Ref[] = [];
+    for (const ref of frontier) {
+      if (seen.has(key(ref))) continue;
+      if (seen.size >= MAX_NODES) {
+        cut = true;
+        break;
+      }
+      seen.set(key(ref), (await store.getNode(ctx.db, ctx.workspace, ref)) ?? { ...ref, label: '', payload: {}, firstMs: 0 });
+      if (level >= depth) continue;
+      const found = await store.listEdges(ctx.db, ctx.workspace, ref, direction, 500);
+      if (level === 0 && found.length === 0 && seen.get(key(ref))!.firstMs === 0) fail('lineage-unknown', root);
+      edges.push(...found);
+      next.push(...found.map((e) => (direction === 'from' ? e.to : e.from)));
+    }
+    frontier = next;
+  }
+  return { root, nodes: [...seen.values()], edges, cut };
+}
+
+export interface PredictionChain {
+  readonly prediction: InferenceRecord;
+  readonly graph: Graph;
+}
+
+/** One prediction and what it was made from, down to source files. Raises `prediction-not-found`. */
+export async function whyPrediction(ctx: Ctx, id: string): Promise<PredictionChain> {
+  const prediction = await findPrediction(servingPaths(ctx.settings.dir).log, id);
+  if (!prediction || prediction.workspace !== ctx.workspace) return fail('prediction-not-found', { id });
+  const revision = await findEndpointRevision(ctx.db, ctx.workspace, prediction.endpoint, prediction.revision);
+  const root = { kind: 'prediction', id };
+  if (!revision) return { prediction, graph: { root, nodes: [], edges: [], cut: false } };
+  const start = { kind: 'endpoint-revision', id: revision.id };
+  const graph = await walk(ctx, start, 'from', 20);
+  return {
+    prediction,
+    graph: {
+      root,
+      nodes: [{ ...root, label: `prediction ${id}`, payload: {}, firstMs: prediction.recordedMs }, ...graph.nodes],
+      edges: [{ from: root, to: start, relation: 'answered-by' }, { from: root, to: { kind: 'variant', id: `${revision.id}/${prediction.variant}` }, relation: 'variant' }, ...graph.edges],
+      cut: graph.cut,
+    },
+  };
+}

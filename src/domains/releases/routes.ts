@@ -1,0 +1,62 @@
+import Type from 'typebox';
+import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
+import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
+import { currentRevision } from '../projects/public.ts';
+import { fail } from './errors.ts';
+import type { EndpointRevision, Release } from './model.ts';
+import { release } from './service/release.ts';
+import * as store from './store.ts';
+
+const name = Type.String({ maxLength: 200 });
+const OfEndpoint = Type.Object({ project: name, endpoint: name });
+const View = Type.Unknown();
+
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+const revisionView = ({ createdMs, ...r }: EndpointRevision) => ({ ...r, createdAt: iso(createdMs) });
+const releaseView = ({ createdMs, finishedMs, ...r }: Release) => ({ ...r, createdAt: iso(createdMs), finishedAt: iso(finishedMs) });
+
+export const releaseRoutes: readonly AnyRoute[] = [
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/endpoints',
+    permission: 'releases:read',
+    summary: 'Endpoints of the current revision and what they serve',
+    errors: ['project-not-found'],
+    params: Type.Object({ project: name }),
+    reply: { 200: View },
+    handler: async (ctx, { params }) => {
+      const { definition } = await currentRevision(ctx, params.project);
+      const names = Object.keys(definition.endpoints);
+      const revisions = await Promise.all(names.map((n) => store.findCurrent(ctx.db, ctx.workspace, params.project, n)));
+      return { items: names.map((n, i) => ({ name: n, model: definition.endpoints[n]!.model, current: revisions[i] ? revisionView(revisions[i]) : null })) };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/releases',
+    permission: 'releases:write',
+    summary: 'Release a model version whose gate has passed; answers when the data planes serve it',
+    errors: ['project-not-found', 'endpoint-not-found', 'model-version-not-found', 'gate-not-passed', 'endpoint-signature-mismatch', 'release-not-taken'],
+    params: OfEndpoint,
+    body: Type.Object({ version: Type.String({ maxLength: 256 }), reason: Type.Optional(Type.String({ maxLength: 500 })) }),
+    reply: { 201: View },
+    idempotent: true,
+    handler: async (ctx, { params, body }) => new Reply(201, releaseView(await release(ctx, { project: params.project, endpoint: params.endpoint, version: body.version, reason: body.reason ?? 'asked for' }))),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/releases',
+    permission: 'releases:read',
+    summary: 'Releases of an endpoint, newest first',
+    errors: ['cursor-invalid', 'endpoint-not-found'],
+    params: OfEndpoint,
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(View) },
+    handler: async (ctx, { params, query }) => {
+      if (!(await currentRevision(ctx, params.project)).definition.endpoints[params.endpoint]) return fail('endpoint-not-found', params);
+      const limit = query.limit ?? 100;
+      const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
+      return toPage(await store.listReleases(ctx.db, ctx.workspace, params.endpoint, before, limit + 1), limit, (r) => [r.id], releaseView);
+    },
+  }),
+];
