@@ -19,7 +19,12 @@ export async function runChild(start: () => Promise<{ url: string; close: () => 
   } catch (error) {
     const failed = isProblem(error)
       ? { code: error.code, status: error.status, title: error.title, detail: error.message }
-      : { code: 'start-failed', status: 500, title: 'The server did not start', detail: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+      : {
+          code: 'start-failed',
+          status: 500,
+          title: 'The server did not start',
+          detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        };
     process.send?.({ failed }, () => process.exit(1));
   }
 }

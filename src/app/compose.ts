@@ -30,7 +30,18 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
   const engine = openProcessEngine(blobs);
   const pipelines = pipelineJobs({ engine, serverUrl });
   return {
-    routes: [...accessRoutes, ...projectRoutes, ...datasetRoutes, ...featureRoutes, ...environmentRoutes, ...pipelineRoutes(pipelines, engine), ...registryRoutes, ...releaseRoutes, ...lineageRoutes, ...mlflowProtocolRoutes],
+    routes: [
+      ...accessRoutes,
+      ...projectRoutes,
+      ...datasetRoutes,
+      ...featureRoutes,
+      ...environmentRoutes,
+      ...pipelineRoutes(pipelines, engine),
+      ...registryRoutes,
+      ...releaseRoutes,
+      ...lineageRoutes,
+      ...mlflowProtocolRoutes,
+    ],
     jobs: [...datasetJobs, ...featureJobs, ...pipelines.all],
     // Who listens to what.
     subscribers: [...datasetSubscribers, ...featureSubscribers, ...lineageSubscribers],

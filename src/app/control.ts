@@ -1,6 +1,5 @@
 // The control plane: the HTTP API, the scheduler and the jobs. The only process that writes the database.
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { authorise, createUser, hasUsers, identify, isLoopback } from '../domains/access/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
@@ -8,18 +7,21 @@ import { makeCtx, systemActor } from '../kernel/ctx.ts';
 import { defineErrors } from '../kernel/errors.ts';
 import { buildServer } from '../kernel/http/server.ts';
 import { compose, dialectOf, type Composition } from './compose.ts';
+import { serverRoutes } from './server-routes.ts';
 import { openPlatform, type PlatformOptions, type RunningPlatform } from './platform.ts';
 
 const { fail } = defineErrors({
   'users-needed': {
     status: 400,
     title: 'An address that others reach needs users',
-    detail: (p: { host: string }) => `To listen on ${p.host}, define an administrator first: gyre up --admin-user NAME --admin-password-file FILE. On 127.0.0.1 no login is needed.`,
+    detail: (p: { host: string }) =>
+      `To listen on ${p.host}, define an administrator first: gyre up --admin-user NAME --admin-password-file FILE. On 127.0.0.1 no login is needed.`,
   },
   'port-in-use': {
     status: 409,
     title: 'The port is taken',
-    detail: (p: { port: number }) => `Port ${p.port} is in use by another program. Choose another one with --port, or --port 0 for any free one.`,
+    detail: (p: { port: number }) =>
+      `Port ${p.port} is in use by another program. Choose another one with --port, or --port 0 for any free one.`,
   },
   'password-too-short': {
     status: 400,
@@ -39,7 +41,11 @@ export interface Bootstrap {
 }
 
 /** Opens the platform and listens. Raises `users-needed`, `port-in-use`, `schema-newer`. */
-export async function startControl(settings: Settings, bootstrap: Bootstrap = {}, overrides: Partial<PlatformOptions> = {}): Promise<Control> {
+export async function startControl(
+  settings: Settings,
+  bootstrap: Bootstrap = {},
+  overrides: Partial<PlatformOptions> = {},
+): Promise<Control> {
   let url = '';
   let composition: Composition | undefined;
   const running = await openPlatform({ settings, compose: (blobs) => (composition = compose(blobs, () => url)), ...overrides });
@@ -49,7 +55,13 @@ export async function startControl(settings: Settings, bootstrap: Bootstrap = {}
     if (!isLoopback(settings.host) && !(await hasUsers(platform.database.reader))) fail('users-needed', { host: settings.host });
     const app = buildServer({
       platform,
-      routes: composition!.routes,
+      routes: [
+        ...composition!.routes,
+        ...serverRoutes(
+          () => running,
+          () => url,
+        ),
+      ],
       dialectOf,
       access: { identify: (request) => identify(platform, request.headers), authorise },
       readiness: async () => ({ database: await answers(running) }),
@@ -90,6 +102,3 @@ const answers = (running: RunningPlatform): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-/** Where the supervisor notes which processes run (see supervisor.ts). */
-export const processesFile = (dir: string): string => join(dir, 'run', 'processes.json');

@@ -56,7 +56,8 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   const database = options.database ?? (await openDatabase(settings));
   await migrate(database, migrations);
   // One process writes a SQLite file, so whoever held a job's lease is gone.
-  if (database.dialect.name === 'sqlite') await database.tx((db) => jobsIn(db).updateTable('jobs').set({ lease_until_ms: 0 }).where('state', '=', 'running').execute());
+  if (database.dialect.name === 'sqlite')
+    await database.tx((db) => jobsIn(db).updateTable('jobs').set({ lease_until_ms: 0 }).where('state', '=', 'running').execute());
   const sequencer = startSequencer(database);
   const compute = openCompute({ dir: join(settings.dir, 'compute'), memoryMb: settings.computeMemoryMb, threads: settings.computeThreads });
   const blobs = await openBlobStore({ dir: settings.dir, durability: settings.durability });
@@ -86,7 +87,10 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     subscribers,
     headSeq: async () => {
       await sequencer.settle();
-      const row = await eventsIn(database.reader).selectFrom('events').select((eb) => eb.fn.max('seq').as('seq')).executeTakeFirst();
+      const row = await eventsIn(database.reader)
+        .selectFrom('events')
+        .select((eb) => eb.fn.max('seq').as('seq'))
+        .executeTakeFirst();
       return row?.seq ?? 0;
     },
     close: async ({ keepDatabase = false } = {}) => {

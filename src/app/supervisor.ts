@@ -5,13 +5,15 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, write
 import { extname, join } from 'node:path';
 import type { Settings } from '../kernel/config/settings.ts';
 import { defineErrors, Problem } from '../kernel/errors.ts';
-import { processesFile, type Bootstrap } from './control.ts';
+import type { Bootstrap } from './control.ts';
+import { processesFile, type ProcessReport } from './processes.ts';
 
 const { fail } = defineErrors({
   'already-running': {
     status: 409,
     title: 'A server runs in this folder',
-    detail: (p: { dir: string; pid: number }) => `${p.dir} is in use by the server with process id ${p.pid}. Stop it, or choose another folder with --dir.`,
+    detail: (p: { dir: string; pid: number }) =>
+      `${p.dir} is in use by the server with process id ${p.pid}. Stop it, or choose another folder with --dir.`,
   },
   'start-failed': {
     status: 500,
@@ -19,13 +21,6 @@ const { fail } = defineErrors({
     detail: (p: { what: string; why: string }) => `${p.what} ended while starting: ${p.why}`,
   },
 });
-
-export interface ProcessReport {
-  readonly pid: number;
-  readonly url: string;
-  readonly restarts: number;
-}
-export type Processes = Readonly<Record<string, ProcessReport>>;
 
 type ChildMessage = { ready: { url: string } } | { failed: { code: string; title: string; detail: string; status: number } };
 
@@ -37,7 +32,11 @@ interface Spec {
 const RESTART_MS = [50, 200, 1000, 5000] as const;
 const STOP_MS = 10_000;
 
-export async function supervise(settings: Settings, bootstrap: Bootstrap, options: { dataPlane: boolean }): Promise<{ urls: Record<string, string>; ended: Promise<number>; stop: () => Promise<void> }> {
+export async function supervise(
+  settings: Settings,
+  bootstrap: Bootstrap,
+  options: { dataPlane: boolean },
+): Promise<{ urls: Record<string, string>; ended: Promise<number>; stop: () => Promise<void> }> {
   const unlock = lock(settings.dir);
   const children = new Map<string, ChildProcess>();
   const reports: Record<string, ProcessReport> = {};
@@ -79,7 +78,17 @@ export async function supervise(settings: Settings, bootstrap: Bootstrap, option
         children.delete(spec.name);
         if (stopping) return;
         if (!ready && restarts === 0) {
-          reject(new Problem('start-failed', { status: 500, title: 'The server did not start', detail: () => `${spec.name} ended with ${signal ?? `code ${code}`} while starting` }, {}));
+          reject(
+            new Problem(
+              'start-failed',
+              {
+                status: 500,
+                title: 'The server did not start',
+                detail: () => `${spec.name} ended with ${signal ?? `code ${code}`} while starting`,
+              },
+              {},
+            ),
+          );
           return;
         }
         const recently = Date.now() - since < 10_000;
@@ -107,7 +116,9 @@ export async function supervise(settings: Settings, bootstrap: Bootstrap, option
       name: 'control',
       environment: () => ({
         GYRE_PORT: String(ports.control),
-        ...(bootstrap.adminUser && bootstrap.adminPasswordFile ? { BOOTSTRAP_ADMIN_USER: bootstrap.adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: bootstrap.adminPasswordFile } : {}),
+        ...(bootstrap.adminUser && bootstrap.adminPasswordFile
+          ? { BOOTSTRAP_ADMIN_USER: bootstrap.adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: bootstrap.adminPasswordFile }
+          : {}),
       }),
     },
     ...(options.dataPlane ? [{ name: 'serve' as const, environment: () => ({ GYRE_SERVE_PORT: String(ports.serve) }) }] : []),

@@ -40,11 +40,7 @@ type ErrorTable = Readonly<Record<string, ErrorType<never>>>;
 type ParamsOf<T> = T extends ErrorType<infer P> ? P : never;
 
 /** Raises the problem `code`. `faults` name the places in the input. Never returns. */
-export type Fail<T extends ErrorTable> = <C extends keyof T & string>(
-  code: C,
-  params: ParamsOf<T[C]>,
-  faults?: readonly Fault[],
-) => never;
+export type Fail<T extends ErrorTable> = <C extends keyof T & string>(code: C, params: ParamsOf<T[C]>, faults?: readonly Fault[]) => never;
 
 const registry = new Map<string, ErrorType<never>>();
 
@@ -98,22 +94,26 @@ export const { fail } = defineErrors({
   conflict: {
     status: 409,
     title: 'It changed in the meantime',
-    detail: (p: { kind: string; id: string }) => `${p.kind} "${p.id}" was changed by someone else or is in a state that does not allow this; read it again and retry.`,
+    detail: (p: { kind: string; id: string }) =>
+      `${p.kind} "${p.id}" was changed by someone else or is in a state that does not allow this; read it again and retry.`,
   },
   'payload-too-large': {
     status: 413,
     title: 'The request is too large',
-    detail: (p: { limitBytes: number }) => `The body is larger than ${p.limitBytes} bytes; send less, or upload files through the blob routes.`,
+    detail: (p: { limitBytes: number }) =>
+      `The body is larger than ${p.limitBytes} bytes; send less, or upload files through the blob routes.`,
   },
   'unsupported-media-type': {
     status: 415,
     title: 'Unsupported content type',
-    detail: (p: { contentType: string }) => `Content type "${p.contentType}" is not accepted here; send application/json unless the route says otherwise.`,
+    detail: (p: { contentType: string }) =>
+      `Content type "${p.contentType}" is not accepted here; send application/json unless the route says otherwise.`,
   },
   'storage-full': {
     status: 507,
     title: 'The disk is full',
-    detail: (p: { what: string }) => `There is no room left to write ${p.what}. Nothing was changed. Free some space and repeat the request; no restart is needed.`,
+    detail: (p: { what: string }) =>
+      `There is no room left to write ${p.what}. Nothing was changed. Free some space and repeat the request; no restart is needed.`,
   },
 });
 

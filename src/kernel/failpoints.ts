@@ -26,6 +26,5 @@ export function failpoint(name: string): void {
   const point = points.get(name);
   if (!point || --point.remaining > 0) return;
   if (point.action === 'kill') process.kill(process.pid, 'SIGKILL');
-  if (point.action === 'enospc')
-    throw Object.assign(new Error(`no space left on device (failpoint ${name})`), { code: 'ENOSPC' });
+  if (point.action === 'enospc') throw Object.assign(new Error(`no space left on device (failpoint ${name})`), { code: 'ENOSPC' });
 }

@@ -61,8 +61,7 @@ export function base32(bytes: Uint8Array): string {
 export type Id<P extends string> = `${P}_${string}`;
 
 /** A new record id with the given prefix, for example `newId('job')`. */
-export const newId = <const P extends string>(prefix: P, source?: IdSource): Id<P> =>
-  `${prefix}_${base32(uuidv7(source))}`;
+export const newId = <const P extends string>(prefix: P, source?: IdSource): Id<P> => `${prefix}_${base32(uuidv7(source))}`;
 
 /** 32 lowercase hexadecimal digits: the form of MLflow's run ids. */
 export const newHexId = (source: IdSource = systemIds): string => Buffer.from(source.random(16)).toString('hex');

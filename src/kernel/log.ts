@@ -19,8 +19,14 @@ const censored = ['password', 'token', 'secret', 'authorization', 'databaseUrl']
 /** A logger that writes JSON lines to standard error (or a file descriptor). */
 export const openLog = (level: string, fd = 2): Log =>
   pino(
-    { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, redact: { paths: censored, censor: '(redacted)' },
-      formatters: { level: (label) => ({ level: label }) }, serializers: { error: pino.stdSerializers.err } },
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      redact: { paths: censored, censor: '(redacted)' },
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: pino.stdSerializers.err },
+    },
     pino.destination({ fd, sync: true }),
   ) as unknown as Log;
 

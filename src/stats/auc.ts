@@ -8,7 +8,7 @@ export function midRanks(values: ArrayLike<number>): Float64Array {
   const n = values.length;
   const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => values[a]! - values[b]!);
   const ranks = new Float64Array(n);
-  for (let i = 0; i < n; ) {
+  for (let i = 0; i < n;) {
     let j = i;
     while (j < n && values[order[j]!] === values[order[i]!]) j++;
     for (let k = i; k < j; k++) ranks[order[k]!] = (i + j + 1) / 2;
@@ -70,16 +70,38 @@ export function rocAuc(rows: Scores, level = 0.95): Figure {
   return { ok: true, value: c.auc, n, interval: { low: back(logit - half), high: back(logit + half), level, method } };
 }
 
-export type Difference = { readonly ok: true; readonly difference: number; readonly low: number; readonly high: number; readonly n: number; readonly method: string } | { readonly ok: false; readonly reason: string };
+export type Difference =
+  | {
+      readonly ok: true;
+      readonly difference: number;
+      readonly low: number;
+      readonly high: number;
+      readonly n: number;
+      readonly method: string;
+    }
+  | { readonly ok: false; readonly reason: string };
 
 /** AUC of `scores` less AUC of `baseline` on the same rows, with DeLong's paired interval. */
-export function rocAucDifference(labels: ArrayLike<number>, scores: ArrayLike<number>, baseline: ArrayLike<number>, level = 0.95): Difference {
+export function rocAucDifference(
+  labels: ArrayLike<number>,
+  scores: ArrayLike<number>,
+  baseline: ArrayLike<number>,
+  level = 0.95,
+): Difference {
   const fault = unusable({ labels, scores }) ?? unusable({ labels, scores: baseline });
   if (fault) return { ok: false, reason: fault };
   const [a, b] = [components({ labels, scores }), components({ labels, scores: baseline })];
   if (!a || !b) return { ok: false, reason: ONE_CLASS };
-  const part = (x: 'positives' | 'negatives'): number => (covariance(a[x], a[x]) + covariance(b[x], b[x]) - 2 * covariance(a[x], b[x])) / a[x].length;
+  const part = (x: 'positives' | 'negatives'): number =>
+    (covariance(a[x], a[x]) + covariance(b[x], b[x]) - 2 * covariance(a[x], b[x])) / a[x].length;
   const half = normalQuantile(0.5 + level / 2) * Math.sqrt(Math.max(0, part('positives') + part('negatives')));
   const difference = a.auc - b.auc;
-  return { ok: true, difference, low: difference - half, high: difference + half, n: labels.length, method: `paired DeLong, ${level * 100} %` };
+  return {
+    ok: true,
+    difference,
+    low: difference - half,
+    high: difference + half,
+    n: labels.length,
+    method: `paired DeLong, ${level * 100} %`,
+  };
 }

@@ -26,10 +26,14 @@ const EPSILON = 1e-15;
 const clipped = (p: number): number => Math.min(1 - EPSILON, Math.max(EPSILON, p));
 
 /** Mean negative log likelihood in nats; probabilities are kept 1e-15 away from 0 and 1. */
-export const logLoss = (rows: Scores): Figure => (isProbability(rows) ? meanFigure(rows, (y, p) => -(y === 1 ? Math.log(clipped(p)) : Math.log(1 - clipped(p)))) : none('scores are not probabilities', rows.labels.length));
+export const logLoss = (rows: Scores): Figure =>
+  isProbability(rows)
+    ? meanFigure(rows, (y, p) => -(y === 1 ? Math.log(clipped(p)) : Math.log(1 - clipped(p))))
+    : none('scores are not probabilities', rows.labels.length);
 
 /** Mean squared distance of probability and outcome (G. W. Brier, 1950); 0 is best. */
-export const brier = (rows: Scores): Figure => (isProbability(rows) ? meanFigure(rows, (y, p) => (p - y) ** 2) : none('scores are not probabilities', rows.labels.length));
+export const brier = (rows: Scores): Figure =>
+  isProbability(rows) ? meanFigure(rows, (y, p) => (p - y) ** 2) : none('scores are not probabilities', rows.labels.length);
 
 export interface Confusion {
   readonly truePositives: number;
@@ -42,13 +46,15 @@ export interface Confusion {
 export function confusion({ labels, scores }: Scores, threshold: number): Confusion {
   const counts = { truePositives: 0, falsePositives: 0, trueNegatives: 0, falseNegatives: 0 };
   for (let i = 0; i < labels.length; i++) {
-    if (scores[i]! >= threshold) labels[i] === 1 ? counts.truePositives++ : counts.falsePositives++;
-    else labels[i] === 1 ? counts.falseNegatives++ : counts.trueNegatives++;
+    const positive = labels[i] === 1;
+    if (scores[i]! >= threshold) counts[positive ? 'truePositives' : 'falsePositives']++;
+    else counts[positive ? 'falseNegatives' : 'trueNegatives']++;
   }
   return counts;
 }
 
-const share = (part: number, of: number, what: string, n: number): Figure => (of === 0 ? none(what, n) : { ok: true, value: part / of, n: of, interval: wilson(part, of) });
+const share = (part: number, of: number, what: string, n: number): Figure =>
+  of === 0 ? none(what, n) : { ok: true, value: part / of, n: of, interval: wilson(part, of) };
 
 export function atThreshold(rows: Scores, name: 'accuracy' | 'precision' | 'recall' | 'f1', threshold = 0.5): Figure {
   const n = rows.labels.length;

@@ -42,7 +42,10 @@ export function precisionRecallCurve(rows: Scores, most = 200): Point[] {
   const { tp, fp } = sweep(rows);
   const p = tp.at(-1) ?? 0;
   if (p === 0) return [];
-  return thin(tp.map((t, i) => ({ x: t / p, y: t / (t + fp[i]!) })), most);
+  return thin(
+    tp.map((t, i) => ({ x: t / p, y: t / (t + fp[i]!) })),
+    most,
+  );
 }
 
 /** Average precision: the sum of precision over each rise of recall (not interpolated, as in scikit-learn). */
@@ -72,12 +75,20 @@ export interface CalibrationBin {
 /** Rows in bins of equal size by score: mean prediction and observed share with Wilson's 95 % interval. */
 export function calibrationBins({ labels, scores }: Scores, bins = 10): CalibrationBin[] {
   const order = Array.from({ length: labels.length }, (_, i) => i).sort((a, b) => scores[a]! - scores[b]!);
-  return Array.from({ length: bins }, (_, b) => order.slice(Math.floor((b * order.length) / bins), Math.floor(((b + 1) * order.length) / bins)))
+  return Array.from({ length: bins }, (_, b) =>
+    order.slice(Math.floor((b * order.length) / bins), Math.floor(((b + 1) * order.length) / bins)),
+  )
     .filter((rows) => rows.length > 0)
     .map((rows) => {
       const positives = rows.filter((i) => labels[i] === 1).length;
       const { low, high } = wilson(positives, rows.length);
-      return { n: rows.length, predicted: rows.reduce((s, i) => s + scores[i]!, 0) / rows.length, observed: positives / rows.length, low, high };
+      return {
+        n: rows.length,
+        predicted: rows.reduce((s, i) => s + scores[i]!, 0) / rows.length,
+        observed: positives / rows.length,
+        low,
+        high,
+      };
     });
 }
 

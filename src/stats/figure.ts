@@ -23,6 +23,7 @@ export interface Scores {
 export function unusable({ labels, scores }: Scores): string | undefined {
   if (labels.length !== scores.length) return `${labels.length} labels and ${scores.length} scores`;
   if (labels.length === 0) return 'there are no rows';
-  for (let i = 0; i < labels.length; i++) if (!Number.isFinite(labels[i]!) || !Number.isFinite(scores[i]!)) return `row ${i} has a label or score that is not a number`;
+  for (let i = 0; i < labels.length; i++)
+    if (!Number.isFinite(labels[i]!) || !Number.isFinite(scores[i]!)) return `row ${i} has a label or score that is not a number`;
   return undefined;
 }

@@ -33,5 +33,7 @@ export type MetricName = keyof typeof metrics;
 export function computeMetrics(task: 'binary' | 'regression', rows: Scores): Record<string, Figure> {
   const notBinary = task === 'binary' && Array.prototype.some.call(rows.labels, (y: number) => y !== 0 && y !== 1);
   const own = Object.entries(metrics).filter(([, m]) => m.task === task);
-  return Object.fromEntries(own.map(([name, m]) => [name, notBinary ? none('labels must be 0 or 1', rows.labels.length) : m.compute(rows)]));
+  return Object.fromEntries(
+    own.map(([name, m]) => [name, notBinary ? none('labels must be 0 or 1', rows.labels.length) : m.compute(rows)]),
+  );
 }

@@ -20,5 +20,7 @@ export function regressionFigure(rows: Scores, name: 'mae' | 'rmse' | 'r2'): Fig
   if (name === 'rmse') return { ok: true, value: Math.sqrt(sse / n), n };
   if (name === 'r2') return sst === 0 ? none('all labels are the same', n) : { ok: true, value: 1 - sse / sst, n };
   const mae = abs / n;
-  return n < 2 ? { ok: true, value: mae, n } : { ok: true, value: mae, n, interval: normalInterval(mae, Math.sqrt(Math.max(0, abs2 / n - mae * mae) / (n - 1))) };
+  return n < 2
+    ? { ok: true, value: mae, n }
+    : { ok: true, value: mae, n, interval: normalInterval(mae, Math.sqrt(Math.max(0, abs2 / n - mae * mae) / (n - 1))) };
 }

@@ -32,10 +32,24 @@ export async function startPostgres(): Promise<{ url: string; stop: () => void }
   const data = join(folder, 'data');
   if (root) chownSync(folder, NOBODY, NOBODY);
   const options = { ...user, cwd: folder, env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', HOME: folder } };
-  await promisify(execFile)(join(bin, 'initdb'), ['-D', data, '-U', 'gyre', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--locale=C'], options);
+  await promisify(execFile)(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'gyre', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--locale=C'],
+    options,
+  );
   const port = await freePort();
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200'];
-  const server: ChildProcess = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])], { ...options, stdio: 'ignore' });
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'fsync=off',
+    'synchronous_commit=off',
+    'full_page_writes=off',
+    'max_connections=200',
+  ];
+  const server: ChildProcess = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])], {
+    ...options,
+    stdio: 'ignore',
+  });
   const stop = (): void => {
     server.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
@@ -68,4 +82,3 @@ export const freePort = (): Promise<number> =>
       probe.close(() => resolve(port));
     });
   });
-

@@ -7,6 +7,7 @@ import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
+import { servingTables } from './0001/serving.ts';
 import { lineageTables } from './0001/lineage.ts';
 import { releaseTables } from './0001/releases.ts';
 import { environmentTables } from './0001/environments.ts';
@@ -38,6 +39,7 @@ export const migrations: readonly Migration[] = [
       ...environmentTables,
       ...releaseTables,
       ...lineageTables,
+      ...servingTables,
     ],
   },
 ];

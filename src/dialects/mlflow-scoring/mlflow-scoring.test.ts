@@ -4,9 +4,13 @@ import fc from 'fast-check';
 import { endpointOf, planOf, runPlane } from '../../domains/serving/fixtures/plane.ts';
 import { mlflowScoringDialect } from './mlflow-scoring.ts';
 
-const rows = [{ origin: 'EWR', carrier: 'UA', hour: 20 }, { origin: 'JFK', carrier: 'AA', hour: 3 }];
+const rows = [
+  { origin: 'EWR', carrier: 'UA', hour: 20 },
+  { origin: 'JFK', carrier: 'AA', hour: 3 },
+];
 const columns = ['origin', 'carrier', 'hour'] as const;
-const run = (t: Parameters<typeof runPlane>[0], options: Parameters<typeof runPlane>[1] = {}) => runPlane(t, { dialects: [mlflowScoringDialect], ...options });
+const run = (t: Parameters<typeof runPlane>[0], options: Parameters<typeof runPlane>[1] = {}) =>
+  runPlane(t, { dialects: [mlflowScoringDialect], ...options });
 
 test('All JSON shapes of the same rows give the same predictions', async (t) => {
   const plane = await run(t);
@@ -85,7 +89,11 @@ test('Every fault of a body is a BAD_REQUEST with one sentence and no stack trac
   ];
   for (const [body, message] of faults) {
     const reply = await plane.send('/invocations', body);
-    assert.deepEqual([reply.status, reply.body.error_code, Object.keys(reply.body)], [400, 'BAD_REQUEST', ['error_code', 'message']], JSON.stringify(body));
+    assert.deepEqual(
+      [reply.status, reply.body.error_code, Object.keys(reply.body)],
+      [400, 'BAD_REQUEST', ['error_code', 'message']],
+      JSON.stringify(body),
+    );
     assert.match(String(reply.body.message), message);
   }
   assert.equal((await plane.send('/invocations')).status, 405);
@@ -94,8 +102,18 @@ test('Every fault of a body is a BAD_REQUEST with one sentence and no stack trac
 test('Malformed bodies of any kind are refused, never a 5xx', async (t) => {
   const plane = await run(t);
   const any = fc.jsonValue({ maxDepth: 4 });
-  const value = fc.oneof(fc.array(fc.dictionary(fc.constantFrom('origin', 'hour', '__proto__'), any), { maxLength: 2 }), fc.record({ columns: any, data: any }), any);
-  const body = fc.oneof(fc.dictionary(fc.constantFrom('dataframe_split', 'dataframe_records', 'instances', 'inputs', 'params', '__proto__'), value, { minKeys: 1, maxKeys: 2 }), any);
+  const value = fc.oneof(
+    fc.array(fc.dictionary(fc.constantFrom('origin', 'hour', '__proto__'), any), { maxLength: 2 }),
+    fc.record({ columns: any, data: any }),
+    any,
+  );
+  const body = fc.oneof(
+    fc.dictionary(fc.constantFrom('dataframe_split', 'dataframe_records', 'instances', 'inputs', 'params', '__proto__'), value, {
+      minKeys: 1,
+      maxKeys: 2,
+    }),
+    any,
+  );
   await fc.assert(
     fc.asyncProperty(body, async (sent) => {
       const reply = await plane.send('/invocations', JSON.stringify(sent));

@@ -34,9 +34,16 @@ async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
   requireMethod(exchange, 'POST');
   const endpoint = endpointOf(exchange, plane);
   requireJson(exchange.headers['content-type']);
-  const { rows, pointer } = readRows(parseBody(exchange.body), endpoint.plan.request.map((c) => c.name));
+  const { rows, pointer } = readRows(
+    parseBody(exchange.body),
+    endpoint.plan.request.map((c) => c.name),
+  );
   const predicted = await plane.predict(exchange, endpoint, rows, { pointer });
-  return { status: 200, headers: predictionHeaders(predicted), body: JSON.stringify({ predictions: predicted.map((row) => jsonValue(row.score)) }) };
+  return {
+    status: 200,
+    headers: predictionHeaders(predicted),
+    body: JSON.stringify({ predictions: predicted.map((row) => jsonValue(row.score)) }),
+  };
 }
 
 function endpointOf(exchange: Exchange, plane: Plane): LiveEndpoint {
@@ -69,24 +76,36 @@ function readRows(body: unknown, columns: readonly string[]): Rows {
   if (Object.hasOwn(body, 'signature_name')) return refuseBody('"signature_name" is not supported.');
   if (body.params !== undefined && !isRecord(body.params)) return refuseBody('"params" must be an object.');
   const value = body[format];
-  const rows = format === 'dataframe_split' ? fromSplit(value) : format === 'dataframe_records' ? fromRecords(value, format) : format === 'instances' ? fromInstances(value, columns) : fromInputs(value, columns);
+  const rows =
+    format === 'dataframe_split'
+      ? fromSplit(value)
+      : format === 'dataframe_records'
+        ? fromRecords(value, format)
+        : format === 'instances'
+          ? fromInstances(value, columns)
+          : fromInputs(value, columns);
   return rows.length === 0 ? refuseBody(`"${format}" has no rows.`) : { rows, pointer: (i) => `/${format}/${i}` };
 }
 
 function fromSplit(value: unknown): Row[] {
-  if (!isRecord(value) || !Array.isArray(value.data) || !Array.isArray(value.columns)) return refuseBody('"dataframe_split" needs "columns" and "data", both lists.');
+  if (!isRecord(value) || !Array.isArray(value.data) || !Array.isArray(value.columns))
+    return refuseBody('"dataframe_split" needs "columns" and "data", both lists.');
   const { columns } = value;
-  if (!columns.every((c) => typeof c === 'string') || new Set(columns).size !== columns.length) return refuseBody('"dataframe_split.columns" must be different strings.');
+  if (!columns.every((c) => typeof c === 'string') || new Set(columns).size !== columns.length)
+    return refuseBody('"dataframe_split.columns" must be different strings.');
   return value.data.map((row, i) => zip(columns as string[], row, `row ${i} of "dataframe_split.data"`));
 }
 
 function zip(columns: readonly string[], row: unknown, what: string): Row {
-  if (!Array.isArray(row) || row.length !== columns.length) return refuseBody(`${what} must be a list of ${columns.length} values, one per column.`);
+  if (!Array.isArray(row) || row.length !== columns.length)
+    return refuseBody(`${what} must be a list of ${columns.length} values, one per column.`);
   return Object.fromEntries(columns.map((name, c) => [name, row[c] as unknown]));
 }
 
 const fromRecords = (value: unknown, format: string): Row[] =>
-  Array.isArray(value) && value.every(isRecord) ? (value as Row[]) : refuseBody(`"${format}" must be a list of objects of column names and values.`);
+  Array.isArray(value) && value.every(isRecord)
+    ? (value as Row[])
+    : refuseBody(`"${format}" must be a list of objects of column names and values.`);
 
 /** TensorFlow Serving's row form: objects, or lists in the order of the endpoint's request columns. */
 function fromInstances(value: unknown, columns: readonly string[]): Row[] {
@@ -101,7 +120,9 @@ function fromInputs(value: unknown, columns: readonly string[]): Row[] {
   const entries = Object.entries(value);
   if (entries.length > 0 && entries.every(([, v]) => !Array.isArray(v))) return [value];
   const length = Array.isArray(entries[0]?.[1]) ? entries[0][1].length : 0;
-  for (const [name, v] of entries) if (!Array.isArray(v) || v.length !== length) return refuseBody(`the column "${name.slice(0, 100)}" of "inputs" must be a list of ${length} values, as long as the others.`);
+  for (const [name, v] of entries)
+    if (!Array.isArray(v) || v.length !== length)
+      return refuseBody(`the column "${name.slice(0, 100)}" of "inputs" must be a list of ${length} values, as long as the others.`);
   // Columns may be nested as [N, 1].
   const at = (v: unknown, i: number): unknown => {
     const element = (v as unknown[])[i];
@@ -110,7 +131,14 @@ function fromInputs(value: unknown, columns: readonly string[]): Row[] {
   return Array.from({ length }, (_, i) => Object.fromEntries(entries.map(([name, v]) => [name, at(v, i)])));
 }
 
-const CODES: Readonly<Record<number, string>> = { 400: 'BAD_REQUEST', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'RESOURCE_DOES_NOT_EXIST', 413: 'INVALID_PARAMETER_VALUE', 503: 'TEMPORARILY_UNAVAILABLE' };
+const CODES: Readonly<Record<number, string>> = {
+  400: 'BAD_REQUEST',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'RESOURCE_DOES_NOT_EXIST',
+  413: 'INVALID_PARAMETER_VALUE',
+  503: 'TEMPORARILY_UNAVAILABLE',
+};
 
 export const mlflowScoringDialect: ServingDialect = {
   name: 'mlflow-scoring',
@@ -119,5 +147,11 @@ export const mlflowScoringDialect: ServingDialect = {
   renderProblem: (problem) =>
     problem.status === 415
       ? { status: 415, contentType: 'text/plain', body: problem.message }
-      : { status: problem.status, body: JSON.stringify({ error_code: CODES[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST'), message: [problem.message, ...(problem.faults.length > 1 ? problem.faults.map((f) => f.detail) : [])].join('; ') }) },
+      : {
+          status: problem.status,
+          body: JSON.stringify({
+            error_code: CODES[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST'),
+            message: [problem.message, ...(problem.faults.length > 1 ? problem.faults.map((f) => f.detail) : [])].join('; '),
+          }),
+        },
 };

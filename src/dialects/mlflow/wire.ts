@@ -12,18 +12,33 @@ const { fail } = defineErrors({
 export const invalid = (message: string): never => fail('mlflow-parameter-invalid', { message });
 
 // Where MLflow's code for a problem is not the usual one of its status.
-const CODES: Readonly<Record<string, string>> = { 'experiment-exists': 'RESOURCE_ALREADY_EXISTS', 'model-exists': 'RESOURCE_ALREADY_EXISTS', 'alias-not-found': 'INVALID_PARAMETER_VALUE', 'route-not-found': 'ENDPOINT_NOT_FOUND' };
+const CODES: Readonly<Record<string, string>> = {
+  'experiment-exists': 'RESOURCE_ALREADY_EXISTS',
+  'model-exists': 'RESOURCE_ALREADY_EXISTS',
+  'alias-not-found': 'INVALID_PARAMETER_VALUE',
+  'route-not-found': 'ENDPOINT_NOT_FOUND',
+};
 const STATUS: Readonly<Record<string, number>> = { 'experiment-exists': 400, 'model-exists': 400, 'alias-not-found': 400 };
-const BY_STATUS: Readonly<Record<number, string>> = { 400: 'INVALID_PARAMETER_VALUE', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'RESOURCE_DOES_NOT_EXIST', 409: 'RESOURCE_CONFLICT', 501: 'NOT_IMPLEMENTED', 503: 'TEMPORARILY_UNAVAILABLE' };
+const BY_STATUS: Readonly<Record<number, string>> = {
+  400: 'INVALID_PARAMETER_VALUE',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'RESOURCE_DOES_NOT_EXIST',
+  409: 'RESOURCE_CONFLICT',
+  501: 'NOT_IMPLEMENTED',
+  503: 'TEMPORARILY_UNAVAILABLE',
+};
 
 export const mlflowDialect: Dialect = {
   name: 'mlflow',
   renderProblem: (problem: Problem) => {
     // The basic-auth application of MLflow answers these two in plain text, and its clients show them.
-    if (problem.status === 401) return { status: 401, contentType: 'text/plain; charset=utf-8', body: `You are not authenticated. ${problem.message}` };
+    if (problem.status === 401)
+      return { status: 401, contentType: 'text/plain; charset=utf-8', body: `You are not authenticated. ${problem.message}` };
     if (problem.code === 'forbidden') return { status: 403, contentType: 'text/plain; charset=utf-8', body: 'Permission denied' };
     // Its client repeats a 5xx for minutes, so only what may pass by waiting is one.
-    const status = STATUS[problem.code] ?? (problem.status === 409 || (problem.status < 500 && !(problem.status in BY_STATUS)) ? 400 : problem.status);
+    const status =
+      STATUS[problem.code] ?? (problem.status === 409 || (problem.status < 500 && !(problem.status in BY_STATUS)) ? 400 : problem.status);
     const code = CODES[problem.code] ?? BY_STATUS[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST');
     const faults = problem.faults.map((f) => ` ${f.pointer} ${f.detail}.`).join('');
     return { status, contentType: 'application/json', body: JSON.stringify({ error_code: code, message: problem.message + faults }) };
@@ -50,22 +65,34 @@ export class Args {
   text(name: string): string {
     const value = this.get(name);
     if (value === undefined) return '';
-    if (typeof value === 'object') return invalid(`Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: Hint: Value was of type '${Array.isArray(value) ? 'list' : 'dict'}'. See the API docs for more information about request parameters.`);
+    if (typeof value === 'object')
+      return invalid(
+        `Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: Hint: Value was of type '${Array.isArray(value) ? 'list' : 'dict'}'. See the API docs for more information about request parameters.`,
+      );
     return String(value);
   }
   required(name: string): string {
     const value = this.text(name);
-    return value === '' ? invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`) : value;
+    return value === ''
+      ? invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`)
+      : value;
   }
   int(name: string): number | undefined {
     const value = this.get(name);
     if (value === undefined || value === '') return undefined;
-    const number = typeof value === 'number' ? value : typeof value === 'string' && /^-?\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
-    if (!Number.isSafeInteger(number)) return invalid(`Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: Hint: Value was of type '${typeof value === 'string' ? 'str' : typeof value}'. See the API docs for more information about request parameters.`);
+    const number =
+      typeof value === 'number' ? value : typeof value === 'string' && /^-?\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
+    if (!Number.isSafeInteger(number))
+      return invalid(
+        `Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: Hint: Value was of type '${typeof value === 'string' ? 'str' : typeof value}'. See the API docs for more information about request parameters.`,
+      );
     return number;
   }
   requiredInt(name: string): number {
-    return this.int(name) ?? invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`);
+    return (
+      this.int(name) ??
+      invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`)
+    );
   }
   /** A double; NaN and infinities come as text. */
   double(name: string): number {
@@ -74,7 +101,9 @@ export class Args {
     if (value === 'NaN') return Number.NaN;
     if (value === 'Infinity' || value === '-Infinity') return value === 'Infinity' ? Infinity : -Infinity;
     if (typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value))) return Number(value);
-    return value === undefined ? invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`) : invalid(`Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: a number is expected.`);
+    return value === undefined
+      ? invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`)
+      : invalid(`Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: a number is expected.`);
   }
   bool(name: string): boolean {
     const value = this.get(name);
@@ -84,29 +113,42 @@ export class Args {
     const value = this.get(name);
     if (value === undefined) return [];
     const list = Array.isArray(value) ? value : [value];
-    return list.map((item) => (typeof item === 'object' ? invalid(`Invalid value ${JSON.stringify(item)} for parameter '${name}' supplied`) : String(item)));
+    return list.map((item) =>
+      typeof item === 'object' ? invalid(`Invalid value ${JSON.stringify(item)} for parameter '${name}' supplied`) : String(item),
+    );
   }
   /** Objects of a list, each with its path for messages. */
   list(name: string): { at: Args; path: string }[] {
     const value = this.get(name);
     if (value === undefined) return [];
-    if (!Array.isArray(value)) return invalid(`Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: a list is expected.`);
+    if (!Array.isArray(value))
+      return invalid(`Invalid value ${JSON.stringify(value)} for parameter '${name}' supplied: a list is expected.`);
     return value.map((item, i) => {
-      if (typeof item !== 'object' || item === null || Array.isArray(item)) return invalid(`Invalid value ${JSON.stringify(item)} for parameter '${name}[${i}]' supplied: an object is expected.`);
+      if (typeof item !== 'object' || item === null || Array.isArray(item))
+        return invalid(`Invalid value ${JSON.stringify(item)} for parameter '${name}[${i}]' supplied: an object is expected.`);
       return { at: new Args(item as Raw), path: `${name}[${i}]` };
     });
   }
   child(name: string): Args {
     const value = this.get(name);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return invalid(`Missing value for required parameter '${name}'. See the API docs for more information about request parameters.`);
     return new Args(value as Raw);
   }
   pairs(name: string): { key: string; value: string }[] {
-    return this.list(name).map(({ at, path }) => ({ key: at.has('key') ? at.text('key') : invalid(`Missing value for required parameter '${path}.key'. See the API docs for more information about request parameters.`), value: at.text('value') }));
+    return this.list(name).map(({ at, path }) => ({
+      key: at.has('key')
+        ? at.text('key')
+        : invalid(`Missing value for required parameter '${path}.key'. See the API docs for more information about request parameters.`),
+      value: at.text('value'),
+    }));
   }
 }
 
-export function readArgs(method: Method, input: Pick<RouteInput<undefined, undefined, undefined>, 'params' | 'rawQuery' | 'rawBody'>): Args {
+export function readArgs(
+  method: Method,
+  input: Pick<RouteInput<undefined, undefined, undefined>, 'params' | 'rawQuery' | 'rawBody'>,
+): Args {
   const params = input.params as Raw;
   if (method === 'GET') {
     const values: Record<string, unknown> = {};
@@ -125,7 +167,8 @@ export function readArgs(method: Method, input: Pick<RouteInput<undefined, undef
       return invalid('The request body is not a JSON object.');
     }
   }
-  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) return invalid('The request body must be a JSON object.');
+  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body)))
+    return invalid('The request body must be a JSON object.');
   return new Args({ ...(body as Raw | undefined), ...params });
 }
 
@@ -171,7 +214,9 @@ export function decodeToken(token: string): number {
   return invalid('Invalid page token');
 }
 
-export const wireDouble = (value: number): number | string => (Number.isNaN(value) ? 'NaN' : value === Infinity ? 'Infinity' : value === -Infinity ? '-Infinity' : value);
+export const wireDouble = (value: number): number | string =>
+  Number.isNaN(value) ? 'NaN' : value === Infinity ? 'Infinity' : value === -Infinity ? '-Infinity' : value;
 
 /** Unset members and empty lists are left out, as proto JSON does. */
-export const omitEmpty = (record: Raw): Raw => Object.fromEntries(Object.entries(record).filter(([, v]) => v !== undefined && v !== null && !(Array.isArray(v) && v.length === 0)));
+export const omitEmpty = (record: Raw): Raw =>
+  Object.fromEntries(Object.entries(record).filter(([, v]) => v !== undefined && v !== null && !(Array.isArray(v) && v.length === 0)));

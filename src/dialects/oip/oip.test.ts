@@ -7,9 +7,15 @@ import { oipDialect } from './oip.ts';
 
 const base = '/v2/models/late-arrival';
 const infer = `${base}/infer`;
-const tensor = (name: string, datatype: string, data: unknown, shape: unknown = [(data as unknown[]).length, 1]) => ({ name, datatype, shape, data });
+const tensor = (name: string, datatype: string, data: unknown, shape: unknown = [(data as unknown[]).length, 1]) => ({
+  name,
+  datatype,
+  shape,
+  data,
+});
 const inputs = [tensor('origin', 'BYTES', ['EWR', 'JFK']), tensor('carrier', 'BYTES', ['UA', 'AA']), tensor('hour', 'INT64', [20, 3])];
-const run = (t: Parameters<typeof runPlane>[0], options: Parameters<typeof runPlane>[1] = {}) => runPlane(t, { dialects: [oipDialect], ...options });
+const run = (t: Parameters<typeof runPlane>[0], options: Parameters<typeof runPlane>[1] = {}) =>
+  runPlane(t, { dialects: [oipDialect], ...options });
 
 test('Server and model answer their metadata, health and readiness as JSON', async (t) => {
   const plane = await run(t);
@@ -18,13 +24,26 @@ test('Server and model answer their metadata, health and readiness as JSON', asy
   assert.deepEqual(await get('/v2/'), { name: 'gyre', version: '0.1.0', extensions: [] });
   assert.deepEqual(await get('/v2/models'), { models: ['late-arrival'] });
   assert.deepEqual([await get('/v2/health/live'), await get('/v2/health/ready')], [{ live: true }, { ready: true, live: true }]);
-  assert.deepEqual([await get(`${base}/ready`), await get(`${base}/versions/1/ready`)], [{ name: 'late-arrival', ready: true }, { name: 'late-arrival', ready: true }]);
+  assert.deepEqual(
+    [await get(`${base}/ready`), await get(`${base}/versions/1/ready`)],
+    [
+      { name: 'late-arrival', ready: true },
+      { name: 'late-arrival', ready: true },
+    ],
+  );
   assert.deepEqual(await get(`${base}?any=query`), {
     name: 'late-arrival',
     versions: ['1'],
     platform: 'onnxruntime_onnx',
-    inputs: [{ name: 'origin', datatype: 'BYTES', shape: [-1, 1] }, { name: 'carrier', datatype: 'BYTES', shape: [-1, 1] }, { name: 'hour', datatype: 'INT64', shape: [-1, 1] }],
-    outputs: [{ name: 'label', datatype: 'INT64', shape: [-1] }, { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] }],
+    inputs: [
+      { name: 'origin', datatype: 'BYTES', shape: [-1, 1] },
+      { name: 'carrier', datatype: 'BYTES', shape: [-1, 1] },
+      { name: 'hour', datatype: 'INT64', shape: [-1, 1] },
+    ],
+    outputs: [
+      { name: 'label', datatype: 'INT64', shape: [-1] },
+      { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] },
+    ],
     properties: { revision: '1' },
   });
 });
@@ -35,12 +54,22 @@ test('Rows go in as one tensor per column and the model’s tensors come out, wi
   assert.equal(status, 200, JSON.stringify(body));
   const [label, probabilities] = body.outputs as unknown as { name: string; datatype: string; shape: number[]; data: number[] }[];
   assert.deepEqual([body.model_name, body.model_version, body.id], ['late-arrival', '1', 'mine']);
-  assert.deepEqual([label!.datatype, label!.shape, probabilities!.datatype, probabilities!.shape, probabilities!.data.length], ['INT64', [2], 'FP32', [2, 2], 4]);
-  assert.deepEqual(body.parameters as unknown, { prediction_id: headers.get('gyre-prediction-id'), prediction_count: 2, variant: 'stable' });
+  assert.deepEqual(
+    [label!.datatype, label!.shape, probabilities!.datatype, probabilities!.shape, probabilities!.data.length],
+    ['INT64', [2], 'FP32', [2, 2], 4],
+  );
+  assert.deepEqual(body.parameters as unknown, {
+    prediction_id: headers.get('gyre-prediction-id'),
+    prediction_count: 2,
+    variant: 'stable',
+  });
   const record = findPrediction(servingPaths(plane.dir).log, headers.get('gyre-prediction-id')!)!;
   assert.equal(record.score, probabilities!.data[1]);
   const only = await plane.send(infer, { inputs, outputs: [{ name: 'probabilities' }] });
-  assert.deepEqual((only.body.outputs as unknown as { name: string; data: number[] }[]).map((o) => [o.name, o.data]), [['probabilities', probabilities!.data]]);
+  assert.deepEqual(
+    (only.body.outputs as unknown as { name: string; data: number[] }[]).map((o) => [o.name, o.data]),
+    [['probabilities', probabilities!.data]],
+  );
 });
 
 test('Flat and nested data, shapes [N] and [N, 1] and null for a missing value are all read alike', async (t) => {
@@ -60,12 +89,22 @@ test('A version in the path pins that variant, and one that is not served is unk
   const plane = await run(t, { plan: null });
   const modelPath = sealModel(plane.dir, 'late', 'second');
   const variant = endpointOf().variants[0]!;
-  await plane.publish(planOf(1, [endpointOf({ variants: [{ ...variant, weight: 0 }, { ...variant, id: 'candidate', modelVersion: 'v1.2', modelDigest: 'second', modelPath, weight: 1 }] })]));
+  await plane.publish(
+    planOf(1, [
+      endpointOf({
+        variants: [
+          { ...variant, weight: 0 },
+          { ...variant, id: 'candidate', modelVersion: 'v1.2', modelDigest: 'second', modelPath, weight: 1 },
+        ],
+      }),
+    ]),
+  );
   assert.equal((await plane.send(infer, { inputs })).body.model_version, 'v1.2' as never);
   const pinned = await plane.send(`${base}/versions/1/infer`, { inputs });
   assert.equal(pinned.body.model_version, '1' as never);
   assert.equal(findPrediction(servingPaths(plane.dir).log, pinned.headers.get('gyre-prediction-id')!)?.assignment, 'pinned');
-  for (const path of [`${base}/versions/9/infer`, `${base}/versions/9`, `${base}/versions/9/ready`]) assert.equal((await plane.send(path, path.endsWith('infer') ? { inputs } : undefined)).status, 404, path);
+  for (const path of [`${base}/versions/9/infer`, `${base}/versions/9`, `${base}/versions/9/ready`])
+    assert.equal((await plane.send(path, path.endsWith('infer') ? { inputs } : undefined)).status, 404, path);
 });
 
 test('Every fault of a request is a 4xx with one sentence in "error"', async (t) => {
@@ -109,7 +148,14 @@ test('Every fault of a request is a 4xx with one sentence in "error"', async (t)
     assert.match(String(reply.body.error), error);
     assert.deepEqual(Object.keys(reply.body), ['error']);
   }
-  for (const [path, body, status] of [['/v2/models/none/infer', { inputs }, 404], ['/v2/models/none', undefined, 404], ['/v2/nothing', undefined, 404], [infer, undefined, 405], [base, {}, 405], ['/v2/models/%E0%A4%A/infer', { inputs }, 400]] as const) {
+  for (const [path, body, status] of [
+    ['/v2/models/none/infer', { inputs }, 404],
+    ['/v2/models/none', undefined, 404],
+    ['/v2/nothing', undefined, 404],
+    [infer, undefined, 405],
+    [base, {}, 405],
+    ['/v2/models/%E0%A4%A/infer', { inputs }, 400],
+  ] as const) {
     const reply = await plane.send(path, body);
     assert.deepEqual([reply.status, typeof reply.body.error], [status, 'string'], path);
   }
@@ -126,15 +172,27 @@ test('Malformed tensors of any kind are refused, never a 5xx', async (t) => {
   const plane = await run(t);
   const any = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.constantFrom('EWR', 1e308, -1, 2 ** 53, '__proto__'));
   const member = fc.record(
-    { name: fc.oneof(fc.constantFrom('origin', 'carrier', 'hour', '__proto__', 'toString'), any), shape: fc.oneof(fc.constantFrom([1], [1, 1], [2]), any), datatype: fc.oneof(fc.constantFrom('BYTES', 'INT64', 'FP32', 'BOOL'), any), data: fc.oneof(fc.array(any, { maxLength: 2 }), any), parameters: any },
+    {
+      name: fc.oneof(fc.constantFrom('origin', 'carrier', 'hour', '__proto__', 'toString'), any),
+      shape: fc.oneof(fc.constantFrom([1], [1, 1], [2]), any),
+      datatype: fc.oneof(fc.constantFrom('BYTES', 'INT64', 'FP32', 'BOOL'), any),
+      data: fc.oneof(fc.array(any, { maxLength: 2 }), any),
+      parameters: any,
+    },
     { requiredKeys: [] },
   );
   await fc.assert(
-    fc.asyncProperty(fc.record({ inputs: fc.oneof(fc.array(member, { maxLength: 3 }), any), outputs: any, id: any, parameters: any }, { requiredKeys: [] }), async (body) => {
-      const reply = await plane.send(infer, body);
-      assert.ok(reply.status < 500, JSON.stringify(body));
-      if (reply.status !== 200) assert.equal(typeof reply.body.error, 'string');
-    }),
+    fc.asyncProperty(
+      fc.record(
+        { inputs: fc.oneof(fc.array(member, { maxLength: 3 }), any), outputs: any, id: any, parameters: any },
+        { requiredKeys: [] },
+      ),
+      async (body) => {
+        const reply = await plane.send(infer, body);
+        assert.ok(reply.status < 500, JSON.stringify(body));
+        if (reply.status !== 200) assert.equal(typeof reply.body.error, 'string');
+      },
+    ),
     { numRuns: 200 },
   );
 });

@@ -18,7 +18,11 @@ import { datatypeOf, readTensors, tensorOf } from './tensors.ts';
 
 const MODEL = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?\/?$/;
 
-const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({ status, headers, body: JSON.stringify(body) });
+const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
+  status,
+  headers,
+  body: JSON.stringify(body),
+});
 
 async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
   const path = exchange.path.replace(/\/$/, '');
@@ -30,7 +34,8 @@ async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
     if (path === '/v2/health/ready') return json(plane.accepting() ? 200 : 503, { ready: plane.accepting(), live: true });
   }
   const match = MODEL.exec(exchange.path);
-  if (!match) return json(404, { error: `${exchange.method} ${exchange.path.slice(0, 200)} is not a route of the Open Inference Protocol here.` });
+  if (!match)
+    return json(404, { error: `${exchange.method} ${exchange.path.slice(0, 200)} is not a route of the Open Inference Protocol here.` });
   const endpoint = plane.endpoint(exchange.caller, decodeSegment(match[1]!));
   const version = match[2] === undefined ? undefined : decodeSegment(match[2]);
   if (version !== undefined) plane.requireVersion(endpoint, version);
@@ -55,12 +60,17 @@ const metadata = (endpoint: LiveEndpoint) => ({
   versions: versionsOf(endpoint),
   platform: 'onnxruntime_onnx',
   inputs: endpoint.plan.request.map(({ name, type }) => ({ name, datatype: requestTypes[type], shape: [-1, 1] })),
-  outputs: outputsOf(endpoint).map(({ name, type, shape }) => ({ name, datatype: datatypeOf(type), shape: shape.length === 0 ? [-1] : shape.map((d) => (typeof d === 'number' ? d : -1)) })),
+  outputs: outputsOf(endpoint).map(({ name, type, shape }) => ({
+    name,
+    datatype: datatypeOf(type),
+    shape: shape.length === 0 ? [-1] : shape.map((d) => (typeof d === 'number' ? d : -1)),
+  })),
   properties: { revision: String(endpoint.plan.revision) },
 });
 
 async function infer(exchange: Exchange, plane: Plane, endpoint: LiveEndpoint, version: string | undefined): Promise<Answer> {
-  if (exchange.headers['inference-header-content-length'] !== undefined) return refuseBody('binary tensors are not read here; send JSON tensors (binary_data=False in tritonclient).');
+  if (exchange.headers['inference-header-content-length'] !== undefined)
+    return refuseBody('binary tensors are not read here; send JSON tensors (binary_data=False in tritonclient).');
   const body = parseBody(exchange.body);
   if (!isRecord(body)) return refuseBody('it must be an object with "inputs".');
   if (body.id !== undefined && typeof body.id !== 'string') return refuseBody('"id" must be a string.');
@@ -68,7 +78,11 @@ async function infer(exchange: Exchange, plane: Plane, endpoint: LiveEndpoint, v
   const available = outputsOf(endpoint).map((o) => o.name);
   const wanted = requestedOutputs(body.outputs, available);
   const rows = readTensors(body.inputs);
-  const predicted = await plane.predict(exchange, endpoint, rows, { outputs: wanted, pointer: () => '/inputs', ...(version === undefined ? {} : { version }) });
+  const predicted = await plane.predict(exchange, endpoint, rows, {
+    outputs: wanted,
+    pointer: () => '/inputs',
+    ...(version === undefined ? {} : { version }),
+  });
   const versions = new Set(predicted.map((r) => r.variant.plan.modelVersion));
   return json(
     200,
@@ -77,7 +91,12 @@ async function infer(exchange: Exchange, plane: Plane, endpoint: LiveEndpoint, v
       ...(versions.size === 1 ? { model_version: [...versions][0] } : {}),
       ...(body.id === undefined ? {} : { id: body.id }),
       parameters: parametersOf(predicted),
-      outputs: wanted.map((name) => tensorOf(name, predicted.map((row) => row.output(name)))),
+      outputs: wanted.map((name) =>
+        tensorOf(
+          name,
+          predicted.map((row) => row.output(name)),
+        ),
+      ),
     },
     predictionHeaders(predicted),
   );
@@ -91,11 +110,14 @@ const parametersOf = (rows: readonly PredictedRow[]): Record<string, string | nu
 
 function requestedOutputs(outputs: unknown, available: readonly string[]): string[] {
   if (outputs === undefined) return [...available];
-  if (!Array.isArray(outputs) || outputs.length === 0) return refuseBody('"outputs" must be a list of {"name": ...}; leave it out for all of them.');
+  if (!Array.isArray(outputs) || outputs.length === 0)
+    return refuseBody('"outputs" must be a list of {"name": ...}; leave it out for all of them.');
   const names = outputs.map((output: unknown) => {
     if (!isRecord(output) || typeof output.name !== 'string') return refuseBody('every entry of "outputs" needs a "name".');
-    if (!available.includes(output.name)) return refuseBody(`there is no output "${output.name.slice(0, 100)}"; there are ${available.join(', ')}.`);
-    if (isRecord(output.parameters) && output.parameters.binary_data === true) return refuseBody('binary tensors are not written here; leave "binary_data" out.');
+    if (!available.includes(output.name))
+      return refuseBody(`there is no output "${output.name.slice(0, 100)}"; there are ${available.join(', ')}.`);
+    if (isRecord(output.parameters) && output.parameters.binary_data === true)
+      return refuseBody('binary tensors are not written here; leave "binary_data" out.');
     return output.name;
   });
   return new Set(names).size === names.length ? names : refuseBody('"outputs" names an output twice.');
@@ -105,6 +127,8 @@ export const oipDialect: ServingDialect = {
   name: 'oip',
   owns: (path) => path === '/v2' || path.startsWith('/v2/'),
   answer,
-  renderProblem: (problem) => json(problem.status, { error: [problem.message, ...(problem.faults.length > 1 ? problem.faults.map((f) => f.detail) : [])].join('; ') }),
+  renderProblem: (problem) =>
+    json(problem.status, {
+      error: [problem.message, ...(problem.faults.length > 1 ? problem.faults.map((f) => f.detail) : [])].join('; '),
+    }),
 };
-

@@ -39,14 +39,18 @@ export function readTensors(inputs: unknown): Row[] {
   let rows: Record<string, unknown>[] | undefined;
   const names = new Set<string>();
   for (const input of inputs as unknown[]) {
-    if (!isRecord(input) || typeof input.name !== 'string' || input.name === '') return refuseBody('every tensor of "inputs" needs a "name".');
+    if (!isRecord(input) || typeof input.name !== 'string' || input.name === '')
+      return refuseBody('every tensor of "inputs" needs a "name".');
     const shown = input.name.slice(0, 100);
     if (names.has(input.name)) return refuseBody(`the input "${shown}" comes twice.`);
     names.add(input.name);
     const values = readTensor(input, shown);
     // Without a prototype a column may have any name, also "__proto__".
     rows ??= values.map(() => Object.create(null) as Record<string, unknown>);
-    if (values.length !== rows.length) return refuseBody(`the input "${shown}" has ${values.length} rows, the ones before it ${rows.length}; all must have the same number.`);
+    if (values.length !== rows.length)
+      return refuseBody(
+        `the input "${shown}" has ${values.length} rows, the ones before it ${rows.length}; all must have the same number.`,
+      );
     for (let i = 0; i < values.length; i++) rows[i]![input.name] = values[i];
   }
   return rows!;
@@ -54,13 +58,19 @@ export function readTensors(inputs: unknown): Row[] {
 
 function readTensor(input: Record<string, unknown>, name: string): unknown[] {
   const { shape, datatype, data, parameters } = input;
-  if (isRecord(parameters) && ('binary_data_size' in parameters || 'shared_memory_region' in parameters)) return refuseBody(`the input "${name}" is not sent as JSON "data", which is all that is read here.`);
-  if (!Array.isArray(shape) || !shape.every((d) => Number.isSafeInteger(d) && (d as number) >= 0)) return refuseBody(`the input "${name}" needs a "shape" of whole numbers.`);
+  if (isRecord(parameters) && ('binary_data_size' in parameters || 'shared_memory_region' in parameters))
+    return refuseBody(`the input "${name}" is not sent as JSON "data", which is all that is read here.`);
+  if (!Array.isArray(shape) || !shape.every((d) => Number.isSafeInteger(d) && (d as number) >= 0))
+    return refuseBody(`the input "${name}" needs a "shape" of whole numbers.`);
   if (typeof datatype !== 'string') return refuseBody(`the input "${name}" needs a "datatype".`);
   const fits = elementTest(datatype);
-  if (!fits) return refuseBody(`the datatype "${datatype.slice(0, 20)}" of the input "${name}" cannot be read from JSON; use FP32, FP64, INT8 to INT64, UINT8 to UINT64, BOOL or BYTES.`);
+  if (!fits)
+    return refuseBody(
+      `the datatype "${datatype.slice(0, 20)}" of the input "${name}" cannot be read from JSON; use FP32, FP64, INT8 to INT64, UINT8 to UINT64, BOOL or BYTES.`,
+    );
   if (!Array.isArray(data)) return refuseBody(`the input "${name}" needs "data", a list.`);
-  if (shape.length < 1 || shape.length > 2 || (shape.length === 2 && shape[1] !== 1)) return refuseBody(`the input "${name}" must have the shape [N] or [N, 1]: one column.`);
+  if (shape.length < 1 || shape.length > 2 || (shape.length === 2 && shape[1] !== 1))
+    return refuseBody(`the input "${name}" must have the shape [N] or [N, 1]: one column.`);
   const rows = shape[0] as number;
   if (rows < 1) return refuseBody(`the input "${name}" has no rows.`);
   if (data.length !== rows) return refuseBody(`the input "${name}" has ${data.length} elements, its shape says ${rows}.`);
@@ -87,5 +97,10 @@ type OutputSlice = ReturnType<PredictedRow['output']>;
 /** One output tensor from its rows, which may come from several variants. */
 export function tensorOf(name: string, rows: readonly OutputSlice[]) {
   const first = rows[0]!;
-  return { name, datatype: datatypeOf(first.type), shape: [rows.length, ...first.shape], data: rows.flatMap((row) => row.values.map(jsonValue)) };
+  return {
+    name,
+    datatype: datatypeOf(first.type),
+    shape: [rows.length, ...first.shape],
+    data: rows.flatMap((row) => row.values.map(jsonValue)),
+  };
 }

@@ -9,12 +9,14 @@ export const { fail } = defineErrors({
   forbidden: {
     status: 403,
     title: 'Not permitted',
-    detail: (p: { actor: string; permission: string }) => `${p.actor} may not do this: the permission "${p.permission}" is missing. An administrator of the workspace can grant a role that has it.`,
+    detail: (p: { actor: string; permission: string }) =>
+      `${p.actor} may not do this: the permission "${p.permission}" is missing. An administrator of the workspace can grant a role that has it.`,
   },
   'host-not-allowed': {
     status: 421,
     title: 'The Host header is not this server’s',
-    detail: (p: { host: string }) => `The request names the host "${p.host}". Without users this server answers only to its loopback address, so that no web page can reach it under another name.`,
+    detail: (p: { host: string }) =>
+      `The request names the host "${p.host}". Without users this server answers only to its loopback address, so that no web page can reach it under another name.`,
   },
   'origin-not-allowed': {
     status: 403,

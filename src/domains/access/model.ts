@@ -18,7 +18,16 @@ export const permissionsOf: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   admin: new Set(permissions),
   editor: new Set(editorOnly),
   viewer: new Set(reads),
-  service: new Set<Permission>(['serving:predict', 'tracking:read', 'tracking:write', 'features:read', 'models:read', 'datasets:read', 'projects:read', 'blobs:write']),
+  service: new Set<Permission>([
+    'serving:predict',
+    'tracking:read',
+    'tracking:write',
+    'features:read',
+    'models:read',
+    'datasets:read',
+    'projects:read',
+    'blobs:write',
+  ]),
   step: new Set<Permission>(['tracking:read', 'tracking:write']),
 };
 

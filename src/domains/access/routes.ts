@@ -8,7 +8,14 @@ import * as store from './store.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
-const tokenView = (t: Token) => ({ id: t.id, name: t.name, role: t.role, createdAt: iso(t.createdMs), expiresAt: isoOrNull(t.expiresMs), revokedAt: isoOrNull(t.revokedMs) });
+const tokenView = (t: Token) => ({
+  id: t.id,
+  name: t.name,
+  role: t.role,
+  createdAt: iso(t.createdMs),
+  expiresAt: isoOrNull(t.expiresMs),
+  revokedAt: isoOrNull(t.revokedMs),
+});
 
 export const accessRoutes: readonly AnyRoute[] = [
   route({
@@ -28,7 +35,11 @@ export const accessRoutes: readonly AnyRoute[] = [
     errors: [],
     reply: { 200: schema.UserList },
     handler: async (ctx) => ({
-      items: (await store.listUsers(ctx.db, ctx.workspace)).map(({ user, role }) => ({ name: user.name, role, createdAt: iso(user.createdMs) })),
+      items: (await store.listUsers(ctx.db, ctx.workspace)).map(({ user, role }) => ({
+        name: user.name,
+        role,
+        createdAt: iso(user.createdMs),
+      })),
     }),
   }),
   route({
@@ -83,7 +94,11 @@ export const accessRoutes: readonly AnyRoute[] = [
     body: schema.CreateToken,
     reply: { 201: schema.TokenCreated },
     handler: async (ctx, { body }) => {
-      const { token, secret } = await service.createToken(ctx, { name: body.name, role: body.role, ...(body.expiresAt ? { expiresMs: Date.parse(body.expiresAt) } : {}) });
+      const { token, secret } = await service.createToken(ctx, {
+        name: body.name,
+        role: body.role,
+        ...(body.expiresAt ? { expiresMs: Date.parse(body.expiresAt) } : {}),
+      });
       return { token: tokenView(token), secret };
     },
   }),
@@ -118,7 +133,8 @@ export const accessRoutes: readonly AnyRoute[] = [
     body: schema.CreateWorkspace,
     reply: { 201: Type.Object({ name: Type.String() }) },
     handler: async (ctx, { body }) => {
-      if (ctx.actor.kind !== 'local' && ctx.workspace !== 'default') fail('forbidden', { actor: ctx.actor.id, permission: 'access:admin in the default workspace' });
+      if (ctx.actor.kind !== 'local' && ctx.workspace !== 'default')
+        fail('forbidden', { actor: ctx.actor.id, permission: 'access:admin in the default workspace' });
       await service.createWorkspace(ctx, body.name);
       return { name: body.name };
     },

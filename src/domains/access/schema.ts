@@ -5,13 +5,21 @@ const role = Type.Enum([...grantableRoles], { description: 'What the holder may 
 const userName = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,126}$', description: 'User name' });
 
 export const UserParams = Type.Object({ name: userName });
-export const CreateUser = Type.Object({ name: userName, password: Type.String({ minLength: 12, maxLength: 1000, description: 'At least 12 characters' }), role });
+export const CreateUser = Type.Object({
+  name: userName,
+  password: Type.String({ minLength: 12, maxLength: 1000, description: 'At least 12 characters' }),
+  role,
+});
 export const UserView = Type.Object({ name: Type.String(), role, createdAt: Type.String({ format: 'date-time' }) });
 export const UserList = Type.Object({ items: Type.Array(UserView) });
 export const PatchUser = Type.Object({ role });
 
 export const TokenParams = Type.Object({ id: Type.String({ maxLength: 100 }) });
-export const CreateToken = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }), role, expiresAt: Type.Optional(Type.String({ format: 'date-time' })) });
+export const CreateToken = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 200 }),
+  role,
+  expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
+});
 export const TokenView = Type.Object({
   id: Type.String(),
   name: Type.String(),

@@ -29,10 +29,14 @@ export async function identify(platform: Platform, headers: Headers): Promise<{ 
   const bearer = authorization && /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
   if (bearer) {
     const token = await store.findTokenByDigest(db, digestOf(bearer));
-    if (!token || !isUsable(token, platform.clock.now())) return fail('unauthenticated', { why: 'The token is unknown, expired or revoked.' });
+    if (!token || !isUsable(token, platform.clock.now()))
+      return fail('unauthenticated', { why: 'The token is unknown, expired or revoked.' });
     if (asked !== undefined && asked !== token.workspace) return fail('workspace-not-found', { workspace: asked });
     const kind = token.role === 'step' ? 'step' : 'service';
-    return { actor: { kind, id: token.role === 'step' ? (token.scope.runId ?? token.id) : token.ownerId, roles: [token.role], scope: token.scope }, workspace: token.workspace };
+    return {
+      actor: { kind, id: token.role === 'step' ? (token.scope.runId ?? token.id) : token.ownerId, roles: [token.role], scope: token.scope },
+      workspace: token.workspace,
+    };
   }
   const workspace = asked ?? 'default';
   const basic = authorization && /^Basic\s+(\S+)$/i.exec(authorization)?.[1];
@@ -113,7 +117,8 @@ export const createToken = (ctx: Ctx, input: NewToken): Promise<{ token: Token; 
       createdMs: tx.clock.now(),
     };
     await store.insertToken(tx.db, token, digestOf(secret));
-    if (token.role !== 'step') await tx.emit({ type: 'token.created', subject: { kind: 'token', id: token.id }, payload: { role: token.role } });
+    if (token.role !== 'step')
+      await tx.emit({ type: 'token.created', subject: { kind: 'token', id: token.id }, payload: { role: token.role } });
     return { token, secret };
   });
 };

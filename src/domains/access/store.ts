@@ -42,12 +42,23 @@ export async function findUser(db: Db, name: string): Promise<User | undefined> 
 }
 
 export async function listUsers(db: Db, workspace: string): Promise<{ user: User; role: GrantableRole }[]> {
-  const rows = await tablesIn(db).selectFrom('users').innerJoin('grants', 'grants.user_id', 'users.id').selectAll('users').select('grants.role').where('grants.workspace_id', '=', workspace).orderBy('users.name').limit(1000).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('users')
+    .innerJoin('grants', 'grants.user_id', 'users.id')
+    .selectAll('users')
+    .select('grants.role')
+    .where('grants.workspace_id', '=', workspace)
+    .orderBy('users.name')
+    .limit(1000)
+    .execute();
   return rows.map((row) => ({ user: toUser(row), role: row.role }));
 }
 
 export const insertUser = (db: Db, user: User) =>
-  tablesIn(db).insertInto('users').values({ id: user.id, name: user.name, password_hash: user.passwordHash, created_ms: user.createdMs }).execute();
+  tablesIn(db)
+    .insertInto('users')
+    .values({ id: user.id, name: user.name, password_hash: user.passwordHash, created_ms: user.createdMs })
+    .execute();
 
 export async function deleteUser(db: Db, id: string): Promise<void> {
   await tablesIn(db).deleteFrom('grants').where('user_id', '=', id).execute();
@@ -56,7 +67,12 @@ export async function deleteUser(db: Db, id: string): Promise<void> {
 }
 
 export async function getRole(db: Db, workspace: string, userId: string): Promise<GrantableRole | undefined> {
-  const row = await tablesIn(db).selectFrom('grants').select('role').where('workspace_id', '=', workspace).where('user_id', '=', userId).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('grants')
+    .select('role')
+    .where('workspace_id', '=', workspace)
+    .where('user_id', '=', userId)
+    .executeTakeFirst();
   return row?.role;
 }
 
@@ -68,7 +84,12 @@ export const setGrant = (db: Db, grant: Grant) =>
     .execute();
 
 export async function countAdmins(db: Db, workspace: string): Promise<number> {
-  const rows = await tablesIn(db).selectFrom('grants').select('user_id').where('workspace_id', '=', workspace).where('role', '=', 'admin').execute();
+  const rows = await tablesIn(db)
+    .selectFrom('grants')
+    .select('user_id')
+    .where('workspace_id', '=', workspace)
+    .where('role', '=', 'admin')
+    .execute();
   return rows.length;
 }
 
@@ -78,12 +99,24 @@ export async function findTokenByDigest(db: Db, digest: string): Promise<Token |
 }
 
 export async function getToken(db: Db, workspace: string, id: string): Promise<Token | undefined> {
-  const row = await tablesIn(db).selectFrom('tokens').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('tokens')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
   return row && toToken(row);
 }
 
 export async function listTokens(db: Db, workspace: string): Promise<Token[]> {
-  const rows = await tablesIn(db).selectFrom('tokens').selectAll().where('workspace_id', '=', workspace).where('role', '!=', 'step').orderBy('id').limit(1000).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('tokens')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('role', '!=', 'step')
+    .orderBy('id')
+    .limit(1000)
+    .execute();
   return rows.map(toToken);
 }
 
@@ -105,14 +138,26 @@ export const insertToken = (db: Db, token: Token, digest: string) =>
     .execute();
 
 export const revokeToken = (db: Db, workspace: string, id: string, nowMs: number) =>
-  tablesIn(db).updateTable('tokens').set({ revoked_ms: nowMs }).where('workspace_id', '=', workspace).where('id', '=', id).where('revoked_ms', 'is', null).execute();
+  tablesIn(db)
+    .updateTable('tokens')
+    .set({ revoked_ms: nowMs })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .where('revoked_ms', 'is', null)
+    .execute();
 
 export async function workspaceExists(db: Db, id: string): Promise<boolean> {
-  return id === 'default' || (await tablesIn(db).selectFrom('workspaces').select('id').where('id', '=', id).executeTakeFirst()) !== undefined;
+  return (
+    id === 'default' || (await tablesIn(db).selectFrom('workspaces').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+  );
 }
 
 export const insertWorkspace = (db: Db, id: string, nowMs: number) =>
-  tablesIn(db).insertInto('workspaces').values({ id, created_ms: nowMs }).onConflict((c) => c.column('id').doNothing()).execute();
+  tablesIn(db)
+    .insertInto('workspaces')
+    .values({ id, created_ms: nowMs })
+    .onConflict((c) => c.column('id').doNothing())
+    .execute();
 
 export async function listWorkspaces(db: Db): Promise<string[]> {
   const rows = await tablesIn(db).selectFrom('workspaces').select('id').orderBy('id').execute();

@@ -9,7 +9,17 @@ export interface QualityRule {
   readonly rule: 'rowCount' | 'nullValues' | 'missingValues' | 'invalidValues' | 'duplicateValues' | 'sql';
   readonly column: string | null;
   readonly unit: 'rows' | 'percent';
-  readonly bound: { readonly op: 'mustBe' | 'mustNotBe' | 'mustBeGreaterThan' | 'mustBeGreaterOrEqualTo' | 'mustBeLessThan' | 'mustBeLessOrEqualTo' | 'mustBeBetween'; readonly value: number | readonly [number, number] };
+  readonly bound: {
+    readonly op:
+      | 'mustBe'
+      | 'mustNotBe'
+      | 'mustBeGreaterThan'
+      | 'mustBeGreaterOrEqualTo'
+      | 'mustBeLessThan'
+      | 'mustBeLessOrEqualTo'
+      | 'mustBeBetween';
+    readonly value: number | readonly [number, number];
+  };
   readonly validValues?: readonly (string | number)[];
   readonly pattern?: string;
   readonly columns?: readonly string[];
@@ -36,7 +46,15 @@ export interface Contract {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-const OPS = ['mustBe', 'mustNotBe', 'mustBeGreaterThan', 'mustBeGreaterOrEqualTo', 'mustBeLessThan', 'mustBeLessOrEqualTo', 'mustBeBetween'] as const;
+const OPS = [
+  'mustBe',
+  'mustNotBe',
+  'mustBeGreaterThan',
+  'mustBeGreaterOrEqualTo',
+  'mustBeLessThan',
+  'mustBeLessOrEqualTo',
+  'mustBeBetween',
+] as const;
 const RULES = ['rowCount', 'nullValues', 'missingValues', 'invalidValues', 'duplicateValues'] as const;
 type Json = Readonly<Record<string, unknown>>;
 
@@ -51,7 +69,12 @@ export function parseContract(text: string, file: string): Contract {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col} ${path.join('.')}`.trim();
   };
-  if (document.errors.length > 0) return fail('contract-invalid', { file }, document.errors.map((e) => ({ pointer: at(e.pos[0]), detail: e.message })));
+  if (document.errors.length > 0)
+    return fail(
+      'contract-invalid',
+      { file },
+      document.errors.map((e) => ({ pointer: at(e.pos[0]), detail: e.message })),
+    );
   const faults: Fault[] = [];
   const wrong = (path: readonly (string | number)[], detail: string): void => {
     let node: unknown = document.contents;
@@ -63,10 +86,15 @@ export function parseContract(text: string, file: string): Contract {
     faults.push({ pointer: at(offset, path), detail });
   };
   const raw: unknown = document.toJS({ maxAliasCount: 100 });
-  if (!isJson(raw)) return fail('contract-invalid', { file }, [{ pointer: at(0), detail: 'must be a mapping with apiVersion, kind, id, version, status and schema' }]);
-  for (const member of ['apiVersion', 'kind', 'id', 'version', 'status']) if (typeof raw[member] !== 'string') wrong([member], `"${member}" is needed, as text`);
+  if (!isJson(raw))
+    return fail('contract-invalid', { file }, [
+      { pointer: at(0), detail: 'must be a mapping with apiVersion, kind, id, version, status and schema' },
+    ]);
+  for (const member of ['apiVersion', 'kind', 'id', 'version', 'status'])
+    if (typeof raw[member] !== 'string') wrong([member], `"${member}" is needed, as text`);
   if (raw.kind !== undefined && raw.kind !== 'DataContract') wrong(['kind'], 'must be DataContract');
-  if (typeof raw.apiVersion === 'string' && !/^v?3\./.test(raw.apiVersion)) wrong(['apiVersion'], `version ${raw.apiVersion} is not known; 3.x is`);
+  if (typeof raw.apiVersion === 'string' && !/^v?3\./.test(raw.apiVersion))
+    wrong(['apiVersion'], `version ${raw.apiVersion} is not known; 3.x is`);
   const tables = listOf(raw.schema);
   const table = tables[0];
   if (tables.length !== 1 || !isJson(table)) wrong(['schema'], 'one table is needed here');
@@ -89,10 +117,24 @@ export function parseContract(text: string, file: string): Contract {
     });
   }
   if (faults.length > 0) return fail('contract-invalid', { file }, faults);
-  return { id: String(raw.id), version: String(raw.version), status: String(raw.status), table: String((table as Json).name ?? ''), columns, rules, raw };
+  return {
+    id: String(raw.id),
+    version: String(raw.version),
+    status: String(raw.status),
+    table: String((table as Json).name ?? ''),
+    columns,
+    rules,
+    raw,
+  };
 }
 
-function readRule(q: unknown, column: string | null, path: readonly (string | number)[], wrong: (path: readonly (string | number)[], detail: string) => void, rules: QualityRule[]): void {
+function readRule(
+  q: unknown,
+  column: string | null,
+  path: readonly (string | number)[],
+  wrong: (path: readonly (string | number)[], detail: string) => void,
+  rules: QualityRule[],
+): void {
   if (!isJson(q)) return wrong(path, 'a rule is a mapping');
   const type = q.type ?? 'library';
   if (type === 'text' || type === 'custom') return;
@@ -100,7 +142,8 @@ function readRule(q: unknown, column: string | null, path: readonly (string | nu
   if (!op) return wrong(path, `a rule needs one of ${OPS.join(', ')}`);
   const value = q[op];
   const pair = Array.isArray(value) && value.length === 2 && value.every((v) => typeof v === 'number');
-  if (op === 'mustBeBetween' ? !pair : typeof value !== 'number') return wrong([...path, op], op === 'mustBeBetween' ? 'two numbers are needed' : 'a number is needed');
+  if (op === 'mustBeBetween' ? !pair : typeof value !== 'number')
+    return wrong([...path, op], op === 'mustBeBetween' ? 'two numbers are needed' : 'a number is needed');
   const bound = { op, value: value as number } as QualityRule['bound'];
   const unit = q.unit === 'percent' ? 'percent' : 'rows';
   if (type === 'sql') {
@@ -111,10 +154,20 @@ function readRule(q: unknown, column: string | null, path: readonly (string | nu
   const rule = RULES.find((r) => r === name);
   if (!rule) return wrong(path, `"${name}" is not a rule of the library: ${RULES.join(', ')}`);
   const args = isJson(q.arguments) ? q.arguments : {};
-  const validValues = listOf(args.validValues ?? q.validValues).filter((v): v is string | number => typeof v === 'string' || typeof v === 'number');
+  const validValues = listOf(args.validValues ?? q.validValues).filter(
+    (v): v is string | number => typeof v === 'string' || typeof v === 'number',
+  );
   const pattern = args.pattern ?? q.pattern;
   const columns = listOf(args.properties).map(String);
-  rules.push({ rule, column, unit, bound, ...(validValues.length > 0 ? { validValues } : {}), ...(typeof pattern === 'string' ? { pattern } : {}), ...(columns.length > 0 ? { columns } : {}) });
+  rules.push({
+    rule,
+    column,
+    unit,
+    bound,
+    ...(validValues.length > 0 ? { validValues } : {}),
+    ...(typeof pattern === 'string' ? { pattern } : {}),
+    ...(columns.length > 0 ? { columns } : {}),
+  });
 }
 
 /** The contract as ODCS YAML, with everything that was read. */
@@ -122,7 +175,16 @@ export const writeContract = (contract: Contract): string => stringify(contract.
 
 /** A first contract for a table: its columns and types, nothing promised yet. */
 export const contractFromColumns = (dataset: string, columns: readonly Column[]): string =>
-  stringify({ apiVersion: 'v3.1.0', kind: 'DataContract', id: dataset, version: '1.0.0', status: 'draft', schema: [{ name: dataset, properties: columns.map((c) => ({ name: c.name, physicalType: c.type, logicalType: logicalTypeOf(c.type) })) }] });
+  stringify({
+    apiVersion: 'v3.1.0',
+    kind: 'DataContract',
+    id: dataset,
+    version: '1.0.0',
+    status: 'draft',
+    schema: [
+      { name: dataset, properties: columns.map((c) => ({ name: c.name, physicalType: c.type, logicalType: logicalTypeOf(c.type) })) },
+    ],
+  });
 
 export function logicalTypeOf(type: string): string {
   if (/INT/.test(type)) return 'integer';
@@ -145,25 +207,41 @@ export interface Check {
 /** SQL of every rule over a table called `t`. */
 export function checksOf(contract: Contract, key: readonly string[]): Check[] {
   const implied: QualityRule[] = contract.columns.flatMap((c): QualityRule[] => [
-    ...(c.required ? [{ rule: 'nullValues' as const, column: c.name, unit: 'rows' as const, bound: { op: 'mustBe' as const, value: 0 } }] : []),
-    ...(c.unique ? [{ rule: 'duplicateValues' as const, column: c.name, unit: 'rows' as const, bound: { op: 'mustBe' as const, value: 0 } }] : []),
+    ...(c.required
+      ? [{ rule: 'nullValues' as const, column: c.name, unit: 'rows' as const, bound: { op: 'mustBe' as const, value: 0 } }]
+      : []),
+    ...(c.unique
+      ? [{ rule: 'duplicateValues' as const, column: c.name, unit: 'rows' as const, bound: { op: 'mustBe' as const, value: 0 } }]
+      : []),
   ]);
   const primary = contract.columns.filter((c) => c.primaryKey).map((c) => c.name);
-  if (primary.length > 0) implied.push({ rule: 'duplicateValues', column: null, unit: 'rows', bound: { op: 'mustBe', value: 0 }, columns: primary });
+  if (primary.length > 0)
+    implied.push({ rule: 'duplicateValues', column: null, unit: 'rows', bound: { op: 'mustBe', value: 0 }, columns: primary });
   const shown = key.map((k) => `coalesce(${sqlName(k)}::varchar, 'null')`).join(` || ' ' || `) || `'row'`;
   return [...implied, ...contract.rules].map((rule): Check => {
-    if (rule.rule === 'sql') return { rule, count: rule.query!.replaceAll('{object}', 't').replaceAll('${object}', 't'), failing: null, untrusted: true };
+    if (rule.rule === 'sql')
+      return { rule, count: rule.query!.replaceAll('{object}', 't').replaceAll('${object}', 't'), failing: null, untrusted: true };
     if (rule.rule === 'rowCount') return { rule, count: 'select count(*) as n from t', failing: null, untrusted: false };
     if (rule.rule === 'duplicateValues') {
       const columns = (rule.columns ?? [rule.column!]).map(sqlName).join(', ');
-      return { rule, count: `select coalesce(sum(c - 1), 0) as n from (select count(*) as c from t group by ${columns} having count(*) > 1)`, failing: `select any_value(${shown}) as k from t group by ${columns} having count(*) > 1 limit 5`, untrusted: false };
+      return {
+        rule,
+        count: `select coalesce(sum(c - 1), 0) as n from (select count(*) as c from t group by ${columns} having count(*) > 1)`,
+        failing: `select any_value(${shown}) as k from t group by ${columns} having count(*) > 1 limit 5`,
+        untrusted: false,
+      };
     }
     const column = sqlName(rule.column!);
     const invalid = rule.validValues
       ? `${column} is not null and ${column}::varchar not in (${rule.validValues.map((v) => sqlText(String(v))).join(', ')})`
       : `${column} is not null and not regexp_matches(${column}::varchar, ${sqlText(rule.pattern ?? '.*')})`;
     const condition = rule.rule === 'invalidValues' ? invalid : `${column} is null`;
-    return { rule, count: `select count(*) as n from t where ${condition}`, failing: `select ${shown} as k from t where ${condition} limit 5`, untrusted: false };
+    return {
+      rule,
+      count: `select count(*) as n from t where ${condition}`,
+      failing: `select ${shown} as k from t where ${condition} limit 5`,
+      untrusted: false,
+    };
   });
 }
 
@@ -208,12 +286,19 @@ export const schemaViolations = (contract: Contract, columns: readonly Column[])
   const types = new Map(columns.map((c) => [c.name, c.type]));
   const compatible = (wanted: string, type: string): boolean => {
     const is = logicalTypeOf(type);
-    return wanted === is || (wanted === 'number' && is === 'integer') || (wanted === 'timestamp' && is === 'date') || ['object', 'array', 'time'].includes(wanted);
+    return (
+      wanted === is ||
+      (wanted === 'number' && is === 'integer') ||
+      (wanted === 'timestamp' && is === 'date') ||
+      ['object', 'array', 'time'].includes(wanted)
+    );
   };
   return contract.columns.flatMap((c): Violation[] => {
     const type = types.get(c.name);
-    if (type === undefined) return [{ rule: 'column', column: c.name, expected: 'a column of this name', found: 'none', failingRows: 0, sampleRows: [] }];
-    if (c.logicalType !== null && !compatible(c.logicalType, type)) return [{ rule: 'logicalType', column: c.name, expected: c.logicalType, found: type, failingRows: 0, sampleRows: [] }];
+    if (type === undefined)
+      return [{ rule: 'column', column: c.name, expected: 'a column of this name', found: 'none', failingRows: 0, sampleRows: [] }];
+    if (c.logicalType !== null && !compatible(c.logicalType, type))
+      return [{ rule: 'logicalType', column: c.name, expected: c.logicalType, found: type, failingRows: 0, sampleRows: [] }];
     return [];
   });
 };

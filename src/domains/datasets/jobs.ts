@@ -16,6 +16,7 @@ export const datasetSubscribers: readonly Subscriber[] = [
   {
     name: 'datasets.refresh',
     types: ['dataset-version.created', 'project-revision.applied'],
-    handle: async (ctx, event) => void (await ctx.enqueue({ job: refresh, payload: { project: event.project! }, uniqueKey: event.project! })),
+    handle: async (ctx, event) =>
+      void (await ctx.enqueue({ job: refresh, payload: { project: event.project! }, uniqueKey: event.project! })),
   },
 ];

@@ -69,7 +69,10 @@ export const logicalDigest = (columns: readonly Column[], rows: number, low: str
     .digest('hex');
 
 /** Columns that a new version lost or changed the type of. */
-export const brokenColumns = (before: readonly Column[], after: readonly Column[]): { column: string; before: string; after: string | null }[] => {
+export const brokenColumns = (
+  before: readonly Column[],
+  after: readonly Column[],
+): { column: string; before: string; after: string | null }[] => {
   const now = new Map(after.map((c) => [c.name, c.type]));
   return before.filter((c) => now.get(c.name) !== c.type).map((c) => ({ column: c.name, before: c.type, after: now.get(c.name) ?? null }));
 };
@@ -84,12 +87,22 @@ export interface ColumnChange {
 export function diffProfiles(before: readonly ColumnProfile[], after: readonly ColumnProfile[]): ColumnChange[] {
   const a = new Map(before.map((c) => [c.name, c]));
   const b = new Map(after.map((c) => [c.name, c]));
-  const summary = (c: ColumnProfile) => ({ rows: c.rows, nulls: c.nulls, approxDistinct: c.approxDistinct, min: c.min, max: c.max, mean: c.mean, std: c.std });
+  const summary = (c: ColumnProfile) => ({
+    rows: c.rows,
+    nulls: c.nulls,
+    approxDistinct: c.approxDistinct,
+    min: c.min,
+    max: c.max,
+    mean: c.mean,
+    std: c.std,
+  });
   return [...new Set([...a.keys(), ...b.keys()])].flatMap((column): ColumnChange[] => {
     const [x, y] = [a.get(column), b.get(column)];
     if (!x) return [{ column, change: 'added', before: null, after: y!.type }];
     if (!y) return [{ column, change: 'removed', before: x.type, after: null }];
     if (x.type !== y.type) return [{ column, change: 'type', before: x.type, after: y.type }];
-    return JSON.stringify(summary(x)) === JSON.stringify(summary(y)) ? [] : [{ column, change: 'statistics', before: summary(x), after: summary(y) }];
+    return JSON.stringify(summary(x)) === JSON.stringify(summary(y))
+      ? []
+      : [{ column, change: 'statistics', before: summary(x), after: summary(y) }];
   });
 }

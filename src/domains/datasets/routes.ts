@@ -27,7 +27,16 @@ const VersionView = Type.Object({
   recordedAt: Type.String({ format: 'date-time' }),
 });
 
-const versionView = (v: DatasetVersion) => ({ id: v.id, dataset: v.dataset, number: v.number, state: v.state, rows: v.rows, columns: v.columns, logicalDigest: v.logicalDigest, recordedAt: new Date(v.recordedMs).toISOString() });
+const versionView = (v: DatasetVersion) => ({
+  id: v.id,
+  dataset: v.dataset,
+  number: v.number,
+  state: v.state,
+  rows: v.rows,
+  columns: v.columns,
+  logicalDigest: v.logicalDigest,
+  recordedAt: new Date(v.recordedMs).toISOString(),
+});
 
 async function definitionOf(ctx: Ctx, project: string, dataset: string): Promise<{ revision: Revision; definition: DatasetDefinition }> {
   const revision = await currentRevision(ctx, project);
@@ -42,12 +51,20 @@ export const datasetRoutes: readonly AnyRoute[] = [
     summary: 'Datasets of the current revision with their current versions',
     errors: ['project-not-found'],
     params: InProject,
-    reply: { 200: Type.Object({ items: Type.Array(Type.Object({ name: Type.String(), current: Type.Union([VersionView, Type.Null()]) })) }) },
+    reply: {
+      200: Type.Object({ items: Type.Array(Type.Object({ name: Type.String(), current: Type.Union([VersionView, Type.Null()]) })) }),
+    },
     handler: async (ctx, { params }) => {
       const revision = await currentRevision(ctx, params.project);
       const names = Object.keys(revision.definition.datasets);
       const versions = await Promise.all(names.map((n) => store.findCurrent(ctx.db, ctx.workspace, params.project, n)));
-      return { items: names.map((n, i) => ({ name: n, source: revision.definition.datasets[n]!.source, current: versions[i] ? versionView(versions[i]) : null })) };
+      return {
+        items: names.map((n, i) => ({
+          name: n,
+          source: revision.definition.datasets[n]!.source,
+          current: versions[i] ? versionView(versions[i]) : null,
+        })),
+      };
     },
   }),
   route({
@@ -55,10 +72,23 @@ export const datasetRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/projects/:project/datasets/:dataset/versions',
     permission: 'datasets:write',
     summary: 'Make a version from uploaded files; it becomes current if it keeps its contract',
-    errors: ['project-not-found', 'dataset-not-found', 'dataset-not-pushed', 'dataset-no-rows', 'schema-changed', 'contract-violated', 'contract-invalid', 'time-missing', 'compute-input-unreadable'],
+    errors: [
+      'project-not-found',
+      'dataset-not-found',
+      'dataset-not-pushed',
+      'dataset-no-rows',
+      'schema-changed',
+      'contract-violated',
+      'contract-invalid',
+      'time-missing',
+      'compute-input-unreadable',
+    ],
     params: OfDataset,
     body: Type.Object({
-      files: Type.Array(Type.Object({ path: Type.String({ minLength: 1, maxLength: 1000 }), digest: Type.String({ pattern: '^[0-9a-f]{64}$' }) }), { maxItems: 100_000 }),
+      files: Type.Array(
+        Type.Object({ path: Type.String({ minLength: 1, maxLength: 1000 }), digest: Type.String({ pattern: '^[0-9a-f]{64}$' }) }),
+        { maxItems: 100_000 },
+      ),
       acceptSchemaChange: Type.Optional(Type.Boolean()),
     }),
     reply: { 200: Type.Object({ created: Type.Boolean(), version: VersionView }) },
@@ -66,7 +96,11 @@ export const datasetRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { params, body }) => {
       const found = await definitionOf(ctx, params.project, params.dataset);
       if (found.definition.sql !== null) return fail('dataset-not-pushed', { dataset: params.dataset });
-      const { version, created } = await createVersion(ctx, { ...found, files: body.files, ...(body.acceptSchemaChange === undefined ? {} : { acceptSchemaChange: body.acceptSchemaChange }) });
+      const { version, created } = await createVersion(ctx, {
+        ...found,
+        files: body.files,
+        ...(body.acceptSchemaChange === undefined ? {} : { acceptSchemaChange: body.acceptSchemaChange }),
+      });
       return new Reply(created ? 201 : 200, { created, version: versionView(version) });
     },
   }),
@@ -75,7 +109,14 @@ export const datasetRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/projects/:project/datasets/refresh',
     permission: 'datasets:write',
     summary: 'Build the SQL datasets whose inputs or SQL changed; answers when they are built',
-    errors: ['project-not-found', 'contract-violated', 'compute-sql-invalid', 'compute-sql-refused', 'compute-timeout', 'compute-memory-exceeded'],
+    errors: [
+      'project-not-found',
+      'contract-violated',
+      'compute-sql-invalid',
+      'compute-sql-refused',
+      'compute-timeout',
+      'compute-memory-exceeded',
+    ],
     params: InProject,
     reply: { 200: Type.Object({ items: Type.Array(VersionView) }) },
     handler: async (ctx, { params }) => ({ items: (await refreshDatasets(ctx, params.project)).map(versionView) }),
@@ -92,7 +133,12 @@ export const datasetRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { params, query }) => {
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
-      return toPage(await store.listVersions(ctx.db, ctx.workspace, params.project, params.dataset, before, limit + 1), limit, (v) => [v.number], versionView);
+      return toPage(
+        await store.listVersions(ctx.db, ctx.workspace, params.project, params.dataset, before, limit + 1),
+        limit,
+        (v) => [v.number],
+        versionView,
+      );
     },
   }),
   route({
@@ -105,7 +151,13 @@ export const datasetRoutes: readonly AnyRoute[] = [
     reply: { 200: VersionView },
     handler: async (ctx, { params }) => {
       const version = await getVersion(ctx, params.id);
-      return { ...versionView(version), inputs: version.inputs, files: await store.listFiles(ctx.db, ctx.workspace, version), profile: version.profile, violations: version.violations };
+      return {
+        ...versionView(version),
+        inputs: version.inputs,
+        files: await store.listFiles(ctx.db, ctx.workspace, version),
+        profile: version.profile,
+        violations: version.violations,
+      };
     },
   }),
   route({

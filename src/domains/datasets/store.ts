@@ -2,8 +2,22 @@ import type { Db } from '../../kernel/db/database.ts';
 import type { DatasetVersion, VersionFile, VersionState } from './model.ts';
 
 type VersionRow = {
-  workspace_id: string; id: string; project: string; dataset: string; number: number; state: VersionState; columns: string; row_count: number; logical_digest: string;
-  profile: string; violations: string; build_key: string | null; inputs: string; generation: number; actor_id: string; recorded_ms: number;
+  workspace_id: string;
+  id: string;
+  project: string;
+  dataset: string;
+  number: number;
+  state: VersionState;
+  columns: string;
+  row_count: number;
+  logical_digest: string;
+  profile: string;
+  violations: string;
+  build_key: string | null;
+  inputs: string;
+  generation: number;
+  actor_id: string;
+  recorded_ms: number;
 };
 type FileRow = { workspace_id: string; version_id: string; generation: number; path: string; digest: string; size_bytes: number };
 type DatasetRow = { workspace_id: string; project: string; name: string; current_version: string | null; last_number: number };
@@ -11,20 +25,39 @@ type DatasetRow = { workspace_id: string; project: string; name: string; current
 const tablesIn = (db: Db) => db.withTables<{ dataset_versions: VersionRow; dataset_files: FileRow; datasets: DatasetRow }>();
 
 const toVersion = (r: VersionRow): DatasetVersion => ({
-  id: r.id, project: r.project, dataset: r.dataset, number: r.number, state: r.state, columns: JSON.parse(r.columns) as DatasetVersion['columns'], rows: r.row_count,
-  logicalDigest: r.logical_digest, profile: JSON.parse(r.profile) as DatasetVersion['profile'], violations: JSON.parse(r.violations) as DatasetVersion['violations'],
-  buildKey: r.build_key, inputs: JSON.parse(r.inputs) as string[], generation: r.generation, actor: r.actor_id, recordedMs: r.recorded_ms,
+  id: r.id,
+  project: r.project,
+  dataset: r.dataset,
+  number: r.number,
+  state: r.state,
+  columns: JSON.parse(r.columns) as DatasetVersion['columns'],
+  rows: r.row_count,
+  logicalDigest: r.logical_digest,
+  profile: JSON.parse(r.profile) as DatasetVersion['profile'],
+  violations: JSON.parse(r.violations) as DatasetVersion['violations'],
+  buildKey: r.build_key,
+  inputs: JSON.parse(r.inputs) as string[],
+  generation: r.generation,
+  actor: r.actor_id,
+  recordedMs: r.recorded_ms,
 });
 
 export async function getVersion(db: Db, workspace: string, id: string): Promise<DatasetVersion | undefined> {
-  const row = await tablesIn(db).selectFrom('dataset_versions').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('dataset_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
   return row && toVersion(row);
 }
 
 export async function findCurrent(db: Db, workspace: string, project: string, dataset: string): Promise<DatasetVersion | undefined> {
   const row = await tablesIn(db)
     .selectFrom('datasets')
-    .innerJoin('dataset_versions', (j) => j.onRef('dataset_versions.id', '=', 'datasets.current_version').onRef('dataset_versions.workspace_id', '=', 'datasets.workspace_id'))
+    .innerJoin('dataset_versions', (j) =>
+      j.onRef('dataset_versions.id', '=', 'datasets.current_version').onRef('dataset_versions.workspace_id', '=', 'datasets.workspace_id'),
+    )
     .selectAll('dataset_versions')
     .where('datasets.workspace_id', '=', workspace)
     .where('datasets.project', '=', project)
@@ -33,13 +66,36 @@ export async function findCurrent(db: Db, workspace: string, project: string, da
   return row && toVersion(row);
 }
 
-export async function listVersions(db: Db, workspace: string, project: string, dataset: string, before: number, limit: number): Promise<DatasetVersion[]> {
-  const rows = await tablesIn(db).selectFrom('dataset_versions').selectAll().where('workspace_id', '=', workspace).where('project', '=', project).where('dataset', '=', dataset).where('number', '<', before).orderBy('number', 'desc').limit(limit).execute();
+export async function listVersions(
+  db: Db,
+  workspace: string,
+  project: string,
+  dataset: string,
+  before: number,
+  limit: number,
+): Promise<DatasetVersion[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('dataset_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('dataset', '=', dataset)
+    .where('number', '<', before)
+    .orderBy('number', 'desc')
+    .limit(limit)
+    .execute();
   return rows.map(toVersion);
 }
 
 export const listFiles = async (db: Db, workspace: string, version: DatasetVersion): Promise<VersionFile[]> => {
-  const rows = await tablesIn(db).selectFrom('dataset_files').selectAll().where('workspace_id', '=', workspace).where('version_id', '=', version.id).where('generation', '=', version.generation).orderBy('path').execute();
+  const rows = await tablesIn(db)
+    .selectFrom('dataset_files')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('version_id', '=', version.id)
+    .where('generation', '=', version.generation)
+    .orderBy('path')
+    .execute();
   return rows.map((r) => ({ path: r.path, digest: r.digest, sizeBytes: r.size_bytes }));
 };
 
@@ -48,7 +104,9 @@ export async function takeNumber(db: Db, workspace: string, project: string, nam
   const row = await tablesIn(db)
     .insertInto('datasets')
     .values({ workspace_id: workspace, project, name, current_version: null, last_number: 1 })
-    .onConflict((c) => c.columns(['workspace_id', 'project', 'name']).doUpdateSet((eb) => ({ last_number: eb('datasets.last_number', '+', 1) })))
+    .onConflict((c) =>
+      c.columns(['workspace_id', 'project', 'name']).doUpdateSet((eb) => ({ last_number: eb('datasets.last_number', '+', 1) })),
+    )
     .returning('last_number')
     .executeTakeFirstOrThrow();
   return row.last_number;
@@ -58,20 +116,56 @@ export async function insertVersion(db: Db, workspace: string, v: DatasetVersion
   await tablesIn(db)
     .insertInto('dataset_versions')
     .values({
-      workspace_id: workspace, id: v.id, project: v.project, dataset: v.dataset, number: v.number, state: v.state, columns: JSON.stringify(v.columns), row_count: v.rows,
-      logical_digest: v.logicalDigest, profile: JSON.stringify(v.profile), violations: JSON.stringify(v.violations), build_key: v.buildKey, inputs: JSON.stringify(v.inputs),
-      generation: v.generation, actor_id: v.actor, recorded_ms: v.recordedMs,
+      workspace_id: workspace,
+      id: v.id,
+      project: v.project,
+      dataset: v.dataset,
+      number: v.number,
+      state: v.state,
+      columns: JSON.stringify(v.columns),
+      row_count: v.rows,
+      logical_digest: v.logicalDigest,
+      profile: JSON.stringify(v.profile),
+      violations: JSON.stringify(v.violations),
+      build_key: v.buildKey,
+      inputs: JSON.stringify(v.inputs),
+      generation: v.generation,
+      actor_id: v.actor,
+      recorded_ms: v.recordedMs,
     })
     .execute();
   for (let i = 0; i < files.length; i += 1000)
     await tablesIn(db)
       .insertInto('dataset_files')
-      .values(files.slice(i, i + 1000).map((f) => ({ workspace_id: workspace, version_id: v.id, generation: v.generation, path: f.path, digest: f.digest, size_bytes: f.sizeBytes })))
+      .values(
+        files.slice(i, i + 1000).map((f) => ({
+          workspace_id: workspace,
+          version_id: v.id,
+          generation: v.generation,
+          path: f.path,
+          digest: f.digest,
+          size_bytes: f.sizeBytes,
+        })),
+      )
       .execute();
 }
 
 /** Makes a version the current one; the one before becomes superseded. */
 export async function setCurrent(db: Db, workspace: string, v: DatasetVersion): Promise<void> {
-  await tablesIn(db).updateTable('dataset_versions').set({ state: 'superseded' }).where('workspace_id', '=', workspace).where('project', '=', v.project).where('dataset', '=', v.dataset).where('state', '=', 'current').where('id', '!=', v.id).execute();
-  await tablesIn(db).updateTable('datasets').set({ current_version: v.id }).where('workspace_id', '=', workspace).where('project', '=', v.project).where('name', '=', v.dataset).execute();
+  await tablesIn(db)
+    .updateTable('dataset_versions')
+    .set({ state: 'superseded' })
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', v.project)
+    .where('dataset', '=', v.dataset)
+    .where('state', '=', 'current')
+    .where('id', '!=', v.id)
+    .execute();
+  await tablesIn(db)
+    .updateTable('datasets')
+    .set({ current_version: v.id })
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', v.project)
+    .where('name', '=', v.dataset)
+    .execute();
 }

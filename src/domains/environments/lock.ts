@@ -24,7 +24,10 @@ const byName = (a: LockedPackage, b: LockedPackage): number => (`${a.name} ${a.v
 export function parseLock(text: string, file: string): Lock {
   const faults: Fault[] = [];
   const base = file.split('/').at(-1)!;
-  const lock = /^pylock(\..+)?\.toml$/.test(base) || base === 'uv.lock' ? fromToml(text, file, base === 'uv.lock', faults) : fromRequirements(text, file, faults);
+  const lock =
+    /^pylock(\..+)?\.toml$/.test(base) || base === 'uv.lock'
+      ? fromToml(text, file, base === 'uv.lock', faults)
+      : fromRequirements(text, file, faults);
   if (faults.length === 0 && lock.packages.length === 0) faults.push({ pointer: `${file}:1`, detail: 'locks no package' });
   return faults.length > 0 ? fail('lock-invalid', { file }, faults) : { ...lock, packages: [...lock.packages].sort(byName) };
 }
@@ -62,7 +65,8 @@ function fromRequirements(text: string, file: string, faults: Fault[]): Lock {
 }
 
 type Json = Readonly<Record<string, unknown>>;
-const tables = (value: unknown): Json[] => (Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []);
+const tables = (value: unknown): Json[] =>
+  Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : [];
 
 function fromToml(text: string, file: string, uv: boolean, faults: Fault[]): Lock {
   const format = uv ? 'uv' : 'pylock';
@@ -70,7 +74,10 @@ function fromToml(text: string, file: string, uv: boolean, faults: Fault[]): Loc
   try {
     toml = parseToml(text) as Json;
   } catch (error) {
-    faults.push({ pointer: error instanceof TomlError ? `${file}:${error.line}:${error.column}` : file, detail: (error as Error).message.split('\n')[0]! });
+    faults.push({
+      pointer: error instanceof TomlError ? `${file}:${error.line}:${error.column}` : file,
+      detail: (error as Error).message.split('\n')[0]!,
+    });
     return { format, packages: [] };
   }
   const packages: LockedPackage[] = [];
@@ -79,10 +86,19 @@ function fromToml(text: string, file: string, uv: boolean, faults: Fault[]): Loc
     // The project itself is in uv.lock too; it is the code of the step, not a package of its environment.
     if (uv && source && ('virtual' in source || 'editable' in source || 'directory' in source)) continue;
     const files = [...tables(p.wheels), ...(p.sdist ? [p.sdist as Json] : []), ...(p.archive ? [p.archive as Json] : [])];
-    const hashes = files.flatMap((f) => (typeof f.hash === 'string' ? [f.hash] : Object.entries((f.hashes ?? {}) as Json).map(([k, v]) => `${k}:${String(v)}`))).sort();
+    const hashes = files
+      .flatMap((f) =>
+        typeof f.hash === 'string' ? [f.hash] : Object.entries((f.hashes ?? {}) as Json).map(([k, v]) => `${k}:${String(v)}`),
+      )
+      .sort();
     const at = text.slice(0, Math.max(0, text.indexOf(`name = "${String(p.name)}"`))).split('\n').length;
     if (hashes.length === 0) faults.push({ pointer: `${file}:${at}`, detail: `${String(p.name)} has no file with a hash` });
-    packages.push({ name: normal(String(p.name)), version: String(p.version ?? ''), hashes, marker: typeof p.marker === 'string' ? p.marker : null });
+    packages.push({
+      name: normal(String(p.name)),
+      version: String(p.version ?? ''),
+      hashes,
+      marker: typeof p.marker === 'string' ? p.marker : null,
+    });
   }
   return { format, packages };
 }
@@ -118,7 +134,8 @@ export function diffLocks(before: readonly LockedPackage[], after: readonly Lock
     const [x, y] = [a.get(name), b.get(name)];
     if (!x) return [{ name, change: 'added', before: null, after: y!.version }];
     if (!y) return [{ name, change: 'removed', before: x.version, after: null }];
-    if (x.version === y.version) return x.hashes.join() === y.hashes.join() ? [] : [{ name, change: 'rebuilt', before: x.version, after: y.version }];
+    if (x.version === y.version)
+      return x.hashes.join() === y.hashes.join() ? [] : [{ name, change: 'rebuilt', before: x.version, after: y.version }];
     const [p, q] = [x.version.split('.'), y.version.split('.')];
     return [{ name, change: p[0] !== q[0] ? 'major' : p[1] !== q[1] ? 'minor' : 'patch', before: x.version, after: y.version }];
   });

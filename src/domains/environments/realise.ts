@@ -15,7 +15,8 @@ export interface Interpreter extends Platform {
   readonly version: string;
 }
 
-const PROBE = 'import sys,platform,json,sysconfig;print(json.dumps([sys.executable,platform.python_implementation(),platform.python_version(),sysconfig.get_platform()]))';
+const PROBE =
+  'import sys,platform,json,sysconfig;print(json.dumps([sys.executable,platform.python_implementation(),platform.python_version(),sysconfig.get_platform()]))';
 const interpreters = new Map<string, Promise<Interpreter>>();
 
 /** The interpreter for "3.11", or any >= 3.10 for null. Raises `python-missing`. */
@@ -28,7 +29,10 @@ export function findInterpreter(wanted: string | null): Promise<Interpreter> {
 }
 
 async function look(wanted: string | null): Promise<Interpreter> {
-  const names = wanted === null ? ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python'] : [`python${wanted}`, 'python3', 'python'];
+  const names =
+    wanted === null
+      ? ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python']
+      : [`python${wanted}`, 'python3', 'python'];
   for (const name of names) {
     const answer = await exec(name, ['-c', PROBE], { timeout: 20_000 }).catch(() => undefined);
     if (!answer) continue;
@@ -74,7 +78,12 @@ export interface Realisation {
  * The environment's programs. Made once, in place; a marker written last says that it is whole, so a crash
  * leaves one that is made again. Raises `environment-failed`, `uv-missing`.
  */
-export function realise(environment: ResolvedEnvironment, lockText: string, lockName: string, options: RealiseOptions): Promise<Realisation> {
+export function realise(
+  environment: ResolvedEnvironment,
+  lockText: string,
+  lockName: string,
+  options: RealiseOptions,
+): Promise<Realisation> {
   const root = join(options.dir, 'environments', environment.digest);
   const running = inFlight.get(root);
   if (running) return running;
@@ -83,7 +92,13 @@ export function realise(environment: ResolvedEnvironment, lockText: string, lock
   return mine;
 }
 
-async function make(root: string, environment: ResolvedEnvironment, lockText: string, lockName: string, options: RealiseOptions): Promise<Realisation> {
+async function make(
+  root: string,
+  environment: ResolvedEnvironment,
+  lockText: string,
+  lockName: string,
+  options: RealiseOptions,
+): Promise<Realisation> {
   const began = performance.now();
   const marker = join(root, 'whole.json');
   const bin = join(root, 'bin');
@@ -94,7 +109,14 @@ async function make(root: string, environment: ResolvedEnvironment, lockText: st
   const uv = await findUv(options.dir);
   const lockFile = join(options.dir, 'environments', `${environment.digest}.${lockName.split('/').at(-1)!}`);
   await writeFile(lockFile, lockText);
-  const env = { PATH: process.env.PATH, HOME: process.env.HOME ?? options.dir, UV_CACHE_DIR: options.uvCacheDir || join(options.dir, 'cache', 'uv'), UV_NO_PROGRESS: '1', UV_PYTHON_DOWNLOADS: 'never', ...proxies() };
+  const env = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME ?? options.dir,
+    UV_CACHE_DIR: options.uvCacheDir || join(options.dir, 'cache', 'uv'),
+    UV_NO_PROGRESS: '1',
+    UV_PYTHON_DOWNLOADS: 'never',
+    ...proxies(),
+  };
   const run = async (...args: string[]): Promise<void> => {
     try {
       await exec(uv, args, { env, maxBuffer: 16 * 1024 * 1024, ...(options.signal ? { signal: options.signal } : {}) });
@@ -120,10 +142,18 @@ async function make(root: string, environment: ResolvedEnvironment, lockText: st
 
 // Registries reached through a mirror or with an own certificate are the machine's setting, not ours.
 const proxies = (): Record<string, string> =>
-  Object.fromEntries(Object.entries(process.env).filter((e): e is [string, string] => e[1] !== undefined && /^(https?_proxy|no_proxy|ssl_cert_(file|dir)|uv_(index_url|default_index|system_certs|native_tls)|pip_index_url)$/i.test(e[0])));
+  Object.fromEntries(
+    Object.entries(process.env).filter(
+      (e): e is [string, string] =>
+        e[1] !== undefined &&
+        /^(https?_proxy|no_proxy|ssl_cert_(file|dir)|uv_(index_url|default_index|system_certs|native_tls)|pip_index_url)$/i.test(e[0]),
+    ),
+  );
 
 async function exportRequirements(lock: Lock, lockFile: string): Promise<string> {
-  const lines = lock.packages.map((p) => `${p.name}==${p.version}${p.marker ? ` ; ${p.marker}` : ''} ${p.hashes.map((h) => `--hash=${h}`).join(' ')}`);
+  const lines = lock.packages.map(
+    (p) => `${p.name}==${p.version}${p.marker ? ` ; ${p.marker}` : ''} ${p.hashes.map((h) => `--hash=${h}`).join(' ')}`,
+  );
   await writeFile(`${lockFile}.txt`, `${lines.join('\n')}\n`);
   return `${lockFile}.txt`;
 }
@@ -161,7 +191,22 @@ async function lookForUv(dir: string): Promise<string> {
   if (existsSync(own)) return own;
   const { path } = await findInterpreter(null);
   try {
-    await exec(path, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-warn-script-location', '--root-user-action=ignore', '--target', root, 'uv'], { timeout: 300_000 });
+    await exec(
+      path,
+      [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--disable-pip-version-check',
+        '--no-warn-script-location',
+        '--root-user-action=ignore',
+        '--target',
+        root,
+        'uv',
+      ],
+      { timeout: 300_000 },
+    );
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
     return fail('uv-missing', { why: (stderr || message).trim().split('\n').at(-1) ?? '' });

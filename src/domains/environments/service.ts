@@ -4,7 +4,16 @@ import { fail } from './errors.ts';
 import { diffLocks, parseLock, type LockedPackage, type PackageChange } from './lock.ts';
 import { realise, resolveEnvironment, type Realisation, type ResolvedEnvironment } from './realise.ts';
 
-type EnvironmentRow = { workspace_id: string; digest: string; lock_digest: string; lock_file: string; packages: string; python: string; platform: string; created_ms: number };
+type EnvironmentRow = {
+  workspace_id: string;
+  digest: string;
+  lock_digest: string;
+  lock_file: string;
+  packages: string;
+  python: string;
+  platform: string;
+  created_ms: number;
+};
 const environmentsIn = (db: Db) => db.withTables<{ environments: EnvironmentRow }>();
 
 export interface Environment {
@@ -16,24 +25,52 @@ export interface Environment {
   readonly platform: string;
 }
 
-const toEnvironment = (r: EnvironmentRow): Environment => ({ digest: r.digest, lockDigest: r.lock_digest, lockFile: r.lock_file, packages: JSON.parse(r.packages) as LockedPackage[], python: r.python, platform: r.platform });
+const toEnvironment = (r: EnvironmentRow): Environment => ({
+  digest: r.digest,
+  lockDigest: r.lock_digest,
+  lockFile: r.lock_file,
+  packages: JSON.parse(r.packages) as LockedPackage[],
+  python: r.python,
+  platform: r.platform,
+});
 
 /** Names a lock's environment on this machine and records it. Raises `lock-invalid`, `python-missing`. */
-export async function declareEnvironment(ctx: Ctx, lockText: string, lockFile: string, python: string | null): Promise<ResolvedEnvironment> {
+export async function declareEnvironment(
+  ctx: Ctx,
+  lockText: string,
+  lockFile: string,
+  python: string | null,
+): Promise<ResolvedEnvironment> {
   const resolved = await resolveEnvironment(parseLock(lockText, lockFile), python);
-  const known = await environmentsIn(ctx.db).selectFrom('environments').select('digest').where('workspace_id', '=', ctx.workspace).where('digest', '=', resolved.digest).executeTakeFirst();
+  const known = await environmentsIn(ctx.db)
+    .selectFrom('environments')
+    .select('digest')
+    .where('workspace_id', '=', ctx.workspace)
+    .where('digest', '=', resolved.digest)
+    .executeTakeFirst();
   if (known) return resolved;
   await ctx.tx(async (tx) => {
     const { interpreter } = resolved;
     await environmentsIn(tx.db)
       .insertInto('environments')
       .values({
-        workspace_id: tx.workspace, digest: resolved.digest, lock_digest: resolved.lockDigest, lock_file: lockFile, packages: JSON.stringify(resolved.lock.packages),
-        python: `${interpreter.implementation} ${interpreter.version}`, platform: interpreter.platform, created_ms: tx.clock.now(),
+        workspace_id: tx.workspace,
+        digest: resolved.digest,
+        lock_digest: resolved.lockDigest,
+        lock_file: lockFile,
+        packages: JSON.stringify(resolved.lock.packages),
+        python: `${interpreter.implementation} ${interpreter.version}`,
+        platform: interpreter.platform,
+        created_ms: tx.clock.now(),
       })
       .onConflict((c) => c.doNothing())
       .execute();
-    await tx.emit({ type: 'environment.declared', subject: { kind: 'environment', id: resolved.digest }, label: `${lockFile} on ${interpreter.implementation} ${interpreter.minor}`, payload: { lockDigest: resolved.lockDigest, packages: resolved.lock.packages.length } });
+    await tx.emit({
+      type: 'environment.declared',
+      subject: { kind: 'environment', id: resolved.digest },
+      label: `${lockFile} on ${interpreter.implementation} ${interpreter.minor}`,
+      payload: { lockDigest: resolved.lockDigest, packages: resolved.lock.packages.length },
+    });
   });
   return resolved;
 }
@@ -43,7 +80,14 @@ export const realiseEnvironment = (ctx: Ctx, environment: ResolvedEnvironment, l
   realise(environment, lockText, lockFile, { dir: ctx.settings.dir, uvCacheDir: ctx.settings.uvCacheDir, signal: ctx.signal });
 
 export async function listEnvironments(ctx: Ctx): Promise<Environment[]> {
-  const rows = await environmentsIn(ctx.db).selectFrom('environments').selectAll().where('workspace_id', '=', ctx.workspace).orderBy('created_ms', 'desc').orderBy('digest').limit(1000).execute();
+  const rows = await environmentsIn(ctx.db)
+    .selectFrom('environments')
+    .selectAll()
+    .where('workspace_id', '=', ctx.workspace)
+    .orderBy('created_ms', 'desc')
+    .orderBy('digest')
+    .limit(1000)
+    .execute();
   return rows.map(toEnvironment);
 }
 
@@ -52,7 +96,10 @@ export async function getEnvironment(ctx: Ctx, id: string): Promise<Environment>
   return (await listEnvironments(ctx)).find((e) => id.length >= 4 && e.digest.startsWith(id)) ?? fail('environment-not-found', { id });
 }
 
-export const diffEnvironments = (a: Environment, b: Environment): { python: [string, string] | null; platform: [string, string] | null; packages: PackageChange[] } => ({
+export const diffEnvironments = (
+  a: Environment,
+  b: Environment,
+): { python: [string, string] | null; platform: [string, string] | null; packages: PackageChange[] } => ({
   python: a.python === b.python ? null : [a.python, b.python],
   platform: a.platform === b.platform ? null : [a.platform, b.platform],
   packages: diffLocks(a.packages, b.packages),

@@ -15,6 +15,7 @@ export const featureSubscribers: readonly Subscriber[] = [
   {
     name: 'features.materialise',
     types: ['dataset-version.created', 'project-revision.applied'],
-    handle: async (ctx, event) => void (await ctx.enqueue({ job: materialise, payload: { project: event.project! }, uniqueKey: event.project! })),
+    handle: async (ctx, event) =>
+      void (await ctx.enqueue({ job: materialise, payload: { project: event.project! }, uniqueKey: event.project! })),
   },
 ];

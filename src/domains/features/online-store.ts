@@ -74,8 +74,12 @@ export function openOnlineWriter(path: string): OnlineWriter {
     create table if not exists facts (view_id integer not null, entity text not null, known_at integer not null, occurred_at integer not null,
       packed blob not null, primary key (view_id, entity, known_at, occurred_at)) without rowid, strict;
     pragma user_version = ${FORMAT}`);
-  const latest = db.prepare('select known_at, occurred_at from facts where view_id = ? and entity = ? order by known_at desc, occurred_at desc limit 1');
-  const newestBefore = db.prepare('select occurred_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1');
+  const latest = db.prepare(
+    'select known_at, occurred_at from facts where view_id = ? and entity = ? order by known_at desc, occurred_at desc limit 1',
+  );
+  const newestBefore = db.prepare(
+    'select occurred_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1',
+  );
   const insert = db.prepare('insert or replace into facts (view_id, entity, known_at, occurred_at, packed) values (?, ?, ?, ?, ?)');
   const supersede = db.prepare('delete from facts where view_id = ? and entity = ? and known_at >= ? and occurred_at < ?');
 
@@ -99,10 +103,18 @@ export function openOnlineWriter(path: string): OnlineWriter {
   return {
     declare: (declared) =>
       inTransaction(() => {
-        const definition = JSON.stringify({ name: declared.name, entity: declared.entity, columns: declared.columns, ttlUs: declared.ttlUs });
+        const definition = JSON.stringify({
+          name: declared.name,
+          entity: declared.entity,
+          columns: declared.columns,
+          ttlUs: declared.ttlUs,
+        });
         const known = loadViews(db).get(declared.name);
-        if (known && JSON.stringify([known.entity, known.columns]) !== JSON.stringify([declared.entity, declared.columns])) db.prepare('delete from facts where view_id = ?').run(known.id);
-        db.prepare('insert into views (name, definition) values (?, ?) on conflict (name) do update set definition = excluded.definition').run(declared.name, definition);
+        if (known && JSON.stringify([known.entity, known.columns]) !== JSON.stringify([declared.entity, declared.columns]))
+          db.prepare('delete from facts where view_id = ?').run(known.id);
+        db.prepare(
+          'insert into views (name, definition) values (?, ?) on conflict (name) do update set definition = excluded.definition',
+        ).run(declared.name, definition);
       }),
     append: (name, rows) => {
       const { id, columns } = view(name);
@@ -159,7 +171,9 @@ function newestOf(latest: StatementSync, id: number, entity: string): { knownAtU
 export function openOnlineReader(path: string): OnlineReader {
   const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
   db.exec('pragma mmap_size = 268435456; pragma cache_size = -16384');
-  const seek = db.prepare('select packed, occurred_at, known_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1');
+  const seek = db.prepare(
+    'select packed, occurred_at, known_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1',
+  );
   let views = loadViews(db);
   return {
     views: () => [...(views = loadViews(db)).values()].map(({ name, entity, columns, ttlUs }) => ({ name, entity, columns, ttlUs })),

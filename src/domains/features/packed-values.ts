@@ -28,7 +28,8 @@ export function packValues(columns: readonly FeatureColumn[], values: readonly F
     };
     room(at, 12 + (typeof value === 'string' ? value.length * 3 : 0));
     if (type === 'number') at = typeof value === 'number' || typeof value === 'bigint' ? scratch.writeDoubleLE(Number(value), at) : wrong();
-    else if (type === 'integer') at = typeof value === 'bigint' || Number.isInteger(value) ? scratch.writeBigInt64LE(BigInt(value as number), at) : wrong();
+    else if (type === 'integer')
+      at = typeof value === 'bigint' || Number.isInteger(value) ? scratch.writeBigInt64LE(BigInt(value as number), at) : wrong();
     else if (type === 'boolean') at = typeof value === 'boolean' ? scratch.writeUInt8(value ? 1 : 0, at) : wrong();
     else if (typeof value === 'string') {
       const length = scratch.write(value, at + 4, 'utf8');

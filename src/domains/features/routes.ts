@@ -27,7 +27,10 @@ export const featureRoutes: readonly AnyRoute[] = [
     errors: ['feature-service-not-found', 'project-not-found', 'moment-invalid', 'dataset-empty'],
     params: Type.Object({ project: name, service: name }),
     body: Type.Object({
-      entities: Type.Array(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])), { minItems: 1, maxItems: 1000 }),
+      entities: Type.Array(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])), {
+        minItems: 1,
+        maxItems: 1000,
+      }),
       asOf: Type.Optional(Type.String({ format: 'date-time' })),
     }),
     reply: { 200: Type.Object({ asOf: Type.String(), items: Type.Array(Type.Record(Type.String(), Type.Unknown())) }) },

@@ -63,7 +63,11 @@ export async function whyPrediction(ctx: Ctx, id: string): Promise<PredictionCha
     graph: {
       root,
       nodes: [{ ...root, label: `prediction ${id}`, payload: {}, firstMs: prediction.recordedMs }, ...graph.nodes],
-      edges: [{ from: root, to: start, relation: 'answered-by' }, { from: root, to: { kind: 'variant', id: `${revision.id}/${prediction.variant}` }, relation: 'variant' }, ...graph.edges],
+      edges: [
+        { from: root, to: start, relation: 'answered-by' },
+        { from: root, to: { kind: 'variant', id: `${revision.id}/${prediction.variant}` }, relation: 'variant' },
+        ...graph.edges,
+      ],
       cut: graph.cut,
     },
   };

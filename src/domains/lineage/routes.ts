@@ -14,7 +14,10 @@ export const lineageRoutes: readonly AnyRoute[] = [
     summary: 'What something was made from (direction=from), or what was made from it (direction=to)',
     errors: ['lineage-unknown'],
     params: Type.Object({ kind: text, id: text }),
-    query: Type.Object({ direction: Type.Optional(Type.Enum(['from', 'to'])), depth: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 20 })) }),
+    query: Type.Object({
+      direction: Type.Optional(Type.Enum(['from', 'to'])),
+      depth: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 20 })),
+    }),
     reply: { 200: View },
     handler: (ctx, { params, query }) => walk(ctx, { kind: params.kind, id: params.id }, query.direction ?? 'from', query.depth ?? 20),
   }),
@@ -36,6 +39,7 @@ export const lineageRoutes: readonly AnyRoute[] = [
     errors: ['dataset-empty', 'lineage-unknown'],
     params: Type.Object({ project: text, dataset: text }),
     reply: { 200: View },
-    handler: async (ctx, { params }) => walk(ctx, { kind: 'dataset-version', id: (await currentVersion(ctx, params.project, params.dataset)).id }, 'to', 20),
+    handler: async (ctx, { params }) =>
+      walk(ctx, { kind: 'dataset-version', id: (await currentVersion(ctx, params.project, params.dataset)).id }, 'to', 20),
   }),
 ];

@@ -26,8 +26,18 @@ export interface AttemptRequest {
 }
 
 export type AttemptOutcome =
-  | { readonly ok: true; readonly outputs: Readonly<Record<string, readonly StoredFile[]>>; readonly entries: readonly BlobEntry[]; readonly wallMs: number }
-  | { readonly ok: false; readonly reason: 'failed' | 'timed-out' | 'cancelled' | 'killed' | 'lost' | 'missing-output'; readonly detail: string; readonly exitCode: number | null };
+  | {
+      readonly ok: true;
+      readonly outputs: Readonly<Record<string, readonly StoredFile[]>>;
+      readonly entries: readonly BlobEntry[];
+      readonly wallMs: number;
+    }
+  | {
+      readonly ok: false;
+      readonly reason: 'failed' | 'timed-out' | 'cancelled' | 'killed' | 'lost' | 'missing-output';
+      readonly detail: string;
+      readonly exitCode: number | null;
+    };
 
 export interface StepEngine {
   readonly name: string;

@@ -1,12 +1,46 @@
 import { defineErrors } from '../../kernel/errors.ts';
 
 export const { fail } = defineErrors({
-  'pipeline-not-found': { status: 404, title: 'No such pipeline', detail: (p: { project: string; pipeline: string }) => `Project "${p.project}" has no pipeline "${p.pipeline}" in its current revision.` },
-  'run-not-found': { status: 404, title: 'No such run', detail: (p: { id: string }) => `There is no pipeline run "${p.id}" in this workspace.` },
-  'step-not-found': { status: 404, title: 'No such step', detail: (p: { run: string; step: string }) => `Run "${p.run}" has no step "${p.step}".` },
-  'parameter-invalid': { status: 400, title: 'A parameter cannot be used', detail: (p: { name: string; why: string }) => `Parameter "${p.name}": ${p.why}` },
-  'step-failed': { status: 409, title: 'The step failed', detail: (p: { step: string; why: string }) => `Step "${p.step}" failed: ${p.why}` },
-  'no-script': { status: 400, title: 'The code of the step is not known', detail: (p: { step: string }) => `No file of the project is named in the command of step "${p.step}". Add "code:" with the globs of the files it needs, and see that the project’s own "code:" has them.` },
-  'secret-missing': { status: 400, title: 'A secret is not there', detail: (p: { name: string; reference: string }) => `The secret "${p.name}" (${p.reference}) has no value on the server. References are env:NAME or file:PATH.` },
-  'run-ended': { status: 409, title: 'The run has ended', detail: (p: { id: string; state: string }) => `Run "${p.id}" has ended (${p.state}) and cannot be changed.` },
+  'pipeline-not-found': {
+    status: 404,
+    title: 'No such pipeline',
+    detail: (p: { project: string; pipeline: string }) => `Project "${p.project}" has no pipeline "${p.pipeline}" in its current revision.`,
+  },
+  'run-not-found': {
+    status: 404,
+    title: 'No such run',
+    detail: (p: { id: string }) => `There is no pipeline run "${p.id}" in this workspace.`,
+  },
+  'step-not-found': {
+    status: 404,
+    title: 'No such step',
+    detail: (p: { run: string; step: string }) => `Run "${p.run}" has no step "${p.step}".`,
+  },
+  'parameter-invalid': {
+    status: 400,
+    title: 'A parameter cannot be used',
+    detail: (p: { name: string; why: string }) => `Parameter "${p.name}": ${p.why}`,
+  },
+  'step-failed': {
+    status: 409,
+    title: 'The step failed',
+    detail: (p: { step: string; why: string }) => `Step "${p.step}" failed: ${p.why}`,
+  },
+  'no-script': {
+    status: 400,
+    title: 'The code of the step is not known',
+    detail: (p: { step: string }) =>
+      `No file of the project is named in the command of step "${p.step}". Add "code:" with the globs of the files it needs, and see that the project’s own "code:" has them.`,
+  },
+  'secret-missing': {
+    status: 400,
+    title: 'A secret is not there',
+    detail: (p: { name: string; reference: string }) =>
+      `The secret "${p.name}" (${p.reference}) has no value on the server. References are env:NAME or file:PATH.`,
+  },
+  'run-ended': {
+    status: 409,
+    title: 'The run has ended',
+    detail: (p: { id: string; state: string }) => `Run "${p.id}" has ended (${p.state}) and cannot be changed.`,
+  },
 });

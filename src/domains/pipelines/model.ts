@@ -21,7 +21,15 @@ export interface StoredFile {
 
 /** What a step made. `digest` is what the next step's key is built from. */
 export type StepOutput =
-  | { readonly kind: 'table'; readonly digest: string; readonly files: readonly StoredFile[]; readonly rows: number; readonly columns: readonly { readonly name: string; readonly type: string }[]; readonly datasetVersions: readonly string[]; readonly knownByUs: number | null }
+  | {
+      readonly kind: 'table';
+      readonly digest: string;
+      readonly files: readonly StoredFile[];
+      readonly rows: number;
+      readonly columns: readonly { readonly name: string; readonly type: string }[];
+      readonly datasetVersions: readonly string[];
+      readonly knownByUs: number | null;
+    }
   | { readonly kind: 'folder'; readonly digest: string; readonly files: readonly StoredFile[] }
   | { readonly kind: 'logged-model'; readonly digest: string; readonly id: string }
   | { readonly kind: 'evaluation'; readonly digest: string; readonly id: string }
@@ -45,11 +53,24 @@ export interface KeyParts {
 /** Grows when the runner changes in a way that changes what steps make. */
 export const RUNNER_VERSION = '1';
 
-const sorted = (record: Readonly<Record<string, unknown>>): [string, unknown][] => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+const sorted = (record: Readonly<Record<string, unknown>>): [string, unknown][] =>
+  Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 
 export const cacheKey = (p: KeyParts): string =>
   createHash('sha256')
-    .update(JSON.stringify([p.runner, p.kind, p.definition, sorted(p.params), sorted(p.code), sorted(p.inputs), p.environment, sorted(p.variables), sorted(p.secrets)]))
+    .update(
+      JSON.stringify([
+        p.runner,
+        p.kind,
+        p.definition,
+        sorted(p.params),
+        sorted(p.code),
+        sorted(p.inputs),
+        p.environment,
+        sorted(p.variables),
+        sorted(p.secrets),
+      ]),
+    )
     .digest('hex');
 
 export interface Difference {
@@ -63,7 +84,8 @@ export interface Difference {
 /** Which parts of the key differ from the last time; the reason of a miss, file by file. */
 export function explainMiss(before: KeyParts | undefined, after: KeyParts): Difference[] {
   if (!before) return [{ part: 'history', name: 'first run of this step', change: 'added', before: null, after: null }];
-  const scalar = (part: string, a: string | null, b: string | null): Difference[] => (a === b ? [] : [{ part, name: part, change: 'changed', before: a, after: b }]);
+  const scalar = (part: string, a: string | null, b: string | null): Difference[] =>
+    a === b ? [] : [{ part, name: part, change: 'changed', before: a, after: b }];
   const record = (part: string, a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] =>
     [...new Set([...Object.keys(a), ...Object.keys(b)])].sort().flatMap((name): Difference[] => {
       const [x, y] = [a[name], b[name]].map((v) => (v === undefined ? null : String(v))) as [string | null, string | null];
@@ -97,7 +119,7 @@ export function readySteps<S extends StepStatus>(steps: readonly S[]): S[] {
 /** Waiting steps that can never start because something before them did not succeed. */
 export function doomedSteps<S extends StepStatus>(steps: readonly S[]): S[] {
   const bad = new Set(steps.filter((s) => ['failed', 'skipped', 'cancelled'].includes(s.state)).map((s) => s.name));
-  for (let grew = true; grew; ) {
+  for (let grew = true; grew;) {
     grew = false;
     for (const s of steps)
       if (s.state === 'waiting' && !bad.has(s.name) && s.needs.some((n) => bad.has(n))) {
@@ -121,7 +143,9 @@ export const shellQuote = (value: string): string => (/^[\w@%+=:,./-]+$/.test(va
 
 /** Puts parameters in place of `$name`; `quote` for a shell command. */
 export const substitute = (text: string, params: Readonly<Record<string, string | number | boolean>>, quote = false): string =>
-  text.replace(/\$([A-Za-z_][A-Za-z0-9_]*)/g, (whole, name: string) => (name in params ? (quote ? shellQuote(String(params[name])) : String(params[name])) : whole));
+  text.replace(/\$([A-Za-z_][A-Za-z0-9_]*)/g, (whole, name: string) =>
+    name in params ? (quote ? shellQuote(String(params[name])) : String(params[name])) : whole,
+  );
 
 export const treeDigest = (files: readonly StoredFile[]): string =>
   createHash('sha256')

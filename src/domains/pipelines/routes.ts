@@ -17,12 +17,35 @@ const View = Type.Unknown();
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 const runView = (r: Run) => ({
-  id: r.id, project: r.project, pipeline: r.pipeline, number: r.number, state: r.state, trigger: r.trigger, params: r.params, datasets: r.datasets, revision: r.revisionId, snapshot: r.snapshot,
-  error: r.error, createdAt: iso(r.createdMs), finishedAt: iso(r.finishedMs), wallMs: r.finishedMs === null ? null : r.finishedMs - r.createdMs,
+  id: r.id,
+  project: r.project,
+  pipeline: r.pipeline,
+  number: r.number,
+  state: r.state,
+  trigger: r.trigger,
+  params: r.params,
+  datasets: r.datasets,
+  revision: r.revisionId,
+  snapshot: r.snapshot,
+  error: r.error,
+  createdAt: iso(r.createdMs),
+  finishedAt: iso(r.finishedMs),
+  wallMs: r.finishedMs === null ? null : r.finishedMs - r.createdMs,
 });
 const stepView = (s: Step) => ({
-  name: s.name, kind: s.kind, needs: s.needs, state: s.state, cached: s.cachedFrom !== null, cachedFrom: s.cachedFrom, outputs: s.outputs, trackingRun: s.trackingRunId, explanation: s.explanation, error: s.error,
-  startedAt: iso(s.startedMs), finishedAt: iso(s.finishedMs), wallMs: s.startedMs === null || s.finishedMs === null ? null : s.finishedMs - s.startedMs,
+  name: s.name,
+  kind: s.kind,
+  needs: s.needs,
+  state: s.state,
+  cached: s.cachedFrom !== null,
+  cachedFrom: s.cachedFrom,
+  outputs: s.outputs,
+  trackingRun: s.trackingRunId,
+  explanation: s.explanation,
+  error: s.error,
+  startedAt: iso(s.startedMs),
+  finishedAt: iso(s.finishedMs),
+  wallMs: s.startedMs === null || s.finishedMs === null ? null : s.finishedMs - s.startedMs,
 });
 
 async function requireRun(ctx: Ctx, id: string): Promise<Run> {
@@ -37,11 +60,27 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     summary: 'Start a run of a pipeline of the current revision',
     errors: ['project-not-found', 'pipeline-not-found', 'parameter-invalid'],
     params: Type.Object({ project: name, pipeline: name }),
-    body: Type.Object({ params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1000 }), Type.Number(), Type.Boolean()]))), noCache: Type.Optional(Type.Boolean()), reason: Type.Optional(Type.String({ maxLength: 500 })) }),
+    body: Type.Object({
+      params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1000 }), Type.Number(), Type.Boolean()]))),
+      noCache: Type.Optional(Type.Boolean()),
+      reason: Type.Optional(Type.String({ maxLength: 500 })),
+    }),
     reply: { 201: View },
     idempotent: true,
     handler: async (ctx, { params, body }) =>
-      runView(await startRun(ctx, { project: params.project, pipeline: params.pipeline, params: body.params ?? {}, noCache: body.noCache ?? false, trigger: { kind: 'api', reason: body.reason ?? 'asked for' } }, jobs.advance)),
+      runView(
+        await startRun(
+          ctx,
+          {
+            project: params.project,
+            pipeline: params.pipeline,
+            params: body.params ?? {},
+            noCache: body.noCache ?? false,
+            trigger: { kind: 'api', reason: body.reason ?? 'asked for' },
+          },
+          jobs.advance,
+        ),
+      ),
   }),
   route({
     method: 'GET',
@@ -66,7 +105,10 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     errors: ['run-not-found'],
     params: OfRun,
     reply: { 200: View },
-    handler: async (ctx, { params }) => ({ ...runView(await requireRun(ctx, params.id)), steps: (await store.listSteps(ctx.db, ctx.workspace, params.id)).map(stepView) }),
+    handler: async (ctx, { params }) => ({
+      ...runView(await requireRun(ctx, params.id)),
+      steps: (await store.listSteps(ctx.db, ctx.workspace, params.id)).map(stepView),
+    }),
   }),
   route({
     method: 'POST',

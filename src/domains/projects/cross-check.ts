@@ -20,19 +20,26 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
   if (d.timeline.mode === 'replay' && !raw.timeline?.start) add(['timeline'], 'a replay timeline needs "start"');
   for (const [name, ds] of Object.entries(d.datasets)) {
     const path = ['datasets', name];
-    if ((ds.source.length > 0) === (ds.sql !== null)) add(path, 'needs exactly one of "source" and "sql"');
+    if (ds.source.length > 0 === (ds.sql !== null)) add(path, 'needs exactly one of "source" and "sql"');
     if (ds.sql !== null && ds.from.length === 0) add(path, '"sql" needs "from": the datasets it reads');
     if (ds.sql === null && ds.from.length > 0) add(path, '"from" goes with "sql"');
     ds.from.forEach((f, i) => refer([...path, 'from', i], 'dataset', f, d.datasets));
     if (ds.knownAt !== null && ds.occurredAt === null) add([...path, 'known_at'], '"known_at" needs "occurred_at"');
   }
-  cycle(Object.keys(d.datasets), (n) => d.datasets[n]?.from ?? [], (loop) => add(['datasets', loop[0]!], `the datasets read each other in a circle: ${loop.join(' -> ')}`));
+  cycle(
+    Object.keys(d.datasets),
+    (n) => d.datasets[n]?.from ?? [],
+    (loop) => add(['datasets', loop[0]!], `the datasets read each other in a circle: ${loop.join(' -> ')}`),
+  );
 
   for (const [name, view] of Object.entries(d.views)) {
     refer(['features', 'views', name, 'dataset'], 'dataset', view.dataset, d.datasets);
-    view.columns.filter((c) => view.entity.includes(c)).forEach((c) => add(['features', 'views', name, 'columns'], `"${c}" is the entity and cannot be a feature too`));
+    view.columns
+      .filter((c) => view.entity.includes(c))
+      .forEach((c) => add(['features', 'views', name, 'columns'], `"${c}" is the entity and cannot be a feature too`));
     const dataset = d.datasets[view.dataset];
-    if (view.ttlUs !== null && dataset && dataset.occurredAt === null && view.sql === null) add(['features', 'views', name, 'ttl'], `"ttl" counts from occurred_at, and dataset "${view.dataset}" has none`);
+    if (view.ttlUs !== null && dataset && dataset.occurredAt === null && view.sql === null)
+      add(['features', 'views', name, 'ttl'], `"ttl" counts from occurred_at, and dataset "${view.dataset}" has none`);
   }
   for (const [name, service] of Object.entries(d.services)) {
     const path = ['features', 'services', name];
@@ -46,7 +53,8 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
       }
     for (const view of service.views)
       for (const key of d.views[view]?.entity ?? [])
-        if (!service.request.includes(key)) add([...path, 'request'], `view "${view}" is looked up by "${key}", so the caller must send it: add it to "request"`);
+        if (!service.request.includes(key))
+          add([...path, 'request'], `view "${view}" is looked up by "${key}", so the caller must send it: add it to "request"`);
   }
   for (const pipeline of Object.values(d.pipelines)) checkPipeline(pipeline, d, add, refer);
   for (const [name, e] of Object.entries(d.endpoints)) {
@@ -56,7 +64,12 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
   return faults;
 }
 
-function checkPipeline(pipeline: PipelineDefinition, d: ProjectDefinition, add: (path: KeyPath, detail: string) => void, refer: (path: KeyPath, kind: string, name: string, known: object) => void): void {
+function checkPipeline(
+  pipeline: PipelineDefinition,
+  d: ProjectDefinition,
+  add: (path: KeyPath, detail: string) => void,
+  refer: (path: KeyPath, kind: string, name: string, known: object) => void,
+): void {
   const base = ['pipelines', pipeline.name, 'steps'];
   const steps = Object.fromEntries(pipeline.steps.map((s) => [s.name, s]));
   const usesParams = (path: KeyPath, texts: readonly string[]): void => {
@@ -75,7 +88,8 @@ function checkPipeline(pipeline: PipelineDefinition, d: ProjectDefinition, add: 
   const spine = (path: KeyPath, s: SpineDefinition): void => {
     refer([...path, 'dataset'], 'dataset', s.dataset, d.datasets);
     s.between.forEach((b, i) => {
-      if (!b.startsWith('$') && !MOMENT.test(b)) add([...path, 'between', i], `"${b}" is neither a moment (2013-01-31 or 2013-01-31T10:00:00Z) nor a $parameter`);
+      if (!b.startsWith('$') && !MOMENT.test(b))
+        add([...path, 'between', i], `"${b}" is neither a moment (2013-01-31 or 2013-01-31T10:00:00Z) nor a $parameter`);
     });
     usesParams(path, [s.at, s.label, s.where ?? '', ...s.between, s.knownBy ?? '']);
   };
@@ -96,10 +110,15 @@ function checkPipeline(pipeline: PipelineDefinition, d: ProjectDefinition, add: 
     } else {
       refer([...path, 'model'], 'model', step.model, d.models);
       output([...path, 'from'], step.from, 'logged-model');
-      if (steps[step.evaluation]?.kind !== 'evaluate') add([...path, 'evaluation'], `"${step.evaluation}" is not an evaluate step of this pipeline`);
+      if (steps[step.evaluation]?.kind !== 'evaluate')
+        add([...path, 'evaluation'], `"${step.evaluation}" is not an evaluate step of this pipeline`);
     }
   }
-  cycle(Object.keys(steps), (n) => steps[n]?.needs ?? [], (loop) => add([...base, loop[0]!], `the steps wait for each other in a circle: ${loop.join(' -> ')}`));
+  cycle(
+    Object.keys(steps),
+    (n) => steps[n]?.needs ?? [],
+    (loop) => add([...base, loop[0]!], `the steps wait for each other in a circle: ${loop.join(' -> ')}`),
+  );
 }
 
 /** Reports each cycle once, as the path that closes it. */

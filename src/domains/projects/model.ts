@@ -142,11 +142,13 @@ export const parametersIn = (text: string): string[] => [...text.matchAll(/\$([A
 
 /** Files that a definition names, to be part of the code snapshot. */
 export const namedFiles = (d: ProjectDefinition): string[] => [
-  ...new Set([
-    ...Object.values(d.datasets).flatMap((x) => [x.sql, x.contract]),
-    ...Object.values(d.views).map((x) => x.sql),
-    ...Object.values(d.environments).map((x) => x.lock),
-  ].filter((x) => x !== null)),
+  ...new Set(
+    [
+      ...Object.values(d.datasets).flatMap((x) => [x.sql, x.contract]),
+      ...Object.values(d.views).map((x) => x.sql),
+      ...Object.values(d.environments).map((x) => x.lock),
+    ].filter((x) => x !== null),
+  ),
 ];
 
 export interface Change {
@@ -157,7 +159,15 @@ export interface Change {
 
 /** What applying `next` over `current` changes; what vanished is detached, never destroyed. */
 export function diffProjects(current: ProjectDefinition | undefined, next: ProjectDefinition): Change[] {
-  const parts = [['dataset', 'datasets'], ['view', 'views'], ['service', 'services'], ['environment', 'environments'], ['pipeline', 'pipelines'], ['model', 'models'], ['endpoint', 'endpoints']] as const;
+  const parts = [
+    ['dataset', 'datasets'],
+    ['view', 'views'],
+    ['service', 'services'],
+    ['environment', 'environments'],
+    ['pipeline', 'pipelines'],
+    ['model', 'models'],
+    ['endpoint', 'endpoints'],
+  ] as const;
   return parts.flatMap(([kind, member]) => {
     const before: Readonly<Record<string, unknown>> = current?.[member] ?? {};
     const after: Readonly<Record<string, unknown>> = next[member];

@@ -1,5 +1,16 @@
 // Applies defaults and expands shorthand.
-import { durationMs, type EvaluateStep, type FeaturesStep, type MissingRule, type OutputKind, type ProjectDefinition, type RegisterStep, type RunStep, type SpineDefinition, type StepDefinition } from './model.ts';
+import {
+  durationMs,
+  type EvaluateStep,
+  type FeaturesStep,
+  type MissingRule,
+  type OutputKind,
+  type ProjectDefinition,
+  type RegisterStep,
+  type RunStep,
+  type SpineDefinition,
+  type StepDefinition,
+} from './model.ts';
 import type { RawProject } from './parse.ts';
 
 type RawStep = NonNullable<RawProject['pipelines']>[string]['steps'][string];
@@ -7,7 +18,8 @@ type RawSpine = Extract<RawStep, { spine: unknown }>['spine'];
 
 const DEFAULT_TIMEOUT = '1h';
 
-const list = (value: string | readonly string[] | undefined): readonly string[] => (value === undefined ? [] : typeof value === 'string' ? [value] : value);
+const list = (value: string | readonly string[] | undefined): readonly string[] =>
+  value === undefined ? [] : typeof value === 'string' ? [value] : value;
 const mapped = <A, B>(record: Readonly<Record<string, A>> | undefined, of: (name: string, value: A) => B): Record<string, B> =>
   Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [name, of(name, value)]));
 
@@ -23,9 +35,18 @@ const spineOf = (s: RawSpine): SpineDefinition => ({
 function stepOf(name: string, step: RawStep): StepDefinition {
   const needs = step.needs ?? [];
   const owners = (refs: readonly string[]): string[] => [...new Set([...needs, ...refs.map((r) => r.split('.')[0]!)])];
-  if ('features' in step) return { kind: 'features', name, needs, service: step.features, spine: spineOf(step.spine) } satisfies FeaturesStep;
+  if ('features' in step)
+    return { kind: 'features', name, needs, service: step.features, spine: spineOf(step.spine) } satisfies FeaturesStep;
   if ('evaluate' in step)
-    return { kind: 'evaluate', name, needs: owners([step.evaluate]), model: step.evaluate, service: step.on.features, spine: spineOf(step.on.spine), slices: step.slices ?? [] } satisfies EvaluateStep;
+    return {
+      kind: 'evaluate',
+      name,
+      needs: owners([step.evaluate]),
+      model: step.evaluate,
+      service: step.on.features,
+      spine: spineOf(step.on.spine),
+      slices: step.slices ?? [],
+    } satisfies EvaluateStep;
   if ('run' in step)
     return {
       kind: 'run',
@@ -41,7 +62,14 @@ function stepOf(name: string, step: RawStep): StepDefinition {
       timeoutMs: durationMs(step.timeout ?? DEFAULT_TIMEOUT),
       retry: step.retry ?? 0,
     } satisfies RunStep;
-  return { kind: 'register', name, needs: owners([step.from, step.evaluation]), model: step.model, from: step.from, evaluation: step.evaluation } satisfies RegisterStep;
+  return {
+    kind: 'register',
+    name,
+    needs: owners([step.from, step.evaluation]),
+    model: step.model,
+    from: step.from,
+    evaluation: step.evaluation,
+  } satisfies RegisterStep;
 }
 
 export function normalise(raw: RawProject): ProjectDefinition {
@@ -62,9 +90,20 @@ export function normalise(raw: RawProject): ProjectDefinition {
       contract: d.contract ?? null,
       description: d.description ?? '',
     })),
-    views: mapped(raw.features?.views, (name, v) => ({ name, dataset: v.dataset, entity: v.entity, ttlUs: v.ttl ? durationMs(v.ttl) * 1000 : null, columns: v.columns, sql: v.sql ?? null })),
+    views: mapped(raw.features?.views, (name, v) => ({
+      name,
+      dataset: v.dataset,
+      entity: v.entity,
+      ttlUs: v.ttl ? durationMs(v.ttl) * 1000 : null,
+      columns: v.columns,
+      sql: v.sql ?? null,
+    })),
     services: mapped(raw.features?.services, (name, s) => ({ name, views: s.views, request: s.request })),
-    pipelines: mapped(raw.pipelines, (name, p) => ({ name, params: p.params ?? {}, steps: Object.entries(p.steps).map(([n, s]) => stepOf(n, s)) })),
+    pipelines: mapped(raw.pipelines, (name, p) => ({
+      name,
+      params: p.params ?? {},
+      steps: Object.entries(p.steps).map(([n, s]) => stepOf(n, s)),
+    })),
     models: mapped(raw.models, (name, m) => ({
       name,
       task: m.task ?? 'binary',
@@ -87,7 +126,9 @@ export function normalise(raw: RawProject): ProjectDefinition {
       service: e.features ?? null,
       assignBy: list(e.assign_by),
       personal: e.personal ?? [],
-      missing: mapped(e.missing, (_, rule): MissingRule => (rule === 'null' ? { kind: 'null' } : rule === 'reject' ? { kind: 'reject' } : { kind: 'default', value: rule.default })),
+      missing: mapped(e.missing, (_, rule): MissingRule =>
+        rule === 'null' ? { kind: 'null' } : rule === 'reject' ? { kind: 'reject' } : { kind: 'default', value: rule.default },
+      ),
     })),
   };
 }

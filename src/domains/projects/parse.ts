@@ -102,7 +102,12 @@ function describe(error: ErrorObject): [KeyPath, string, boolean] {
   return [path, error.message ?? 'is not valid', false];
 }
 
-const marks: Readonly<Record<string, readonly string[]>> = { features: ['spine'], run: [], evaluate: ['on'], model: ['from', 'evaluation'] };
+const marks: Readonly<Record<string, readonly string[]>> = {
+  features: ['spine'],
+  run: [],
+  evaluate: ['on'],
+  model: ['from', 'evaluation'],
+};
 
 // A step is told by its first word, so that a fault speaks of that kind of step and not of four.
 function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean][] {
@@ -110,7 +115,16 @@ function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean
   const step = path.reduce<unknown>((node, part) => (node as Record<string, unknown>)[part as string], raw);
   if (typeof step !== 'object' || step === null) return [[path, 'must be a step with "features", "run", "evaluate" or "model"', false]];
   const word = Object.keys(marks).find((w) => w in step);
-  if (!word) return [[path, `a step needs one of ${Object.keys(marks).map((w) => `"${w}"`).join(', ')}`, false]];
+  if (!word)
+    return [
+      [
+        path,
+        `a step needs one of ${Object.keys(marks)
+          .map((w) => `"${w}"`)
+          .join(', ')}`,
+        false,
+      ],
+    ];
   const branch = (union.schema as { properties?: Record<string, unknown> }[]).find((b) => word in (b.properties ?? {}))!;
   const check = ajv.compile(branch);
   check(step);
@@ -120,4 +134,8 @@ function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean
   });
 }
 
-const pathOf = (pointer: string): (string | number)[] => pointer.split('/').slice(1).map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~'));
+const pathOf = (pointer: string): (string | number)[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~'));

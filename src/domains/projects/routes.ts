@@ -13,7 +13,8 @@ const { fail: refuse } = defineErrors({
   'digest-mismatch': {
     status: 400,
     title: 'The bytes do not have the digest they were sent under',
-    detail: (p: { expected: string; found: string }) => `The body has SHA-256 ${p.found} and was sent as ${p.expected}; nothing was stored. Send it again.`,
+    detail: (p: { expected: string; found: string }) =>
+      `The body has SHA-256 ${p.found} and was sent as ${p.expected}; nothing was stored. Send it again.`,
   },
 });
 
@@ -105,7 +106,12 @@ export const projectRoutes: readonly AnyRoute[] = [
       const limit = query.limit ?? 100;
       const [after] = query.cursor ? decodeCursor(query.cursor, ['string']) : [''];
       const rows = await store.listProjects(ctx.db, ctx.workspace, after, limit + 1);
-      return toPage(rows, limit, (p) => [p.name], (p) => ({ name: p.name, revision: p.revision, createdAt: new Date(p.createdMs).toISOString() }));
+      return toPage(
+        rows,
+        limit,
+        (p) => [p.name],
+        (p) => ({ name: p.name, revision: p.revision, createdAt: new Date(p.createdMs).toISOString() }),
+      );
     },
   }),
   route({
@@ -148,7 +154,13 @@ export const projectRoutes: readonly AnyRoute[] = [
     reply: { 200: PlanView },
     handler: async (ctx, { body }) => {
       const plan = await service.planProject(ctx, body.text);
-      return { project: plan.project, baseRevision: plan.baseRevision, digest: plan.digest, changes: plan.changes, definition: plan.definition };
+      return {
+        project: plan.project,
+        baseRevision: plan.baseRevision,
+        digest: plan.digest,
+        changes: plan.changes,
+        definition: plan.definition,
+      };
     },
   }),
   route({
@@ -186,4 +198,3 @@ export const projectRoutes: readonly AnyRoute[] = [
     },
   }),
 ];
-

@@ -12,7 +12,11 @@ const oneOrMany = Type.Union([Type.String(), Type.Array(Type.String(), { minItem
 
 const Dataset = Type.Object(
   {
-    source: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description: 'Globs of local Parquet files; the command line pushes them' })),
+    source: Type.Optional(
+      Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
+        description: 'Globs of local Parquet files; the command line pushes them',
+      }),
+    ),
     sql: Type.Optional(Type.String({ description: 'A file with one SELECT over the datasets in "from"' })),
     from: Type.Optional(Type.Array(name, { minItems: 1, description: 'Datasets that the SQL reads' })),
     key: Type.Array(Type.String(), { minItems: 1, description: 'Columns that tell one row from another' }),
@@ -36,7 +40,14 @@ const View = Type.Object(
   closed,
 );
 
-const Service = Type.Object({ views: Type.Array(name), request: Type.Array(Type.String(), { minItems: 1, description: 'Columns that the caller sends' }), description: Type.Optional(Type.String()) }, closed);
+const Service = Type.Object(
+  {
+    views: Type.Array(name),
+    request: Type.Array(Type.String(), { minItems: 1, description: 'Columns that the caller sends' }),
+    description: Type.Optional(Type.String()),
+  },
+  closed,
+);
 
 const Spine = Type.Object(
   {
@@ -58,7 +69,9 @@ const RunStep = Type.Object(
     environment: Type.Optional(name),
     in: Type.Optional(Type.Array(Type.String())),
     code: Type.Optional(Type.Array(Type.String(), { description: 'Globs; default: the folder of the script' })),
-    out: Type.Optional(Type.Record(Type.String(), Type.Union([Type.Enum(['folder', 'table']), Type.Object({ logged: Type.Literal('model') }, closed)]))),
+    out: Type.Optional(
+      Type.Record(Type.String(), Type.Union([Type.Enum(['folder', 'table']), Type.Object({ logged: Type.Literal('model') }, closed)])),
+    ),
     env: Type.Optional(Type.Record(Type.String(), scalar)),
     secrets: Type.Optional(Type.Record(Type.String(), Type.String())),
     timeout: Type.Optional(duration),
@@ -67,7 +80,15 @@ const RunStep = Type.Object(
   },
   closed,
 );
-const EvaluateStep = Type.Object({ evaluate: Type.String({ description: 'step.output of a model' }), on: Type.Object({ features: name, spine: Spine }, closed), slices: Type.Optional(Type.Array(Type.String())), ...common }, closed);
+const EvaluateStep = Type.Object(
+  {
+    evaluate: Type.String({ description: 'step.output of a model' }),
+    on: Type.Object({ features: name, spine: Spine }, closed),
+    slices: Type.Optional(Type.Array(Type.String())),
+    ...common,
+  },
+  closed,
+);
 const RegisterStep = Type.Object({ model: Type.String(), from: Type.String(), evaluation: name, ...common }, closed);
 
 const Gate = Type.Object(
@@ -89,12 +110,51 @@ export const ProjectFile = Type.Object(
     project: Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$', description: 'The name of the project' }),
     description: Type.Optional(Type.String()),
     code: Type.Optional(Type.Array(Type.String(), { description: 'Globs of the code snapshot' })),
-    timeline: Type.Optional(Type.Object({ mode: Type.Enum(['live', 'replay']), start: Type.Optional(Type.String({ format: 'date-time' })) }, closed)),
-    environments: Type.Optional(map(Type.Object({ lock: Type.String(), python: Type.Optional(Type.String({ pattern: '^3\\.\\d+$' })) }, closed), 'Locked Python environments')),
+    timeline: Type.Optional(
+      Type.Object({ mode: Type.Enum(['live', 'replay']), start: Type.Optional(Type.String({ format: 'date-time' })) }, closed),
+    ),
+    environments: Type.Optional(
+      map(
+        Type.Object({ lock: Type.String(), python: Type.Optional(Type.String({ pattern: '^3\\.\\d+$' })) }, closed),
+        'Locked Python environments',
+      ),
+    ),
     datasets: Type.Optional(map(Dataset, 'Named tables')),
-    features: Type.Optional(Type.Object({ views: Type.Optional(map(View, 'Features of an entity over time')), services: Type.Optional(map(Service, 'The features a model uses')) }, closed)),
-    pipelines: Type.Optional(map(Type.Object({ params: Type.Optional(Type.Record(Type.String(), scalar)), steps: map(Type.Union([FeaturesStep, RunStep, EvaluateStep, RegisterStep]), 'Steps by name') }, closed), 'Pipelines by name')),
-    models: Type.Optional(map(Type.Object({ task: Type.Optional(Type.Enum(['binary', 'regression'])), score: Type.Optional(Type.String()), gates: Type.Optional(Type.Array(Gate)), description: Type.Optional(Type.String()) }, closed), 'Registered models')),
+    features: Type.Optional(
+      Type.Object(
+        {
+          views: Type.Optional(map(View, 'Features of an entity over time')),
+          services: Type.Optional(map(Service, 'The features a model uses')),
+        },
+        closed,
+      ),
+    ),
+    pipelines: Type.Optional(
+      map(
+        Type.Object(
+          {
+            params: Type.Optional(Type.Record(Type.String(), scalar)),
+            steps: map(Type.Union([FeaturesStep, RunStep, EvaluateStep, RegisterStep]), 'Steps by name'),
+          },
+          closed,
+        ),
+        'Pipelines by name',
+      ),
+    ),
+    models: Type.Optional(
+      map(
+        Type.Object(
+          {
+            task: Type.Optional(Type.Enum(['binary', 'regression'])),
+            score: Type.Optional(Type.String()),
+            gates: Type.Optional(Type.Array(Gate)),
+            description: Type.Optional(Type.String()),
+          },
+          closed,
+        ),
+        'Registered models',
+      ),
+    ),
     endpoints: Type.Optional(
       map(
         Type.Object(
@@ -102,7 +162,12 @@ export const ProjectFile = Type.Object(
             model: Type.String(),
             features: Type.Optional(name),
             assign_by: Type.Optional(oneOrMany),
-            missing: Type.Optional(Type.Record(Type.String(), Type.Union([Type.Literal('null'), Type.Literal('reject'), Type.Object({ default: scalar }, closed)]))),
+            missing: Type.Optional(
+              Type.Record(
+                Type.String(),
+                Type.Union([Type.Literal('null'), Type.Literal('reject'), Type.Object({ default: scalar }, closed)]),
+              ),
+            ),
             personal: Type.Optional(Type.Array(Type.String(), { description: 'Columns never written to the inference log' })),
             release: Type.Optional(Type.Unknown({ description: 'Staged release; read by releases' })),
           },

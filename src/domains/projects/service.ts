@@ -13,18 +13,31 @@ import type { Revision, SnapshotFiles } from './store.ts';
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** The id of a snapshot is the digest of its sorted paths and digests. */
-export const snapshotId = (files: SnapshotFiles): string => sha256(JSON.stringify(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))));
+export const snapshotId = (files: SnapshotFiles): string =>
+  sha256(JSON.stringify(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))));
 
 /** Stores a code snapshot whose blobs are all there. Raises `snapshot-incomplete`. */
 export async function storeSnapshot(ctx: Ctx, files: SnapshotFiles): Promise<string> {
   const found = await findBlobs(ctx.db, ctx.workspace, [...new Set(Object.values(files))]);
-  const missing = Object.entries(files).filter(([, digest]) => !found.has(digest)).map(([path]) => path);
+  const missing = Object.entries(files)
+    .filter(([, digest]) => !found.has(digest))
+    .map(([path]) => path);
   if (missing.length > 0) fail('snapshot-incomplete', { missing });
   const id = snapshotId(files);
   await ctx.tx(async (tx) => {
     if (!(await store.insertSnapshot(tx.db, tx.workspace, id, files, tx.clock.now()))) return;
-    const edges = Object.entries(files).map(([path, digest]): Edge => ({ from: { kind: 'code-snapshot', id }, to: { kind: 'source-file', id: `${digest} ${path}` }, relation: 'file' }));
-    await tx.emit({ type: 'code-snapshot.stored', subject: { kind: 'code-snapshot', id }, label: `code ${id.slice(0, 12)}`, payload: { files: edges.length }, edges });
+    const edges = Object.entries(files).map(([path, digest]): Edge => ({
+      from: { kind: 'code-snapshot', id },
+      to: { kind: 'source-file', id: `${digest} ${path}` },
+      relation: 'file',
+    }));
+    await tx.emit({
+      type: 'code-snapshot.stored',
+      subject: { kind: 'code-snapshot', id },
+      label: `code ${id.slice(0, 12)}`,
+      payload: { files: edges.length },
+      edges,
+    });
   });
   return id;
 }
@@ -65,13 +78,17 @@ export interface Apply {
 export async function applyProject(ctx: Ctx, input: Apply): Promise<{ revision: Revision; changes: readonly Change[]; created: boolean }> {
   const plan = await planProject(ctx, input.text);
   const { definition } = plan;
-  if (input.baseRevision !== undefined && input.baseRevision !== plan.baseRevision) fail('plan-outdated', { seen: input.baseRevision, current: plan.baseRevision });
-  const files = (await store.findSnapshot(ctx.db, ctx.workspace, input.snapshot)) ?? fail('snapshot-incomplete', { missing: [`snapshot ${input.snapshot}`] });
+  if (input.baseRevision !== undefined && input.baseRevision !== plan.baseRevision)
+    fail('plan-outdated', { seen: input.baseRevision, current: plan.baseRevision });
+  const files =
+    (await store.findSnapshot(ctx.db, ctx.workspace, input.snapshot)) ??
+    fail('snapshot-incomplete', { missing: [`snapshot ${input.snapshot}`] });
   const missing = namedFiles(definition).filter((path) => !(path in files));
   if (missing.length > 0) fail('snapshot-incomplete', { missing });
   return ctx.tx(async (tx) => {
     const current = plan.baseRevision === 0 ? undefined : await store.findRevision(tx.db, tx.workspace, plan.project, plan.baseRevision);
-    if (current && current.definition.timeline.mode !== definition.timeline.mode) fail('timeline-fixed', { project: plan.project, mode: current.definition.timeline.mode });
+    if (current && current.definition.timeline.mode !== definition.timeline.mode)
+      fail('timeline-fixed', { project: plan.project, mode: current.definition.timeline.mode });
     if (current?.digest === plan.digest && current.snapshot === input.snapshot) return { revision: current, changes: [], created: false };
     const number = plan.baseRevision + 1;
     const revision: Revision = {
@@ -113,10 +130,12 @@ export async function currentRevision(ctx: Ctx, project: string): Promise<Revisi
 }
 
 /** A revision by its id. Raises `revision-not-found`. */
-export const revisionById = async (ctx: Ctx, id: string): Promise<Revision> => (await store.getRevision(ctx.db, ctx.workspace, id)) ?? fail('revision-not-found', { project: '', revision: id });
+export const revisionById = async (ctx: Ctx, id: string): Promise<Revision> =>
+  (await store.getRevision(ctx.db, ctx.workspace, id)) ?? fail('revision-not-found', { project: '', revision: id });
 
 /** Paths and digests of a snapshot. Raises `snapshot-incomplete`. */
-export const snapshotFiles = async (ctx: Ctx, id: string): Promise<SnapshotFiles> => (await store.findSnapshot(ctx.db, ctx.workspace, id)) ?? fail('snapshot-incomplete', { missing: [`snapshot ${id}`] });
+export const snapshotFiles = async (ctx: Ctx, id: string): Promise<SnapshotFiles> =>
+  (await store.findSnapshot(ctx.db, ctx.workspace, id)) ?? fail('snapshot-incomplete', { missing: [`snapshot ${id}`] });
 
 /** The text of a file of a snapshot. Raises `snapshot-incomplete`. */
 export async function snapshotText(ctx: Ctx, snapshot: string, path: string): Promise<{ text: string; digest: string }> {

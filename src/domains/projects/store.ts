@@ -56,35 +56,76 @@ const toRevision = (row: RevisionRow): Revision => ({
 });
 
 export async function findProject(db: Db, workspace: string, name: string): Promise<Project | undefined> {
-  const row = await tablesIn(db).selectFrom('projects').selectAll().where('workspace_id', '=', workspace).where('name', '=', name).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('projects')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .executeTakeFirst();
   return row && toProject(row);
 }
 
 export async function listProjects(db: Db, workspace: string, after: string, limit: number): Promise<Project[]> {
-  const rows = await tablesIn(db).selectFrom('projects').selectAll().where('workspace_id', '=', workspace).where('name', '>', after).orderBy('name').limit(limit).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('projects')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('name', '>', after)
+    .orderBy('name')
+    .limit(limit)
+    .execute();
   return rows.map(toProject);
 }
 
-export const insertProject = (db: Db, workspace: string, p: Project) => tablesIn(db).insertInto('projects').values({ workspace_id: workspace, name: p.name, revision: p.revision, created_ms: p.createdMs }).execute();
+export const insertProject = (db: Db, workspace: string, p: Project) =>
+  tablesIn(db)
+    .insertInto('projects')
+    .values({ workspace_id: workspace, name: p.name, revision: p.revision, created_ms: p.createdMs })
+    .execute();
 
 /** Moves the project from one revision to the next; false if somebody else did in the meantime. */
 export async function moveRevision(db: Db, workspace: string, name: string, from: number, to: number): Promise<boolean> {
-  const result = await tablesIn(db).updateTable('projects').set({ revision: to }).where('workspace_id', '=', workspace).where('name', '=', name).where('revision', '=', from).executeTakeFirst();
+  const result = await tablesIn(db)
+    .updateTable('projects')
+    .set({ revision: to })
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .where('revision', '=', from)
+    .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
 
 export async function findRevision(db: Db, workspace: string, project: string, number: number): Promise<Revision | undefined> {
-  const row = await tablesIn(db).selectFrom('project_revisions').selectAll().where('workspace_id', '=', workspace).where('project', '=', project).where('number', '=', number).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('project_revisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('number', '=', number)
+    .executeTakeFirst();
   return row && toRevision(row);
 }
 
 export async function getRevision(db: Db, workspace: string, id: string): Promise<Revision | undefined> {
-  const row = await tablesIn(db).selectFrom('project_revisions').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('project_revisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
   return row && toRevision(row);
 }
 
 export async function listRevisions(db: Db, workspace: string, project: string, before: number, limit: number): Promise<Revision[]> {
-  const rows = await tablesIn(db).selectFrom('project_revisions').selectAll().where('workspace_id', '=', workspace).where('project', '=', project).where('number', '<', before).orderBy('number', 'desc').limit(limit).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('project_revisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('number', '<', before)
+    .orderBy('number', 'desc')
+    .limit(limit)
+    .execute();
   return rows.map(toRevision);
 }
 
@@ -107,7 +148,12 @@ export const insertRevision = (db: Db, workspace: string, r: Revision) =>
     .execute();
 
 export async function findSnapshot(db: Db, workspace: string, id: string): Promise<SnapshotFiles | undefined> {
-  const row = await tablesIn(db).selectFrom('code_snapshots').select('files').where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('code_snapshots')
+    .select('files')
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
   return row && (JSON.parse(row.files) as SnapshotFiles);
 }
 

@@ -2,14 +2,49 @@ import { defineErrors } from '../../kernel/errors.ts';
 
 export const { fail } = defineErrors({
   'model-not-found': { status: 404, title: 'No such model', detail: (p: { name: string }) => `There is no registered model "${p.name}".` },
-  'model-exists': { status: 409, title: 'The model exists', detail: (p: { name: string }) => `A registered model "${p.name}" exists already; register a version of it.` },
-  'model-name-invalid': { status: 400, title: 'The name cannot be used', detail: (p: { name: string }) => `"${p.name}" cannot name a model: 1 to 256 characters without "/" and ":".` },
-  'model-version-not-found': { status: 404, title: 'No such version', detail: (p: { model: string; version: string }) => `Model "${p.model}" has no version or alias "${p.version}".` },
-  'alias-invalid': { status: 400, title: 'The alias cannot be used', detail: (p: { alias: string }) => `"${p.alias}" cannot be an alias: letters, digits, "_" and "-"; not "latest" and not "v" with a number.` },
-  'alias-not-found': { status: 404, title: 'No such alias', detail: (p: { model: string; alias: string }) => `Model "${p.model}" has no alias "${p.alias}".` },
-  'version-unsealed': { status: 409, title: 'The version is not sealed', detail: (p: { model: string; version: number }) => `Version ${p.version} of "${p.model}" has no sealed files, so no gate can pass it and nothing serves it. Upload the model's files and seal it.` },
+  'model-exists': {
+    status: 409,
+    title: 'The model exists',
+    detail: (p: { name: string }) => `A registered model "${p.name}" exists already; register a version of it.`,
+  },
+  'model-name-invalid': {
+    status: 400,
+    title: 'The name cannot be used',
+    detail: (p: { name: string }) => `"${p.name}" cannot name a model: 1 to 256 characters without "/" and ":".`,
+  },
+  'model-version-not-found': {
+    status: 404,
+    title: 'No such version',
+    detail: (p: { model: string; version: string }) => `Model "${p.model}" has no version or alias "${p.version}".`,
+  },
+  'alias-invalid': {
+    status: 400,
+    title: 'The alias cannot be used',
+    detail: (p: { alias: string }) =>
+      `"${p.alias}" cannot be an alias: letters, digits, "_" and "-"; not "latest" and not "v" with a number.`,
+  },
+  'alias-not-found': {
+    status: 404,
+    title: 'No such alias',
+    detail: (p: { model: string; alias: string }) => `Model "${p.model}" has no alias "${p.alias}".`,
+  },
+  'version-unsealed': {
+    status: 409,
+    title: 'The version is not sealed',
+    detail: (p: { model: string; version: number }) =>
+      `Version ${p.version} of "${p.model}" has no sealed files, so no gate can pass it and nothing serves it. Upload the model's files and seal it.`,
+  },
   'evaluation-not-found': { status: 404, title: 'No such evaluation', detail: (p: { id: string }) => `There is no evaluation "${p.id}".` },
   'decision-not-found': { status: 404, title: 'No such decision', detail: (p: { id: string }) => `There is no decision "${p.id}".` },
-  'gate-not-passed': { status: 409, title: 'The gate did not pass', detail: (p: { model: string; version: number; reason: string }) => `Version ${p.version} of "${p.model}" may not be released: ${p.reason}` },
-  'override-needs-reason': { status: 400, title: 'An override needs a reason', detail: (_: object) => 'Say in "reason", in a sentence, why the gate is overridden; it is recorded with your name.' },
+  'gate-not-passed': {
+    status: 409,
+    title: 'The gate did not pass',
+    detail: (p: { model: string; version: number; reason: string }) =>
+      `Version ${p.version} of "${p.model}" may not be released: ${p.reason}`,
+  },
+  'override-needs-reason': {
+    status: 400,
+    title: 'An override needs a reason',
+    detail: (_: object) => 'Say in "reason", in a sentence, why the gate is overridden; it is recorded with your name.',
+  },
 });

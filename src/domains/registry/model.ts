@@ -60,7 +60,12 @@ export interface ModelVersion {
 
 /** A figure with what is needed to judge it, or the reason there is none. */
 export type Figure =
-  | { readonly ok: true; readonly value: number; readonly n: number; readonly interval?: { readonly low: number; readonly high: number; readonly level: number; readonly method: string } }
+  | {
+      readonly ok: true;
+      readonly value: number;
+      readonly n: number;
+      readonly interval?: { readonly low: number; readonly high: number; readonly level: number; readonly method: string };
+    }
   | { readonly ok: false; readonly reason: string; readonly n: number };
 
 export interface SliceFigures {
@@ -123,14 +128,23 @@ export interface Decision {
 
 /** Difference of the candidate to the champion on the same rows. */
 export type PairedDifference =
-  | { readonly ok: true; readonly difference: number; readonly low: number; readonly high: number; readonly n: number; readonly method: string }
+  | {
+      readonly ok: true;
+      readonly difference: number;
+      readonly low: number;
+      readonly high: number;
+      readonly n: number;
+      readonly method: string;
+    }
   | { readonly ok: false; readonly reason: string };
 
 const DEFAULT_MIN_ROWS = 100;
 const round = (x: number): string => x.toFixed(4);
 
 const describe = (f: Figure): string =>
-  f.ok ? `${round(f.value)}${f.interval ? ` [${round(f.interval.low)}, ${round(f.interval.high)}]` : ''}, n = ${f.n}` : `none (${f.reason}), n = ${f.n}`;
+  f.ok
+    ? `${round(f.value)}${f.interval ? ` [${round(f.interval.low)}, ${round(f.interval.high)}]` : ''}, n = ${f.n}`
+    : `none (${f.reason}), n = ${f.n}`;
 
 /** Judges one gate. A figure that could not be computed never passes. */
 export function judgeGate(gate: Gate, evaluation: Evaluation, againstChampion: (gate: Gate) => PairedDifference | undefined): GateResult {
@@ -143,15 +157,23 @@ export function judgeGate(gate: Gate, evaluation: Evaluation, againstChampion: (
 
 function outOfBounds(gate: Gate, figure: Figure): string | undefined {
   if (!figure.ok) return `${gate.metric} could not be computed: ${figure.reason}`;
-  if (gate.floor !== undefined && figure.value < gate.floor) return `${gate.metric} ${round(figure.value)} is below the floor ${gate.floor}`;
-  if (gate.ceiling !== undefined && figure.value > gate.ceiling) return `${gate.metric} ${round(figure.value)} is above the ceiling ${gate.ceiling}`;
+  if (gate.floor !== undefined && figure.value < gate.floor)
+    return `${gate.metric} ${round(figure.value)} is below the floor ${gate.floor}`;
+  if (gate.ceiling !== undefined && figure.value > gate.ceiling)
+    return `${gate.metric} ${round(figure.value)} is above the ceiling ${gate.ceiling}`;
   return undefined;
 }
 
 function judgeSlices(gate: Gate, evaluation: Evaluation): GateResult {
   const minRows = gate.minRows ?? DEFAULT_MIN_ROWS;
   const slices = evaluation.slices.filter((s) => s.column === gate.slice);
-  if (slices.length === 0) return { gate, passed: false, found: 'no slices', why: `the evaluation was not sliced by ${gate.slice}; add it to the step's "slices"` };
+  if (slices.length === 0)
+    return {
+      gate,
+      passed: false,
+      found: 'no slices',
+      why: `the evaluation was not sliced by ${gate.slice}; add it to the step's "slices"`,
+    };
   const judged = slices.filter((s) => s.n >= minRows);
   const faults = judged.flatMap((s) => {
     const fault = outOfBounds(gate, s.metrics[gate.metric] ?? { ok: false, reason: 'not computed', n: s.n });
@@ -159,7 +181,12 @@ function judgeSlices(gate: Gate, evaluation: Evaluation): GateResult {
   });
   const found = `${judged.length} of ${slices.length} slices have at least ${minRows} rows`;
   if (judged.length === 0) return { gate, passed: false, found, why: 'no slice is large enough to judge' };
-  return { gate, passed: faults.length === 0, found, why: faults.length === 0 ? 'every judged slice is within its bounds' : faults.join('; ') };
+  return {
+    gate,
+    passed: faults.length === 0,
+    found,
+    why: faults.length === 0 ? 'every judged slice is within its bounds' : faults.join('; '),
+  };
 }
 
 function judgeAgainstChampion(gate: Gate, difference: PairedDifference | undefined): GateResult {
@@ -168,11 +195,21 @@ function judgeAgainstChampion(gate: Gate, difference: PairedDifference | undefin
   const margin = gate.margin ?? 0;
   const found = `difference ${round(difference.difference)} [${round(difference.low)}, ${round(difference.high)}], n = ${difference.n}, ${difference.method}`;
   const passed = difference.low >= -margin;
-  return { gate, passed, found, why: passed ? `not worse than the champion by more than ${margin}` : `the interval reaches below -${margin}: it may be worse than the champion` };
+  return {
+    gate,
+    passed,
+    found,
+    why: passed
+      ? `not worse than the champion by more than ${margin}`
+      : `the interval reaches below -${margin}: it may be worse than the champion`,
+  };
 }
 
 /** Champion decision holds only for the same version, evaluation and gates. */
-export const isCurrent = (decision: Decision, now: { gateDigest: string; evaluationId: string | null; championId: string | null }): boolean =>
+export const isCurrent = (
+  decision: Decision,
+  now: { gateDigest: string; evaluationId: string | null; championId: string | null },
+): boolean =>
   decision.gateDigest === now.gateDigest && decision.evaluationId === now.evaluationId && decision.championId === now.championId;
 
 export const allows = (decision: Decision): boolean => decision.outcome !== 'failed';

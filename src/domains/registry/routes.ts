@@ -40,7 +40,12 @@ export const registryRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { query }) => {
       const limit = query.limit ?? 100;
       const [after] = query.cursor ? decodeCursor(query.cursor, ['string']) : [''];
-      return toPage(await store.listModels(ctx.db, ctx.workspace, after, limit + 1), limit, (m) => [m.name], (m) => ({ name: m.name, description: m.description, project: m.project, createdAt: iso(m.createdMs) }));
+      return toPage(
+        await store.listModels(ctx.db, ctx.workspace, after, limit + 1),
+        limit,
+        (m) => [m.name],
+        (m) => ({ name: m.name, description: m.description, project: m.project, createdAt: iso(m.createdMs) }),
+      );
     },
   }),
   route({
@@ -54,7 +59,14 @@ export const registryRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { params }) => {
       const model = await getModel(ctx, params.model);
       const aliases = await store.listAliases(ctx.db, ctx.workspace, params.model);
-      return { name: model.name, description: model.description, project: model.project, managedBy: model.managedBy, createdAt: iso(model.createdMs), aliases: Object.fromEntries(aliases.map((a) => [a.alias, a.number])) };
+      return {
+        name: model.name,
+        description: model.description,
+        project: model.project,
+        managedBy: model.managedBy,
+        createdAt: iso(model.createdMs),
+        aliases: Object.fromEntries(aliases.map((a) => [a.alias, a.number])),
+      };
     },
   }),
   route({
@@ -70,7 +82,12 @@ export const registryRoutes: readonly AnyRoute[] = [
       await getModel(ctx, params.model);
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
-      return toPage(await store.listVersions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (v) => [v.number], versionView);
+      return toPage(
+        await store.listVersions(ctx.db, ctx.workspace, params.model, before, limit + 1),
+        limit,
+        (v) => [v.number],
+        versionView,
+      );
     },
   }),
   route({
@@ -85,7 +102,11 @@ export const registryRoutes: readonly AnyRoute[] = [
       const version = await findVersion(ctx, params.model, params.version);
       const decision = await store.findLatestDecision(ctx.db, ctx.workspace, version.id);
       const files = await store.listVersionFiles(ctx.db, ctx.workspace, version.id);
-      return { ...versionView(version), files: files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes })), decision: decision ? decisionView(decision) : null };
+      return {
+        ...versionView(version),
+        files: files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes })),
+        decision: decision ? decisionView(decision) : null,
+      };
     },
   }),
   route({
@@ -96,7 +117,8 @@ export const registryRoutes: readonly AnyRoute[] = [
     errors: ['model-version-not-found', 'version-unsealed'],
     params: OfVersion,
     reply: { 200: View },
-    handler: async (ctx, { params }) => decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model))),
+    handler: async (ctx, { params }) =>
+      decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model))),
   }),
   route({
     method: 'POST',
@@ -107,7 +129,10 @@ export const registryRoutes: readonly AnyRoute[] = [
     params: OfVersion,
     body: Type.Object({ reason: Type.String({ maxLength: 2000 }) }),
     reply: { 200: View },
-    handler: async (ctx, { params, body }) => decisionView(await override(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model), body.reason)),
+    handler: async (ctx, { params, body }) =>
+      decisionView(
+        await override(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model), body.reason),
+      ),
   }),
   route({
     method: 'PUT',

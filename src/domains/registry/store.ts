@@ -1,7 +1,16 @@
 import type { Db } from '../../kernel/db/database.ts';
 import type { Decision, Evaluation, Model, ModelVersion, VersionState } from './model.ts';
 
-type ModelRow = { workspace_id: string; name: string; description: string; managed_by: 'file' | 'api'; project: string | null; created_ms: number; updated_ms: number; last_number: number };
+type ModelRow = {
+  workspace_id: string;
+  name: string;
+  description: string;
+  managed_by: 'file' | 'api';
+  project: string | null;
+  created_ms: number;
+  updated_ms: number;
+  last_number: number;
+};
 type VersionRow = {
   workspace_id: string;
   id: string;
@@ -54,9 +63,24 @@ type DecisionRow = {
 };
 
 const tablesIn = (db: Db) =>
-  db.withTables<{ models: ModelRow; model_versions: VersionRow; model_version_files: VersionFileRow; model_aliases: AliasRow; model_tags: TagRow; evaluations: EvaluationRow; decisions: DecisionRow }>();
+  db.withTables<{
+    models: ModelRow;
+    model_versions: VersionRow;
+    model_version_files: VersionFileRow;
+    model_aliases: AliasRow;
+    model_tags: TagRow;
+    evaluations: EvaluationRow;
+    decisions: DecisionRow;
+  }>();
 
-const toModel = (row: ModelRow): Model => ({ name: row.name, description: row.description, managedBy: row.managed_by, project: row.project, createdMs: row.created_ms, updatedMs: row.updated_ms });
+const toModel = (row: ModelRow): Model => ({
+  name: row.name,
+  description: row.description,
+  managedBy: row.managed_by,
+  project: row.project,
+  createdMs: row.created_ms,
+  updatedMs: row.updated_ms,
+});
 
 const toVersion = (row: VersionRow): ModelVersion => ({
   id: row.id,
@@ -105,19 +129,40 @@ const toDecision = (row: DecisionRow): Decision => ({
 });
 
 export async function findModel(db: Db, workspace: string, name: string): Promise<Model | undefined> {
-  const row = await tablesIn(db).selectFrom('models').selectAll().where('workspace_id', '=', workspace).where('name', '=', name).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('models')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .executeTakeFirst();
   return row && toModel(row);
 }
 
 export async function listModels(db: Db, workspace: string, after: string, limit: number): Promise<Model[]> {
-  const rows = await tablesIn(db).selectFrom('models').selectAll().where('workspace_id', '=', workspace).where('name', '>', after).orderBy('name').limit(limit).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('models')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('name', '>', after)
+    .orderBy('name')
+    .limit(limit)
+    .execute();
   return rows.map(toModel);
 }
 
 export const insertModel = (db: Db, workspace: string, model: Model) =>
   tablesIn(db)
     .insertInto('models')
-    .values({ workspace_id: workspace, name: model.name, description: model.description, managed_by: model.managedBy, project: model.project, created_ms: model.createdMs, updated_ms: model.updatedMs, last_number: 0 })
+    .values({
+      workspace_id: workspace,
+      name: model.name,
+      description: model.description,
+      managed_by: model.managedBy,
+      project: model.project,
+      created_ms: model.createdMs,
+      updated_ms: model.updatedMs,
+      last_number: 0,
+    })
     .execute();
 
 /** Takes the next version number; deleted ones are not given again. */
@@ -159,7 +204,14 @@ export const insertVersion = (db: Db, workspace: string, v: ModelVersion) =>
 export async function sealVersion(db: Db, workspace: string, v: ModelVersion): Promise<boolean> {
   const result = await tablesIn(db)
     .updateTable('model_versions')
-    .set({ state: 'sealed', signature: JSON.stringify(v.signature), digest: v.digest, baseline: v.baseline === null ? null : JSON.stringify(v.baseline), updated_ms: v.updatedMs, version: v.version + 1 })
+    .set({
+      state: 'sealed',
+      signature: JSON.stringify(v.signature),
+      digest: v.digest,
+      baseline: v.baseline === null ? null : JSON.stringify(v.baseline),
+      updated_ms: v.updatedMs,
+      version: v.version + 1,
+    })
     .where('workspace_id', '=', workspace)
     .where('id', '=', v.id)
     .where('state', '=', 'unsealed')
@@ -170,47 +222,107 @@ export async function sealVersion(db: Db, workspace: string, v: ModelVersion): P
 
 export async function insertVersionFiles(db: Db, files: readonly VersionFileRow[]): Promise<void> {
   for (let i = 0; i < files.length; i += 1000)
-    await tablesIn(db).insertInto('model_version_files').values(files.slice(i, i + 1000)).execute();
+    await tablesIn(db)
+      .insertInto('model_version_files')
+      .values(files.slice(i, i + 1000))
+      .execute();
 }
 
 export const listVersionFiles = (db: Db, workspace: string, versionId: string): Promise<VersionFileRow[]> =>
-  tablesIn(db).selectFrom('model_version_files').selectAll().where('workspace_id', '=', workspace).where('version_id', '=', versionId).orderBy('path').execute();
+  tablesIn(db)
+    .selectFrom('model_version_files')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('version_id', '=', versionId)
+    .orderBy('path')
+    .execute();
 
 export async function getVersion(db: Db, workspace: string, id: string): Promise<ModelVersion | undefined> {
-  const row = await tablesIn(db).selectFrom('model_versions').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
   return row && toVersion(row);
 }
 
 export async function findVersion(db: Db, workspace: string, model: string, number: number): Promise<ModelVersion | undefined> {
-  const row = await tablesIn(db).selectFrom('model_versions').selectAll().where('workspace_id', '=', workspace).where('model', '=', model).where('number', '=', number).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('number', '=', number)
+    .executeTakeFirst();
   return row && toVersion(row);
 }
 
 export async function listVersions(db: Db, workspace: string, model: string, before: number, limit: number): Promise<ModelVersion[]> {
-  const rows = await tablesIn(db).selectFrom('model_versions').selectAll().where('workspace_id', '=', workspace).where('model', '=', model).where('number', '<', before).orderBy('number', 'desc').limit(limit).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('number', '<', before)
+    .orderBy('number', 'desc')
+    .limit(limit)
+    .execute();
   return rows.map(toVersion);
 }
 
 export const listAliases = (db: Db, workspace: string, model: string): Promise<AliasRow[]> =>
-  tablesIn(db).selectFrom('model_aliases').selectAll().where('workspace_id', '=', workspace).where('model', '=', model).orderBy('alias').execute();
+  tablesIn(db)
+    .selectFrom('model_aliases')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .orderBy('alias')
+    .execute();
 
 export async function findAlias(db: Db, workspace: string, model: string, alias: string): Promise<number | undefined> {
-  const row = await tablesIn(db).selectFrom('model_aliases').select('number').where('workspace_id', '=', workspace).where('model', '=', model).where('alias', '=', alias).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('model_aliases')
+    .select('number')
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('alias', '=', alias)
+    .executeTakeFirst();
   return row?.number;
 }
 
 export const setAlias = (db: Db, row: AliasRow) =>
-  tablesIn(db).insertInto('model_aliases').values(row).onConflict((c) => c.columns(['workspace_id', 'model', 'alias']).doUpdateSet({ number: row.number })).execute();
+  tablesIn(db)
+    .insertInto('model_aliases')
+    .values(row)
+    .onConflict((c) => c.columns(['workspace_id', 'model', 'alias']).doUpdateSet({ number: row.number }))
+    .execute();
 
 export const deleteAlias = (db: Db, workspace: string, model: string, alias: string) =>
-  tablesIn(db).deleteFrom('model_aliases').where('workspace_id', '=', workspace).where('model', '=', model).where('alias', '=', alias).execute();
+  tablesIn(db)
+    .deleteFrom('model_aliases')
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('alias', '=', alias)
+    .execute();
 
 /** Tags of a model (`number` 0) or of one version. */
 export const listTags = (db: Db, workspace: string, model: string, number: number): Promise<TagRow[]> =>
-  tablesIn(db).selectFrom('model_tags').selectAll().where('workspace_id', '=', workspace).where('model', '=', model).where('number', '=', number).orderBy('key').execute();
+  tablesIn(db)
+    .selectFrom('model_tags')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('number', '=', number)
+    .orderBy('key')
+    .execute();
 
 export const setTag = (db: Db, row: TagRow) =>
-  tablesIn(db).insertInto('model_tags').values(row).onConflict((c) => c.columns(['workspace_id', 'model', 'number', 'key']).doUpdateSet({ value: row.value })).execute();
+  tablesIn(db)
+    .insertInto('model_tags')
+    .values(row)
+    .onConflict((c) => c.columns(['workspace_id', 'model', 'number', 'key']).doUpdateSet({ value: row.value }))
+    .execute();
 
 export const insertEvaluation = (db: Db, workspace: string, e: Evaluation) =>
   tablesIn(db)
@@ -232,7 +344,12 @@ export const insertEvaluation = (db: Db, workspace: string, e: Evaluation) =>
     .execute();
 
 export async function getEvaluation(db: Db, workspace: string, id: string): Promise<Evaluation | undefined> {
-  const row = await tablesIn(db).selectFrom('evaluations').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('evaluations')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
   return row && toEvaluation(row);
 }
 
@@ -257,11 +374,26 @@ export const insertDecision = (db: Db, workspace: string, d: Decision) =>
     .execute();
 
 export async function findLatestDecision(db: Db, workspace: string, versionId: string): Promise<Decision | undefined> {
-  const row = await tablesIn(db).selectFrom('decisions').selectAll().where('workspace_id', '=', workspace).where('version_id', '=', versionId).orderBy('id', 'desc').limit(1).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('decisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('version_id', '=', versionId)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
   return row && toDecision(row);
 }
 
 export async function listDecisions(db: Db, workspace: string, model: string, before: string, limit: number): Promise<Decision[]> {
-  const rows = await tablesIn(db).selectFrom('decisions').selectAll().where('workspace_id', '=', workspace).where('model', '=', model).where('id', '<', before).orderBy('id', 'desc').limit(limit).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('decisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('id', '<', before)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
   return rows.map(toDecision);
 }

@@ -28,7 +28,13 @@ export const releaseRoutes: readonly AnyRoute[] = [
       const { definition } = await currentRevision(ctx, params.project);
       const names = Object.keys(definition.endpoints);
       const revisions = await Promise.all(names.map((n) => store.findCurrent(ctx.db, ctx.workspace, params.project, n)));
-      return { items: names.map((n, i) => ({ name: n, model: definition.endpoints[n]!.model, current: revisions[i] ? revisionView(revisions[i]) : null })) };
+      return {
+        items: names.map((n, i) => ({
+          name: n,
+          model: definition.endpoints[n]!.model,
+          current: revisions[i] ? revisionView(revisions[i]) : null,
+        })),
+      };
     },
   }),
   route({
@@ -36,12 +42,30 @@ export const releaseRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/releases',
     permission: 'releases:write',
     summary: 'Release a model version whose gate has passed; answers when the data planes serve it',
-    errors: ['project-not-found', 'endpoint-not-found', 'model-version-not-found', 'gate-not-passed', 'endpoint-signature-mismatch', 'release-not-taken'],
+    errors: [
+      'project-not-found',
+      'endpoint-not-found',
+      'model-version-not-found',
+      'gate-not-passed',
+      'endpoint-signature-mismatch',
+      'release-not-taken',
+    ],
     params: OfEndpoint,
     body: Type.Object({ version: Type.String({ maxLength: 256 }), reason: Type.Optional(Type.String({ maxLength: 500 })) }),
     reply: { 201: View },
     idempotent: true,
-    handler: async (ctx, { params, body }) => new Reply(201, releaseView(await release(ctx, { project: params.project, endpoint: params.endpoint, version: body.version, reason: body.reason ?? 'asked for' }))),
+    handler: async (ctx, { params, body }) =>
+      new Reply(
+        201,
+        releaseView(
+          await release(ctx, {
+            project: params.project,
+            endpoint: params.endpoint,
+            version: body.version,
+            reason: body.reason ?? 'asked for',
+          }),
+        ),
+      ),
   }),
   route({
     method: 'GET',

@@ -2,23 +2,69 @@ import type { Db } from '../../kernel/db/database.ts';
 import type { EndpointRevision, Release, ReleaseState, Variant } from './model.ts';
 
 type EndpointRow = { workspace_id: string; project: string; name: string; current_revision: string | null; last_number: number };
-type RevisionRow = { workspace_id: string; id: string; project: string; endpoint: string; number: number; variants: string; project_revision: string; decision: string; created_ms: number };
-type ReleaseRow = {
-  workspace_id: string; id: string; project: string; endpoint: string; revision: string; previous: string | null; state: ReleaseState; reason: string; plan_number: number; created_ms: number; finished_ms: number | null;
+type RevisionRow = {
+  workspace_id: string;
+  id: string;
+  project: string;
+  endpoint: string;
+  number: number;
+  variants: string;
+  project_revision: string;
+  decision: string;
+  created_ms: number;
 };
-const tablesIn = (db: Db) => db.withTables<{ endpoints: EndpointRow; endpoint_revisions: RevisionRow; releases: ReleaseRow; serving_plans: { id: string; number: number } }>();
+type ReleaseRow = {
+  workspace_id: string;
+  id: string;
+  project: string;
+  endpoint: string;
+  revision: string;
+  previous: string | null;
+  state: ReleaseState;
+  reason: string;
+  plan_number: number;
+  created_ms: number;
+  finished_ms: number | null;
+};
+const tablesIn = (db: Db) =>
+  db.withTables<{
+    endpoints: EndpointRow;
+    endpoint_revisions: RevisionRow;
+    releases: ReleaseRow;
+    serving_plans: { id: string; number: number };
+  }>();
 
 const toRevision = (r: RevisionRow): EndpointRevision => ({
-  id: r.id, project: r.project, endpoint: r.endpoint, number: r.number, variants: JSON.parse(r.variants) as Variant[], projectRevision: r.project_revision, decision: r.decision, createdMs: r.created_ms,
+  id: r.id,
+  project: r.project,
+  endpoint: r.endpoint,
+  number: r.number,
+  variants: JSON.parse(r.variants) as Variant[],
+  projectRevision: r.project_revision,
+  decision: r.decision,
+  createdMs: r.created_ms,
 });
 const toRelease = (r: ReleaseRow): Release => ({
-  id: r.id, project: r.project, endpoint: r.endpoint, revision: r.revision, previous: r.previous, state: r.state, reason: r.reason, planNumber: r.plan_number, createdMs: r.created_ms, finishedMs: r.finished_ms,
+  id: r.id,
+  project: r.project,
+  endpoint: r.endpoint,
+  revision: r.revision,
+  previous: r.previous,
+  state: r.state,
+  reason: r.reason,
+  planNumber: r.plan_number,
+  createdMs: r.created_ms,
+  finishedMs: r.finished_ms,
 });
 
 export async function findCurrent(db: Db, workspace: string, project: string, endpoint: string): Promise<EndpointRevision | undefined> {
   const row = await tablesIn(db)
     .selectFrom('endpoints')
-    .innerJoin('endpoint_revisions', (j) => j.onRef('endpoint_revisions.id', '=', 'endpoints.current_revision').onRef('endpoint_revisions.workspace_id', '=', 'endpoints.workspace_id'))
+    .innerJoin('endpoint_revisions', (j) =>
+      j
+        .onRef('endpoint_revisions.id', '=', 'endpoints.current_revision')
+        .onRef('endpoint_revisions.workspace_id', '=', 'endpoints.workspace_id'),
+    )
     .selectAll('endpoint_revisions')
     .where('endpoints.workspace_id', '=', workspace)
     .where('endpoints.project', '=', project)
@@ -28,7 +74,13 @@ export async function findCurrent(db: Db, workspace: string, project: string, en
 }
 
 export async function findRevision(db: Db, workspace: string, endpoint: string, number: number): Promise<EndpointRevision | undefined> {
-  const row = await tablesIn(db).selectFrom('endpoint_revisions').selectAll().where('workspace_id', '=', workspace).where('endpoint', '=', endpoint).where('number', '=', number).executeTakeFirst();
+  const row = await tablesIn(db)
+    .selectFrom('endpoint_revisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('endpoint', '=', endpoint)
+    .where('number', '=', number)
+    .executeTakeFirst();
   return row && toRevision(row);
 }
 
@@ -36,7 +88,11 @@ export async function findRevision(db: Db, workspace: string, endpoint: string, 
 export async function listAllCurrent(db: Db): Promise<{ workspace: string; revision: EndpointRevision }[]> {
   const rows = await tablesIn(db)
     .selectFrom('endpoints')
-    .innerJoin('endpoint_revisions', (j) => j.onRef('endpoint_revisions.id', '=', 'endpoints.current_revision').onRef('endpoint_revisions.workspace_id', '=', 'endpoints.workspace_id'))
+    .innerJoin('endpoint_revisions', (j) =>
+      j
+        .onRef('endpoint_revisions.id', '=', 'endpoints.current_revision')
+        .onRef('endpoint_revisions.workspace_id', '=', 'endpoints.workspace_id'),
+    )
     .selectAll('endpoint_revisions')
     .orderBy('endpoint_revisions.workspace_id')
     .orderBy('endpoint_revisions.endpoint')
@@ -55,27 +111,75 @@ export async function takeNumber(db: Db, workspace: string, project: string, nam
 }
 
 export const setCurrent = (db: Db, workspace: string, endpoint: string, revision: string | null) =>
-  tablesIn(db).updateTable('endpoints').set({ current_revision: revision }).where('workspace_id', '=', workspace).where('name', '=', endpoint).execute();
+  tablesIn(db)
+    .updateTable('endpoints')
+    .set({ current_revision: revision })
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', endpoint)
+    .execute();
 
 export const insertRevision = (db: Db, workspace: string, r: EndpointRevision) =>
   tablesIn(db)
     .insertInto('endpoint_revisions')
-    .values({ workspace_id: workspace, id: r.id, project: r.project, endpoint: r.endpoint, number: r.number, variants: JSON.stringify(r.variants), project_revision: r.projectRevision, decision: r.decision, created_ms: r.createdMs })
+    .values({
+      workspace_id: workspace,
+      id: r.id,
+      project: r.project,
+      endpoint: r.endpoint,
+      number: r.number,
+      variants: JSON.stringify(r.variants),
+      project_revision: r.projectRevision,
+      decision: r.decision,
+      created_ms: r.createdMs,
+    })
     .execute();
 
 export const insertRelease = (db: Db, workspace: string, r: Release) =>
   tablesIn(db)
     .insertInto('releases')
-    .values({ workspace_id: workspace, id: r.id, project: r.project, endpoint: r.endpoint, revision: r.revision, previous: r.previous, state: r.state, reason: r.reason, plan_number: r.planNumber, created_ms: r.createdMs, finished_ms: r.finishedMs })
+    .values({
+      workspace_id: workspace,
+      id: r.id,
+      project: r.project,
+      endpoint: r.endpoint,
+      revision: r.revision,
+      previous: r.previous,
+      state: r.state,
+      reason: r.reason,
+      plan_number: r.planNumber,
+      created_ms: r.createdMs,
+      finished_ms: r.finishedMs,
+    })
     .execute();
 
-export async function finishRelease(db: Db, workspace: string, id: string, state: ReleaseState, reason: string, nowMs: number): Promise<boolean> {
-  const result = await tablesIn(db).updateTable('releases').set({ state, reason, finished_ms: nowMs }).where('workspace_id', '=', workspace).where('id', '=', id).where('state', '=', 'started').executeTakeFirst();
+export async function finishRelease(
+  db: Db,
+  workspace: string,
+  id: string,
+  state: ReleaseState,
+  reason: string,
+  nowMs: number,
+): Promise<boolean> {
+  const result = await tablesIn(db)
+    .updateTable('releases')
+    .set({ state, reason, finished_ms: nowMs })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .where('state', '=', 'started')
+    .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
 
 export async function listReleases(db: Db, workspace: string, endpoint: string, before: string, limit: number): Promise<Release[]> {
-  const rows = await tablesIn(db).selectFrom('releases').selectAll().where('workspace_id', '=', workspace).where('endpoint', '=', endpoint).where('id', '<', before).orderBy('id', 'desc').limit(limit).execute();
+  const rows = await tablesIn(db)
+    .selectFrom('releases')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('endpoint', '=', endpoint)
+    .where('id', '<', before)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
   return rows.map(toRelease);
 }
 

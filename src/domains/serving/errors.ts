@@ -4,17 +4,20 @@ export const { fail } = defineErrors({
   'endpoint-not-served': {
     status: 404,
     title: 'No such endpoint',
-    detail: (p: { endpoint: string }) => `This server answers no endpoint "${p.endpoint}". Release a model version to it first, or look at GET /v2/models for those that exist.`,
+    detail: (p: { endpoint: string }) =>
+      `This server answers no endpoint "${p.endpoint}". Release a model version to it first, or look at GET /v2/models for those that exist.`,
   },
   'served-version-not-found': {
     status: 404,
     title: 'No such version',
-    detail: (p: { endpoint: string; version: string; served: readonly string[] }) => `Endpoint "${p.endpoint}" does not serve the model version "${p.version}"; it serves ${p.served.join(', ')}.`,
+    detail: (p: { endpoint: string; version: string; served: readonly string[] }) =>
+      `Endpoint "${p.endpoint}" does not serve the model version "${p.version}"; it serves ${p.served.join(', ')}.`,
   },
   'prediction-input-invalid': {
     status: 400,
     title: 'The input of the prediction cannot be used',
-    detail: (p: { endpoint: string; first: string; count: number }) => `${p.first}${p.count > 1 ? ` (and ${p.count - 1} more)` : ''}. Nothing was predicted.`,
+    detail: (p: { endpoint: string; first: string; count: number }) =>
+      `${p.first}${p.count > 1 ? ` (and ${p.count - 1} more)` : ''}. Nothing was predicted.`,
   },
   'prediction-body-invalid': {
     status: 400,
@@ -24,22 +27,26 @@ export const { fail } = defineErrors({
   'too-many-rows': {
     status: 413,
     title: 'Too many rows in one request',
-    detail: (p: { rows: number; limit: number }) => `The request has ${p.rows} rows; at most ${p.limit} are answered at once. Send it in parts.`,
+    detail: (p: { rows: number; limit: number }) =>
+      `The request has ${p.rows} rows; at most ${p.limit} are answered at once. Send it in parts.`,
   },
   'event-time-invalid': {
     status: 400,
     title: 'The event time cannot be read',
-    detail: (p: { value: string }) => `The header Gyre-Event-Time "${p.value}" is neither an ISO time with a zone, as 2013-03-01T12:00:00Z, nor microseconds since 1970.`,
+    detail: (p: { value: string }) =>
+      `The header Gyre-Event-Time "${p.value}" is neither an ISO time with a zone, as 2013-03-01T12:00:00Z, nor microseconds since 1970.`,
   },
   'event-time-not-replay': {
     status: 400,
     title: 'The timeline is live',
-    detail: (p: { endpoint: string }) => `Endpoint "${p.endpoint}" belongs to a project on the live timeline, so its event time is the wall clock. Leave the header Gyre-Event-Time out, or replay in a project with "timeline: { mode: replay }".`,
+    detail: (p: { endpoint: string }) =>
+      `Endpoint "${p.endpoint}" belongs to a project on the live timeline, so its event time is the wall clock. Leave the header Gyre-Event-Time out, or replay in a project with "timeline: { mode: replay }".`,
   },
   'model-run-failed': {
     status: 500,
     title: 'The model failed',
-    detail: (p: { endpoint: string; modelVersion: string }) => `Version ${p.modelVersion} behind endpoint "${p.endpoint}" failed on this input; the inference log has the reason under the prediction id.`,
+    detail: (p: { endpoint: string; modelVersion: string }) =>
+      `Version ${p.modelVersion} behind endpoint "${p.endpoint}" failed on this input; the inference log has the reason under the prediction id.`,
   },
   'serving-method-not-allowed': {
     status: 405,
@@ -54,7 +61,8 @@ export const { fail } = defineErrors({
   'serving-origin-refused': {
     status: 403,
     title: 'The request comes from elsewhere',
-    detail: (p: { what: string }) => `${p.what} is not this server's own address. Without users it answers only programs on this machine, and no web page of another site.`,
+    detail: (p: { what: string }) =>
+      `${p.what} is not this server's own address. Without users it answers only programs on this machine, and no web page of another site.`,
   },
   'plan-invalid': {
     status: 500,
@@ -64,7 +72,8 @@ export const { fail } = defineErrors({
   'replica-running': {
     status: 409,
     title: 'The replica is running',
-    detail: (p: { replica: string; pid: number }) => `The replica "${p.replica}" of this folder is already running as process ${p.pid}. Stop it, or give this one another name.`,
+    detail: (p: { replica: string; pid: number }) =>
+      `The replica "${p.replica}" of this folder is already running as process ${p.pid}. Stop it, or give this one another name.`,
   },
   'onnx-unreadable': {
     status: 400,
@@ -74,12 +83,14 @@ export const { fail } = defineErrors({
   'onnx-signature-unsupported': {
     status: 400,
     title: 'The model’s signature cannot be served',
-    detail: (p: { what: string }) => `${p.what} Inputs must be named tensors of shape [N] or [N, 1], one per column, of type float, double, int32, int64, string or bool, and the score a numeric tensor with N rows.`,
+    detail: (p: { what: string }) =>
+      `${p.what} Inputs must be named tensors of shape [N] or [N, 1], one per column, of type float, double, int32, int64, string or bool, and the score a numeric tensor with N rows.`,
   },
   'model-columns-mismatch': {
     status: 400,
     title: 'The model does not fit the endpoint’s columns',
-    detail: (p: { what: string }) => `${p.what} Train the model on the columns that the feature service and the request provide, or mend the service.`,
+    detail: (p: { what: string }) =>
+      `${p.what} Train the model on the columns that the feature service and the request provide, or mend the service.`,
   },
   'score-rows-invalid': {
     status: 400,

@@ -70,13 +70,20 @@ export function resolve(slot: Slot, kind: FaultKind): Resolved {
   return isAbsent && slot.mayBeMissing ? { use: null } : 'refuse';
 }
 
-const expected: Readonly<Record<ColumnType, string>> = { number: 'a number', integer: 'a whole number', string: 'a string', boolean: 'true or false' };
+const expected: Readonly<Record<ColumnType, string>> = {
+  number: 'a number',
+  integer: 'a whole number',
+  string: 'a string',
+  boolean: 'true or false',
+};
 
 /** The sentence a caller gets; never the value itself, which may be personal. */
 export function describeFault(slot: Slot, kind: FaultKind, entity?: readonly string[]): string {
   switch (kind) {
     case 'missing':
-      return entity ? `"${slot.name}" has no value for this ${entity.join(', ')} at this time, and the endpoint has no default for it` : `"${slot.name}" is missing; send ${expected[slot.type]}`;
+      return entity
+        ? `"${slot.name}" has no value for this ${entity.join(', ')} at this time, and the endpoint has no default for it`
+        : `"${slot.name}" is missing; send ${expected[slot.type]}`;
     case 'nan':
       return `"${slot.name}" is NaN; send ${expected[slot.type]}`;
     case 'wrong-type':

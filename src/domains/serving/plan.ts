@@ -41,7 +41,8 @@ const sign = (key: Buffer, text: string): string => createHmac('sha256', key).up
 export const internalToken = (key: Buffer): string => sign(key, 'internal');
 
 /** A value of a personal column as it is written to the inference log. */
-export const pseudonym = (key: Buffer, value: string | number | boolean): string => `hmac:${sign(key, `inference-log:${String(value)}`).slice(0, 32)}`;
+export const pseudonym = (key: Buffer, value: string | number | boolean): string =>
+  `hmac:${sign(key, `inference-log:${String(value)}`).slice(0, 32)}`;
 
 export const sameText = (a: string, b: string): boolean => {
   const [x, y] = [Buffer.from(a), Buffer.from(b)];

@@ -45,7 +45,9 @@ export const PlanEndpoint = Type.Object({
   request: Type.Array(PlanColumn, { description: 'Columns the caller sends: entity keys and request-time columns' }),
   featureService: Type.Union([Type.Null(), Type.Object({ name: Name, views: Type.Array(PlanView) })]),
   unknownColumns: Type.Enum(['reject', 'ignore']),
-  output: Type.Object({ score: Type.String({ minLength: 1, description: 'Model output with the scores; of several columns the last is the positive class' }) }),
+  output: Type.Object({
+    score: Type.String({ minLength: 1, description: 'Model output with the scores; of several columns the last is the positive class' }),
+  }),
   log: Type.Object({ personal: Type.Array(Type.Object({ column: Name, how: Type.Enum(['drop', 'hmac']) })) }),
 });
 
@@ -74,8 +76,13 @@ export const PlanAck = Type.Object({
   url: Type.String(),
   pid: Type.Integer(),
   atMs: Type.Integer(),
-  endpoints: Type.Array(Type.Object({ workspace: Name, name: Name, revision: Type.Integer() }), { description: 'Revisions that are being served' }),
-  failures: Type.Array(Type.Object({ workspace: Name, endpoint: Name, revision: Type.Integer(), code: Type.String(), why: Type.String() }), { description: 'Endpoints of the plan that could not be taken; an older revision goes on serving if there is one' }),
+  endpoints: Type.Array(Type.Object({ workspace: Name, name: Name, revision: Type.Integer() }), {
+    description: 'Revisions that are being served',
+  }),
+  failures: Type.Array(
+    Type.Object({ workspace: Name, endpoint: Name, revision: Type.Integer(), code: Type.String(), why: Type.String() }),
+    { description: 'Endpoints of the plan that could not be taken; an older revision goes on serving if there is one' },
+  ),
 });
 
 export type ServingPlan = Static<typeof ServingPlan>;

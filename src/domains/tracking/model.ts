@@ -63,26 +63,98 @@ export interface LoggedModel {
   readonly tags: readonly Pair[];
 }
 
-export const limits = { metrics: 1000, params: 100, tags: 100, total: 1000, key: 250, paramValue: 6000, runTagValue: 8000, experimentName: 500, experimentTagValue: 5000 } as const;
+export const limits = {
+  metrics: 1000,
+  params: 100,
+  tags: 100,
+  total: 1000,
+  key: 250,
+  paramValue: 6000,
+  runTagValue: 8000,
+  experimentName: 500,
+  experimentTagValue: 5000,
+} as const;
 
 /** MLflow stores infinities as the largest double, and compares NaN as 0. */
 export const storedValue = (value: number): { value: number; isNan: boolean } =>
-  Number.isNaN(value) ? { value: 0, isNan: true } : { value: value === Infinity ? Number.MAX_VALUE : value === -Infinity ? -Number.MAX_VALUE : value, isNan: false };
+  Number.isNaN(value)
+    ? { value: 0, isNan: true }
+    : { value: value === Infinity ? Number.MAX_VALUE : value === -Infinity ? -Number.MAX_VALUE : value, isNan: false };
 
 /** The latest metric is the greatest by (step, timestamp, value), not the last to arrive. */
-export const isLater = (a: { step: number; timestampMs: number; value: number }, b: { step: number; timestampMs: number; value: number }): boolean =>
-  a.step !== b.step ? a.step > b.step : a.timestampMs !== b.timestampMs ? a.timestampMs > b.timestampMs : a.value > b.value;
+export const isLater = (
+  a: { step: number; timestampMs: number; value: number },
+  b: { step: number; timestampMs: number; value: number },
+): boolean => (a.step !== b.step ? a.step > b.step : a.timestampMs !== b.timestampMs ? a.timestampMs > b.timestampMs : a.value > b.value);
 
 /** Raises `tracking-invalid` unless the name may be used for a metric, param or tag. */
 export function checkKey(kind: string, key: string, path: string): void {
-  if (key === '') fail('tracking-invalid', { message: `Missing value for required parameter '${path}'. See the API docs for more information about request parameters.` });
-  if (key.length > limits.key) fail('tracking-invalid', { message: `${kind} name '${key.slice(0, 40)}...' had length ${key.length}, which exceeded length limit of ${limits.key} (parameter '${path}')` });
-  if (!/^[/\p{L}\p{N}_.\- :]+$/u.test(key)) fail('tracking-invalid', { message: `Invalid value "${key}" for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).` });
-  if (key.startsWith('/') || key.split('/').some((p) => p === '' || p === '.' || p === '..')) fail('tracking-invalid', { message: `Invalid value "${key}" for parameter '${path}' supplied: Names may be treated as files in certain cases. Names must be equivalent to a canonical relative path.` });
+  if (key === '')
+    fail('tracking-invalid', {
+      message: `Missing value for required parameter '${path}'. See the API docs for more information about request parameters.`,
+    });
+  if (key.length > limits.key)
+    fail('tracking-invalid', {
+      message: `${kind} name '${key.slice(0, 40)}...' had length ${key.length}, which exceeded length limit of ${limits.key} (parameter '${path}')`,
+    });
+  if (!/^[/\p{L}\p{N}_.\- :]+$/u.test(key))
+    fail('tracking-invalid', {
+      message: `Invalid value "${key}" for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).`,
+    });
+  if (key.startsWith('/') || key.split('/').some((p) => p === '' || p === '.' || p === '..'))
+    fail('tracking-invalid', {
+      message: `Invalid value "${key}" for parameter '${path}' supplied: Names may be treated as files in certain cases. Names must be equivalent to a canonical relative path.`,
+    });
 }
 
-const predicates = ['able', 'amused', 'bold', 'calm', 'clever', 'dapper', 'eager', 'fair', 'gentle', 'handsome', 'keen', 'lively', 'merry', 'nimble', 'polite', 'quiet', 'rapid', 'serene', 'tidy', 'wise'];
-const nouns = ['ape', 'bear', 'bee', 'crane', 'deer', 'dove', 'eel', 'finch', 'fox', 'goat', 'hare', 'hen', 'jay', 'koi', 'lark', 'lynx', 'mole', 'newt', 'owl', 'pug', 'seal', 'swan', 'toad', 'wren'];
+const predicates = [
+  'able',
+  'amused',
+  'bold',
+  'calm',
+  'clever',
+  'dapper',
+  'eager',
+  'fair',
+  'gentle',
+  'handsome',
+  'keen',
+  'lively',
+  'merry',
+  'nimble',
+  'polite',
+  'quiet',
+  'rapid',
+  'serene',
+  'tidy',
+  'wise',
+];
+const nouns = [
+  'ape',
+  'bear',
+  'bee',
+  'crane',
+  'deer',
+  'dove',
+  'eel',
+  'finch',
+  'fox',
+  'goat',
+  'hare',
+  'hen',
+  'jay',
+  'koi',
+  'lark',
+  'lynx',
+  'mole',
+  'newt',
+  'owl',
+  'pug',
+  'seal',
+  'swan',
+  'toad',
+  'wren',
+];
 
 /** A name for a run that was given none, in MLflow's form. */
 export const randomRunName = (random: (bytes: number) => Uint8Array): string => {

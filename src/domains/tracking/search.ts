@@ -12,8 +12,20 @@ export interface Clause {
 
 const invalid = (message: string): never => fail('tracking-invalid', { message });
 const ENTITIES: Readonly<Record<string, Entity>> = {
-  metric: 'metric', metrics: 'metric', param: 'param', params: 'param', parameter: 'param', parameters: 'param', tag: 'tag', tags: 'tag',
-  attribute: 'attribute', attributes: 'attribute', attr: 'attribute', run: 'attribute', dataset: 'dataset', datasets: 'dataset',
+  metric: 'metric',
+  metrics: 'metric',
+  param: 'param',
+  params: 'param',
+  parameter: 'param',
+  parameters: 'param',
+  tag: 'tag',
+  tags: 'tag',
+  attribute: 'attribute',
+  attributes: 'attribute',
+  attr: 'attribute',
+  run: 'attribute',
+  dataset: 'dataset',
+  datasets: 'dataset',
 };
 const ATTRIBUTES: Readonly<Record<string, { column: string; number: boolean }>> = {
   run_id: { column: 'r.id', number: false },
@@ -34,7 +46,8 @@ interface Token {
   readonly text: string;
 }
 
-const TOKEN = /\s*(?:('(?:[^'])*'|"(?:[^"])*")|(!=|<=|>=|=|<|>)|(\()|(\))|(,)|(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|((?:[^\s=!<>(),'"`]|`[^`]*`|"[^"]*")+))/y;
+const TOKEN =
+  /\s*(?:('(?:[^'])*'|"(?:[^"])*")|(!=|<=|>=|=|<|>)|(\()|(\))|(,)|(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|((?:[^\s=!<>(),'"`]|`[^`]*`|"[^"]*")+))/y;
 
 function tokens(filter: string): Token[] {
   const found: Token[] = [];
@@ -76,7 +89,8 @@ export function parseFilter(filter: string): Clause[] {
   while (at < all.length) {
     if (clauses.length > 0) {
       const and = take();
-      if (and?.kind !== 'word' || and.text.toUpperCase() !== 'AND') return invalid(`Invalid clause(s) in filter string: expected AND before '${and?.text}'`);
+      if (and?.kind !== 'word' || and.text.toUpperCase() !== 'AND')
+        return invalid(`Invalid clause(s) in filter string: expected AND before '${and?.text}'`);
     }
     const left = take();
     if (!left || (left.kind !== 'word' && left.kind !== 'quoted')) return invalid(`Invalid clause(s) in filter string: '${filter}'`);
@@ -110,7 +124,11 @@ function readValue(op: string, take: () => Token | undefined, filter: string): C
     return items;
   }
   if (token === undefined) return invalid(`Invalid clause(s) in filter string: '${filter}'`);
-  return token.kind === 'number' ? Number(token.text) : token.kind === 'quoted' ? unquote(token.text) : invalid(`Expected a quoted string value for a comparison, got '${token.text}'`);
+  return token.kind === 'number'
+    ? Number(token.text)
+    : token.kind === 'quoted'
+      ? unquote(token.text)
+      : invalid(`Expected a quoted string value for a comparison, got '${token.text}'`);
 }
 
 function identifier(text: string): { entity: Entity; key: string } {
@@ -127,12 +145,15 @@ const TEXT = ['=', '!=', 'LIKE', 'ILIKE'];
 
 function checkClause(c: Clause): Clause {
   if (c.entity === 'attribute') {
-    const attribute = ATTRIBUTES[c.key] ?? invalid(`Invalid attribute key '${c.key}' specified. Valid keys are: ${Object.keys(ATTRIBUTES).join(', ')}`);
+    const attribute =
+      ATTRIBUTES[c.key] ?? invalid(`Invalid attribute key '${c.key}' specified. Valid keys are: ${Object.keys(ATTRIBUTES).join(', ')}`);
     const ops = attribute.number ? NUMERIC : [...TEXT, 'IN', 'NOT IN'];
     if (!ops.includes(c.op)) return invalid(`Invalid comparator '${c.op}' not one of '${ops.join(', ')}`);
-    if (Array.isArray(c.value) && c.key !== 'run_id') return invalid(`Only the 'run_id' attribute supports comparison with a list of quoted string values.`);
+    if (Array.isArray(c.value) && c.key !== 'run_id')
+      return invalid(`Only the 'run_id' attribute supports comparison with a list of quoted string values.`);
     if (attribute.number && typeof c.value !== 'number') return invalid(`Expected a numeric value for attribute '${c.key}'`);
-    if (!attribute.number && typeof c.value === 'number') return invalid(`Expected a quoted string value for attribute '${c.key}'. Got value ${c.value}`);
+    if (!attribute.number && typeof c.value === 'number')
+      return invalid(`Expected a quoted string value for attribute '${c.key}'. Got value ${c.value}`);
   } else if (c.entity === 'metric') {
     if (!NUMERIC.includes(c.op)) return invalid(`Invalid comparator '${c.op}' not one of '${NUMERIC.join(', ')}`);
     if (typeof c.value !== 'number') return invalid(`Expected numeric value type for metric. Found ${String(c.value)}`);
@@ -140,7 +161,8 @@ function checkClause(c: Clause): Clause {
     const ops = c.entity === 'dataset' ? [...TEXT, 'IN', 'NOT IN'] : [...TEXT, 'IS NULL', 'IS NOT NULL'];
     if (!ops.includes(c.op)) return invalid(`Invalid comparator '${c.op}' not one of '${ops.join(', ')}`);
     if (typeof c.value === 'number') return invalid(`Expected a quoted string value for ${c.entity} '${c.key}'. Got value ${c.value}`);
-    if (c.entity === 'dataset' && !['name', 'digest', 'context'].includes(c.key)) return invalid(`Invalid dataset key '${c.key}'. Valid keys are: name, digest, context`);
+    if (c.entity === 'dataset' && !['name', 'digest', 'context'].includes(c.key))
+      return invalid(`Invalid dataset key '${c.key}'. Valid keys are: name, digest, context`);
   }
   return c;
 }
@@ -154,7 +176,8 @@ function compare(column: RawBuilder<unknown>, op: string, value: Clause['value']
     if (items.length === 0) return op === 'IN' ? sql<boolean>`1 = 0` : sql<boolean>`1 = 1`;
     return sql<boolean>`${column} ${sql.raw(op === 'IN' ? 'in' : 'not in')} (${sql.join(items.map((i) => sql`${i}`))})`;
   }
-  if (op === 'LIKE' && dialect === 'sqlite') return sql<boolean>`${column} glob ${String(value).replace(/[*?[]/g, '[$&]').replaceAll('%', '*').replaceAll('_', '?')}`;
+  if (op === 'LIKE' && dialect === 'sqlite')
+    return sql<boolean>`${column} glob ${String(value).replace(/[*?[]/g, '[$&]').replaceAll('%', '*').replaceAll('_', '?')}`;
   if (op === 'ILIKE') return sql<boolean>`lower(${column}) like ${String(value).toLowerCase()}`;
   return sql<boolean>`${column} ${sql.raw(op.toLowerCase())} ${value}`;
 }
@@ -168,11 +191,15 @@ export function clauseSql(c: Clause, workspace: string, dialect: 'sqlite' | 'pos
   }
   if (c.entity === 'dataset') {
     const column = c.key === 'context' ? sql`i.tags` : sql.raw(`i.${c.key}`);
-    const condition = c.key === 'context' ? sql<boolean>`i.tags like ${`%"mlflow.data.context","value":"${String(c.value)}"%`}` : compare(column, c.op, c.value, dialect);
+    const condition =
+      c.key === 'context'
+        ? sql<boolean>`i.tags like ${`%"mlflow.data.context","value":"${String(c.value)}"%`}`
+        : compare(column, c.op, c.value, dialect);
     return sql<boolean>`exists (select 1 from tracking_inputs i where i.workspace_id = ${workspace} and i.run_id = r.id and ${condition})`;
   }
   const table = sql.raw({ metric: 'latest_metrics', param: 'tracking_params', tag: 'tracking_tags' }[c.entity]);
-  const has = (condition: RawBuilder<unknown>) => sql<boolean>`exists (select 1 from ${table} e where e.workspace_id = ${workspace} and e.run_id = r.id and e.key = ${c.key} ${condition})`;
+  const has = (condition: RawBuilder<unknown>) =>
+    sql<boolean>`exists (select 1 from ${table} e where e.workspace_id = ${workspace} and e.run_id = r.id and e.key = ${c.key} ${condition})`;
   if (c.op === 'IS NOT NULL') return has(sql``);
   if (c.op === 'IS NULL') return sql<boolean>`not ${has(sql``)}`;
   return has(sql`and ${compare(sql.raw('e.value'), c.op, c.value, dialect)}`);
@@ -194,8 +221,12 @@ export function orderSql(items: readonly string[], workspace: string): RawBuilde
     } else if (entity === 'dataset') return invalid(`Invalid order_by clause '${item}'.`);
     else {
       const table = sql.raw({ metric: 'latest_metrics', param: 'tracking_params', tag: 'tracking_tags' }[entity]);
-      const pick = (column: string) => sql`(select ${sql.raw(column)} from ${table} e where e.workspace_id = ${workspace} and e.run_id = r.id and e.key = ${key})`;
-      terms.push(sql`case when ${pick('e.value')} is null then 2 ${entity === 'metric' ? sql`when ${pick('e.is_nan')} = 1 then 1` : sql``} else 0 end`, sql`${pick('e.value')} ${direction}`);
+      const pick = (column: string) =>
+        sql`(select ${sql.raw(column)} from ${table} e where e.workspace_id = ${workspace} and e.run_id = r.id and e.key = ${key})`;
+      terms.push(
+        sql`case when ${pick('e.value')} is null then 2 ${entity === 'metric' ? sql`when ${pick('e.is_nan')} = 1 then 1` : sql``} else 0 end`,
+        sql`${pick('e.value')} ${direction}`,
+      );
     }
   }
   if (!seen.has('attribute.start_time')) terms.push(sql`case when r.start_ms is null then 1 else 0 end`, sql`r.start_ms desc`);

@@ -50,22 +50,26 @@ export function openProcessEngine(blobs: BlobStore): StepEngine {
   const launch = async (request: AttemptRequest): Promise<void> => {
     await stage(request);
     const work = join(request.dir, 'work');
-    const child = spawn('/bin/sh', ['-c', LAUNCHER, 'launcher', request.dir, request.command, String(Math.ceil(request.timeoutMs / 1000))], {
-      cwd: work,
-      detached: true,
-      // What is not declared is not there, so a missing declaration fails instead of giving a stale hit.
-      env: {
-        PATH: [request.bin, process.env.PATH].filter(Boolean).join(':'),
-        HOME: work,
-        LANG: 'C.UTF-8',
-        TZ: 'UTC',
-        PYTHONUNBUFFERED: '1',
-        PYTHONHASHSEED: '0',
-        ...request.variables,
-        ...request.secrets,
+    const child = spawn(
+      '/bin/sh',
+      ['-c', LAUNCHER, 'launcher', request.dir, request.command, String(Math.ceil(request.timeoutMs / 1000))],
+      {
+        cwd: work,
+        detached: true,
+        // What is not declared is not there, so a missing declaration fails instead of giving a stale hit.
+        env: {
+          PATH: [request.bin, process.env.PATH].filter(Boolean).join(':'),
+          HOME: work,
+          LANG: 'C.UTF-8',
+          TZ: 'UTC',
+          PYTHONUNBUFFERED: '1',
+          PYTHONHASHSEED: '0',
+          ...request.variables,
+          ...request.secrets,
+        },
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       },
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    });
+    );
     const script = child.stdio[3] as Writable;
     script.on('error', () => undefined);
     script.end(redaction(Object.values(request.secrets)));
@@ -127,7 +131,13 @@ function untilEnded(dir: string, signal: AbortSignal): Promise<Ended> {
         if (known && (await startOf(known.pid)) !== known.began) {
           // It may have written exit.json between the two looks.
           const late = await readJson<{ exitCode: number }>(join(dir, 'exit.json'));
-          return finish(late ? { kind: 'exit', exitCode: late.exitCode } : existsSync(join(dir, 'timed-out')) ? { kind: 'timed-out' } : { kind: 'gone' });
+          return finish(
+            late
+              ? { kind: 'exit', exitCode: late.exitCode }
+              : existsSync(join(dir, 'timed-out'))
+                ? { kind: 'timed-out' }
+                : { kind: 'gone' },
+          );
         }
       } catch (error) {
         reject(error as Error);
@@ -154,10 +164,19 @@ async function judge(blobs: BlobStore, request: AttemptRequest, ended: Ended, wa
   const tail = await lastLines(join(request.dir, 'log.txt'));
   const because = (text: string): string => [text, tail].filter(Boolean).join('\n');
   if (ended.kind === 'cancelled') return { ok: false, reason: 'cancelled', detail: 'it was cancelled', exitCode: null };
-  if (ended.kind === 'timed-out') return { ok: false, reason: 'timed-out', detail: because(`it took longer than ${request.timeoutMs / 1000} s`), exitCode: null };
-  if (ended.kind === 'gone') return { ok: false, reason: 'lost', detail: because('its process vanished (killed, or out of memory)'), exitCode: null };
-  if (ended.exitCode > 128) return { ok: false, reason: 'killed', detail: because(`it was ended by signal ${ended.exitCode - 128}${ended.exitCode === 137 ? ' (out of memory?)' : ''}`), exitCode: ended.exitCode };
-  if (ended.exitCode !== 0) return { ok: false, reason: 'failed', detail: because(`the command ended with exit code ${ended.exitCode}`), exitCode: ended.exitCode };
+  if (ended.kind === 'timed-out')
+    return { ok: false, reason: 'timed-out', detail: because(`it took longer than ${request.timeoutMs / 1000} s`), exitCode: null };
+  if (ended.kind === 'gone')
+    return { ok: false, reason: 'lost', detail: because('its process vanished (killed, or out of memory)'), exitCode: null };
+  if (ended.exitCode > 128)
+    return {
+      ok: false,
+      reason: 'killed',
+      detail: because(`it was ended by signal ${ended.exitCode - 128}${ended.exitCode === 137 ? ' (out of memory?)' : ''}`),
+      exitCode: ended.exitCode,
+    };
+  if (ended.exitCode !== 0)
+    return { ok: false, reason: 'failed', detail: because(`the command ended with exit code ${ended.exitCode}`), exitCode: ended.exitCode };
   const out = join(request.dir, 'work', 'out');
   const batch = await blobs.begin();
   const outputs: Record<string, StoredFile[]> = {};

@@ -6,7 +6,15 @@ import type { Table } from '../db/tables.ts';
 import { defineErrors } from '../errors.ts';
 import type { BlobEntry, BlobSource } from './blob-store.ts';
 
-type BlobRow = { workspace_id: string; digest: string; size_bytes: number; pack: string; pack_offset: number; length: number; created_ms: number };
+type BlobRow = {
+  workspace_id: string;
+  digest: string;
+  size_bytes: number;
+  pack: string;
+  pack_offset: number;
+  length: number;
+  created_ms: number;
+};
 
 export const blobTables: readonly Table[] = [
   {
@@ -27,13 +35,24 @@ const { fail } = defineErrors({
   },
 });
 
-const toEntry = (row: BlobRow): BlobEntry => ({ digest: row.digest, sizeBytes: row.size_bytes, pack: row.pack, offset: row.pack_offset, length: row.length });
+const toEntry = (row: BlobRow): BlobEntry => ({
+  digest: row.digest,
+  sizeBytes: row.size_bytes,
+  pack: row.pack,
+  offset: row.pack_offset,
+  length: row.length,
+});
 
 /** Entries of the digests that the workspace has. */
 export async function findBlobs(db: Db, workspace: string, digests: readonly string[]): Promise<Map<string, BlobEntry>> {
   const found = new Map<string, BlobEntry>();
   for (let i = 0; i < digests.length; i += 1000) {
-    const rows = await blobsIn(db).selectFrom('blobs').selectAll().where('workspace_id', '=', workspace).where('digest', 'in', digests.slice(i, i + 1000)).execute();
+    const rows = await blobsIn(db)
+      .selectFrom('blobs')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('digest', 'in', digests.slice(i, i + 1000))
+      .execute();
     for (const row of rows) found.set(row.digest, toEntry(row));
   }
   return found;
@@ -50,7 +69,15 @@ export async function insertBlobs(ctx: Ctx, entries: readonly BlobEntry[]): Prom
     await blobsIn(ctx.db)
       .insertInto('blobs')
       .values(
-        entries.slice(i, i + 1000).map((e) => ({ workspace_id: ctx.workspace, digest: e.digest, size_bytes: e.sizeBytes, pack: e.pack, pack_offset: e.offset, length: e.length, created_ms: ctx.clock.now() })),
+        entries.slice(i, i + 1000).map((e) => ({
+          workspace_id: ctx.workspace,
+          digest: e.digest,
+          size_bytes: e.sizeBytes,
+          pack: e.pack,
+          pack_offset: e.offset,
+          length: e.length,
+          created_ms: ctx.clock.now(),
+        })),
       )
       .onConflict((c) => c.columns(['workspace_id', 'digest']).doNothing())
       .execute();
@@ -74,6 +101,11 @@ export async function storeBlobs(ctx: Ctx, sources: readonly BlobSource[]): Prom
 /** Of these packs, those that some workspace refers to (for the sweeper). */
 export async function referencedPacks(db: Db, packs: readonly string[]): Promise<Set<string>> {
   if (packs.length === 0) return new Set();
-  const rows = await blobsIn(db).selectFrom('blobs').select('pack').distinct().where('pack', 'in', [...packs]).execute();
+  const rows = await blobsIn(db)
+    .selectFrom('blobs')
+    .select('pack')
+    .distinct()
+    .where('pack', 'in', [...packs])
+    .execute();
   return new Set(rows.map((row) => row.pack));
 }

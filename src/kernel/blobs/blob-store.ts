@@ -71,7 +71,10 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
     open: (entry, range = { start: 0, end: entry.length }) =>
       range.end <= range.start
         ? Readable.from([])
-        : createReadStream(packPath(entry.pack), { start: entry.offset + range.start, end: entry.offset + Math.min(range.end, entry.length) - 1 }),
+        : createReadStream(packPath(entry.pack), {
+            start: entry.offset + range.start,
+            end: entry.offset + Math.min(range.end, entry.length) - 1,
+          }),
     read: async (entry) => {
       const file = await open(packPath(entry.pack));
       try {
@@ -84,7 +87,10 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
     },
     verify: async (entry) => {
       const hash = createHash('sha256');
-      const stream = createReadStream(packPath(entry.pack), { start: entry.offset, end: Math.max(entry.offset, entry.offset + entry.length - 1) });
+      const stream = createReadStream(packPath(entry.pack), {
+        start: entry.offset,
+        end: Math.max(entry.offset, entry.offset + entry.length - 1),
+      });
       if (entry.length > 0) for await (const chunk of stream) hash.update(chunk as Buffer);
       return hash.digest('hex') === entry.digest;
     },
@@ -92,7 +98,10 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
       await mkdir(dirname(path), { recursive: true });
       const whole = entry.offset === 0 && (await stat(packPath(entry.pack))).size === entry.length;
       if (whole) return copyFile(packPath(entry.pack), path, 2 /* COPYFILE_FICLONE: share blocks if possible */);
-      await pipeline(createReadStream(packPath(entry.pack), { start: entry.offset, end: Math.max(entry.offset, entry.offset + entry.length - 1) }), createWriteStream(path));
+      await pipeline(
+        createReadStream(packPath(entry.pack), { start: entry.offset, end: Math.max(entry.offset, entry.offset + entry.length - 1) }),
+        createWriteStream(path),
+      );
     },
     localPath: (entry) => (entry.pack.endsWith('.one') ? packPath(entry.pack) : undefined),
     sweep: async (isReferenced, graceMs) => {
@@ -151,7 +160,11 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
     return mine;
   };
 
-  const addLarge = async (head: readonly Buffer[], rest: AsyncIterator<Buffer>, hash: Hash): Promise<{ digest: string; sizeBytes: number }> => {
+  const addLarge = async (
+    head: readonly Buffer[],
+    rest: AsyncIterator<Buffer>,
+    hash: Hash,
+  ): Promise<{ digest: string; sizeBytes: number }> => {
     const pack = await openPack('.one');
     const append = async (chunk: Buffer): Promise<void> => {
       await pack.file.write(chunk, 0, chunk.length, pack.size);
@@ -241,7 +254,9 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
 
 async function* chunksOf(source: BlobSource): AsyncGenerator<Buffer> {
   if (source instanceof Uint8Array) yield Buffer.from(source.buffer, source.byteOffset, source.byteLength);
-  else for await (const chunk of source instanceof Readable ? source : createReadStream(source.path, { highWaterMark: 1024 * 1024 })) yield chunk as Buffer;
+  else
+    for await (const chunk of source instanceof Readable ? source : createReadStream(source.path, { highWaterMark: 1024 * 1024 }))
+      yield chunk as Buffer;
 }
 
 /** Makes the names in a folder durable. */

@@ -12,7 +12,8 @@ const { fail } = defineErrors({
   'path-invalid': {
     status: 400,
     title: 'Invalid path',
-    detail: (p: { path: string }) => `Invalid path "${p.path}": use relative paths of plain names, without "..", ".", empty parts, backslashes or control characters.`,
+    detail: (p: { path: string }) =>
+      `Invalid path "${p.path}": use relative paths of plain names, without "..", ".", empty parts, backslashes or control characters.`,
   },
   'path-not-found': { status: 404, title: 'No such file', detail: (p: { path: string }) => `There is no file "${p.path}".` },
 });
@@ -72,7 +73,8 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
       } catch (error) {
         await unlink(temporary).catch(() => undefined);
         if (isDiskFull(error)) return failAny('storage-full', { what: `the file "${path}"` });
-        if (['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes((error as { code?: string }).code ?? '')) return fail('path-invalid', { path });
+        if (['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes((error as { code?: string }).code ?? ''))
+          return fail('path-invalid', { path });
         throw error;
       }
     },
@@ -115,7 +117,8 @@ export function safeParts(path: string): string[] {
   if (path.length > MAX_PATH) fail('path-invalid', { path: `${path.slice(0, 80)}...` });
   if (path === '') return [];
   const parts = path.split('/');
-  const bad = (part: string): boolean => part === '' || part === '.' || part === '..' || part.length > 255 || part.startsWith('.incoming-') || /[\\\0-\x1f]/.test(part);
+  const bad = (part: string): boolean =>
+    part === '' || part === '.' || part === '..' || part.length > 255 || part.startsWith('.incoming-') || /[\\\0-\x1f]/.test(part);
   if (parts.some(bad)) fail('path-invalid', { path });
   return parts;
 }

@@ -56,18 +56,41 @@ const { fail } = defineErrors({
   'compute-sql-refused': {
     status: 400,
     title: 'The SQL does something that is not allowed',
-    detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why} User SQL is one SELECT over the tables it declares; files, extensions, attached databases and settings are out of its reach.`,
+    detail: (p: { what: string; why: string }) =>
+      `In ${p.what}: ${p.why} User SQL is one SELECT over the tables it declares; files, extensions, attached databases and settings are out of its reach.`,
   },
-  'compute-sql-invalid': { status: 400, title: 'The SQL is not valid', detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}` },
-  'compute-input-unreadable': { status: 400, title: 'A file cannot be read as a table', detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}` },
+  'compute-sql-invalid': {
+    status: 400,
+    title: 'The SQL is not valid',
+    detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}`,
+  },
+  'compute-input-unreadable': {
+    status: 400,
+    title: 'A file cannot be read as a table',
+    detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}`,
+  },
   'compute-memory-exceeded': {
     status: 400,
     title: 'The query needs more memory than it was given',
-    detail: (p: { what: string; memoryMb: number }) => `In ${p.what}: more than ${p.memoryMb} MB were needed. Read less, or raise GYRE_COMPUTE_MEMORY_MB.`,
+    detail: (p: { what: string; memoryMb: number }) =>
+      `In ${p.what}: more than ${p.memoryMb} MB were needed. Read less, or raise GYRE_COMPUTE_MEMORY_MB.`,
   },
-  'compute-timeout': { status: 400, title: 'The query took too long', detail: (p: { what: string; timeoutMs: number }) => `In ${p.what}: ended after ${p.timeoutMs} ms. Read less, or raise GYRE_COMPUTE_TIMEOUT_MS.` },
-  'compute-cancelled': { status: 409, title: 'The query was cancelled', detail: (p: { what: string }) => `${p.what} was cancelled before it ended; nothing was changed.` },
-  'compute-failed': { status: 500, title: 'The compute process failed', detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}` },
+  'compute-timeout': {
+    status: 400,
+    title: 'The query took too long',
+    detail: (p: { what: string; timeoutMs: number }) =>
+      `In ${p.what}: ended after ${p.timeoutMs} ms. Read less, or raise GYRE_COMPUTE_TIMEOUT_MS.`,
+  },
+  'compute-cancelled': {
+    status: 409,
+    title: 'The query was cancelled',
+    detail: (p: { what: string }) => `${p.what} was cancelled before it ended; nothing was changed.`,
+  },
+  'compute-failed': {
+    status: 500,
+    title: 'The compute process failed',
+    detail: (p: { what: string; why: string }) => `In ${p.what}: ${p.why}`,
+  },
 });
 
 export interface ComputeFault {

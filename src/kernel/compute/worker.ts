@@ -44,7 +44,9 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
     await connection.run('set lock_configuration = true');
     for (const [table, { files, format }] of Object.entries(request.tables ?? {})) {
       const list = `[${files.map(literal).join(', ')}], union_by_name = true`;
-      await connection.run(`create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', sample_size = -1)` : `read_parquet(${list})`}`);
+      await connection.run(
+        `create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', sample_size = -1)` : `read_parquet(${list})`}`,
+      );
     }
     for (const statement of request.statements) await runOne(connection, statement);
     if (request.rows === undefined) return { columns: [], rows: [] };
@@ -78,10 +80,21 @@ async function runOne(connection: DuckDBConnection, statement: Statement): Promi
 function faultOf(error: unknown): ComputeFault {
   const why = error instanceof Error ? error.message : String(error);
   if (error instanceof Refused) return { kind: 'refused', why };
-  if (/^Permission Error|file system operations are disabled|has been locked|Cannot access (file|directory)|disabled (by|through) configuration|allowed_paths|Cannot change configuration|external access/i.test(why)) return { kind: 'refused', why };
+  if (
+    /^Permission Error|file system operations are disabled|has been locked|Cannot access (file|directory)|disabled (by|through) configuration|allowed_paths|Cannot change configuration|external access/i.test(
+      why,
+    )
+  )
+    return { kind: 'refused', why };
   if (/^Out of Memory Error|failed to (allocate|offload|pin)|could not allocate/i.test(why)) return { kind: 'memory', why };
   if (/No space left|disk full|File too large/i.test(why)) return { kind: 'full', why };
-  if (/No magic bytes|Parquet|TProtocol|snappy|zstd|too small to be|No files found/i.test(why) && !/^(Parser|Binder|Catalog)/.test(why)) return { kind: 'unreadable', why };
-  if (/^(Parser|Binder|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Not implemented|Mismatch|Syntax|Type|Missing Extension|Sequence|Dependency)/i.test(why)) return { kind: 'invalid', why };
+  if (/No magic bytes|Parquet|TProtocol|snappy|zstd|too small to be|No files found/i.test(why) && !/^(Parser|Binder|Catalog)/.test(why))
+    return { kind: 'unreadable', why };
+  if (
+    /^(Parser|Binder|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Not implemented|Mismatch|Syntax|Type|Missing Extension|Sequence|Dependency)/i.test(
+      why,
+    )
+  )
+    return { kind: 'invalid', why };
   return { kind: 'failed', why };
 }

@@ -13,8 +13,7 @@ const { fail } = defineErrors({
   'setting-invalid': {
     status: 400,
     title: 'A setting has a value that cannot be used',
-    detail: (p: { name: string; value: string; expected: string }) =>
-      `${p.name}=${p.value} cannot be used: ${p.expected} is expected.`,
+    detail: (p: { name: string; value: string; expected: string }) => `${p.name}=${p.value} cannot be used: ${p.expected} is expected.`,
   },
 });
 
@@ -35,27 +34,130 @@ const oneOf =
   <const V extends string>(...values: V[]) =>
   (value: string): V | undefined =>
     values.find((v) => v === value);
-const flag = (value: string): boolean | undefined =>
-  ({ '1': true, true: true, '0': false, false: false })[value];
+const flag = (value: string): boolean | undefined => ({ '1': true, true: true, '0': false, false: false })[value];
 
 export const settingsTable = {
-  dir: setting<string>({ env: 'GYRE_DIR', expected: 'a folder', default: '.gyre', doc: 'The folder that holds everything the server writes.', parse: text }),
-  host: setting<string>({ env: 'GYRE_HOST', expected: 'an address', default: '127.0.0.1', doc: 'The address the control plane listens on. Any other than loopback needs users.', parse: text }),
-  port: setting<number>({ env: 'GYRE_PORT', expected: 'a port from 0 to 65535', default: 7400, doc: 'The port of the control plane; 0 takes a free one.', parse: integer(0, 65_535) }),
-  servePort: setting<number>({ env: 'GYRE_SERVE_PORT', expected: 'a port from 0 to 65535', default: 0, doc: 'The port of the data plane; 0 takes a free one, shown by `gyre status`.', parse: integer(0, 65_535) }),
-  databaseUrl: setting<string>({ env: 'GYRE_DATABASE_URL', expected: 'postgres://user@host:port/database', default: '', doc: 'A PostgreSQL database; empty means the embedded SQLite file in the folder.', secret: true, parse: (v) => (v === '' || /^postgres(ql)?:\/\//.test(v) ? v : undefined) }),
-  durability: setting<'power' | 'process'>({ env: 'GYRE_DURABILITY', expected: '"power" or "process"', default: 'power', doc: '`power`: an acknowledged write survives power loss. `process`: it survives a killed process only; quicker, for tests and scratch servers.', parse: oneOf('power', 'process') }),
-  logLevel: setting<'debug' | 'info' | 'warn' | 'error' | 'silent'>({ env: 'GYRE_LOG_LEVEL', expected: 'debug, info, warn, error or silent', default: 'info', doc: 'The least severe log line that is written.', parse: oneOf('debug', 'info', 'warn', 'error', 'silent') }),
-  computeMemoryMb: setting<number>({ env: 'GYRE_COMPUTE_MEMORY_MB', expected: 'megabytes, at least 128', default: 2048, doc: 'The memory all running queries share.', parse: integer(128, 10_000_000) }),
-  computeThreads: setting<number>({ env: 'GYRE_COMPUTE_THREADS', expected: 'a number from 1 to 256', default: 2, doc: 'The threads all running queries share.', parse: integer(1, 256) }),
-  computeTimeoutMs: setting<number>({ env: 'GYRE_COMPUTE_TIMEOUT_MS', expected: 'milliseconds', default: 600_000, doc: 'How long one query may take.', parse: integer(1, 86_400_000) }),
-  bodyLimitBytes: setting<number>({ env: 'GYRE_BODY_LIMIT_BYTES', expected: 'bytes', default: 8 * 1024 * 1024, doc: 'The largest JSON body; uploads of files are streamed and not bound by it.', parse: integer(1024, 1024 ** 3) }),
-  uvCacheDir: setting<string>({ env: 'GYRE_UV_CACHE_DIR', expected: 'a folder', default: '', doc: 'Where Python packages are cached; empty means inside the server’s folder.', parse: text }),
-  url: setting<string>({ env: 'GYRE_URL', expected: 'http(s)://host:port', default: 'http://127.0.0.1:7400', doc: 'The server that the command line talks to.', parse: (v) => (/^https?:\/\//.test(v) ? v.replace(/\/$/, '') : undefined) }),
-  token: setting<string>({ env: 'GYRE_TOKEN', expected: 'a token', default: '', doc: 'The token the command line sends.', secret: true, parse: text }),
-  workspace: setting<string>({ env: 'GYRE_WORKSPACE', expected: 'a workspace name', default: 'default', doc: 'The workspace the command line works in.', parse: text }),
-  failpoints: setting<string>({ env: 'GYRE_FAILPOINTS', expected: 'name=kill@N,...', default: '', doc: 'For tests only: places where the process ends itself or a write fails.', parse: text }),
-  trustProcessEngine: setting<boolean>({ env: 'GYRE_TRUST_PROCESS_ENGINE', expected: '0 or 1', default: false, doc: 'Allow steps to run as the server’s own operating-system user although users are defined.', parse: flag }),
+  dir: setting<string>({
+    env: 'GYRE_DIR',
+    expected: 'a folder',
+    default: '.gyre',
+    doc: 'The folder that holds everything the server writes.',
+    parse: text,
+  }),
+  host: setting<string>({
+    env: 'GYRE_HOST',
+    expected: 'an address',
+    default: '127.0.0.1',
+    doc: 'The address the control plane listens on. Any other than loopback needs users.',
+    parse: text,
+  }),
+  port: setting<number>({
+    env: 'GYRE_PORT',
+    expected: 'a port from 0 to 65535',
+    default: 7400,
+    doc: 'The port of the control plane; 0 takes a free one.',
+    parse: integer(0, 65_535),
+  }),
+  servePort: setting<number>({
+    env: 'GYRE_SERVE_PORT',
+    expected: 'a port from 0 to 65535',
+    default: 0,
+    doc: 'The port of the data plane; 0 takes a free one, shown by `gyre status`.',
+    parse: integer(0, 65_535),
+  }),
+  databaseUrl: setting<string>({
+    env: 'GYRE_DATABASE_URL',
+    expected: 'postgres://user@host:port/database',
+    default: '',
+    doc: 'A PostgreSQL database; empty means the embedded SQLite file in the folder.',
+    secret: true,
+    parse: (v) => (v === '' || /^postgres(ql)?:\/\//.test(v) ? v : undefined),
+  }),
+  durability: setting<'power' | 'process'>({
+    env: 'GYRE_DURABILITY',
+    expected: '"power" or "process"',
+    default: 'power',
+    doc: '`power`: an acknowledged write survives power loss. `process`: it survives a killed process only; quicker, for tests and scratch servers.',
+    parse: oneOf('power', 'process'),
+  }),
+  logLevel: setting<'debug' | 'info' | 'warn' | 'error' | 'silent'>({
+    env: 'GYRE_LOG_LEVEL',
+    expected: 'debug, info, warn, error or silent',
+    default: 'info',
+    doc: 'The least severe log line that is written.',
+    parse: oneOf('debug', 'info', 'warn', 'error', 'silent'),
+  }),
+  computeMemoryMb: setting<number>({
+    env: 'GYRE_COMPUTE_MEMORY_MB',
+    expected: 'megabytes, at least 128',
+    default: 2048,
+    doc: 'The memory all running queries share.',
+    parse: integer(128, 10_000_000),
+  }),
+  computeThreads: setting<number>({
+    env: 'GYRE_COMPUTE_THREADS',
+    expected: 'a number from 1 to 256',
+    default: 2,
+    doc: 'The threads all running queries share.',
+    parse: integer(1, 256),
+  }),
+  computeTimeoutMs: setting<number>({
+    env: 'GYRE_COMPUTE_TIMEOUT_MS',
+    expected: 'milliseconds',
+    default: 600_000,
+    doc: 'How long one query may take.',
+    parse: integer(1, 86_400_000),
+  }),
+  bodyLimitBytes: setting<number>({
+    env: 'GYRE_BODY_LIMIT_BYTES',
+    expected: 'bytes',
+    default: 8 * 1024 * 1024,
+    doc: 'The largest JSON body; uploads of files are streamed and not bound by it.',
+    parse: integer(1024, 1024 ** 3),
+  }),
+  uvCacheDir: setting<string>({
+    env: 'GYRE_UV_CACHE_DIR',
+    expected: 'a folder',
+    default: '',
+    doc: 'Where Python packages are cached; empty means inside the server’s folder.',
+    parse: text,
+  }),
+  url: setting<string>({
+    env: 'GYRE_URL',
+    expected: 'http(s)://host:port',
+    default: 'http://127.0.0.1:7400',
+    doc: 'The server that the command line talks to.',
+    parse: (v) => (/^https?:\/\//.test(v) ? v.replace(/\/$/, '') : undefined),
+  }),
+  token: setting<string>({
+    env: 'GYRE_TOKEN',
+    expected: 'a token',
+    default: '',
+    doc: 'The token the command line sends.',
+    secret: true,
+    parse: text,
+  }),
+  workspace: setting<string>({
+    env: 'GYRE_WORKSPACE',
+    expected: 'a workspace name',
+    default: 'default',
+    doc: 'The workspace the command line works in.',
+    parse: text,
+  }),
+  failpoints: setting<string>({
+    env: 'GYRE_FAILPOINTS',
+    expected: 'name=kill@N,...',
+    default: '',
+    doc: 'For tests only: places where the process ends itself or a write fails.',
+    parse: text,
+  }),
+  trustProcessEngine: setting<boolean>({
+    env: 'GYRE_TRUST_PROCESS_ENGINE',
+    expected: '0 or 1',
+    default: false,
+    doc: 'Allow steps to run as the server’s own operating-system user although users are defined.',
+    parse: flag,
+  }),
 } as const;
 
 type Table = typeof settingsTable;
@@ -97,8 +199,7 @@ export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
     row = next;
   }
   return row[b.length]!;

@@ -44,8 +44,7 @@ const unusable = (): never => {
 /** A Kysely over one connection; cheap enough to be made for each transaction. */
 export function handleOver(dialect: Dialect, connection: Connection): Db {
   const bound: DatabaseConnection = {
-    executeQuery: <R>(query: CompiledQuery) =>
-      connection.execute(query.sql, query.parameters.map(toBind)) as Promise<QueryResult<R>>,
+    executeQuery: <R>(query: CompiledQuery) => connection.execute(query.sql, query.parameters.map(toBind)) as Promise<QueryResult<R>>,
     streamQuery: unusable,
   };
   const compiler = dialect.name === 'sqlite' ? sqliteCompiler : postgresCompiler;
@@ -58,7 +57,12 @@ const sqliteCompiler = new SqliteQueryCompiler();
 const postgresCompiler = new PostgresQueryCompiler();
 const sqliteAdapter = new SqliteAdapter();
 const postgresAdapter = new PostgresAdapter();
-const noDialect: KyselyDialect = { createAdapter: unusable, createDriver: unusable, createIntrospector: unusable, createQueryCompiler: unusable };
+const noDialect: KyselyDialect = {
+  createAdapter: unusable,
+  createDriver: unusable,
+  createIntrospector: unusable,
+  createQueryCompiler: unusable,
+};
 const noDriver: Driver = {
   init: async () => undefined,
   acquireConnection: unusable,
@@ -71,8 +75,7 @@ const noDriver: Driver = {
 
 // node:sqlite stores a bound Date as NULL and takes undefined silently; both are defects of the caller.
 function toBind(value: unknown): unknown {
-  if (value === undefined || value instanceof Date)
-    throw new TypeError('undefined and Date cannot be bound; use null and integer times');
+  if (value === undefined || value instanceof Date) throw new TypeError('undefined and Date cannot be bound; use null and integer times');
   if (typeof value === 'boolean') return value ? 1 : 0;
   return value;
 }

@@ -10,8 +10,7 @@ export interface Dialect {
   readonly isUniqueViolation: (error: unknown) => boolean;
 }
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : '';
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
 
 export const sqliteDialect: Dialect = {
   name: 'sqlite',
@@ -25,7 +24,15 @@ export const sqliteDialect: Dialect = {
 export const postgresDialect: Dialect = {
   name: 'postgres',
   // `collate "C"` orders text by bytes, as SQLite does.
-  columnTypes: { id: 'text collate "C"', text: 'text collate "C"', int: 'bigint', real: 'double precision', bool: 'smallint', json: 'text', bytes: 'bytea' },
+  columnTypes: {
+    id: 'text collate "C"',
+    text: 'text collate "C"',
+    int: 'bigint',
+    real: 'double precision',
+    bool: 'smallint',
+    json: 'text',
+    bytes: 'bytea',
+  },
   tableSuffix: '',
   maxBinds: 65_535,
   isUniqueViolation: (error) => codeOf(error) === '23505',

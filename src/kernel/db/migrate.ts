@@ -24,7 +24,10 @@ const exec = (db: Db, statement: string) => sql.raw(statement).execute(db);
 
 /** Brings the schema up to date in one transaction. Raises `schema-newer`. Returns what was applied. */
 export async function migrate(database: Database, migrations: readonly Migration[]): Promise<string[]> {
-  const history = createTableSql({ name: 'schema_migrations', columns: { number: 'int', name: 'text', applied_ms: 'int' }, primary: ['number'] }, database.dialect);
+  const history = createTableSql(
+    { name: 'schema_migrations', columns: { number: 'int', name: 'text', applied_ms: 'int' }, primary: ['number'] },
+    database.dialect,
+  );
   return database.tx(async (db) => {
     await exec(db, history[0]!.replace('create table', 'create table if not exists'));
     const { rows } = await sql<{ found: number | null }>`select max(number) as found from schema_migrations`.execute(db);
@@ -33,9 +36,10 @@ export async function migrate(database: Database, migrations: readonly Migration
     if (found > known) fail('schema-newer', { found, known });
     const applied: string[] = [];
     for (const migration of migrations.filter((m) => m.number > found)) {
-      for (const table of migration.tables)
-        for (const statement of createTableSql(table, database.dialect)) await exec(db, statement);
-      await sql`insert into schema_migrations (number, name, applied_ms) values (${migration.number}, ${migration.name}, ${Date.now()})`.execute(db);
+      for (const table of migration.tables) for (const statement of createTableSql(table, database.dialect)) await exec(db, statement);
+      await sql`insert into schema_migrations (number, name, applied_ms) values (${migration.number}, ${migration.name}, ${Date.now()})`.execute(
+        db,
+      );
       applied.push(migration.name);
     }
     return applied;

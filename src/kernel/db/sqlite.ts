@@ -129,8 +129,7 @@ function statementCache(file: DatabaseSync): Connection {
 function guarded(connection: Connection): Connection & { end(): void } {
   let open = true;
   return {
-    execute: (sql, binds) =>
-      open ? connection.execute(sql, binds) : Promise.reject(new Error('this transaction has ended')),
+    execute: (sql, binds) => (open ? connection.execute(sql, binds) : Promise.reject(new Error('this transaction has ended'))),
     end: () => void (open = false),
   };
 }
@@ -139,9 +138,7 @@ function guarded(connection: Connection): Connection & { end(): void } {
 // something else (a timer, the network) and would hold everybody's transaction open.
 function withinMacrotask<T>(body: Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const watch = setImmediate(() =>
-      reject(new Error('a transaction awaited something other than the database')),
-    );
+    const watch = setImmediate(() => reject(new Error('a transaction awaited something other than the database')));
     body.then(resolve, reject).finally(() => clearImmediate(watch));
   });
 }

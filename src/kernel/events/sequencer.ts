@@ -13,18 +13,37 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 /** The part of an event that the chain protects, in a fixed order. */
 const recordDigest = (e: EventRow): string =>
   sha256(
-    JSON.stringify([e.id, e.workspace_id, e.type, e.subject_kind, e.subject_id, e.label, e.project, e.actor_kind, e.actor_id, e.payload, e.edges, e.recorded_ms, e.occurred_us]),
+    JSON.stringify([
+      e.id,
+      e.workspace_id,
+      e.type,
+      e.subject_kind,
+      e.subject_id,
+      e.label,
+      e.project,
+      e.actor_kind,
+      e.actor_id,
+      e.payload,
+      e.edges,
+      e.recorded_ms,
+      e.occurred_us,
+    ]),
   );
 
-export const chainHash = (previous: string, seq: number, event: EventRow): string =>
-  sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
+export const chainHash = (previous: string, seq: number, event: EventRow): string => sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
 
 /** Numbers everything not yet numbered, in the order of ids (which is the order of time). Returns how many. */
 export async function sequenceEvents(db: Db): Promise<number> {
   const tables = eventsIn(db);
   const pending = await tables.selectFrom('events').selectAll().where('seq', 'is', null).orderBy('id').execute();
   if (pending.length === 0) return 0;
-  const last = await tables.selectFrom('events').select(['seq', 'hash']).where('seq', 'is not', null).orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  const last = await tables
+    .selectFrom('events')
+    .select(['seq', 'hash'])
+    .where('seq', 'is not', null)
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
   let seq = last?.seq ?? 0;
   let hash = last?.hash ?? CHAIN_START;
   for (const event of pending) {
@@ -35,7 +54,11 @@ export async function sequenceEvents(db: Db): Promise<number> {
 }
 
 /** Attaches the sequencer to a database; returns `poke` (after a commit) and `stop`. */
-export function startSequencer(database: Database & { onBeforeCommit?: (hook: (db: Db) => Promise<void>) => void }): { poke: () => void; settle: () => Promise<void>; stop: () => Promise<void> } {
+export function startSequencer(database: Database & { onBeforeCommit?: (hook: (db: Db) => Promise<void>) => void }): {
+  poke: () => void;
+  settle: () => Promise<void>;
+  stop: () => Promise<void>;
+} {
   if (database.onBeforeCommit) {
     database.onBeforeCommit(async (db) => void (await sequenceEvents(db)));
     return { poke: () => undefined, settle: async () => undefined, stop: async () => undefined };
@@ -89,7 +112,7 @@ export async function verifyChain(db: Db, expectedHead?: { seq: number; hash: st
   let seq = 0;
   let count = 0;
   let sawHead = expectedHead === undefined;
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const page = await eventsIn(db).selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(1000).execute();
     if (page.length === 0) break;
     for (const event of page) {

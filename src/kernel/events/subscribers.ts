@@ -51,15 +51,29 @@ export interface SubscriberLoop {
   stop(): Promise<void>;
 }
 
-export function startSubscribers(platform: () => Platform, subscribers: readonly Subscriber[], settleSequencer: () => Promise<void>): SubscriberLoop {
+export function startSubscribers(
+  platform: () => Platform,
+  subscribers: readonly Subscriber[],
+  settleSequencer: () => Promise<void>,
+): SubscriberLoop {
   let stopped = false;
   let running: Promise<void> | undefined;
   let again = false;
 
   const advance = async (subscriber: Subscriber): Promise<boolean> => {
     const { database } = platform();
-    const cursor = await eventsIn(database.reader).selectFrom('event_cursors').select('seq').where('subscriber', '=', subscriber.name).executeTakeFirst();
-    const page = await eventsIn(database.reader).selectFrom('events').selectAll().where('seq', '>', cursor?.seq ?? 0).orderBy('seq').limit(BATCH).execute();
+    const cursor = await eventsIn(database.reader)
+      .selectFrom('event_cursors')
+      .select('seq')
+      .where('subscriber', '=', subscriber.name)
+      .executeTakeFirst();
+    const page = await eventsIn(database.reader)
+      .selectFrom('events')
+      .selectAll()
+      .where('seq', '>', cursor?.seq ?? 0)
+      .orderBy('seq')
+      .limit(BATCH)
+      .execute();
     if (page.length === 0) return false;
     const wanted = page.map(toStoredEvent).filter((e) => subscriber.types?.includes(e.type) ?? true);
     for (const event of wanted) {

@@ -32,31 +32,59 @@ const { fail } = defineErrors({
   'idempotency-key-reused': {
     status: 422,
     title: 'The idempotency key belongs to another request',
-    detail: (p: { key: string }) => `Idempotency-Key "${p.key}" was used with a different request within a day. Use a new key for a new request.`,
+    detail: (p: { key: string }) =>
+      `Idempotency-Key "${p.key}" was used with a different request within a day. Use a new key for a new request.`,
   },
   'idempotency-in-progress': {
     status: 409,
     title: 'The first request with this key has not ended',
-    detail: (p: { key: string }) => `A request with Idempotency-Key "${p.key}" was begun and its reply is not known. Read what it was to create; if it is not there, retry with a new key.`,
+    detail: (p: { key: string }) =>
+      `A request with Idempotency-Key "${p.key}" was begun and its reply is not known. Read what it was to create; if it is not there, retry with a new key.`,
   },
 });
 
 /** Runs `work` once per key. Raises `idempotency-key-reused`, `idempotency-in-progress`. */
-export async function once(ctx: Ctx, key: string, request: unknown, work: () => Promise<{ status: number; body: unknown }>): Promise<{ status: number; body: unknown; replayed: boolean }> {
+export async function once(
+  ctx: Ctx,
+  key: string,
+  request: unknown,
+  work: () => Promise<{ status: number; body: unknown }>,
+): Promise<{ status: number; body: unknown; replayed: boolean }> {
   const digest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
   const owner = { workspace_id: ctx.workspace, actor_id: ctx.actor.id, key };
-  const mine = (db: Db) => keysIn(db).selectFrom('idempotency_keys').selectAll().where('workspace_id', '=', owner.workspace_id).where('actor_id', '=', owner.actor_id).where('key', '=', key);
+  const mine = (db: Db) =>
+    keysIn(db)
+      .selectFrom('idempotency_keys')
+      .selectAll()
+      .where('workspace_id', '=', owner.workspace_id)
+      .where('actor_id', '=', owner.actor_id)
+      .where('key', '=', key);
   const earlier = await ctx.tx(async ({ db, clock }) => {
     const now = clock.now();
-    await keysIn(db).deleteFrom('idempotency_keys').where('created_ms', '<', now - KEEP_MS).execute();
+    await keysIn(db)
+      .deleteFrom('idempotency_keys')
+      .where('created_ms', '<', now - KEEP_MS)
+      .execute();
     const row = await mine(db).executeTakeFirst();
-    if (!row) await keysIn(db).insertInto('idempotency_keys').values({ ...owner, request_digest: digest, status: null, reply: null, created_ms: now }).execute();
+    if (!row)
+      await keysIn(db)
+        .insertInto('idempotency_keys')
+        .values({ ...owner, request_digest: digest, status: null, reply: null, created_ms: now })
+        .execute();
     return row;
   });
   if (earlier && earlier.request_digest !== digest) return fail('idempotency-key-reused', { key });
   if (earlier && earlier.status === null) return fail('idempotency-in-progress', { key });
   if (earlier) return { status: earlier.status!, body: JSON.parse(earlier.reply!), replayed: true };
-  const forget = () => ctx.tx(({ db }) => keysIn(db).deleteFrom('idempotency_keys').where('workspace_id', '=', owner.workspace_id).where('actor_id', '=', owner.actor_id).where('key', '=', key).execute());
+  const forget = () =>
+    ctx.tx(({ db }) =>
+      keysIn(db)
+        .deleteFrom('idempotency_keys')
+        .where('workspace_id', '=', owner.workspace_id)
+        .where('actor_id', '=', owner.actor_id)
+        .where('key', '=', key)
+        .execute(),
+    );
   let result;
   try {
     result = await work();
@@ -66,6 +94,14 @@ export async function once(ctx: Ctx, key: string, request: unknown, work: () => 
     throw error;
   }
   const { status, body } = result;
-  await ctx.tx(({ db }) => keysIn(db).updateTable('idempotency_keys').set({ status, reply: JSON.stringify(body ?? null) }).where('workspace_id', '=', owner.workspace_id).where('actor_id', '=', owner.actor_id).where('key', '=', key).execute());
+  await ctx.tx(({ db }) =>
+    keysIn(db)
+      .updateTable('idempotency_keys')
+      .set({ status, reply: JSON.stringify(body ?? null) })
+      .where('workspace_id', '=', owner.workspace_id)
+      .where('actor_id', '=', owner.actor_id)
+      .where('key', '=', key)
+      .execute(),
+  );
   return { status, body, replayed: false };
 }

@@ -31,12 +31,18 @@ export function decodeCursor<const S extends readonly ('string' | 'number')[]>(
   } catch {
     return fail('cursor-invalid', {});
   }
-  if (!Array.isArray(key) || key.length !== shape.length || shape.some((type, i) => typeof key[i] !== type)) return fail('cursor-invalid', {});
+  if (!Array.isArray(key) || key.length !== shape.length || shape.some((type, i) => typeof key[i] !== type))
+    return fail('cursor-invalid', {});
   return key as never;
 }
 
 /** Cuts a page of `limit` out of `limit + 1` rows. */
-export const toPage = <R, T>(rows: readonly R[], limit: number, keyOf: (row: R) => readonly (string | number)[], toItem: (row: R) => T): { items: T[]; nextCursor: string | null } => ({
+export const toPage = <R, T>(
+  rows: readonly R[],
+  limit: number,
+  keyOf: (row: R) => readonly (string | number)[],
+  toItem: (row: R) => T,
+): { items: T[]; nextCursor: string | null } => ({
   items: rows.slice(0, limit).map(toItem),
   nextCursor: rows.length > limit ? encodeCursor(keyOf(rows[limit - 1]!)) : null,
 });

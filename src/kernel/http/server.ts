@@ -40,19 +40,31 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     forceCloseConnections: 'idle',
     // Node answers malformed HTTP by itself; this one speaks RFC 9457 too.
     clientErrorHandler: (_error, socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n{"status":400,"code":"invalid-input","title":"The input is not valid","detail":"The request is not valid HTTP."}');
+      if (socket.writable)
+        socket.end(
+          'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n{"status":400,"code":"invalid-input","title":"The input is not valid","detail":"The request is not valid HTTP."}',
+        );
     },
   });
   const metrics = new Registry();
-  const seconds = new Histogram({ name: 'gyre_http_request_duration_seconds', help: 'Time to answer, by route', labelNames: ['method', 'route', 'status'], registers: [metrics], buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10] });
+  const seconds = new Histogram({
+    name: 'gyre_http_request_duration_seconds',
+    help: 'Time to answer, by route',
+    labelNames: ['method', 'route', 'status'],
+    registers: [metrics],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+  });
   const defects = new Counter({ name: 'gyre_http_defects_total', help: 'Replies with status 500', registers: [metrics] });
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (request: FastifyRequest, payload: NodeJS.ReadableStream, done: (error: Error | null, body?: unknown) => void) => {
-    const kind = (request.routeOptions.config as { body?: string }).body;
-    if (kind === 'stream') return done(null, payload);
-    readJson(request, payload, platform.settings.bodyLimitBytes).then((body) => done(null, body), done);
-  });
+  app.addContentTypeParser(
+    '*',
+    (request: FastifyRequest, payload: NodeJS.ReadableStream, done: (error: Error | null, body?: unknown) => void) => {
+      const kind = (request.routeOptions.config as { body?: string }).body;
+      if (kind === 'stream') return done(null, payload);
+      readJson(request, payload, platform.settings.bodyLimitBytes).then((body) => done(null, body), done);
+    },
+  );
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0]!;
@@ -63,10 +75,18 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     }
   });
   app.addHook('onResponse', async (request, reply) => {
-    seconds.observe({ method: request.method, route: request.routeOptions.url ?? '(none)', status: reply.statusCode }, reply.elapsedTime / 1000);
+    seconds.observe(
+      { method: request.method, route: request.routeOptions.url ?? '(none)', status: reply.statusCode },
+      reply.elapsedTime / 1000,
+    );
   });
 
-  const sendProblem = (error: unknown, request: FastifyRequest, reply: FastifyReply, dialect = (request.routeOptions.config as { dialect?: AnyRoute['dialect'] }).dialect) => {
+  const sendProblem = (
+    error: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    dialect = (request.routeOptions.config as { dialect?: AnyRoute['dialect'] }).dialect,
+  ) => {
     const problem = toProblem(error, platform.settings.bodyLimitBytes);
     if (problem.status >= 500 && !isProblem(error)) {
       defects.inc();
@@ -77,7 +97,10 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
       const rendered = dialect.renderProblem(problem, request.id);
       return reply.code(rendered.status).header('content-type', rendered.contentType).send(rendered.body);
     }
-    return reply.code(problem.status).header('content-type', 'application/problem+json').send(JSON.stringify(toProblemDocument(problem, request.id)));
+    return reply
+      .code(problem.status)
+      .header('content-type', 'application/problem+json')
+      .send(JSON.stringify(toProblemDocument(problem, request.id)));
   };
 
   for (const route of routes) addRoute(app, route, platform, access);
@@ -86,7 +109,10 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
   app.get('/ready', async (_request, reply) => {
     const checks = await readiness();
     const ready = Object.values(checks).every(Boolean);
-    return reply.code(ready ? 200 : 503).header('content-type', 'application/json').send(JSON.stringify({ ready, checks }));
+    return reply
+      .code(ready ? 200 : 503)
+      .header('content-type', 'application/json')
+      .send(JSON.stringify({ ready, checks }));
   });
   app.get('/metrics', async (request, reply) => {
     const { actor } = await access.identify(request);
@@ -103,7 +129,10 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
   const status = Number(Object.keys(route.reply ?? { 200: 0 })[0]);
   const kind = typeof route.body === 'string' ? route.body : route.body ? 'schema' : 'none';
 
-  const run = async (ctx: Ctx, request: FastifyRequest): Promise<{ status: number; body: unknown; headers: Readonly<Record<string, string>> }> => {
+  const run = async (
+    ctx: Ctx,
+    request: FastifyRequest,
+  ): Promise<{ status: number; body: unknown; headers: Readonly<Record<string, string>> }> => {
     const input = {
       params: request.params,
       query: request.query,
@@ -144,7 +173,9 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
       if (result.body instanceof Readable || Buffer.isBuffer(result.body)) return reply.send(result.body);
       if (typeof result.body === 'string' && result.headers['content-type']) return reply.send(result.body);
       if (result.body === undefined) return reply.send();
-      return reply.header('content-type', result.headers['content-type'] ?? 'application/json; charset=utf-8').send(JSON.stringify(result.body));
+      return reply
+        .header('content-type', result.headers['content-type'] ?? 'application/json; charset=utf-8')
+        .send(JSON.stringify(result.body));
     },
   });
 }
@@ -179,5 +210,13 @@ function toProblem(error: unknown, limitBytes: number): Problem {
   } catch (problem) {
     return problem as Problem;
   }
-  return new Problem('internal', { status: 500, title: 'Internal error', detail: () => 'Something went wrong on our side; nothing was half written. The log has the details under this instance id.' }, {});
+  return new Problem(
+    'internal',
+    {
+      status: 500,
+      title: 'Internal error',
+      detail: () => 'Something went wrong on our side; nothing was half written. The log has the details under this instance id.',
+    },
+    {},
+  );
 }

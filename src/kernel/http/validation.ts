@@ -35,7 +35,8 @@ function closed(schema: TSchema): TSchema {
   const close = (node: unknown): void => {
     if (typeof node !== 'object' || node === null) return;
     const object = node as Record<string, unknown>;
-    if (object.type === 'object' && object.properties !== undefined && object.additionalProperties === undefined) object.additionalProperties = false;
+    if (object.type === 'object' && object.properties !== undefined && object.additionalProperties === undefined)
+      object.additionalProperties = false;
     for (const child of Object.values(object)) close(child);
   };
   close(copy);

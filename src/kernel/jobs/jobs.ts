@@ -38,17 +38,28 @@ export const jobTables: readonly Table[] = [
   {
     name: 'jobs',
     columns: {
-      id: 'id', workspace_id: 'id', name: 'text', payload: 'json', state: 'text', run_at_ms: 'int', project: 'text?', due_us: 'int?',
-      attempt: 'int', fence: 'int', lease_until_ms: 'int?', unique_key: 'text?', progress: 'json?', error: 'json?', cancel_requested: 'bool',
-      created_ms: 'int', finished_ms: 'int?',
+      id: 'id',
+      workspace_id: 'id',
+      name: 'text',
+      payload: 'json',
+      state: 'text',
+      run_at_ms: 'int',
+      project: 'text?',
+      due_us: 'int?',
+      attempt: 'int',
+      fence: 'int',
+      lease_until_ms: 'int?',
+      unique_key: 'text?',
+      progress: 'json?',
+      error: 'json?',
+      cancel_requested: 'bool',
+      created_ms: 'int',
+      finished_ms: 'int?',
     },
     primary: ['id'],
     unique: [['workspace_id', 'name', 'unique_key']],
     oneOf: { state: jobStates },
-    indexes: [
-      ['workspace_id', 'created_ms', 'id'],
-      { on: ['state', 'run_at_ms', 'id'], where: "state in ('queued', 'running')" },
-    ],
+    indexes: [['workspace_id', 'created_ms', 'id'], { on: ['state', 'run_at_ms', 'id'], where: "state in ('queued', 'running')" }],
   },
 ];
 
@@ -105,7 +116,13 @@ export interface Enqueue<P> {
 export async function insertJob<P>(ctx: Ctx, item: Enqueue<P>): Promise<string> {
   const id = newId('job', ctx.ids);
   if (item.uniqueKey !== undefined) {
-    const active = await jobsIn(ctx.db).selectFrom('jobs').select('id').where('workspace_id', '=', ctx.workspace).where('name', '=', item.job.name).where('unique_key', '=', item.uniqueKey).executeTakeFirst();
+    const active = await jobsIn(ctx.db)
+      .selectFrom('jobs')
+      .select('id')
+      .where('workspace_id', '=', ctx.workspace)
+      .where('name', '=', item.job.name)
+      .where('unique_key', '=', item.uniqueKey)
+      .executeTakeFirst();
     if (active) return active.id;
   }
   await jobsIn(ctx.db)
@@ -136,9 +153,19 @@ export async function insertJob<P>(ctx: Ctx, item: Enqueue<P>): Promise<string> 
 /** Asks a job to stop: a queued one is cancelled at once, a running one at its next safe point. */
 export const cancelJob = (ctx: Ctx, id: string): Promise<void> =>
   ctx.tx(async ({ db, clock, workspace, wakeJobs }) => {
-    const row = await jobsIn(db).selectFrom('jobs').select('state').where('id', '=', id).where('workspace_id', '=', workspace).executeTakeFirst();
+    const row = await jobsIn(db)
+      .selectFrom('jobs')
+      .select('state')
+      .where('id', '=', id)
+      .where('workspace_id', '=', workspace)
+      .executeTakeFirst();
     if (!row) fail('job-not-found', { id });
     await jobsIn(db).updateTable('jobs').set({ cancel_requested: 1 }).where('id', '=', id).where('state', '=', 'running').execute();
-    await jobsIn(db).updateTable('jobs').set({ state: 'cancelled', finished_ms: clock.now(), unique_key: null }).where('id', '=', id).where('state', '=', 'queued').execute();
+    await jobsIn(db)
+      .updateTable('jobs')
+      .set({ state: 'cancelled', finished_ms: clock.now(), unique_key: null })
+      .where('id', '=', id)
+      .where('state', '=', 'queued')
+      .execute();
     wakeJobs();
   });

@@ -101,9 +101,21 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
       const left = job ? job.retry.limit - (row.attempt - 1) : 0;
       const final = isProblem(error) || left <= 0 || cancelled;
       if (stopped && abort.signal.aborted) return; // the lease runs out and another process goes on
-      log[final && !isProblem(error) && !cancelled ? 'error' : 'warn']({ event: 'job.failed', job: row.name, id: row.id, attempt: row.attempt, final, error });
+      log[final && !isProblem(error) && !cancelled ? 'error' : 'warn']({
+        event: 'job.failed',
+        job: row.name,
+        id: row.id,
+        attempt: row.attempt,
+        final,
+        error,
+      });
       const document = isProblem(error) ? toProblemDocument(error, row.id) : { title: 'Internal error', detail: String(error) };
-      await settle(row, final ? { state: cancelled ? 'cancelled' : 'failed', error: document } : { state: 'queued', error: document, runAtMs: clock.now() + job!.retry.backoffMs * 2 ** (row.attempt - 1) });
+      await settle(
+        row,
+        final
+          ? { state: cancelled ? 'cancelled' : 'failed', error: document }
+          : { state: 'queued', error: document, runAtMs: clock.now() + job!.retry.backoffMs * 2 ** (row.attempt - 1) },
+      );
     } finally {
       clearInterval(beat);
       clearTimeout(timeout);
@@ -111,7 +123,8 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
   };
 
   const cancelRequested = async (id: string): Promise<boolean> =>
-    ((await jobsIn(platform().database.reader).selectFrom('jobs').select('cancel_requested').where('id', '=', id).executeTakeFirst())?.cancel_requested ?? 0) === 1;
+    ((await jobsIn(platform().database.reader).selectFrom('jobs').select('cancel_requested').where('id', '=', id).executeTakeFirst())
+      ?.cancel_requested ?? 0) === 1;
 
   const settle = (row: JobRow, to: { state: JobRow['state']; error?: unknown; runAtMs?: number }) =>
     platform().database.tx((db) =>
@@ -151,7 +164,9 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
   const planWake = async (): Promise<void> => {
     clearTimeout(sleeping);
     if (stopped) return;
-    const { rows } = await sql<{ at: number | null }>`select min(run_at_ms) as at from jobs where state = 'queued'`.execute(platform().database.reader);
+    const { rows } = await sql<{ at: number | null }>`select min(run_at_ms) as at from jobs where state = 'queued'`.execute(
+      platform().database.reader,
+    );
     const at = rows[0]?.at;
     const wait = at === null || at === undefined ? 5000 : Math.min(5000, Math.max(20, at - platform().clock.now()));
     sleeping = setTimeout(wake, wait);

@@ -42,7 +42,8 @@ export const { fail } = defineErrors({
   'timeline-not-replay': {
     status: 409,
     title: 'The timeline is live',
-    detail: (p: { project: string }) => `Project "${p.project}" runs on the live timeline, which is the wall clock and cannot be advanced. Set "timeline: { mode: replay, start: ... }" in a new project.`,
+    detail: (p: { project: string }) =>
+      `Project "${p.project}" runs on the live timeline, which is the wall clock and cannot be advanced. Set "timeline: { mode: replay, start: ... }" in a new project.`,
   },
   'timeline-backwards': {
     status: 409,
@@ -55,7 +56,12 @@ export const usToIso = (us: number): string => new Date(Math.floor(us / 1000)).t
 
 export const openTimeline = (clock: Clock): Timeline => ({
   read: async (db, workspace, project) => {
-    const row = await timelinesIn(db).selectFrom('timelines').selectAll().where('workspace_id', '=', workspace).where('project', '=', project).executeTakeFirst();
+    const row = await timelinesIn(db)
+      .selectFrom('timelines')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('project', '=', project)
+      .executeTakeFirst();
     return row?.mode === 'replay' ? { mode: 'replay', nowUs: row.now_us } : { mode: 'live', nowUs: clock.now() * 1000 };
   },
 });
@@ -75,7 +81,12 @@ export async function establishTimeline(ctx: Ctx, project: string, mode: Timelin
  */
 export const moveTimeline = (ctx: Ctx, project: string, toUs: number): Promise<TimelineState> =>
   ctx.tx(async (tx) => {
-    const row = await timelinesIn(tx.db).selectFrom('timelines').selectAll().where('workspace_id', '=', tx.workspace).where('project', '=', project).executeTakeFirst();
+    const row = await timelinesIn(tx.db)
+      .selectFrom('timelines')
+      .selectAll()
+      .where('workspace_id', '=', tx.workspace)
+      .where('project', '=', project)
+      .executeTakeFirst();
     if (row?.mode !== 'replay') return fail('timeline-not-replay', { project });
     if (toUs < row.now_us) return fail('timeline-backwards', { now: usToIso(row.now_us), to: usToIso(toUs) });
     await timelinesIn(tx.db)
@@ -85,6 +96,12 @@ export const moveTimeline = (ctx: Ctx, project: string, toUs: number): Promise<T
       .where('project', '=', project)
       .where('version', '=', row.version)
       .execute();
-    await tx.emit({ type: 'timeline.advanced', subject: { kind: 'project', id: project }, project, payload: { fromUs: row.now_us, toUs }, occurredUs: toUs });
+    await tx.emit({
+      type: 'timeline.advanced',
+      subject: { kind: 'project', id: project },
+      project,
+      payload: { fromUs: row.now_us, toUs },
+      occurredUs: toUs,
+    });
     return { mode: 'replay', nowUs: toUs };
   });

@@ -29,7 +29,8 @@ function decoded(path: string): string {
   return now.replace(/\/+$/, '');
 }
 
-const pathIn = (input: Pick<RouteInput<undefined, undefined, undefined>, 'params'>): string => decoded((input.params as unknown as Record<string, string>)['*'] ?? '');
+const pathIn = (input: Pick<RouteInput<undefined, undefined, undefined>, 'params'>): string =>
+  decoded((input.params as unknown as Record<string, string>)['*'] ?? '');
 const inZone = (ctx: Ctx, path: string): string => [ctx.workspace, path].filter(Boolean).join('/');
 
 // A step's token writes artifacts of its own run, and of the logged models that belong to it.
@@ -83,7 +84,8 @@ const listed: AnyRoute[] = ['/api/2.0', '/ajax-api/2.0'].map((prefix) =>
     summary: 'MLflow: list artifacts',
     errors: ['path-invalid'],
     dialect: mlflowDialect,
-    handler: async (ctx, input) => omitEmpty({ files: await listing(ctx, inZone(ctx, decoded(new URLSearchParams(input.rawQuery).get('path') ?? ''))) }),
+    handler: async (ctx, input) =>
+      omitEmpty({ files: await listing(ctx, inZone(ctx, decoded(new URLSearchParams(input.rawQuery).get('path') ?? ''))) }),
   }),
 );
 
@@ -118,10 +120,19 @@ export const artifactRoutes: readonly AnyRoute[] = [
         const path = decoded(a.text('path'));
         if (root === undefined) return { root_uri: run.artifactUri };
         const files = await listing(ctx, [root, path].filter(Boolean).join('/'));
-        return omitEmpty({ root_uri: run.artifactUri, files: files.map((f) => ({ ...f, path: [path, f.path].filter(Boolean).join('/') })) });
+        return omitEmpty({
+          root_uri: run.artifactUri,
+          files: files.map((f) => ({ ...f, path: [path, f.path].filter(Boolean).join('/') })),
+        });
       },
     },
-    { methods: ['GET'], path: 'server-info', permission: 'tracking:read', summary: 'what this server is', handler: async () => ({ store_type: 'SqlStore', workspaces_enabled: false }) },
+    {
+      methods: ['GET'],
+      path: 'server-info',
+      permission: 'tracking:read',
+      summary: 'what this server is',
+      handler: async () => ({ store_type: 'SqlStore', workspaces_enabled: false }),
+    },
   ]),
   route({
     method: 'GET',

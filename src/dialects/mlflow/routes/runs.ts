@@ -23,22 +23,60 @@ import {
 import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty, wireDouble, type Args } from '../wire.ts';
 import { viewOf } from './experiments.ts';
 
-export const metricToWire = (m: Metric) => omitEmpty({ key: m.key, value: wireDouble(m.value), timestamp: m.timestampMs, step: m.step, model_id: m.modelId, dataset_name: m.datasetName, dataset_digest: m.datasetDigest });
+export const metricToWire = (m: Metric) =>
+  omitEmpty({
+    key: m.key,
+    value: wireDouble(m.value),
+    timestamp: m.timestampMs,
+    step: m.step,
+    model_id: m.modelId,
+    dataset_name: m.datasetName,
+    dataset_digest: m.datasetDigest,
+  });
 
 const infoToWire = (r: TrackingRun) =>
   omitEmpty({
-    run_id: r.id, run_uuid: r.id, run_name: r.name, experiment_id: r.experimentId, user_id: r.userId, status: r.status, start_time: r.startMs, end_time: r.endMs, artifact_uri: r.artifactUri, lifecycle_stage: r.lifecycle,
+    run_id: r.id,
+    run_uuid: r.id,
+    run_name: r.name,
+    experiment_id: r.experimentId,
+    user_id: r.userId,
+    status: r.status,
+    start_time: r.startMs,
+    end_time: r.endMs,
+    artifact_uri: r.artifactUri,
+    lifecycle_stage: r.lifecycle,
   });
 
-const dataToWire = (d: { metrics: readonly Metric[]; params: readonly Pair[]; tags: readonly Pair[] }) => omitEmpty({ metrics: d.metrics.map(metricToWire), params: d.params, tags: d.tags });
+const dataToWire = (d: { metrics: readonly Metric[]; params: readonly Pair[]; tags: readonly Pair[] }) =>
+  omitEmpty({ metrics: d.metrics.map(metricToWire), params: d.params, tags: d.tags });
 
 async function runToWire(ctx: Ctx, run: TrackingRun) {
-  const [data, inputs, links] = [await getRunData(ctx, run.id), await listInputs(ctx.db, ctx.workspace, run.id), await listLinks(ctx.db, ctx.workspace, run.id)];
-  const datasets = inputs.map((i) => omitEmpty({ tags: JSON.parse(i.tags) as unknown, dataset: omitEmpty({ name: i.name, digest: i.digest, source_type: i.source_type, source: i.source, schema: i.schema, profile: i.profile }) }));
+  const [data, inputs, links] = [
+    await getRunData(ctx, run.id),
+    await listInputs(ctx.db, ctx.workspace, run.id),
+    await listLinks(ctx.db, ctx.workspace, run.id),
+  ];
+  const datasets = inputs.map((i) =>
+    omitEmpty({
+      tags: JSON.parse(i.tags) as unknown,
+      dataset: omitEmpty({
+        name: i.name,
+        digest: i.digest,
+        source_type: i.source_type,
+        source: i.source,
+        schema: i.schema,
+        profile: i.profile,
+      }),
+    }),
+  );
   return {
     info: infoToWire(run),
     data: dataToWire(data),
-    inputs: omitEmpty({ dataset_inputs: datasets, model_inputs: links.filter((l) => l.role === 'input').map((l) => ({ model_id: l.model_id })) }),
+    inputs: omitEmpty({
+      dataset_inputs: datasets,
+      model_inputs: links.filter((l) => l.role === 'input').map((l) => ({ model_id: l.model_id })),
+    }),
     outputs: omitEmpty({ model_outputs: links.filter((l) => l.role === 'output').map((l) => ({ model_id: l.model_id, step: l.step })) }),
   };
 }
@@ -53,9 +91,13 @@ const statusOf = (a: Args): RunStatus | undefined => {
 };
 
 const metricOf = (a: Args, path: string): Metric => ({
-  key: a.has('key') ? a.text('key') : invalid(`Missing value for required parameter '${path}key'. See the API docs for more information about request parameters.`),
+  key: a.has('key')
+    ? a.text('key')
+    : invalid(`Missing value for required parameter '${path}key'. See the API docs for more information about request parameters.`),
   value: a.double('value'),
-  timestampMs: a.int('timestamp') ?? invalid(`Missing value for required parameter '${path}timestamp'. See the API docs for more information about request parameters.`),
+  timestampMs:
+    a.int('timestamp') ??
+    invalid(`Missing value for required parameter '${path}timestamp'. See the API docs for more information about request parameters.`),
   step: a.int('step') ?? 0,
   ...(a.text('model_id') ? { modelId: a.text('model_id') } : {}),
   ...(a.text('dataset_name') ? { datasetName: a.text('dataset_name') } : {}),
@@ -64,7 +106,15 @@ const metricOf = (a: Args, path: string): Metric => ({
 
 const datasetOf = (at: Args): DatasetInput => {
   const d = at.child('dataset');
-  return { name: d.required('name'), digest: d.required('digest'), sourceType: d.text('source_type'), source: d.text('source'), schema: d.text('schema') || null, profile: d.text('profile') || null, tags: at.pairs('tags') };
+  return {
+    name: d.required('name'),
+    digest: d.required('digest'),
+    sourceType: d.text('source_type'),
+    source: d.text('source'),
+    schema: d.text('schema') || null,
+    profile: d.text('profile') || null,
+    tags: at.pairs('tags'),
+  };
 };
 
 const none = { metrics: [], params: [], tags: [] };
@@ -76,10 +126,25 @@ export const runRoutes = mlflowRoutes([
     permission: 'tracking:write',
     summary: 'create a run',
     handler: async (ctx, a) => ({
-      run: await runToWire(ctx, await createRun(ctx, { experimentId: a.text('experiment_id') || '0', userId: a.text('user_id'), name: a.text('run_name'), startMs: a.int('start_time') ?? null, tags: a.pairs('tags') })),
+      run: await runToWire(
+        ctx,
+        await createRun(ctx, {
+          experimentId: a.text('experiment_id') || '0',
+          userId: a.text('user_id'),
+          name: a.text('run_name'),
+          startMs: a.int('start_time') ?? null,
+          tags: a.pairs('tags'),
+        }),
+      ),
     }),
   },
-  { methods: ['GET'], path: 'runs/get', permission: 'tracking:read', summary: 'a run with its data', handler: async (ctx, a) => ({ run: await runToWire(ctx, await getRun(ctx, runId(a))) }) },
+  {
+    methods: ['GET'],
+    path: 'runs/get',
+    permission: 'tracking:read',
+    summary: 'a run with its data',
+    handler: async (ctx, a) => ({ run: await runToWire(ctx, await getRun(ctx, runId(a))) }),
+  },
   {
     methods: ['POST'],
     path: 'runs/update',
@@ -88,21 +153,70 @@ export const runRoutes = mlflowRoutes([
     handler: async (ctx, a) => {
       const status = statusOf(a);
       const endMs = a.int('end_time');
-      return { run_info: infoToWire(await updateRun(ctx, runId(a), { ...(status ? { status } : {}), ...(endMs === undefined ? {} : { endMs }), name: a.text('run_name') })) };
+      return {
+        run_info: infoToWire(
+          await updateRun(ctx, runId(a), {
+            ...(status ? { status } : {}),
+            ...(endMs === undefined ? {} : { endMs }),
+            name: a.text('run_name'),
+          }),
+        ),
+      };
     },
   },
-  { methods: ['POST'], path: 'runs/delete', permission: 'tracking:write', summary: 'delete a run', handler: (ctx, a) => setRunLifecycle(ctx, runId(a), 'deleted') },
-  { methods: ['POST'], path: 'runs/restore', permission: 'tracking:write', summary: 'restore a run', handler: (ctx, a) => setRunLifecycle(ctx, runId(a), 'active') },
-  { methods: ['POST'], path: 'runs/log-metric', permission: 'tracking:write', summary: 'log a metric', handler: (ctx, a) => logBatch(ctx, runId(a), { ...none, metrics: [metricOf(a, '')] }) },
-  { methods: ['POST'], path: 'runs/log-parameter', permission: 'tracking:write', summary: 'log a param', handler: (ctx, a) => logBatch(ctx, runId(a), { ...none, params: [{ key: a.required('key'), value: a.text('value') }] }) },
-  { methods: ['POST'], path: 'runs/set-tag', permission: 'tracking:write', summary: 'set a tag', handler: (ctx, a) => logBatch(ctx, runId(a), { ...none, tags: [{ key: a.required('key'), value: a.text('value') }] }) },
-  { methods: ['POST'], path: 'runs/delete-tag', permission: 'tracking:write', summary: 'delete a tag', handler: (ctx, a) => deleteTag(ctx, runId(a), a.required('key')) },
+  {
+    methods: ['POST'],
+    path: 'runs/delete',
+    permission: 'tracking:write',
+    summary: 'delete a run',
+    handler: (ctx, a) => setRunLifecycle(ctx, runId(a), 'deleted'),
+  },
+  {
+    methods: ['POST'],
+    path: 'runs/restore',
+    permission: 'tracking:write',
+    summary: 'restore a run',
+    handler: (ctx, a) => setRunLifecycle(ctx, runId(a), 'active'),
+  },
+  {
+    methods: ['POST'],
+    path: 'runs/log-metric',
+    permission: 'tracking:write',
+    summary: 'log a metric',
+    handler: (ctx, a) => logBatch(ctx, runId(a), { ...none, metrics: [metricOf(a, '')] }),
+  },
+  {
+    methods: ['POST'],
+    path: 'runs/log-parameter',
+    permission: 'tracking:write',
+    summary: 'log a param',
+    handler: (ctx, a) => logBatch(ctx, runId(a), { ...none, params: [{ key: a.required('key'), value: a.text('value') }] }),
+  },
+  {
+    methods: ['POST'],
+    path: 'runs/set-tag',
+    permission: 'tracking:write',
+    summary: 'set a tag',
+    handler: (ctx, a) => logBatch(ctx, runId(a), { ...none, tags: [{ key: a.required('key'), value: a.text('value') }] }),
+  },
+  {
+    methods: ['POST'],
+    path: 'runs/delete-tag',
+    permission: 'tracking:write',
+    summary: 'delete a tag',
+    handler: (ctx, a) => deleteTag(ctx, runId(a), a.required('key')),
+  },
   {
     methods: ['POST'],
     path: 'runs/log-batch',
     permission: 'tracking:write',
     summary: 'log metrics, params and tags at once',
-    handler: (ctx, a) => logBatch(ctx, a.required('run_id'), { metrics: a.list('metrics').map(({ at, path }) => metricOf(at, `${path}.`)), params: a.pairs('params'), tags: a.pairs('tags') }),
+    handler: (ctx, a) =>
+      logBatch(ctx, a.required('run_id'), {
+        metrics: a.list('metrics').map(({ at, path }) => metricOf(at, `${path}.`)),
+        params: a.pairs('params'),
+        tags: a.pairs('tags'),
+      }),
   },
   {
     methods: ['POST'],
@@ -112,7 +226,14 @@ export const runRoutes = mlflowRoutes([
     handler: async (ctx, a) => {
       const limit = a.int('max_results') ?? 1000;
       const offset = decodeToken(a.text('page_token'));
-      const found = await searchRuns(ctx, { experimentIds: a.texts('experiment_ids'), filter: a.text('filter'), view: viewOf(a, 'run_view_type'), orderBy: a.texts('order_by'), offset, limit });
+      const found = await searchRuns(ctx, {
+        experimentIds: a.texts('experiment_ids'),
+        filter: a.text('filter'),
+        view: viewOf(a, 'run_view_type'),
+        orderBy: a.texts('order_by'),
+        offset,
+        limit,
+      });
       const runs = found.runs.map(({ run, data }) => ({ info: infoToWire(run), data: dataToWire(data), inputs: {} }));
       return omitEmpty({ runs, next_page_token: found.more ? encodeToken(offset + limit) : undefined });
     },
@@ -122,9 +243,26 @@ export const runRoutes = mlflowRoutes([
     path: 'runs/log-inputs',
     permission: 'tracking:write',
     summary: 'log input datasets and models',
-    handler: (ctx, a) => logInputs(ctx, a.required('run_id'), a.list('datasets').map(({ at }) => datasetOf(at)), a.list('models').map(({ at }) => at.required('model_id'))),
+    handler: (ctx, a) =>
+      logInputs(
+        ctx,
+        a.required('run_id'),
+        a.list('datasets').map(({ at }) => datasetOf(at)),
+        a.list('models').map(({ at }) => at.required('model_id')),
+      ),
   },
-  { methods: ['POST'], path: 'runs/outputs', permission: 'tracking:write', summary: 'log output models', handler: (ctx, a) => logOutputs(ctx, a.required('run_id'), a.list('models').map(({ at }) => ({ id: at.required('model_id'), step: at.int('step') ?? 0 }))) },
+  {
+    methods: ['POST'],
+    path: 'runs/outputs',
+    permission: 'tracking:write',
+    summary: 'log output models',
+    handler: (ctx, a) =>
+      logOutputs(
+        ctx,
+        a.required('run_id'),
+        a.list('models').map(({ at }) => ({ id: at.required('model_id'), step: at.int('step') ?? 0 })),
+      ),
+  },
   {
     methods: ['GET'],
     path: 'metrics/get-history',
@@ -136,7 +274,10 @@ export const runRoutes = mlflowRoutes([
       const limit = a.int('max_results') ?? 1_000_000;
       const offset = decodeToken(a.text('page_token'));
       const points = await metricHistory(ctx.db, ctx.workspace, id, a.required('metric_key'), offset, limit + 1);
-      return omitEmpty({ metrics: points.slice(0, limit).map(metricToWire), next_page_token: points.length > limit ? encodeToken(offset + limit) : undefined });
+      return omitEmpty({
+        metrics: points.slice(0, limit).map(metricToWire),
+        next_page_token: points.length > limit ? encodeToken(offset + limit) : undefined,
+      });
     },
   },
 ]);

@@ -23,18 +23,53 @@ export async function refreshDatasets(ctx: Ctx, project: string): Promise<Datase
   return made;
 }
 
-async function build(ctx: Ctx, revision: Revision, definition: DatasetDefinition, inputs: readonly DatasetVersion[]): Promise<DatasetVersion | undefined> {
+async function build(
+  ctx: Ctx,
+  revision: Revision,
+  definition: DatasetDefinition,
+  inputs: readonly DatasetVersion[],
+): Promise<DatasetVersion | undefined> {
   const sql = await snapshotText(ctx, revision.snapshot, definition.sql!);
   const contract = definition.contract === null ? '' : (await snapshotText(ctx, revision.snapshot, definition.contract)).digest;
-  const key = createHash('sha256').update(JSON.stringify(['1', sql.digest, contract, definition.key, definition.occurredAt, definition.knownAt, inputs.map((v) => [v.dataset, v.logicalDigest])])).digest('hex');
+  const key = createHash('sha256')
+    .update(
+      JSON.stringify([
+        '1',
+        sql.digest,
+        contract,
+        definition.key,
+        definition.occurredAt,
+        definition.knownAt,
+        inputs.map((v) => [v.dataset, v.logicalDigest]),
+      ]),
+    )
+    .digest('hex');
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
   if (current?.buildKey === key) return undefined;
   const folder = join(ctx.settings.dir, 'compute', 'made');
   await mkdir(folder, { recursive: true });
   const target = join(folder, `${randomBytes(8).toString('hex')}.parquet`);
   try {
-    const tables = Object.fromEntries(await Promise.all(inputs.map(async (v) => [v.dataset, { files: await stageFiles(ctx, (await store.listFiles(ctx.db, ctx.workspace, v)).map((f) => f.digest)) }] as const)));
-    await ctx.compute.run({ what: definition.sql!, tables, writes: [target], statements: [{ userSql: sql.text, into: { parquet: target } }] }, ctx.signal);
+    const tables = Object.fromEntries(
+      await Promise.all(
+        inputs.map(
+          async (v) =>
+            [
+              v.dataset,
+              {
+                files: await stageFiles(
+                  ctx,
+                  (await store.listFiles(ctx.db, ctx.workspace, v)).map((f) => f.digest),
+                ),
+              },
+            ] as const,
+        ),
+      ),
+    );
+    await ctx.compute.run(
+      { what: definition.sql!, tables, writes: [target], statements: [{ userSql: sql.text, into: { parquet: target } }] },
+      ctx.signal,
+    );
     const [stored] = await storeBlobs(ctx, [{ path: target }]);
     const { version } = await createVersion(ctx, {
       revision,

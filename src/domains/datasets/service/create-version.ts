@@ -19,7 +19,11 @@ export interface NewVersion {
   readonly files: readonly { readonly path: string; readonly digest: string }[];
   readonly acceptSchemaChange?: boolean;
   /** Set when SQL built it. */
-  readonly build?: { readonly key: string; readonly inputs: readonly string[]; readonly sqlFile: { readonly path: string; readonly digest: string } };
+  readonly build?: {
+    readonly key: string;
+    readonly inputs: readonly string[];
+    readonly sqlFile: { readonly path: string; readonly digest: string };
+  };
 }
 
 /**
@@ -30,17 +34,35 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
   const { definition, revision } = input;
   const what = `dataset ${definition.name}`;
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
-  if (current && !input.build && sameFiles(await store.listFiles(ctx.db, ctx.workspace, current), input.files)) return { version: current, created: false };
-  const entries = await findBlobs(ctx.db, ctx.workspace, input.files.map((f) => f.digest));
+  if (current && !input.build && sameFiles(await store.listFiles(ctx.db, ctx.workspace, current), input.files))
+    return { version: current, created: false };
+  const entries = await findBlobs(
+    ctx.db,
+    ctx.workspace,
+    input.files.map((f) => f.digest),
+  );
   const absent = input.files.filter((f) => !entries.has(f.digest));
-  if (absent.length > 0) failAny('invalid-input', { what: 'The list of files' }, absent.map((f) => ({ pointer: f.path, detail: `the blob ${f.digest} was not uploaded` })));
+  if (absent.length > 0)
+    failAny(
+      'invalid-input',
+      { what: 'The list of files' },
+      absent.map((f) => ({ pointer: f.path, detail: `the blob ${f.digest} was not uploaded` })),
+    );
   if (input.files.length === 0) fail('dataset-no-rows', { dataset: definition.name });
-  const table: ComputeTable = { files: await stageFiles(ctx, input.files.map((f) => f.digest)) };
+  const table: ComputeTable = {
+    files: await stageFiles(
+      ctx,
+      input.files.map((f) => f.digest),
+    ),
+  };
   const found = await inspectTable(ctx, what, table);
   if (found.rows === 0) fail('dataset-no-rows', { dataset: definition.name });
   const broken = current ? brokenColumns(current.columns, found.columns) : [];
   if (broken.length > 0 && !input.acceptSchemaChange && !input.build)
-    fail('schema-changed', { dataset: definition.name, columns: broken.map((b) => `${b.column} (${b.before} -> ${b.after ?? 'gone'})`).join(', ') });
+    fail('schema-changed', {
+      dataset: definition.name,
+      columns: broken.map((b) => `${b.column} (${b.before} -> ${b.after ?? 'gone'})`).join(', '),
+    });
   await checkTimes(ctx, definition, table);
   const [profile, violations] = [await profileTable(ctx, what, table, found.columns), await contractViolations(ctx, input, table, found)];
 
@@ -78,7 +100,11 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
       label: `${v.dataset} version ${v.number}`,
       project: v.project,
       payload: { dataset: v.dataset, number: v.number, rows: v.rows, logicalDigest: v.logicalDigest, violations: violations.length },
-      edges: [...edges, { from: self, to: { kind: 'dataset', id: `${v.project}/${v.dataset}` }, relation: 'version-of' }, { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' }],
+      edges: [
+        ...edges,
+        { from: self, to: { kind: 'dataset', id: `${v.project}/${v.dataset}` }, relation: 'version-of' },
+        { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' },
+      ],
     });
     return v;
   });
@@ -93,7 +119,11 @@ const toFault = (v: Violation) => ({
 });
 
 const sameFiles = (before: readonly VersionFile[], after: readonly { path: string; digest: string }[]): boolean => {
-  const key = (files: readonly { path: string; digest: string }[]): string => files.map((f) => `${f.digest} ${f.path}`).sort().join('\n');
+  const key = (files: readonly { path: string; digest: string }[]): string =>
+    files
+      .map((f) => `${f.digest} ${f.path}`)
+      .sort()
+      .join('\n');
   return key(before) === key(after);
 };
 
@@ -103,7 +133,12 @@ async function checkTimes(ctx: Ctx, definition: DatasetDefinition, table: Comput
     {
       what: `occurred_at and known_at of dataset ${definition.name}`,
       tables: { t: table },
-      statements: [{ userSql: `select ((${definition.occurredAt}\n)::timestamp) is null as lost, (${definition.knownAt ?? definition.occurredAt}\n)::timestamp as known_at from t`, into: { table: 'times' } }],
+      statements: [
+        {
+          userSql: `select ((${definition.occurredAt}\n)::timestamp) is null as lost, (${definition.knownAt ?? definition.occurredAt}\n)::timestamp as known_at from t`,
+          into: { table: 'times' },
+        },
+      ],
       rows: 'select count(*) filter (where lost) as lost from times',
     },
     ctx.signal,
@@ -112,7 +147,12 @@ async function checkTimes(ctx: Ctx, definition: DatasetDefinition, table: Comput
   if (lost > 0) fail('time-missing', { dataset: definition.name, expression: definition.occurredAt, rows: lost });
 }
 
-async function contractViolations(ctx: Ctx, { revision, definition }: NewVersion, table: ComputeTable, found: { columns: DatasetVersion['columns']; rows: number }): Promise<Violation[]> {
+async function contractViolations(
+  ctx: Ctx,
+  { revision, definition }: NewVersion,
+  table: ComputeTable,
+  found: { columns: DatasetVersion['columns']; rows: number },
+): Promise<Violation[]> {
   if (definition.contract === null) return [];
   const { text } = await snapshotText(ctx, revision.snapshot, definition.contract);
   const contract = parseContract(text, definition.contract);
@@ -123,16 +163,32 @@ async function contractViolations(ctx: Ctx, { revision, definition }: NewVersion
   const own = checks.filter((c) => !c.untrusted);
   const violations: Violation[] = [];
   if (own.length > 0) {
-    const counts = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: own.map((c, i) => `select ${i} as i, (${c.count}) as n`).join(' union all ') }, ctx.signal);
+    const counts = await ctx.compute.run(
+      { what, tables: { t: table }, statements: [], rows: own.map((c, i) => `select ${i} as i, (${c.count}) as n`).join(' union all ') },
+      ctx.signal,
+    );
     for (const { i, n } of counts.rows as { i: number; n: number }[]) {
       const check = own[i]!;
       if (judge(check.rule, n, found.rows, []) === undefined) continue;
-      const sample = check.failing === null ? [] : (await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: check.failing }, ctx.signal)).rows.map((r) => String(r.k));
+      const sample =
+        check.failing === null
+          ? []
+          : (await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: check.failing }, ctx.signal)).rows.map((r) =>
+              String(r.k),
+            );
       violations.push(judge(check.rule, n, found.rows, sample)!);
     }
   }
   for (const check of checks.filter((c) => c.untrusted)) {
-    const { rows } = await ctx.compute.run({ what, tables: { t: table }, statements: [{ userSql: check.count, into: { table: 'answer' } }], rows: 'select * from answer limit 1' }, ctx.signal);
+    const { rows } = await ctx.compute.run(
+      {
+        what,
+        tables: { t: table },
+        statements: [{ userSql: check.count, into: { table: 'answer' } }],
+        rows: 'select * from answer limit 1',
+      },
+      ctx.signal,
+    );
     const violation = judge(check.rule, Number(Object.values(rows[0] ?? { n: 0 })[0]), found.rows, []);
     if (violation) violations.push(violation);
   }

@@ -11,10 +11,17 @@ export interface Inspection {
 
 /** Schema, row count and logical digest. Raises `compute-input-unreadable`. */
 export async function inspectTable(ctx: Ctx, what: string, table: ComputeTable): Promise<Inspection> {
-  const described = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: 'select column_name as name, column_type as type from (describe t)' }, ctx.signal);
+  const described = await ctx.compute.run(
+    { what, tables: { t: table }, statements: [], rows: 'select column_name as name, column_type as type from (describe t)' },
+    ctx.signal,
+  );
   const columns = described.rows.map((r) => ({ name: String(r.name), type: String(r.type) }));
   // Each row is hashed as canonical JSON of its values in the order of names; sums do not depend on row order.
-  const struct = columns.map((c) => c.name).sort().map((n) => `${sqlName(n)} := ${sqlName(n)}`).join(', ');
+  const struct = columns
+    .map((c) => c.name)
+    .sort()
+    .map((n) => `${sqlName(n)} := ${sqlName(n)}`)
+    .join(', ');
   const summed = await ctx.compute.run(
     {
       what,
@@ -42,7 +49,10 @@ export async function profileTable(ctx: Ctx, what: string, table: ComputeTable, 
       (select list(struct_pack(value := v, count := c) order by c desc, v) from (select ${x}::varchar as v, count(*) as c from t where ${x} is not null group by 1 order by 2 desc, 1 limit 10)) as top
       from t`;
   });
-  const result = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: `${parts.join('\nunion all\n')}\norder by i` }, ctx.signal);
+  const result = await ctx.compute.run(
+    { what, tables: { t: table }, statements: [], rows: `${parts.join('\nunion all\n')}\norder by i` },
+    ctx.signal,
+  );
   return result.rows.map((r, i) => {
     const { i: _, ...rest } = r as unknown as Omit<ColumnProfile, 'name' | 'type'> & { i: number };
     return { name: columns[i]!.name, type: columns[i]!.type, ...rest, top: rest.top ?? [] };

@@ -7,13 +7,19 @@ import * as store from '../store.ts';
 import { stageFiles } from './stage.ts';
 
 /** Raises `dataset-version-not-found`. */
-export const getVersion = async (ctx: Ctx, id: string): Promise<DatasetVersion> => (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('dataset-version-not-found', { id });
+export const getVersion = async (ctx: Ctx, id: string): Promise<DatasetVersion> =>
+  (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('dataset-version-not-found', { id });
 
 /** Raises `dataset-empty`. */
-export const currentVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion> => (await store.findCurrent(ctx.db, ctx.workspace, project, dataset)) ?? fail('dataset-empty', { dataset });
+export const currentVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion> =>
+  (await store.findCurrent(ctx.db, ctx.workspace, project, dataset)) ?? fail('dataset-empty', { dataset });
 
 /** Absolute paths of a version's files, for compute. */
-export const stageVersion = async (ctx: Ctx, version: DatasetVersion): Promise<string[]> => stageFiles(ctx, (await store.listFiles(ctx.db, ctx.workspace, version)).map((f) => f.digest));
+export const stageVersion = async (ctx: Ctx, version: DatasetVersion): Promise<string[]> =>
+  stageFiles(
+    ctx,
+    (await store.listFiles(ctx.db, ctx.workspace, version)).map((f) => f.digest),
+  );
 
 export interface VersionDiff {
   readonly from: string;
@@ -41,6 +47,14 @@ export async function diffVersions(ctx: Ctx, before: DatasetVersion, after: Data
 }
 
 export async function previewRows(ctx: Ctx, version: DatasetVersion, limit: number): Promise<readonly unknown[]> {
-  const { rows } = await ctx.compute.run({ what: `rows of ${version.id}`, tables: { t: { files: await stageVersion(ctx, version) } }, statements: [], rows: `select * from t limit ${limit}` }, ctx.signal);
+  const { rows } = await ctx.compute.run(
+    {
+      what: `rows of ${version.id}`,
+      tables: { t: { files: await stageVersion(ctx, version) } },
+      statements: [],
+      rows: `select * from t limit ${limit}`,
+    },
+    ctx.signal,
+  );
   return rows;
 }

@@ -39,7 +39,16 @@ export async function materialiseViews(ctx: Ctx, project: string): Promise<Mater
     const [after] = await stageFiles(ctx, [table.digest]);
     const before = held ? (await stageFiles(ctx, [held.digest]))[0]! : null;
     const reply = await fillInProcess(
-      { storePath: onlineStorePath(ctx, project), view: view.name, entity: table.entityColumns, columns: table.columns, ttlUs: view.ttlUs, before, after: after!, horizonUs: state.mode === 'live' ? state.nowUs : null },
+      {
+        storePath: onlineStorePath(ctx, project),
+        view: view.name,
+        entity: table.entityColumns,
+        columns: table.columns,
+        ttlUs: view.ttlUs,
+        before,
+        after: after!,
+        horizonUs: state.mode === 'live' ? state.nowUs : null,
+      },
       ctx.signal,
     );
     await ctx.tx(async (tx) => {
@@ -69,7 +78,9 @@ function fillInProcess(request: FillRequest, signal: AbortSignal): Promise<FillR
     });
     const cancel = (): void => void child.kill('SIGKILL');
     signal.addEventListener('abort', cancel, { once: true });
-    child.once('message', (reply: FillReply | { error: string }) => ('error' in reply ? reject(new Error(`filling the online store: ${reply.error}`)) : resolve(reply)));
+    child.once('message', (reply: FillReply | { error: string }) =>
+      'error' in reply ? reject(new Error(`filling the online store: ${reply.error}`)) : resolve(reply),
+    );
     child.once('exit', (code, killed) => {
       signal.removeEventListener('abort', cancel);
       reject(new Error(`the process that fills the online store ended (${killed ?? code})`));
@@ -81,7 +92,11 @@ function fillInProcess(request: FillRequest, signal: AbortSignal): Promise<FillR
 export interface ServiceForPlan {
   readonly service: FeatureServiceDefinition;
   readonly storePath: string;
-  readonly views: readonly { readonly definition: FeatureViewDefinition; readonly columns: readonly ViewColumn[]; readonly entityColumns: readonly ViewColumn[] }[];
+  readonly views: readonly {
+    readonly definition: FeatureViewDefinition;
+    readonly columns: readonly ViewColumn[];
+    readonly entityColumns: readonly ViewColumn[];
+  }[];
 }
 
 /** What a data plane needs to look a service's features up. Raises `feature-service-not-found`, `dataset-empty`. */
@@ -92,7 +107,12 @@ export async function serviceForPlan(ctx: Ctx, project: string, name: string): P
   const views = [];
   for (const viewName of service.views) {
     const view = definition.views[viewName]!;
-    const table = await materialiseView(ctx, { definition, snapshot: revision.snapshot, view, version: await currentVersion(ctx, project, view.dataset) });
+    const table = await materialiseView(ctx, {
+      definition,
+      snapshot: revision.snapshot,
+      view,
+      version: await currentVersion(ctx, project, view.dataset),
+    });
     views.push({ definition: view, columns: table.columns, entityColumns: table.entityColumns });
   }
   return { service, storePath: onlineStorePath(ctx, project), views };

@@ -31,7 +31,11 @@ export interface TrainingTable {
 
 /** Unix microseconds of "2013-01-31" or an ISO time; UTC when no zone is written. Raises `moment-invalid`. */
 export function momentUs(what: string, value: string): number {
-  const text = /^\d{4}-\d{2}-\d{2}$/.test(value) ? `${value}T00:00:00Z` : /(Z|[+-]\d{2}:?\d{2})$/.test(value) ? value : `${value.replace(' ', 'T')}Z`;
+  const text = /^\d{4}-\d{2}-\d{2}$/.test(value)
+    ? `${value}T00:00:00Z`
+    : /(Z|[+-]\d{2}:?\d{2})$/.test(value)
+      ? value
+      : `${value.replace(' ', 'T')}Z`;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? fail('moment-invalid', { what, value }) : ms * 1000;
 }
@@ -41,15 +45,24 @@ export function momentUs(what: string, value: string): number {
  * whose moment lies in `between` and whose label was known by the cut-off. Columns: row_key, at_us, request
  * columns, features, label. Raises `training-table-empty`, `feature-view-invalid`, `spine-column-missing`.
  */
-export async function buildTrainingTable<T>(ctx: Ctx, input: TrainingTableInput, use: (table: TrainingTable, path: string) => Promise<T>): Promise<T> {
+export async function buildTrainingTable<T>(
+  ctx: Ctx,
+  input: TrainingTableInput,
+  use: (table: TrainingTable, path: string) => Promise<T>,
+): Promise<T> {
   const { definition, spine } = input;
-  const service = definition.services[input.service] ?? fail('feature-service-not-found', { project: definition.project, service: input.service });
+  const service =
+    definition.services[input.service] ?? fail('feature-service-not-found', { project: definition.project, service: input.service });
   const dataset = definition.datasets[spine.dataset]!;
-  const [fromUs, toUs] = [momentUs('The first bound of "between"', spine.between[0]), momentUs('The second bound of "between"', spine.between[1])];
+  const [fromUs, toUs] = [
+    momentUs('The first bound of "between"', spine.between[0]),
+    momentUs('The second bound of "between"', spine.between[1]),
+  ];
   const knownByUs = spine.knownBy === 'none' ? null : spine.knownBy === null ? toUs : momentUs('"known_by"', spine.knownBy);
   const spineVersion = await getVersion(ctx, input.datasets[spine.dataset]!);
   const present = new Set(spineVersion.columns.map((c) => c.name));
-  for (const column of [...service.request, ...input.slices]) if (!present.has(column)) fail('spine-column-missing', { dataset: spine.dataset, column, service: service.name });
+  for (const column of [...service.request, ...input.slices])
+    if (!present.has(column)) fail('spine-column-missing', { dataset: spine.dataset, column, service: service.name });
 
   const views: JoinedView[] = [];
   const tables: Record<string, { files: string[] }> = { [spine.dataset]: { files: await stageVersion(ctx, spineVersion) } };
@@ -88,6 +101,9 @@ export async function buildTrainingTable<T>(ctx: Ctx, input: TrainingTableInput,
     );
     const found = await inspectTable(ctx, `the training table of ${service.name}`, { files: [target] });
     if (found.rows === 0) return fail('training-table-empty', { dataset: spine.dataset, from: spine.between[0], to: spine.between[1] });
-    return use({ columns: found.columns, rows: found.rows, digest: found.digest, fromUs, toUs, knownByUs, datasetVersions: [...versions] }, target);
+    return use(
+      { columns: found.columns, rows: found.rows, digest: found.digest, fromUs, toUs, knownByUs, datasetVersions: [...versions] },
+      target,
+    );
   });
 }

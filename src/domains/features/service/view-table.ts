@@ -37,7 +37,9 @@ export async function viewKey(ctx: Ctx, { definition, snapshot, view, version }:
   const sql = view.sql === null ? null : (await snapshotText(ctx, snapshot, view.sql)).digest;
   // The TTL is applied by the join, so changing it does not make the table again.
   const { ttlUs: _, ...shape } = view;
-  return createHash('sha256').update(JSON.stringify(['1', shape, sql, dataset.occurredAt, dataset.knownAt, version.logicalDigest])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(['1', shape, sql, dataset.occurredAt, dataset.knownAt, version.logicalDigest]))
+    .digest('hex');
 }
 
 /** Raises `feature-view-invalid`, `compute-sql-*`. */
@@ -52,27 +54,52 @@ export async function materialiseView(ctx: Ctx, inputs: ViewInputs): Promise<Vie
   return withTarget(ctx, async (target) => {
     const tables = { [view.dataset]: { files: await stageVersion(ctx, version) } };
     const described = await ctx.compute.run(
-      { what, tables, statements: [{ userSql, into: { table: 'source' }, where: 'false' }], rows: 'select column_name as name, column_type as type from (describe source)' },
+      {
+        what,
+        tables,
+        statements: [{ userSql, into: { table: 'source' }, where: 'false' }],
+        rows: 'select column_name as name, column_type as type from (describe source)',
+      },
       ctx.signal,
     );
     const types = new Map(described.rows.map((r) => [String(r.name), String(r.type)]));
     for (const column of [...view.entity, ...view.columns, 'occurred_at', 'known_at'])
       if (!types.has(column)) fail('feature-view-invalid', { view: view.name, why: `its SELECT has no column "${column}"` });
     const typed = (names: readonly string[]): ViewColumn[] =>
-      names.map((name) => ({ name, type: featureType(types.get(name)!) ?? fail('feature-view-invalid', { view: view.name, why: `column "${name}" is ${types.get(name)}; a feature is a number, a text or a boolean. Cast it in the SQL.` }) }));
+      names.map((name) => ({
+        name,
+        type:
+          featureType(types.get(name)!) ??
+          fail('feature-view-invalid', {
+            view: view.name,
+            why: `column "${name}" is ${types.get(name)}; a feature is a number, a text or a boolean. Cast it in the SQL.`,
+          }),
+      }));
     const [columns, entityColumns] = [typed(view.columns), typed(view.entity)];
     const made = await ctx.compute.run(
       {
         what,
         tables,
         writes: [target],
-        statements: [{ userSql, into: { table: 'source' } }, { sql: `copy (${envelopeSql(view)}) to '${target}' (format parquet, compression zstd)` }],
+        statements: [
+          { userSql, into: { table: 'source' } },
+          { sql: `copy (${envelopeSql(view)}) to '${target}' (format parquet, compression zstd)` },
+        ],
         rows: `select count(*) as rows from read_parquet('${target}')`,
       },
       ctx.signal,
     );
     const [stored] = await storeBlobs(ctx, [{ path: target }]);
-    const table: ViewTable = { project: definition.project, view: view.name, key, digest: stored!.digest, rows: Number(made.rows[0]!.rows), columns, entityColumns, datasetVersion: version.id };
+    const table: ViewTable = {
+      project: definition.project,
+      view: view.name,
+      key,
+      digest: stored!.digest,
+      rows: Number(made.rows[0]!.rows),
+      columns,
+      entityColumns,
+      datasetVersion: version.id,
+    };
     await ctx.tx((tx) => store.insertViewTable(tx.db, tx.workspace, table, tx.clock.now()));
     return table;
   });

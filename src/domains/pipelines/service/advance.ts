@@ -26,7 +26,8 @@ export async function advanceRun(ctx: Ctx, runId: string, jobs: PipelineJobs): P
     const context = await loadRun(ctx, runId);
     if (context.run.state !== 'running') return;
     let moved = false;
-    for (const step of doomedSteps(context.steps)) moved = (await change(ctx, step, { state: 'skipped', finishedMs: ctx.clock.now() })) || moved;
+    for (const step of doomedSteps(context.steps))
+      moved = (await change(ctx, step, { state: 'skipped', finishedMs: ctx.clock.now() })) || moved;
     for (const step of readySteps(context.steps)) moved = (await decideStep(ctx, context, step, jobs)) || moved;
     if (moved) continue;
     const outcome = outcomeOf(context.steps);
@@ -35,7 +36,8 @@ export async function advanceRun(ctx: Ctx, runId: string, jobs: PipelineJobs): P
   }
 }
 
-const change = (ctx: Ctx, step: Step, to: store.StepChange): Promise<boolean> => ctx.tx((tx) => store.updateStep(tx.db, tx.workspace, step.runId, step.name, ['waiting'], to));
+const change = (ctx: Ctx, step: Step, to: store.StepChange): Promise<boolean> =>
+  ctx.tx((tx) => store.updateStep(tx.db, tx.workspace, step.runId, step.name, ['waiting'], to));
 
 /** True if the step left `waiting`. */
 async function decideStep(ctx: Ctx, context: RunContext, step: Step, jobs: PipelineJobs): Promise<boolean> {
@@ -54,7 +56,15 @@ async function decideStep(ctx: Ctx, context: RunContext, step: Step, jobs: Pipel
     const now = ctx.clock.now();
     return ctx.tx(async (tx) => {
       const moved = await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], {
-        state: 'succeeded', cachedFrom: hit.runId, cacheKey: key, keyParts: parts, explanation: [], outputs: hit.outputs, trackingRunId: hit.trackingRunId, startedMs: now, finishedMs: now,
+        state: 'succeeded',
+        cachedFrom: hit.runId,
+        cacheKey: key,
+        keyParts: parts,
+        explanation: [],
+        outputs: hit.outputs,
+        trackingRunId: hit.trackingRunId,
+        startedMs: now,
+        finishedMs: now,
       });
       if (moved) await store.putHistory(tx.db, tx.workspace, run, step.name, parts);
       return moved;
@@ -68,7 +78,13 @@ async function decideStep(ctx: Ctx, context: RunContext, step: Step, jobs: Pipel
   }
   const before = await store.findHistory(ctx.db, ctx.workspace, run, step.name);
   return ctx.tx(async (tx) => {
-    const moved = await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], { state: 'running', cacheKey: key, keyParts: parts, explanation: explainMiss(before, parts), startedMs: tx.clock.now() });
+    const moved = await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], {
+      state: 'running',
+      cacheKey: key,
+      keyParts: parts,
+      explanation: explainMiss(before, parts),
+      startedMs: tx.clock.now(),
+    });
     if (!moved) return false;
     await store.putHistory(tx.db, tx.workspace, run, step.name, parts);
     await tx.enqueue({ job: jobs.step, payload: { runId: run.id, step: step.name }, uniqueKey: `${run.id} ${step.name}` });
@@ -79,7 +95,17 @@ async function decideStep(ctx: Ctx, context: RunContext, step: Step, jobs: Pipel
 const finish = (ctx: Ctx, { run, steps }: RunContext, outcome: Run['state']): Promise<void> =>
   ctx.tx(async (tx) => {
     const failed = steps.find((s) => s.state === 'failed');
-    if (!(await store.finishRun(tx.db, tx.workspace, run.id, outcome, failed ? { step: failed.name, problem: failed.error } : null, tx.clock.now()))) return;
+    if (
+      !(await store.finishRun(
+        tx.db,
+        tx.workspace,
+        run.id,
+        outcome,
+        failed ? { step: failed.name, problem: failed.error } : null,
+        tx.clock.now(),
+      ))
+    )
+      return;
     await tx.emit({
       type: 'pipeline-run.finished',
       subject: { kind: 'pipeline-run', id: run.id },

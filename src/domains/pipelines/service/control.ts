@@ -15,18 +15,34 @@ export async function cancelRun(ctx: Ctx, runId: string): Promise<void> {
   if (run.state !== 'running') fail('run-ended', { id: runId, state: run.state });
   await ctx.tx(async (tx) => {
     const now = tx.clock.now();
-    for (const step of steps.filter((s) => s.state === 'waiting')) await store.updateStep(tx.db, tx.workspace, runId, step.name, ['waiting'], { state: 'cancelled', finishedMs: now });
+    for (const step of steps.filter((s) => s.state === 'waiting'))
+      await store.updateStep(tx.db, tx.workspace, runId, step.name, ['waiting'], { state: 'cancelled', finishedMs: now });
     await store.finishRun(tx.db, tx.workspace, runId, 'cancelled', null, now);
-    await tx.emit({ type: 'pipeline-run.finished', subject: { kind: 'pipeline-run', id: runId }, project: run.project, payload: { state: 'cancelled' } });
+    await tx.emit({
+      type: 'pipeline-run.finished',
+      subject: { kind: 'pipeline-run', id: runId },
+      project: run.project,
+      payload: { state: 'cancelled' },
+    });
   });
   for (const step of steps.filter((s) => s.state === 'running')) {
-    const row = await jobsIn(ctx.db).selectFrom('jobs').select('id').where('workspace_id', '=', ctx.workspace).where('unique_key', '=', `${runId} ${step.name}`).executeTakeFirst();
+    const row = await jobsIn(ctx.db)
+      .selectFrom('jobs')
+      .select('id')
+      .where('workspace_id', '=', ctx.workspace)
+      .where('unique_key', '=', `${runId} ${step.name}`)
+      .executeTakeFirst();
     if (row) await cancelJob(ctx, row.id);
   }
 }
 
 /** The log of a step's newest attempt from a byte on, and whether more may come. Raises `step-not-found`. */
-export async function stepLog(ctx: Ctx, runId: string, name: string, from: number): Promise<{ text: string; next: number; ended: boolean }> {
+export async function stepLog(
+  ctx: Ctx,
+  runId: string,
+  name: string,
+  from: number,
+): Promise<{ text: string; next: number; ended: boolean }> {
   const step = (await store.getStep(ctx.db, ctx.workspace, runId, name)) ?? fail('step-not-found', { run: runId, step: name });
   const ended = step.state !== 'running' && step.state !== 'waiting';
   const owner = step.cachedFrom ?? runId;
@@ -36,13 +52,19 @@ export async function stepLog(ctx: Ctx, runId: string, name: string, from: numbe
   const size = statSync(path).size;
   if (size <= from) return { text: '', next: from, ended };
   const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(path, { start: from, end: Math.min(size, from + 1024 * 1024) - 1 })) chunks.push(chunk as Buffer);
+  for await (const chunk of createReadStream(path, { start: from, end: Math.min(size, from + 1024 * 1024) - 1 }))
+    chunks.push(chunk as Buffer);
   const bytes = Buffer.concat(chunks);
   return { text: bytes.toString('utf8'), next: from + bytes.length, ended: ended && from + bytes.length >= size };
 }
 
 /** The exact folder and environment of a step, staged and not run. Raises `step-not-found`. */
-export async function stageStep(ctx: Ctx, runId: string, name: string, engine: StepEngine): Promise<{ dir: string; bin: string | null; command: string; variables: Readonly<Record<string, string>> }> {
+export async function stageStep(
+  ctx: Ctx,
+  runId: string,
+  name: string,
+  engine: StepEngine,
+): Promise<{ dir: string; bin: string | null; command: string; variables: Readonly<Record<string, string>> }> {
   const context = await loadRun(ctx, runId);
   const definition = context.definition.pipelines[context.run.pipeline]!.steps.find((s) => s.name === name);
   if (definition?.kind !== 'run') return fail('step-not-found', { run: runId, step: name });

@@ -6,7 +6,16 @@ import { resolveSecret } from '../../../kernel/secrets.ts';
 import { getVersion } from '../../datasets/public.ts';
 import { declareEnvironment, type ResolvedEnvironment } from '../../environments/public.ts';
 import { viewKey } from '../../features/public.ts';
-import { parametersIn, snapshotFiles, snapshotText, type ProjectDefinition, type RunStep, type SnapshotFiles, type SpineDefinition, type StepDefinition } from '../../projects/public.ts';
+import {
+  parametersIn,
+  snapshotFiles,
+  snapshotText,
+  type ProjectDefinition,
+  type RunStep,
+  type SnapshotFiles,
+  type SpineDefinition,
+  type StepDefinition,
+} from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import { RUNNER_VERSION, substitute, type KeyParts, type Outputs, type StepOutput } from '../model.ts';
 import type { Run, Step } from '../store.ts';
@@ -39,11 +48,25 @@ export function codeFiles(step: RunStep, files: SnapshotFiles): SnapshotFiles {
 
 /** Secrets by name: the value for the process, and a keyed digest of it for the cache key. */
 export function secretsOf(step: RunStep): { values: Record<string, string>; versions: Record<string, string> } {
-  const values = Object.fromEntries(Object.entries(step.secrets).map(([name, reference]) => [name, resolveSecret(reference) ?? fail('secret-missing', { name, reference })]));
-  return { values, versions: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, sha256(['gyre secret version', name, value]).slice(0, 16)])) };
+  const values = Object.fromEntries(
+    Object.entries(step.secrets).map(([name, reference]) => [
+      name,
+      resolveSecret(reference) ?? fail('secret-missing', { name, reference }),
+    ]),
+  );
+  return {
+    values,
+    versions: Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, sha256(['gyre secret version', name, value]).slice(0, 16)]),
+    ),
+  };
 }
 
-export async function environmentOf(ctx: Ctx, context: RunContext, name: string | null): Promise<{ resolved: ResolvedEnvironment; text: string; file: string } | null> {
+export async function environmentOf(
+  ctx: Ctx,
+  context: RunContext,
+  name: string | null,
+): Promise<{ resolved: ResolvedEnvironment; text: string; file: string } | null> {
   if (name === null) return null;
   const { lock, python } = context.definition.environments[name]!;
   const { text } = await snapshotText(ctx, context.run.snapshot, lock);
@@ -53,16 +76,30 @@ export async function environmentOf(ctx: Ctx, context: RunContext, name: string 
 /** A spine with the run's parameters put in place. */
 export const spineFor = (run: Run, s: SpineDefinition): SpineDefinition => {
   const put = (text: string): string => substitute(text, run.params);
-  return { ...s, at: put(s.at), label: put(s.label), where: s.where === null ? null : put(s.where), between: [put(s.between[0]), put(s.between[1])], knownBy: s.knownBy === null ? null : put(s.knownBy) };
+  return {
+    ...s,
+    at: put(s.at),
+    label: put(s.label),
+    where: s.where === null ? null : put(s.where),
+    between: [put(s.between[0]), put(s.between[1])],
+    knownBy: s.knownBy === null ? null : put(s.knownBy),
+  };
 };
 
 async function tableInputs(ctx: Ctx, context: RunContext, service: string, spine: SpineDefinition): Promise<Record<string, string>> {
   const { definition, run } = context;
-  const version = (dataset: string) => getVersion(ctx, run.datasets[dataset] ?? fail('step-failed', { step: service, why: `dataset "${dataset}" had no version when the run began` }));
+  const version = (dataset: string) =>
+    getVersion(
+      ctx,
+      run.datasets[dataset] ?? fail('step-failed', { step: service, why: `dataset "${dataset}" had no version when the run began` }),
+    );
   const inputs: Record<string, string> = { [spine.dataset]: (await version(spine.dataset)).logicalDigest };
   for (const name of definition.services[service]!.views) {
     const view = definition.views[name]!;
-    inputs[`view ${name}`] = sha256([await viewKey(ctx, { definition, snapshot: run.snapshot, view, version: await version(view.dataset) }), view.ttlUs]);
+    inputs[`view ${name}`] = sha256([
+      await viewKey(ctx, { definition, snapshot: run.snapshot, view, version: await version(view.dataset) }),
+      view.ttlUs,
+    ]);
   }
   return inputs;
 }
@@ -70,7 +107,8 @@ async function tableInputs(ctx: Ctx, context: RunContext, service: string, spine
 /** The key parts of a step whose needs have succeeded. */
 export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefinition): Promise<KeyParts> {
   const { run, definition } = context;
-  const params = (texts: readonly string[]) => Object.fromEntries(texts.flatMap(parametersIn).flatMap((name) => (name in run.params ? [[name, run.params[name]!]] : [])));
+  const params = (texts: readonly string[]) =>
+    Object.fromEntries(texts.flatMap(parametersIn).flatMap((name) => (name in run.params ? [[name, run.params[name]!]] : [])));
   const base = { runner: RUNNER_VERSION, kind: step.kind, params: {}, code: {}, inputs: {}, environment: null, variables: {}, secrets: {} };
   if (step.kind === 'features' || step.kind === 'evaluate') {
     const { spine, service } = step;
@@ -81,11 +119,18 @@ export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefini
       ...base,
       definition: JSON.stringify([spine, definition.services[service], dataset.key, dataset.knownAt, own]),
       params: params(texts),
-      inputs: { ...(await tableInputs(ctx, context, service, spine)), ...(step.kind === 'evaluate' ? { [step.model]: outputOf(context, step.model).digest } : {}) },
+      inputs: {
+        ...(await tableInputs(ctx, context, service, spine)),
+        ...(step.kind === 'evaluate' ? { [step.model]: outputOf(context, step.model).digest } : {}),
+      },
     };
   }
   if (step.kind === 'register') {
-    return { ...base, definition: JSON.stringify([step.model, definition.models[step.model]?.gates ?? []]), inputs: { [step.from]: outputOf(context, step.from).digest, [step.evaluation]: outputOf(context, step.evaluation).digest } };
+    return {
+      ...base,
+      definition: JSON.stringify([step.model, definition.models[step.model]?.gates ?? []]),
+      inputs: { [step.from]: outputOf(context, step.from).digest, [step.evaluation]: outputOf(context, step.evaluation).digest },
+    };
   }
   const files = await snapshotFiles(ctx, run.snapshot);
   const environment = await environmentOf(ctx, context, step.environment);

@@ -8,7 +8,15 @@ import { realiseEnvironment } from '../../environments/public.ts';
 import { buildTrainingTable } from '../../features/public.ts';
 import { snapshotFiles, type EvaluateStep, type FeaturesStep, type RegisterStep, type RunStep } from '../../projects/public.ts';
 import { decide, evaluate, registerVersion } from '../../registry/public.ts';
-import { createRunForStep, experimentNamed, filesDigest, getLoggedModel, listLoggedModels, modelFiles, updateRun } from '../../tracking/public.ts';
+import {
+  createRunForStep,
+  experimentNamed,
+  filesDigest,
+  getLoggedModel,
+  listLoggedModels,
+  modelFiles,
+  updateRun,
+} from '../../tracking/public.ts';
 import type { AttemptRequest, StagedFile, StepEngine } from '../engine.ts';
 import { fail } from '../errors.ts';
 import { substitute, treeDigest, type Outputs, type StepOutput, type StoredFile } from '../model.ts';
@@ -23,19 +31,23 @@ export interface Performed {
 
 export async function performFeatures(ctx: Ctx, context: RunContext, step: FeaturesStep): Promise<Performed> {
   const { run, definition } = context;
-  return buildTrainingTable(ctx, { definition, snapshot: run.snapshot, service: step.service, spine: spineFor(run, step.spine), slices: [], datasets: run.datasets }, async (table, path) => {
-    const [stored] = await storeBlobs(ctx, [{ path }]);
-    const output: StepOutput = {
-      kind: 'table',
-      digest: table.digest,
-      files: [{ path: 'part.parquet', ...stored! }],
-      rows: table.rows,
-      columns: table.columns,
-      datasetVersions: table.datasetVersions,
-      knownByUs: table.knownByUs,
-    };
-    return { outputs: { table: output }, trackingRunId: null };
-  });
+  return buildTrainingTable(
+    ctx,
+    { definition, snapshot: run.snapshot, service: step.service, spine: spineFor(run, step.spine), slices: [], datasets: run.datasets },
+    async (table, path) => {
+      const [stored] = await storeBlobs(ctx, [{ path }]);
+      const output: StepOutput = {
+        kind: 'table',
+        digest: table.digest,
+        files: [{ path: 'part.parquet', ...stored! }],
+        rows: table.rows,
+        columns: table.columns,
+        datasetVersions: table.datasetVersions,
+        knownByUs: table.knownByUs,
+      };
+      return { outputs: { table: output }, trackingRunId: null };
+    },
+  );
 }
 
 export async function performEvaluate(ctx: Ctx, context: RunContext, step: EvaluateStep): Promise<Performed> {
@@ -43,25 +55,38 @@ export async function performEvaluate(ctx: Ctx, context: RunContext, step: Evalu
   const model = outputOf(context, step.model);
   if (model.kind !== 'logged-model') return fail('step-failed', { step: step.name, why: `"${step.model}" is not a logged model` });
   const spine = spineFor(run, step.spine);
-  return buildTrainingTable(ctx, { definition, snapshot: run.snapshot, service: step.service, spine, slices: step.slices, datasets: run.datasets }, async (table, path) => {
-    const trained = trainingCutoff(context);
-    if (trained !== null && table.fromUs < trained) fail('step-failed', { step: step.name, why: 'its rows begin before the training cut-off, so the fit may have seen them; move "between" to later rows' });
-    const evaluation = await evaluate(ctx, {
-      loggedModelId: model.id,
-      table: path,
-      datasetVersion: run.datasets[spine.dataset]!,
-      datasetVersions: table.datasetVersions,
-      ...scoreOutputOf(definition, step.name),
-      slices: step.slices,
-      window: { fromUs: table.fromUs, toUs: table.toUs },
-    });
-    return { outputs: { evaluation: { kind: 'evaluation', id: evaluation.id, digest: evaluation.scoreTable.digest } }, trackingRunId: null };
-  });
+  return buildTrainingTable(
+    ctx,
+    { definition, snapshot: run.snapshot, service: step.service, spine, slices: step.slices, datasets: run.datasets },
+    async (table, path) => {
+      const trained = trainingCutoff(context);
+      if (trained !== null && table.fromUs < trained)
+        fail('step-failed', {
+          step: step.name,
+          why: 'its rows begin before the training cut-off, so the fit may have seen them; move "between" to later rows',
+        });
+      const evaluation = await evaluate(ctx, {
+        loggedModelId: model.id,
+        table: path,
+        datasetVersion: run.datasets[spine.dataset]!,
+        datasetVersions: table.datasetVersions,
+        ...scoreOutputOf(definition, step.name),
+        slices: step.slices,
+        window: { fromUs: table.fromUs, toUs: table.toUs },
+      });
+      return {
+        outputs: { evaluation: { kind: 'evaluation', id: evaluation.id, digest: evaluation.scoreTable.digest } },
+        trackingRunId: null,
+      };
+    },
+  );
 }
 
 /** The latest moment by which the labels of a training table of this run were known. */
 function trainingCutoff({ steps }: RunContext): number | null {
-  const cutoffs = steps.flatMap((s) => Object.values(s.outputs ?? {})).flatMap((o) => (o.kind === 'table' && o.knownByUs !== null ? [o.knownByUs] : []));
+  const cutoffs = steps
+    .flatMap((s) => Object.values(s.outputs ?? {}))
+    .flatMap((o) => (o.kind === 'table' && o.knownByUs !== null ? [o.knownByUs] : []));
   return cutoffs.length === 0 ? null : Math.max(...cutoffs);
 }
 
@@ -69,13 +94,26 @@ export async function performRegister(ctx: Ctx, context: RunContext, step: Regis
   const { run, definition, steps } = context;
   const from = outputOf(context, step.from);
   const evaluation = outputOf(context, step.evaluation);
-  if (from.kind !== 'logged-model' || evaluation.kind !== 'evaluation') return fail('step-failed', { step: step.name, why: 'it needs a logged model and an evaluation' });
+  if (from.kind !== 'logged-model' || evaluation.kind !== 'evaluation')
+    return fail('step-failed', { step: step.name, why: 'it needs a logged model and an evaluation' });
   const logged = await getLoggedModel(ctx, from.id);
   const maker = steps.find((s) => s.name === step.from.split('.')[0]);
   const makerDefinition = definition.pipelines[run.pipeline]!.steps.find((s) => s.name === maker?.name);
   const environment = makerDefinition?.kind === 'run' ? await environmentOf(ctx, context, makerDefinition.environment) : null;
   const table = steps.flatMap((s) => Object.values(s.outputs ?? {})).find((o) => o.kind === 'table');
-  const baseline = table ? await profileTable(ctx, 'the baseline profile', { files: await stageFiles(ctx, table.files.map((f) => f.digest)) }, table.columns.filter((c) => c.name !== 'row_key' && c.name !== 'at_us')) : null;
+  const baseline = table
+    ? await profileTable(
+        ctx,
+        'the baseline profile',
+        {
+          files: await stageFiles(
+            ctx,
+            table.files.map((f) => f.digest),
+          ),
+        },
+        table.columns.filter((c) => c.name !== 'row_key' && c.name !== 'at_us'),
+      )
+    : null;
   const model = definition.models[step.model];
   const version = await registerVersion(ctx, {
     model: step.model,
@@ -111,7 +149,14 @@ export interface RunParts {
 /** How long after the step's time-out its token still works, for what it sends at its end. */
 const TOKEN_GRACE_MS = 60_000;
 
-export async function performRun(ctx: Ctx, context: RunContext, definition: RunStep, step: Step, fence: number, parts: RunParts): Promise<Performed> {
+export async function performRun(
+  ctx: Ctx,
+  context: RunContext,
+  definition: RunStep,
+  step: Step,
+  fence: number,
+  parts: RunParts,
+): Promise<Performed> {
   const { run } = context;
   const trackingRunId = step.trackingRunId ?? (await makeTrackingRun(ctx, context, step));
   for (let number = 1; ; number++) {
@@ -122,13 +167,28 @@ export async function performRun(ctx: Ctx, context: RunContext, definition: RunS
       scope: { runId: run.id, trackingRunIds: [trackingRunId] },
       expiresMs: ctx.clock.now() + definition.timeoutMs + TOKEN_GRACE_MS,
     });
-    const request = await requestFor(ctx, context, definition, attempt.id, fence, { MLFLOW_TRACKING_URI: parts.serverUrl(), MLFLOW_RUN_ID: trackingRunId, MLFLOW_EXPERIMENT_NAME: run.project, GYRE_RUN_ID: run.id }, { MLFLOW_TRACKING_TOKEN: secret });
+    const request = await requestFor(
+      ctx,
+      context,
+      definition,
+      attempt.id,
+      fence,
+      { MLFLOW_TRACKING_URI: parts.serverUrl(), MLFLOW_RUN_ID: trackingRunId, MLFLOW_EXPERIMENT_NAME: run.project, GYRE_RUN_ID: run.id },
+      { MLFLOW_TRACKING_TOKEN: secret },
+    );
     const outcome = await parts.engine.run(request, ctx.signal);
     await revokeToken(ctx, token.id);
     ctx.signal.throwIfAborted();
     await ctx.tx(async (tx) => {
       if (outcome.ok) await insertBlobs(tx, outcome.entries);
-      await store.finishAttempt(tx.db, tx.workspace, attempt.id, outcome.ok ? 'succeeded' : outcome.reason === 'lost' ? 'lost' : 'failed', outcome, tx.clock.now());
+      await store.finishAttempt(
+        tx.db,
+        tx.workspace,
+        attempt.id,
+        outcome.ok ? 'succeeded' : outcome.reason === 'lost' ? 'lost' : 'failed',
+        outcome,
+        tx.clock.now(),
+      );
     });
     if (outcome.ok) {
       await updateRun(ctx, trackingRunId, { status: 'FINISHED', endMs: ctx.clock.now() });
@@ -162,39 +222,80 @@ async function openAttempt(ctx: Ctx, step: Step, number: number, fence: number):
   const attempts = await store.listAttempts(ctx.db, ctx.workspace, step.runId, step.name);
   const open = attempts.find((a) => a.number === number);
   if (open) return open;
-  const attempt: store.Attempt = { id: `${step.runId}-${step.name}-${number}`, runId: step.runId, step: step.name, number, fence, state: 'running', dir: join('attempts', step.runId, `${step.name}-${number}`), startedMs: ctx.clock.now() };
+  const attempt: store.Attempt = {
+    id: `${step.runId}-${step.name}-${number}`,
+    runId: step.runId,
+    step: step.name,
+    number,
+    fence,
+    state: 'running',
+    dir: join('attempts', step.runId, `${step.name}-${number}`),
+    startedMs: ctx.clock.now(),
+  };
   await ctx.tx((tx) => store.insertAttempt(tx.db, tx.workspace, attempt));
   return attempt;
 }
 
-export async function requestFor(ctx: Ctx, context: RunContext, definition: RunStep, attemptId: string, fence: number, variables: Record<string, string>, tokens: Record<string, string>): Promise<AttemptRequest> {
+export async function requestFor(
+  ctx: Ctx,
+  context: RunContext,
+  definition: RunStep,
+  attemptId: string,
+  fence: number,
+  variables: Record<string, string>,
+  tokens: Record<string, string>,
+): Promise<AttemptRequest> {
   const { run } = context;
   const environment = await environmentOf(ctx, context, definition.environment);
   const realised = environment ? await realiseEnvironment(ctx, environment.resolved, environment.text, environment.file) : null;
-  const wanted: { path: string; digest: string }[] = Object.entries(codeFiles(definition, await snapshotFiles(ctx, run.snapshot))).map(([path, digest]) => ({ path, digest }));
+  const wanted: { path: string; digest: string }[] = Object.entries(codeFiles(definition, await snapshotFiles(ctx, run.snapshot))).map(
+    ([path, digest]) => ({ path, digest }),
+  );
   for (const ref of definition.inputs) {
     const output = outputOf(context, ref);
     const name = ref.split('.').at(-1) === ref ? ref : ref.replace('.', '-');
-    const files: readonly StoredFile[] = output.kind === 'table' || output.kind === 'folder' ? output.files : output.kind === 'logged-model' ? (await modelFiles(ctx, output.id)).map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes })) : [];
+    const files: readonly StoredFile[] =
+      output.kind === 'table' || output.kind === 'folder'
+        ? output.files
+        : output.kind === 'logged-model'
+          ? (await modelFiles(ctx, output.id)).map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes }))
+          : [];
     wanted.push(...files.map((f) => ({ path: `in/${name}/${f.path}`, digest: f.digest })));
   }
-  const entries = await findBlobs(ctx.db, ctx.workspace, wanted.map((w) => w.digest));
-  const files: StagedFile[] = wanted.map((w) => ({ path: w.path, entry: entries.get(w.digest) ?? fail('step-failed', { step: definition.name, why: `the bytes of ${w.path} are not in the store` }) }));
+  const entries = await findBlobs(
+    ctx.db,
+    ctx.workspace,
+    wanted.map((w) => w.digest),
+  );
+  const files: StagedFile[] = wanted.map((w) => ({
+    path: w.path,
+    entry: entries.get(w.digest) ?? fail('step-failed', { step: definition.name, why: `the bytes of ${w.path} are not in the store` }),
+  }));
   return {
     attemptId,
     fence,
     dir: join(ctx.settings.dir, 'attempts', run.id, `${definition.name}-${attemptId.split('-').at(-1)}`),
     command: substitute(definition.command, run.params, true),
     files,
-    outputs: Object.entries(definition.outputs).filter(([, kind]) => kind !== 'logged-model').map(([name]) => name),
-    variables: { ...Object.fromEntries(Object.entries(definition.env).map(([name, value]) => [name, substitute(value, run.params)])), ...variables },
+    outputs: Object.entries(definition.outputs)
+      .filter(([, kind]) => kind !== 'logged-model')
+      .map(([name]) => name),
+    variables: {
+      ...Object.fromEntries(Object.entries(definition.env).map(([name, value]) => [name, substitute(value, run.params)])),
+      ...variables,
+    },
     secrets: { ...secretsOf(definition).values, ...tokens },
     bin: realised?.bin ?? null,
     timeoutMs: definition.timeoutMs,
   };
 }
 
-async function collect(ctx: Ctx, definition: RunStep, trackingRunId: string, made: Readonly<Record<string, readonly StoredFile[]>>): Promise<Outputs> {
+async function collect(
+  ctx: Ctx,
+  definition: RunStep,
+  trackingRunId: string,
+  made: Readonly<Record<string, readonly StoredFile[]>>,
+): Promise<Outputs> {
   const outputs: Record<string, StepOutput> = {};
   for (const [name, kind] of Object.entries(definition.outputs)) {
     if (kind !== 'logged-model') {
@@ -202,8 +303,19 @@ async function collect(ctx: Ctx, definition: RunStep, trackingRunId: string, mad
       outputs[name] = { kind: 'folder', digest: treeDigest(files), files };
       continue;
     }
-    const models = await listLoggedModels(ctx.db, ctx.workspace, { experimentIds: [], name, sourceRunId: trackingRunId, offset: 0, limit: 1 });
-    const model = models.find((m) => m.status === 'LOGGED_MODEL_READY') ?? fail('step-failed', { step: definition.name, why: `it ended well but logged no model named "${name}" (mlflow.<flavour>.log_model(..., name="${name}"))` });
+    const models = await listLoggedModels(ctx.db, ctx.workspace, {
+      experimentIds: [],
+      name,
+      sourceRunId: trackingRunId,
+      offset: 0,
+      limit: 1,
+    });
+    const model =
+      models.find((m) => m.status === 'LOGGED_MODEL_READY') ??
+      fail('step-failed', {
+        step: definition.name,
+        why: `it ended well but logged no model named "${name}" (mlflow.<flavour>.log_model(..., name="${name}"))`,
+      });
     outputs[name] = { kind: 'logged-model', id: model.id, digest: filesDigest(await modelFiles(ctx, model.id)) };
   }
   return outputs;

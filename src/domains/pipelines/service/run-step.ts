@@ -27,8 +27,18 @@ export async function runStep(ctx: Ctx, runId: string, name: string, job: JobRun
       throw error;
     }
     await ctx.tx(async (tx) => {
-      await store.updateStep(tx.db, tx.workspace, runId, name, ['running'], { state: 'failed', error: toProblemDocument(error, job.id), finishedMs: tx.clock.now() });
-      await tx.emit({ type: 'step.finished', subject: { kind: 'step', id: `${runId}/${name}` }, label: `step ${name}`, project: context.run.project, payload: { state: 'failed', code: error.code } });
+      await store.updateStep(tx.db, tx.workspace, runId, name, ['running'], {
+        state: 'failed',
+        error: toProblemDocument(error, job.id),
+        finishedMs: tx.clock.now(),
+      });
+      await tx.emit({
+        type: 'step.finished',
+        subject: { kind: 'step', id: `${runId}/${name}` },
+        label: `step ${name}`,
+        project: context.run.project,
+        payload: { state: 'failed', code: error.code },
+      });
     });
     await moveOn(ctx, context.run, step.cacheKey, jobs);
   }
@@ -50,7 +60,15 @@ export async function runStep(ctx: Ctx, runId: string, name: string, job: JobRun
 async function succeed(ctx: Ctx, run: Run, step: Step, { outputs, trackingRunId }: Performed, jobs: PipelineJobs): Promise<void> {
   await ctx.tx(async (tx) => {
     const now = tx.clock.now();
-    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'succeeded', outputs, trackingRunId, finishedMs: now }))) return;
+    if (
+      !(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], {
+        state: 'succeeded',
+        outputs,
+        trackingRunId,
+        finishedMs: now,
+      }))
+    )
+      return;
     await store.putCached(tx.db, tx.workspace, step.cacheKey!, { runId: run.id, step: step.name, outputs, trackingRunId }, now);
     const self = { kind: 'step', id: `${run.id}/${step.name}` };
     await tx.emit({
@@ -70,9 +88,14 @@ function edgesOf(self: { kind: string; id: string }, step: Step, outputs: Output
   const environment = step.keyParts?.environment;
   return [
     ...(environment ? [{ from: self, to: { kind: 'environment', id: environment }, relation: 'environment' }] : []),
-    ...Object.entries(step.keyParts?.code ?? {}).map(([path, digest]): Edge => ({ from: self, to: { kind: 'source-file', id: `${digest} ${path}` }, relation: 'code' })),
+    ...Object.entries(step.keyParts?.code ?? {}).map(([path, digest]): Edge => ({
+      from: self,
+      to: { kind: 'source-file', id: `${digest} ${path}` },
+      relation: 'code',
+    })),
     ...Object.values(outputs).flatMap((o): Edge[] => {
-      if (o.kind === 'table') return o.datasetVersions.map((id) => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' }));
+      if (o.kind === 'table')
+        return o.datasetVersions.map((id) => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' }));
       if (o.kind === 'folder') return [];
       return [{ from: { kind: o.kind, id: o.id }, to: self, relation: 'made-by' }];
     }),
@@ -82,7 +105,9 @@ function edgesOf(self: { kind: string; id: string }, step: Step, outputs: Output
 async function settleCancelled(ctx: Ctx, run: Run, step: Step, jobs: PipelineJobs): Promise<void> {
   const current = await store.getRun(ctx.db, ctx.workspace, run.id);
   if (current?.state !== 'cancelled') return;
-  await ctx.tx((tx) => store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'cancelled', finishedMs: tx.clock.now() }));
+  await ctx.tx((tx) =>
+    store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'cancelled', finishedMs: tx.clock.now() }),
+  );
   await moveOn(ctx, run, step.cacheKey, jobs);
 }
 

@@ -22,7 +22,9 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
   const pipeline = definition.pipelines[input.pipeline] ?? fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
   const params: Record<string, Parameter> = { ...pipeline.params };
   for (const [name, value] of Object.entries(input.params)) {
-    const before = params[name] ?? fail('parameter-invalid', { name, why: `the pipeline has no such parameter; it has ${Object.keys(params).join(', ') || 'none'}.` });
+    const before =
+      params[name] ??
+      fail('parameter-invalid', { name, why: `the pipeline has no such parameter; it has ${Object.keys(params).join(', ') || 'none'}.` });
     params[name] = typed(name, value, before);
   }
   const datasets: Record<string, string> = {};
@@ -52,8 +54,22 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
     };
     await store.insertRun(tx.db, tx.workspace, run);
     const steps = pipeline.steps.map((s, position): Step => ({
-      runId: run.id, name: s.name, position, kind: s.kind, needs: s.needs, state: 'waiting', cachedFrom: null, cacheKey: null, keyParts: null, explanation: null, outputs: null,
-      trackingRunId: null, error: null, startedMs: null, finishedMs: null, version: 1,
+      runId: run.id,
+      name: s.name,
+      position,
+      kind: s.kind,
+      needs: s.needs,
+      state: 'waiting',
+      cachedFrom: null,
+      cacheKey: null,
+      keyParts: null,
+      explanation: null,
+      outputs: null,
+      trackingRunId: null,
+      error: null,
+      startedMs: null,
+      finishedMs: null,
+      version: 1,
     }));
     await store.insertSteps(tx.db, tx.workspace, steps);
     const self = { kind: 'pipeline-run', id: run.id };
@@ -77,7 +93,8 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
 /** A given value in the type of the default; numbers may be written as text. */
 function typed(name: string, value: Parameter, before: Parameter): Parameter {
   if (typeof value === typeof before) return value;
-  if (typeof before === 'number' && typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  if (typeof before === 'number' && typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value)))
+    return Number(value);
   if (typeof before === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
   if (typeof before === 'string') return String(value);
   return fail('parameter-invalid', { name, why: `"${value}" is not a ${typeof before}.` });

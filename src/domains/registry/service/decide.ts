@@ -4,7 +4,17 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { rocAucDifference } from '../../../stats/auc.ts';
 import { fail } from '../errors.ts';
-import { allows, isCurrent, judgeGate, type Decision, type Evaluation, type Gate, type GateResult, type ModelVersion, type PairedDifference } from '../model.ts';
+import {
+  allows,
+  isCurrent,
+  judgeGate,
+  type Decision,
+  type Evaluation,
+  type Gate,
+  type GateResult,
+  type ModelVersion,
+  type PairedDifference,
+} from '../model.ts';
 import * as store from '../store.ts';
 import { getEvaluation, scoresOf } from './evaluate.ts';
 import { championAlias, findVersion } from './versions.ts';
@@ -22,7 +32,8 @@ export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Ga
   const evaluation = version.evidence.evaluation ? await getEvaluation(ctx, version.evidence.evaluation) : undefined;
   const holder = await champion(ctx, version);
   const differences = new Map<Gate, PairedDifference>();
-  if (evaluation && holder) for (const gate of gates.filter((g) => g.notWorseThan)) differences.set(gate, await compare(ctx, gate, evaluation, holder));
+  if (evaluation && holder)
+    for (const gate of gates.filter((g) => g.notWorseThan)) differences.set(gate, await compare(ctx, gate, evaluation, holder));
   const results: GateResult[] = evaluation
     ? gates.map((gate) => judgeGate(gate, evaluation, (g) => (holder ? differences.get(g) : undefined)))
     : [{ gate: { metric: 'evaluation' }, passed: false, found: 'none', why: 'the version has no evaluation made by Gyre' }];
@@ -42,7 +53,8 @@ async function compare(ctx: Ctx, gate: Gate, evaluation: Evaluation, holder: Mod
   if (!holder.evidence.evaluation) return { ok: false, reason: 'the champion has no evaluation' };
   const [mine, theirs] = [await scoresOf(ctx, evaluation), await scoresOf(ctx, await getEvaluation(ctx, holder.evidence.evaluation))];
   const shared = [...mine.keys()].filter((key) => theirs.has(key));
-  if (shared.length < mine.size) return { ok: false, reason: `the champion was scored on ${shared.length} of these ${mine.size} rows; evaluate both on the same rows` };
+  if (shared.length < mine.size)
+    return { ok: false, reason: `the champion was scored on ${shared.length} of these ${mine.size} rows; evaluate both on the same rows` };
   const pick = (from: typeof mine, what: 'label' | 'score'): Float64Array => Float64Array.from(shared, (key) => from.get(key)![what]);
   return rocAucDifference(pick(mine, 'label'), pick(mine, 'score'), pick(theirs, 'score'), gate.confidence ?? 0.95);
 }
@@ -53,7 +65,14 @@ export async function override(ctx: Ctx, version: ModelVersion, gates: readonly 
   if (reason.trim().length < 10) fail('override-needs-reason', {});
   const before = await store.findLatestDecision(ctx.db, ctx.workspace, version.id);
   const evaluation = version.evidence.evaluation ? await getEvaluation(ctx, version.evidence.evaluation) : undefined;
-  return record(ctx, version, { outcome: 'overridden', results: before?.results ?? [], gates, evaluation, championId: (await champion(ctx, version))?.id ?? null, reason });
+  return record(ctx, version, {
+    outcome: 'overridden',
+    results: before?.results ?? [],
+    gates,
+    evaluation,
+    championId: (await champion(ctx, version))?.id ?? null,
+    reason,
+  });
 }
 
 interface Outcome {
@@ -101,9 +120,15 @@ const record = (ctx: Ctx, version: ModelVersion, o: Outcome): Promise<Decision> 
  */
 export async function requirePassed(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
   const refuse = (reason: string): never => fail('gate-not-passed', { model: version.model, version: version.number, reason });
-  const decision = (await store.findLatestDecision(ctx.db, ctx.workspace, version.id)) ?? refuse('no gate decision is recorded; decide first.');
-  const now = { gateDigest: gateDigest(gates), evaluationId: version.evidence.evaluation ?? null, championId: (await champion(ctx, version))?.id ?? null };
-  if (!isCurrent(decision, now)) return refuse('its decision has expired, for the gates, the evaluation or the champion changed; decide again.');
+  const decision =
+    (await store.findLatestDecision(ctx.db, ctx.workspace, version.id)) ?? refuse('no gate decision is recorded; decide first.');
+  const now = {
+    gateDigest: gateDigest(gates),
+    evaluationId: version.evidence.evaluation ?? null,
+    championId: (await champion(ctx, version))?.id ?? null,
+  };
+  if (!isCurrent(decision, now))
+    return refuse('its decision has expired, for the gates, the evaluation or the champion changed; decide again.');
   if (!allows(decision)) return refuse(decision.reason);
   return decision;
 }

@@ -46,11 +46,28 @@ export async function evaluate(ctx: Ctx, input: EvaluateInput): Promise<Evaluati
     const tables = { t: { files: [input.table] } };
     const order = 'order by at_us, row_key';
     const wanted = ['row_key', 'at_us', 'label', ...input.slices.map((s) => `${sqlName(s)}::varchar as ${sqlName(s)}`)];
-    const { rows } = await ctx.compute.run({ what, tables, writes: [rowsPath], statements: [{ sql: `copy (select * from t ${order}) to '${rowsPath}' (format json)` }], rows: `select ${wanted.join(', ')} from t ${order}` }, ctx.signal);
+    const { rows } = await ctx.compute.run(
+      {
+        what,
+        tables,
+        writes: [rowsPath],
+        statements: [{ sql: `copy (select * from t ${order}) to '${rowsPath}' (format json)` }],
+        rows: `select ${wanted.join(', ')} from t ${order}`,
+      },
+      ctx.signal,
+    );
     const scores = await scoreTable({ modelPath: folder, rowsPath, score: input.score, signal: ctx.signal });
     const labels = Float64Array.from(rows, (r) => Number(r.label));
     const all = { labels, scores };
-    const lines = rows.map((r, i) => JSON.stringify({ row_key: r.row_key, at_us: r.at_us, label: r.label, score: scores[i], ...Object.fromEntries(input.slices.map((s) => [s, r[s] ?? null])) }));
+    const lines = rows.map((r, i) =>
+      JSON.stringify({
+        row_key: r.row_key,
+        at_us: r.at_us,
+        label: r.label,
+        score: scores[i],
+        ...Object.fromEntries(input.slices.map((s) => [s, r[s] ?? null])),
+      }),
+    );
     const [stored] = await storeBlobs(ctx, [Buffer.from(`${lines.join('\n')}\n`)]);
     const evaluation: Evaluation = {
       id: newId('evl', ctx.ids),
@@ -60,7 +77,10 @@ export async function evaluate(ctx: Ctx, input: EvaluateInput): Promise<Evaluati
       rows: rows.length,
       metrics: computeMetrics(input.task, all),
       slices: input.slices.flatMap((column) => sliceFigures(column, rows, labels, scores, input.task)),
-      curves: input.task === 'binary' ? { roc: rocCurve(all), precisionRecall: precisionRecallCurve(all), calibration: calibrationBins(all) } : {},
+      curves:
+        input.task === 'binary'
+          ? { roc: rocCurve(all), precisionRecall: precisionRecallCurve(all), calibration: calibrationBins(all) }
+          : {},
       scoreTable: { digest: stored!.digest, sizeBytes: stored!.sizeBytes },
       window: input.window,
       createdMs: ctx.clock.now(),
@@ -85,7 +105,13 @@ export async function evaluate(ctx: Ctx, input: EvaluateInput): Promise<Evaluati
   }
 }
 
-function sliceFigures(column: string, rows: readonly Readonly<Record<string, unknown>>[], labels: Float64Array, scores: Float64Array, task: 'binary' | 'regression'): SliceFigures[] {
+function sliceFigures(
+  column: string,
+  rows: readonly Readonly<Record<string, unknown>>[],
+  labels: Float64Array,
+  scores: Float64Array,
+  task: 'binary' | 'regression',
+): SliceFigures[] {
   const members = new Map<string, number[]>();
   rows.forEach((r, i) => {
     const value = r[column] === null || r[column] === undefined ? '(missing)' : String(r[column]);
@@ -96,15 +122,24 @@ function sliceFigures(column: string, rows: readonly Readonly<Record<string, unk
   return [...members]
     .sort(([a, x], [b, y]) => y.length - x.length || (a < b ? -1 : 1))
     .slice(0, MAX_SLICE_VALUES)
-    .map(([value, at]) => ({ column, value, n: at.length, metrics: computeMetrics(task, { labels: Float64Array.from(at, (i) => labels[i]!), scores: Float64Array.from(at, (i) => scores[i]!) }) }));
+    .map(([value, at]) => ({
+      column,
+      value,
+      n: at.length,
+      metrics: computeMetrics(task, { labels: Float64Array.from(at, (i) => labels[i]!), scores: Float64Array.from(at, (i) => scores[i]!) }),
+    }));
 }
 
 /** Raises `evaluation-not-found`. */
-export const getEvaluation = async (ctx: Ctx, id: string): Promise<Evaluation> => (await store.getEvaluation(ctx.db, ctx.workspace, id)) ?? fail('evaluation-not-found', { id });
+export const getEvaluation = async (ctx: Ctx, id: string): Promise<Evaluation> =>
+  (await store.getEvaluation(ctx.db, ctx.workspace, id)) ?? fail('evaluation-not-found', { id });
 
 /** Scores of an evaluation by row key, for comparing two models on the same rows. */
 export async function scoresOf(ctx: Ctx, evaluation: Evaluation): Promise<Map<string, { label: number; score: number }>> {
   const text = (await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, evaluation.scoreTable.digest))).toString('utf8');
-  const lines = text.split('\n').filter(Boolean).map((l) => JSON.parse(l) as { row_key: string; label: number; score: number });
+  const lines = text
+    .split('\n')
+    .filter(Boolean)
+    .map((l) => JSON.parse(l) as { row_key: string; label: number; score: number });
   return new Map(lines.map((l) => [l.row_key, { label: l.label, score: l.score }]));
 }

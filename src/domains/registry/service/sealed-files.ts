@@ -16,7 +16,11 @@ export async function sealedFolder(ctx: Ctx, files: readonly SealedFile[]): Prom
   const relative = join('models', filesDigest(files));
   const folder = join(ctx.settings.dir, relative);
   if (existsSync(folder)) return relative;
-  const entries = await findBlobs(ctx.db, ctx.workspace, files.map((f) => f.digest));
+  const entries = await findBlobs(
+    ctx.db,
+    ctx.workspace,
+    files.map((f) => f.digest),
+  );
   const temporary = `${folder}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   await mkdir(temporary, { recursive: true });
   for (const file of files) await ctx.blobs.materialise(entries.get(file.digest)!, join(temporary, file.path));

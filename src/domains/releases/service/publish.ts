@@ -10,10 +10,15 @@ import { fail } from '../errors.ts';
 import type { EndpointRevision } from '../model.ts';
 import * as store from '../store.ts';
 
-const columnType = (tensorType: string): ColumnType => (/string/i.test(tensorType) ? 'string' : /bool/i.test(tensorType) ? 'boolean' : /int/i.test(tensorType) ? 'integer' : 'number');
+const columnType = (tensorType: string): ColumnType =>
+  /string/i.test(tensorType) ? 'string' : /bool/i.test(tensorType) ? 'boolean' : /int/i.test(tensorType) ? 'integer' : 'number';
 
 /** Columns of the request and of the feature service, typed by the model's signature and the views. */
-export function planColumns(definition: EndpointDefinition, version: ModelVersion, service: ServiceForPlan | null): { request: PlanColumn[]; provided: Set<string> } {
+export function planColumns(
+  definition: EndpointDefinition,
+  version: ModelVersion,
+  service: ServiceForPlan | null,
+): { request: PlanColumn[]; provided: Set<string> } {
   const inputs = new Map((version.signature?.inputs ?? []).map((t) => [t.name, columnType(t.type)]));
   const keys = new Map((service?.views ?? []).flatMap((v) => v.entityColumns.map((c) => [c.name, c.type] as const)));
   const missing = (name: string): Missing => {
@@ -50,7 +55,14 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     assignBy: endpoint.assignBy[0] ?? null,
     salt: `${ctx.workspace}/${revision.endpoint}`,
     variants: await Promise.all(
-      revision.variants.map(async (v, i) => ({ id: v.id, model: v.model, modelVersion: String(v.number), modelDigest: versions[i]!.digest!, modelPath: await versionFolder(ctx, versions[i]!), weight: v.weight })),
+      revision.variants.map(async (v, i) => ({
+        id: v.id,
+        model: v.model,
+        modelVersion: String(v.number),
+        modelDigest: versions[i]!.digest!,
+        modelPath: await versionFolder(ctx, versions[i]!),
+        weight: v.weight,
+      })),
     ),
     request,
     featureService: service && {

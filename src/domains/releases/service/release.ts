@@ -25,7 +25,8 @@ export interface NewRelease {
 /** Raises `endpoint-not-found`, `gate-not-passed`, `endpoint-signature-mismatch`, `release-not-taken`, `model-version-not-found`. */
 export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
   const applied = await currentRevision(ctx, input.project);
-  const definition = applied.definition.endpoints[input.endpoint] ?? fail('endpoint-not-found', { project: input.project, endpoint: input.endpoint });
+  const definition =
+    applied.definition.endpoints[input.endpoint] ?? fail('endpoint-not-found', { project: input.project, endpoint: input.endpoint });
   const version = await findVersion(ctx, definition.model, input.version);
   const decision = await requirePassed(ctx, version, applied.definition.models[definition.model]?.gates ?? []);
   const service = definition.service === null ? null : await serviceForPlan(ctx, input.project, definition.service);
@@ -44,7 +45,18 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
       decision: decision.id,
       createdMs: now,
     };
-    const made: Release = { id: newId('rel', tx.ids), project: input.project, endpoint: input.endpoint, revision: revision.id, previous: previous?.id ?? null, state: 'started', reason: input.reason, planNumber: 0, createdMs: now, finishedMs: null };
+    const made: Release = {
+      id: newId('rel', tx.ids),
+      project: input.project,
+      endpoint: input.endpoint,
+      revision: revision.id,
+      previous: previous?.id ?? null,
+      state: 'started',
+      reason: input.reason,
+      planNumber: 0,
+      createdMs: now,
+      finishedMs: null,
+    };
     await store.insertRevision(tx.db, tx.workspace, revision);
     await store.setCurrent(tx.db, tx.workspace, input.endpoint, revision.id);
     await store.insertRelease(tx.db, tx.workspace, made);
@@ -64,7 +76,14 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
         { from: self, to: { kind: 'project-revision', id: applied.id }, relation: 'definition' },
       ],
     });
-    await tx.emit({ type: 'release.started', subject: { kind: 'release', id: made.id }, label: `release of ${input.endpoint}`, project: input.project, payload: { revision: revision.id }, edges: [{ from: { kind: 'release', id: made.id }, to: self, relation: 'moves-to' }] });
+    await tx.emit({
+      type: 'release.started',
+      subject: { kind: 'release', id: made.id },
+      label: `release of ${input.endpoint}`,
+      project: input.project,
+      payload: { revision: revision.id },
+      edges: [{ from: { kind: 'release', id: made.id }, to: self, relation: 'moves-to' }],
+    });
     return { release: made, revision };
   });
 
@@ -80,7 +99,13 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
   return { ...started.release, state: 'promoted', planNumber: number, finishedMs: ctx.clock.now() };
 }
 
-const settle = (ctx: Ctx, { id, endpoint, project }: Release, state: 'promoted' | 'failed', reason: string, current: string | null): Promise<void> =>
+const settle = (
+  ctx: Ctx,
+  { id, endpoint, project }: Release,
+  state: 'promoted' | 'failed',
+  reason: string,
+  current: string | null,
+): Promise<void> =>
   ctx.tx(async (tx) => {
     if (!(await store.finishRelease(tx.db, tx.workspace, id, state, reason, tx.clock.now()))) return;
     if (state === 'failed') await store.setCurrent(tx.db, tx.workspace, endpoint, current);
@@ -116,10 +141,13 @@ async function acknowledged(ctx: Ctx, number: number, revision: EndpointRevision
   const deadline = performance.now() + ACK_MS;
   for (;;) {
     const acks = liveAcks(ctx);
-    const failure = acks.flatMap((a) => (a.number >= number ? a.failures : [])).find((f) => f.workspace === ctx.workspace && f.endpoint === revision.endpoint && f.revision === revision.number);
+    const failure = acks
+      .flatMap((a) => (a.number >= number ? a.failures : []))
+      .find((f) => f.workspace === ctx.workspace && f.endpoint === revision.endpoint && f.revision === revision.number);
     if (failure) return failure.why;
     if (acks.length > 0 && acks.every((a) => a.number >= number)) return undefined;
-    if (performance.now() > deadline) return acks.length === 0 ? 'no data plane is running' : 'a data plane did not acknowledge the plan in time';
+    if (performance.now() > deadline)
+      return acks.length === 0 ? 'no data plane is running' : 'a data plane did not acknowledge the plan in time';
     await delay(25);
   }
 }

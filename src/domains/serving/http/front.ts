@@ -36,7 +36,10 @@ export function openFront(options: FrontOptions): Server {
     void handle(request, response);
   });
   server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n{"error":"The request is not valid HTTP."}');
+    if (socket.writable)
+      socket.end(
+        'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n{"error":"The request is not valid HTTP."}',
+      );
   });
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -59,12 +62,15 @@ export function openFront(options: FrontOptions): Server {
   const own = ({ method, path }: Exchange): Answer | Promise<Answer> | undefined => {
     if (method !== 'GET' && method !== 'HEAD') return undefined;
     if (path === '/health') return { status: 200, contentType: 'text/plain', body: 'OK' };
-    if (path === '/ready') return { status: plane.accepting() ? 200 : 503, body: JSON.stringify({ ready: plane.accepting(), plan: options.plan().number }) };
-    if (path === '/metrics') return metrics.registry.metrics().then((body) => ({ status: 200, contentType: metrics.registry.contentType, body }));
+    if (path === '/ready')
+      return { status: plane.accepting() ? 200 : 503, body: JSON.stringify({ ready: plane.accepting(), plan: options.plan().number }) };
+    if (path === '/metrics')
+      return metrics.registry.metrics().then((body) => ({ status: 200, contentType: metrics.registry.contentType, body }));
     return undefined;
   };
 
-  const ownedBy = (dialect: ServingDialect, exchange: Exchange): Answer | Promise<Answer> => (dialect.owns(exchange.path) ? dialect.answer(exchange, plane) : notFound(exchange));
+  const ownedBy = (dialect: ServingDialect, exchange: Exchange): Answer | Promise<Answer> =>
+    dialect.owns(exchange.path) ? dialect.answer(exchange, plane) : notFound(exchange);
 
   const notFound = ({ method, path }: Exchange): never => failAnywhere('route-not-found', { method, path: path.slice(0, 200) });
 
@@ -93,7 +99,15 @@ export function openFront(options: FrontOptions): Server {
 
 const defect = (): Problem => {
   const id = newId('err');
-  return new Problem('internal', { status: 500, title: 'Internal error', detail: () => `Something went wrong on our side. The log of the data plane has the details under ${id}.` }, { id });
+  return new Problem(
+    'internal',
+    {
+      status: 500,
+      title: 'Internal error',
+      detail: () => `Something went wrong on our side. The log of the data plane has the details under ${id}.`,
+    },
+    { id },
+  );
 };
 
 const pathOf = (url: string): string => {
@@ -116,7 +130,8 @@ const nobody: ServingCaller = { workspace: 'default', endpoints: [] };
 function identify(request: IncomingMessage, { plan, now, loopback }: FrontOptions): ServingCaller {
   const { access, tokens } = plan();
   const { host = '', origin, authorization } = request.headers;
-  if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host)) fail('serving-origin-refused', { what: 'The Origin header' });
+  if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host))
+    fail('serving-origin-refused', { what: 'The Origin header' });
   const workspace = request.headers['x-gyre-workspace'];
   if (access ? access.open : loopback) {
     if (!isLoopbackHost(host)) fail('serving-origin-refused', { what: 'The Host header' });
@@ -125,15 +140,18 @@ function identify(request: IncomingMessage, { plan, now, loopback }: FrontOption
   const bearer = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
   if (bearer === undefined) return fail('serving-token-refused', { why: 'This server answers only with a token.' });
   const token = tokens.get(hash('sha256', bearer, 'hex'));
-  if (!token || (token.expiresMs !== null && token.expiresMs <= now())) return fail('serving-token-refused', { why: 'The token is not known here, or it has expired.' });
-  if (typeof workspace === 'string' && workspace !== token.workspace) return fail('serving-token-refused', { why: 'The token is for another workspace.' });
+  if (!token || (token.expiresMs !== null && token.expiresMs <= now()))
+    return fail('serving-token-refused', { why: 'The token is not known here, or it has expired.' });
+  if (typeof workspace === 'string' && workspace !== token.workspace)
+    return fail('serving-token-refused', { why: 'The token is for another workspace.' });
   return { workspace: token.workspace, endpoints: token.endpoints };
 }
 
 /** Raises `payload-too-large` and `unsupported-media-type`. */
 function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') return Promise.reject(problemOf(() => failAnywhere('unsupported-media-type', { contentType: `${encoding} (content-encoding)` })));
+  if (encoding !== undefined && encoding !== 'identity')
+    return Promise.reject(problemOf(() => failAnywhere('unsupported-media-type', { contentType: `${encoding} (content-encoding)` })));
   const tooLarge = (): Problem => problemOf(() => failAnywhere('payload-too-large', { limitBytes }));
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {

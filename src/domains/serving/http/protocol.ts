@@ -74,7 +74,9 @@ export function parseBody(body: Buffer): unknown {
   } catch (error) {
     if (/\b(?:NaN|Infinity)\b/.test(text)) {
       try {
-        return JSON.parse(text.replaceAll(BARE, (token) => (token.startsWith('"') ? token : JSON.stringify(token === 'NaN' ? NOT_A_NUMBER : INFINITE))));
+        return JSON.parse(
+          text.replaceAll(BARE, (token) => (token.startsWith('"') ? token : JSON.stringify(token === 'NaN' ? NOT_A_NUMBER : INFINITE))),
+        );
       } catch {
         // The first error is the one to tell.
       }
@@ -84,7 +86,8 @@ export function parseBody(body: Buffer): unknown {
   }
 }
 
-export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Raises `prediction-body-invalid`. */
 export const refuseBody = (why: string): never => fail('prediction-body-invalid', { why });
@@ -118,6 +121,7 @@ export function predictionHeaders(rows: readonly PredictedRow[]): Record<string,
 
 /** JSON has no NaN and no integers beyond 2^53: a model's NaN becomes null, a large integer its text. */
 export const jsonValue = (value: number | bigint | string | boolean): number | string | boolean | null => {
-  if (typeof value === 'bigint') return value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
+  if (typeof value === 'bigint')
+    return value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
   return typeof value === 'number' && !Number.isFinite(value) ? null : value;
 };

@@ -11,19 +11,48 @@ import type { RecordDefinition } from './record.ts';
 import { findPrediction, readSegment, sealedSegments } from './segment.ts';
 
 const definition: RecordDefinition = {
-  workspace: 'default', project: 'flights', endpoint: 'late', revision: 3, variant: 'stable', model: 'late', modelVersion: '2', modelDigest: 'd',
-  request: ['origin'], views: [{ view: 'weather', entity: ['origin'], columns: ['temp'] }], inputs: ['temp', 'origin'],
+  workspace: 'default',
+  project: 'flights',
+  endpoint: 'late',
+  revision: 3,
+  variant: 'stable',
+  model: 'late',
+  modelVersion: '2',
+  modelDigest: 'd',
+  request: ['origin'],
+  views: [{ view: 'weather', entity: ['origin'], columns: ['temp'] }],
+  inputs: ['temp', 'origin'],
 };
 const entry = (i: number, by: RecordDefinition = definition): Entry => ({
   definition: by,
-  body: { eventTimeUs: 1000 + i, recordedMs: 5, latencyUs: 40, assignmentKey: `k${i}`, assignment: 'sticky', request: ['EWR'], facts: [{ knownAtUs: 9, occurredAtUs: 8, values: [i] }], inputs: [i, 'EWR'], score: i / 7, error: null },
+  body: {
+    eventTimeUs: 1000 + i,
+    recordedMs: 5,
+    latencyUs: 40,
+    assignmentKey: `k${i}`,
+    assignment: 'sticky',
+    request: ['EWR'],
+    facts: [{ knownAtUs: 9, occurredAtUs: 8, values: [i] }],
+    inputs: [i, 'EWR'],
+    score: i / 7,
+    error: null,
+  },
 });
 
 function open(t: TestContext, change: Partial<InferenceLogOptions> = {}) {
   const dir = folder(t);
   const log = openInferenceLog({ folder: join(dir, 'r1'), replica: 'r1', log: silentLog, ...change });
   t.after(() => log.close());
-  return { dir, log, file: () => join(dir, 'r1', readdirSync(join(dir, 'r1')).find((n) => n.endsWith('.open'))!) };
+  return {
+    dir,
+    log,
+    file: () =>
+      join(
+        dir,
+        'r1',
+        readdirSync(join(dir, 'r1')).find((n) => n.endsWith('.open'))!,
+      ),
+  };
 }
 
 test('The checksum is CRC-32C', () => {
@@ -36,14 +65,20 @@ test('A record comes back by its id with names and values, from an open and from
   const ids = log.append([entry(1), entry(2), entry(3, { ...definition, variant: 'candidate' })]);
   const check = () => {
     const record = findPrediction(dir, ids[1]!)!;
-    assert.deepEqual([record.id, record.score, record.variant, record.request, record.inputs], [ids[1], 2 / 7, 'stable', { origin: 'EWR' }, { temp: 2, origin: 'EWR' }]);
-    assert.deepEqual(record.features, [{ view: 'weather', entity: ['origin'], fact: { knownAtUs: 9, occurredAtUs: 8, values: { temp: 2 } } }]);
+    assert.deepEqual(
+      [record.id, record.score, record.variant, record.request, record.inputs],
+      [ids[1], 2 / 7, 'stable', { origin: 'EWR' }, { temp: 2, origin: 'EWR' }],
+    );
+    assert.deepEqual(record.features, [
+      { view: 'weather', entity: ['origin'], fact: { knownAtUs: 9, occurredAtUs: 8, values: { temp: 2 } } },
+    ]);
     assert.equal(findPrediction(dir, ids[2]!)?.variant, 'candidate');
   };
   check();
   await log.seal();
   check();
-  for (const id of ['', 'r1.dropped.0', 'r1.zzz.0', '../../etc.passwd.0', `${ids[0]}9`]) assert.equal(findPrediction(dir, id), undefined, id);
+  for (const id of ['', 'r1.dropped.0', 'r1.zzz.0', '../../etc.passwd.0', `${ids[0]}9`])
+    assert.equal(findPrediction(dir, id), undefined, id);
 });
 
 test('A tail torn at any byte is cut off on reopening, and every whole record before it stays', async (t) => {
@@ -119,7 +154,10 @@ test('On a failing disk records are dropped and counted, half a write is taken b
   const after = log.append([entry(3)])[0]!;
   assert.deepEqual(log.state(), { dropped: 2, dropping: 'no', written: 2 });
   await log.seal();
-  assert.deepEqual([before, after].map((id) => findPrediction(dir, id)?.eventTimeUs), [1000, 1003]);
+  assert.deepEqual(
+    [before, after].map((id) => findPrediction(dir, id)?.eventTimeUs),
+    [1000, 1003],
+  );
   assert.ok(sealedSegments(join(dir, 'r1')).every((path) => !readSegment(path).torn));
 });
 
@@ -153,7 +191,23 @@ test('A real file-size limit drops what does not fit and goes on in the next seg
     await log.close();
     console.log(JSON.stringify({ ids, state: log.state() }));`;
   // ulimit counts blocks of 512 bytes; the signal is ignored so that the write itself fails with EFBIG.
-  const child = spawnSync('sh', ['-c', 'trap "" XFSZ; ulimit -f 32; exec "$@"', 'sh', process.execPath, '--no-warnings', '--input-type=module', '-e', script, join(import.meta.dirname, 'inference-log.ts'), join(dir, 'r1'), JSON.stringify({ definition, body: entry(1).body })], { encoding: 'utf8' });
+  const child = spawnSync(
+    'sh',
+    [
+      '-c',
+      'trap "" XFSZ; ulimit -f 32; exec "$@"',
+      'sh',
+      process.execPath,
+      '--no-warnings',
+      '--input-type=module',
+      '-e',
+      script,
+      join(import.meta.dirname, 'inference-log.ts'),
+      join(dir, 'r1'),
+      JSON.stringify({ definition, body: entry(1).body }),
+    ],
+    { encoding: 'utf8' },
+  );
   assert.equal(child.status, 0, child.stderr);
   const { ids, state } = JSON.parse(child.stdout) as { ids: string[]; state: { dropped: number; written: number } };
   assert.ok(state.dropped > 0 && state.written > 300, JSON.stringify(state));

@@ -8,7 +8,18 @@ import { promisify } from 'node:util';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { encodeBody, type RecordBody, type RecordDefinition } from './record.ts';
-import { createSegmentFile, discardSegmentFile, frameKinds, idOf, openName, putFrame, recoverOpenSegments, sealedName, sealedSegments, type SegmentHeader } from './segment.ts';
+import {
+  createSegmentFile,
+  discardSegmentFile,
+  frameKinds,
+  idOf,
+  openName,
+  putFrame,
+  recoverOpenSegments,
+  sealedName,
+  sealedSegments,
+  type SegmentHeader,
+} from './segment.ts';
 
 export interface InferenceLogOptions {
   /** Folder of this replica; its name is the replica. */
@@ -60,10 +71,21 @@ interface OpenSegment {
 const datasync = promisify(fdatasync);
 
 export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
-  const { folder, replica, log, maxBytes = 16 << 20, maxAgeMs = 60_000, slowWriteMs = 250, retryMs = 1000, now = Date.now, write = writeSync } = options;
+  const {
+    folder,
+    replica,
+    log,
+    maxBytes = 16 << 20,
+    maxAgeMs = 60_000,
+    slowWriteMs = 250,
+    retryMs = 1000,
+    now = Date.now,
+    write = writeSync,
+  } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const recovered = recoverOpenSegments(folder);
-  if (recovered.sealed.length > 0) log.info({ event: 'serving.log.recovered', segments: recovered.sealed.length, cutBytes: recovered.cutBytes });
+  if (recovered.sealed.length > 0)
+    log.info({ event: 'serving.log.recovered', segments: recovered.sealed.length, cutBytes: recovered.cutBytes });
 
   let buffer = Buffer.allocUnsafe(256 * 1024);
   let open: OpenSegment | undefined;
@@ -119,7 +141,12 @@ export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
     const segment = (open ??= begin());
     const fresh: RecordDefinition[] = [];
     let at = 0;
-    if (segment.bytes === 0) at = put(at, frameKinds.header, JSON.stringify({ format: 1, replica, segment: segment.segment, openedMs: segment.openedMs } satisfies SegmentHeader));
+    if (segment.bytes === 0)
+      at = put(
+        at,
+        frameKinds.header,
+        JSON.stringify({ format: 1, replica, segment: segment.segment, openedMs: segment.openedMs } satisfies SegmentHeader),
+      );
     try {
       for (const { definition, body } of entries) {
         let number = segment.definitions.get(definition);
@@ -131,7 +158,7 @@ export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
         }
         at = put(at, frameKinds.record, encodeBody(number, body));
       }
-      for (let done = 0; done < at; ) done += write(segment.fd, buffer, done, at - done, segment.bytes + done);
+      for (let done = 0; done < at;) done += write(segment.fd, buffer, done, at - done, segment.bytes + done);
     } catch (error) {
       for (const definition of fresh) segment.definitions.delete(definition);
       throw error;

@@ -49,7 +49,8 @@ export interface RecordBody {
 }
 
 /** A record as it is read back, with names. */
-export interface InferenceRecord extends Omit<RecordDefinition, 'request' | 'views' | 'inputs'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
+export interface InferenceRecord
+  extends Omit<RecordDefinition, 'request' | 'views' | 'inputs'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
   /** `<replica>.<segment>.<index>` */
   readonly id: string;
   readonly request: Readonly<Record<string, Value>>;
@@ -79,10 +80,24 @@ export const encodeBody = (definition: number, b: RecordBody): string =>
     b.error,
   ]);
 
-type Encoded = [number, number, number, number, string | null, number, Value[], ([number, number, Value[]] | null)[], Value[], number | null, string | null];
+type Encoded = [
+  number,
+  number,
+  number,
+  number,
+  string | null,
+  number,
+  Value[],
+  ([number, number, Value[]] | null)[],
+  Value[],
+  number | null,
+  string | null,
+];
 
 export function decodeBody(text: string, definitions: readonly RecordDefinition[], id: string): InferenceRecord {
-  const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error] = JSON.parse(text) as Encoded;
+  const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error] = JSON.parse(
+    text,
+  ) as Encoded;
   const definition = definitions[n];
   if (!definition) throw new Error(`record ${id} refers to the definition ${n}, which its segment does not have`);
   const { request: requestNames, views, inputs: inputNames, ...fixed } = definition;

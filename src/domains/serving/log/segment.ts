@@ -66,7 +66,8 @@ function tryRead(path: string, wanted: (index: number) => boolean): SegmentConte
     if (!header) return undefined;
     if (kind === frameKinds.definition) definitions.push(JSON.parse(bytes.toString('utf8', start, end)) as RecordDefinition);
     if (kind === frameKinds.record) {
-      if (wanted(index)) records.push(decodeBody(bytes.toString('utf8', start, end), definitions, idOf(header.replica, header.segment, index)));
+      if (wanted(index))
+        records.push(decodeBody(bytes.toString('utf8', start, end), definitions, idOf(header.replica, header.segment, index)));
       index++;
     }
     validBytes = end;
@@ -123,8 +124,6 @@ export function recoverOpenSegments(folder: string): { sealed: string[]; cutByte
   }
   return { sealed, cutBytes };
 }
-
-
 
 /** A new segment's name: base 36 milliseconds, larger than every name in the folder, so that ids are never reused. */
 export function createSegmentFile(folder: string, nowMs: number, lastMs: number): { fd: number; segment: string; ms: number } {

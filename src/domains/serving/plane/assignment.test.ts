@@ -19,7 +19,10 @@ test('Variants share the keys in proportion to their weights', () => {
 
 test('The same key gets the same variant, and another salt shuffles', () => {
   const chosen = keys.slice(0, 500).map((key) => assignVariant(variants(1, 1), 's', key).id);
-  assert.deepEqual(keys.slice(0, 500).map((key) => assignVariant(variants(1, 1), 's', key).id), chosen);
+  assert.deepEqual(
+    keys.slice(0, 500).map((key) => assignVariant(variants(1, 1), 's', key).id),
+    chosen,
+  );
   const agreeing = keys.slice(0, 500).filter((key, i) => assignVariant(variants(1, 1), 'other', key).id === chosen[i]).length;
   assert.ok(agreeing > 180 && agreeing < 320, `${agreeing} of 500 agree`);
 });

@@ -31,7 +31,11 @@ test('kill -9 under load loses no prediction that was answered, and ids go on', 
       Array.from({ length: 8 }, async () => {
         try {
           for (;;) {
-            const reply = await fetch(`${url}/endpoints/late-arrival/predict`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"inputs":{"origin":"JFK","carrier":"DL","hour":7}}' });
+            const reply = await fetch(`${url}/endpoints/late-arrival/predict`, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: '{"inputs":{"origin":"JFK","carrier":"DL","hour":7}}',
+            });
             const { predictionId, score } = (await reply.json()) as { predictionId: string; score: number };
             assert.ok(!answered.has(predictionId), `${predictionId} was given twice`);
             answered.set(predictionId, score);
@@ -48,7 +52,8 @@ test('kill -9 under load loses no prediction that was answered, and ids go on', 
   const { child } = await start(t, dir);
   const log = servingPaths(dir).log;
   for (const [id, score] of answered) assert.equal(findPrediction(log, id)?.score, score, id);
-  for (const name of readdirSync(join(log, 'r1')).filter((n) => n.endsWith('.seg'))) assert.equal(readSegment(join(log, 'r1', name)).torn, false, name);
+  for (const name of readdirSync(join(log, 'r1')).filter((n) => n.endsWith('.seg')))
+    assert.equal(readSegment(join(log, 'r1', name)).torn, false, name);
   child.kill('SIGTERM');
   assert.equal((await once(child, 'exit'))[0], 0);
 });

@@ -53,7 +53,8 @@ const GRACE_MS = 100;
 /** Starts a data plane; it is ready when the promise resolves, with or without a plan. Raises `replica-running`. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const { dir, host, log, replica = 'r1', now = Date.now, maxRows = 4096 } = options;
-  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(replica)) throw new Error(`the replica name "${replica}" must be lowercase letters, digits and "-"`);
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(replica))
+    throw new Error(`the replica name "${replica}" must be lowercase letters, digits and "-"`);
   const unlock = lockReplica(dir, replica);
   const key = servingKey(dir);
   const inferenceLog = openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
@@ -62,13 +63,24 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   let accepting = true;
 
   let url = '';
-  const follower = await followPlan({ dir, replica, url: () => url, log, openFacts: options.openFacts, pollMs: options.pollMs ?? 1000, now, retire: predictor.retire, onSwap: (plan) => metrics.plan(plan.number) });
+  const follower = await followPlan({
+    dir,
+    replica,
+    url: () => url,
+    log,
+    openFacts: options.openFacts,
+    pollMs: options.pollMs ?? 1000,
+    now,
+    retire: predictor.retire,
+    onSwap: (plan) => metrics.plan(plan.number),
+  });
 
   const visible = (caller: ServingCaller, name: string): boolean => caller.endpoints === '*' || caller.endpoints.includes(name);
   const plane: Plane = {
     programVersion: options.programVersion,
     accepting: () => accepting,
-    endpoints: (caller) => [...follower.current().endpoints.values()].filter(({ plan }) => plan.workspace === caller.workspace && visible(caller, plan.name)),
+    endpoints: (caller) =>
+      [...follower.current().endpoints.values()].filter(({ plan }) => plan.workspace === caller.workspace && visible(caller, plan.name)),
     endpoint: (caller, name) => {
       const endpoint = visible(caller, name) ? follower.current().endpoints.get(endpointKey(caller.workspace, name)) : undefined;
       return endpoint ?? fail('endpoint-not-served', { endpoint: name.slice(0, 200) });
@@ -83,7 +95,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     },
   };
 
-  const prepareAll = (endpoint: LiveEndpoint, rows: Parameters<Plane['predict']>[2], { pointer = () => '' }: PredictOptions, eventTimeUs: number): Prepared[] => {
+  const prepareAll = (
+    endpoint: LiveEndpoint,
+    rows: Parameters<Plane['predict']>[2],
+    { pointer = () => '' }: PredictOptions,
+    eventTimeUs: number,
+  ): Prepared[] => {
     const found: Fault[] = [];
     let count = 0;
     const faults: RowFaults = {
@@ -97,8 +114,13 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
 
   const internal = (exchange: Omit<Exchange, 'caller'>): Promise<Answer> | undefined => {
     if (exchange.path !== '/internal/seal' || exchange.method !== 'POST') return undefined;
-    if (!sameText(exchange.headers.authorization ?? '', `Bearer ${internalToken(key)}`)) return Promise.resolve().then(() => fail('serving-token-refused', { why: 'This route is for the control plane of the same folder.' }));
-    return inferenceLog.seal().then((segments) => ({ status: 200, body: JSON.stringify({ replica, plan: follower.current().number, segments }) }));
+    if (!sameText(exchange.headers.authorization ?? '', `Bearer ${internalToken(key)}`))
+      return Promise.resolve().then(() =>
+        fail('serving-token-refused', { why: 'This route is for the control plane of the same folder.' }),
+      );
+    return inferenceLog
+      .seal()
+      .then((segments) => ({ status: 200, body: JSON.stringify({ replica, plan: follower.current().number, segments }) }));
   };
 
   const server = openFront({
@@ -152,5 +174,12 @@ function eventTimeOf(exchange: Exchange, { plan }: LiveEndpoint, now: () => numb
 }
 
 function versionOf({ plan, variants }: LiveEndpoint, version: string): LiveEndpoint['variants'][number] {
-  return variants.find((v) => v.plan.modelVersion === version) ?? fail('served-version-not-found', { endpoint: plan.name, version: version.slice(0, 100), served: variants.map((v) => v.plan.modelVersion) });
+  return (
+    variants.find((v) => v.plan.modelVersion === version) ??
+    fail('served-version-not-found', {
+      endpoint: plan.name,
+      version: version.slice(0, 100),
+      served: variants.map((v) => v.plan.modelVersion),
+    })
+  );
 }

@@ -10,7 +10,13 @@ import { checkValue, describeFault, limitOf, resolve, type FaultKind, type Slot 
 
 /** What the data plane needs from an online store (domains/features/online-store.ts, or another one). */
 export interface FactReader {
-  read(view: string, entity: readonly (string | number | boolean)[], asOfUs: number): { readonly values: readonly (number | bigint | string | boolean | null)[]; readonly occurredAtUs: number; readonly knownAtUs: number } | undefined;
+  read(
+    view: string,
+    entity: readonly (string | number | boolean)[],
+    asOfUs: number,
+  ):
+    | { readonly values: readonly (number | bigint | string | boolean | null)[]; readonly occurredAtUs: number; readonly knownAtUs: number }
+    | undefined;
   close(): void;
 }
 
@@ -55,7 +61,12 @@ export interface Prepared {
 }
 
 /** Puts an endpoint together. Raises `onnx-signature-unsupported` and `model-columns-mismatch`. */
-export function makeEndpoint(plan: PlanEndpoint, sessions: ReadonlyMap<string, ModelSession>, readerOf: (storePath: string) => FactReader | undefined, key: Buffer): LiveEndpoint {
+export function makeEndpoint(
+  plan: PlanEndpoint,
+  sessions: ReadonlyMap<string, ModelSession>,
+  readerOf: (storePath: string) => FactReader | undefined,
+  key: Buffer,
+): LiveEndpoint {
   const views = plan.featureService?.views ?? [];
   const columns: PlanColumn[] = [...plan.request, ...views.flatMap((view) => view.columns)];
   const known = new Map<string, number>();
@@ -63,27 +74,50 @@ export function makeEndpoint(plan: PlanEndpoint, sessions: ReadonlyMap<string, M
     if (known.has(name)) fail('model-columns-mismatch', { what: `The column "${name}" comes twice.` });
     known.set(name, slot);
   });
-  const inputsOf = (name: string): ModelInput[] => plan.variants.flatMap((v) => sessions.get(v.modelDigest)!.inputs.filter((input) => input.name === name));
+  const inputsOf = (name: string): ModelInput[] =>
+    plan.variants.flatMap((v) => sessions.get(v.modelDigest)!.inputs.filter((input) => input.name === name));
   const slots = columns.map((column): Slot => {
     const inputs = inputsOf(column.name);
     for (const input of inputs) requireFit(column, input);
     const limits = inputs.map((input) => limitOf[input.type] ?? Infinity);
     const own = column.type === 'integer' ? Number.MAX_SAFE_INTEGER : Number.MAX_VALUE;
-    const slot = { name: column.name, type: column.type, missing: column.missing, limit: Math.min(own, ...limits), mayBeMissing: inputs.every((i) => !/^(int|bool)/.test(i.type)) };
+    const slot = {
+      name: column.name,
+      type: column.type,
+      missing: column.missing,
+      limit: Math.min(own, ...limits),
+      mayBeMissing: inputs.every((i) => !/^(int|bool)/.test(i.type)),
+    };
     const isReplaced = typeof column.missing === 'object' && column.missing !== null;
-    if (isReplaced && !checkValue(slot, (column.missing as { default: unknown }).default).ok) fail('model-columns-mismatch', { what: `The default of "${column.name}" is not ${column.type}.` });
+    if (isReplaced && !checkValue(slot, (column.missing as { default: unknown }).default).ok)
+      fail('model-columns-mismatch', { what: `The default of "${column.name}" is not ${column.type}.` });
     return slot;
   });
   const variants = plan.variants.map((variant): LiveVariant => {
     const session = sessions.get(variant.modelDigest)!;
     requireScore(session.signature, plan.output.score);
-    const inputs = session.inputs.map(({ name }) => known.get(name) ?? fail('model-columns-mismatch', { what: `Version ${variant.modelVersion} of "${variant.model}" needs the input "${name}", which neither the request nor the feature service provides.` }));
+    const inputs = session.inputs.map(
+      ({ name }) =>
+        known.get(name) ??
+        fail('model-columns-mismatch', {
+          what: `Version ${variant.modelVersion} of "${variant.model}" needs the input "${name}", which neither the request nor the feature service provides.`,
+        }),
+    );
     return { plan: variant, session, slots: inputs, definition: definitionOf(plan, variant, session) };
   });
   if (!plan.variants.some((v) => v.weight > 0)) fail('model-columns-mismatch', { what: 'No variant has a positive weight.' });
   let firstSlot = plan.request.length;
   const liveViews = views.map((view): LiveView => {
-    const live = { plan: view, firstSlot, reader: readerOf(view.storePath), key: view.entity.map((name) => known.get(name) ?? fail('model-columns-mismatch', { what: `View "${view.view}" is looked up by "${name}", which is not a request column.` })) };
+    const live = {
+      plan: view,
+      firstSlot,
+      reader: readerOf(view.storePath),
+      key: view.entity.map(
+        (name) =>
+          known.get(name) ??
+          fail('model-columns-mismatch', { what: `View "${view.view}" is looked up by "${name}", which is not a request column.` }),
+      ),
+    };
     firstSlot += view.columns.length;
     return live;
   });
@@ -110,7 +144,10 @@ function requireFit(column: PlanColumn, input: ModelInput): void {
     float32: ['number', 'integer', 'boolean'],
     float64: ['number', 'integer', 'boolean'],
   };
-  if (!takes[input.type].includes(column.type)) fail('model-columns-mismatch', { what: `The model's input "${input.name}" is ${input.type}, but the column "${column.name}" is ${column.type}.` });
+  if (!takes[input.type].includes(column.type))
+    fail('model-columns-mismatch', {
+      what: `The model's input "${input.name}" is ${input.type}, but the column "${column.name}" is ${column.type}.`,
+    });
 }
 
 const definitionOf = (plan: PlanEndpoint, variant: PlanVariant, session: ModelSession): RecordDefinition => ({
@@ -185,7 +222,10 @@ function refuseExtras({ known, requestCount, plan }: LiveEndpoint, row: Row, at:
     const shown = name.slice(0, 100);
     faults.add({
       pointer: `${at}/${shown}`,
-      detail: slot === undefined ? `"${shown}" is not a column of this endpoint; remove it or mend its name` : `"${shown}" is a feature that this endpoint looks up itself; send only the entity keys and request columns`,
+      detail:
+        slot === undefined
+          ? `"${shown}" is not a column of this endpoint; remove it or mend its name`
+          : `"${shown}" is a feature that this endpoint looks up itself; send only the entity keys and request columns`,
     });
   }
 }

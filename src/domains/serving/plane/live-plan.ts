@@ -82,7 +82,13 @@ export async function followPlan(options: LivePlanOptions): Promise<PlanFollower
         endpoints.set(id, makeEndpoint(wanted, kept, readerOf, key));
       } catch (error) {
         const why = isProblem(error) ? error.message : String(error);
-        failures.push({ workspace: wanted.workspace, endpoint: wanted.name, revision: wanted.revision, code: isProblem(error) ? error.code : 'internal', why });
+        failures.push({
+          workspace: wanted.workspace,
+          endpoint: wanted.name,
+          revision: wanted.revision,
+          code: isProblem(error) ? error.code : 'internal',
+          why,
+        });
         log.error({ event: 'serving.endpoint.not-taken', endpoint: wanted.name, revision: wanted.revision, why });
         const older = current.endpoints.get(id);
         if (older) {
@@ -154,7 +160,12 @@ const stampOf = (path: string): string => {
   return stat ? `${stat.ino}:${stat.mtimeNs}:${stat.size}` : '';
 };
 
-async function loadModels(dir: string, endpoint: PlanEndpoint, have: ReadonlyMap<string, ModelSession>, into: Map<string, ModelSession>): Promise<void> {
+async function loadModels(
+  dir: string,
+  endpoint: PlanEndpoint,
+  have: ReadonlyMap<string, ModelSession>,
+  into: Map<string, ModelSession>,
+): Promise<void> {
   for (const { modelDigest, modelPath } of endpoint.variants) {
     if (into.has(modelDigest)) continue;
     const existing = have.get(modelDigest);

@@ -24,7 +24,11 @@ export interface PredictedRow {
   readonly score: number;
   readonly variant: LiveVariant;
   /** Values of a wanted output for this row. */
-  readonly output: (name: string) => { readonly type: string; readonly shape: readonly number[]; readonly values: readonly (number | bigint | string | boolean)[] };
+  readonly output: (name: string) => {
+    readonly type: string;
+    readonly shape: readonly number[];
+    readonly values: readonly (number | bigint | string | boolean)[];
+  };
 }
 
 interface Pending {
@@ -112,7 +116,9 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
     const wanted = new Set([pending.call.endpoint.plan.output.score]);
     for (const item of items) for (const name of item.pending.call.outputs) wanted.add(name);
     try {
-      const columns = await session.run(items.length, (input) => items.map((item) => item.prepared.vector[slots[input]!] ?? null), [...wanted]);
+      const columns = await session.run(items.length, (input) => items.map((item) => item.prepared.vector[slots[input]!] ?? null), [
+        ...wanted,
+      ]);
       items.forEach((item, row) => (item.result = { columns, row }));
     } catch (error) {
       // One row that the model chokes on must not fail its neighbours.
@@ -126,7 +132,8 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
     const recordedMs = now();
     const ended = performance.now();
     const entries: Entry[] = [];
-    for (const pending of turn) for (const item of pending.items) entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
+    for (const pending of turn)
+      for (const item of pending.items) entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
     const ids = log.append(entries);
     let at = 0;
     for (const pending of turn) {
@@ -152,10 +159,13 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
       }
       return;
     }
-    pending.resolve(pending.items.map((item, i) => ({ id: id(i), score: scoreOf(item), variant: item.variant, output: (name) => slice(item, name) })));
+    pending.resolve(
+      pending.items.map((item, i) => ({ id: id(i), score: scoreOf(item), variant: item.variant, output: (name) => slice(item, name) })),
+    );
   };
 
-  const idle = (): Promise<void> => (running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve)));
+  const idle = (): Promise<void> =>
+    running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve));
 
   return { predict, idle, retire };
 }
@@ -209,7 +219,12 @@ function entryOf(item: Item, recordedMs: number, latencyUs: number): Entry {
       assignmentKey: keyToLog(endpoint, prepared.assignmentKey),
       assignment,
       request: withoutPersonal(endpoint, prepared.request, (i) => i),
-      facts: endpoint.personal.size === 0 ? prepared.facts : prepared.facts.map((f, v) => f && { ...f, values: withoutPersonal(endpoint, f.values, (i) => endpoint.views[v]!.firstSlot + i) }),
+      facts:
+        endpoint.personal.size === 0
+          ? prepared.facts
+          : prepared.facts.map(
+              (f, v) => f && { ...f, values: withoutPersonal(endpoint, f.values, (i) => endpoint.views[v]!.firstSlot + i) },
+            ),
       inputs: withoutPersonal(endpoint, inputs, (i) => variant.slots[i]!),
       score: score !== null && Number.isFinite(score) ? score : null,
       error,

@@ -15,15 +15,62 @@ export interface ServingMetrics {
 export function openServingMetrics(log: () => { dropped: number; written: number }): ServingMetrics {
   const registry = new Registry();
   const registers = [registry];
-  const predictions = new Counter({ name: 'gyre_predictions_total', help: 'Rows predicted', labelNames: ['endpoint', 'variant'], registers });
-  const failures = new Counter({ name: 'gyre_prediction_failures_total', help: 'Rows on which the model failed', labelNames: ['endpoint', 'variant'], registers });
-  const seconds = new Histogram({ name: 'gyre_prediction_duration_seconds', help: 'From the parsed request to the logged prediction', labelNames: ['endpoint', 'variant'], buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1], registers });
-  const refusals = new Counter({ name: 'gyre_serving_refused_total', help: 'Requests answered with a problem, by its code', labelNames: ['dialect', 'code'], registers });
-  const faults = new Counter({ name: 'gyre_serving_input_faults_total', help: 'Values that could not be used as sent or found, and what became of them', labelNames: ['endpoint', 'column', 'kind', 'outcome'], registers });
-  const batches = new Histogram({ name: 'gyre_serving_batch_rows', help: 'Rows per run of a model', buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256], registers });
+  const predictions = new Counter({
+    name: 'gyre_predictions_total',
+    help: 'Rows predicted',
+    labelNames: ['endpoint', 'variant'],
+    registers,
+  });
+  const failures = new Counter({
+    name: 'gyre_prediction_failures_total',
+    help: 'Rows on which the model failed',
+    labelNames: ['endpoint', 'variant'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'gyre_prediction_duration_seconds',
+    help: 'From the parsed request to the logged prediction',
+    labelNames: ['endpoint', 'variant'],
+    buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1],
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'gyre_serving_refused_total',
+    help: 'Requests answered with a problem, by its code',
+    labelNames: ['dialect', 'code'],
+    registers,
+  });
+  const faults = new Counter({
+    name: 'gyre_serving_input_faults_total',
+    help: 'Values that could not be used as sent or found, and what became of them',
+    labelNames: ['endpoint', 'column', 'kind', 'outcome'],
+    registers,
+  });
+  const batches = new Histogram({
+    name: 'gyre_serving_batch_rows',
+    help: 'Rows per run of a model',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    registers,
+  });
   const plan = new Gauge({ name: 'gyre_serving_plan_number', help: 'Number of the plan in use', registers });
-  new Counter({ name: 'gyre_inference_records_written_total', help: 'Inference records appended', registers, collect() { this.reset(); this.inc(log().written); } });
-  new Counter({ name: 'gyre_inference_records_dropped_total', help: 'Inference records not written because the disk was full or slow', registers, collect() { this.reset(); this.inc(log().dropped); } });
+  new Counter({
+    name: 'gyre_inference_records_written_total',
+    help: 'Inference records appended',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(log().written);
+    },
+  });
+  new Counter({
+    name: 'gyre_inference_records_dropped_total',
+    help: 'Inference records not written because the disk was full or slow',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(log().dropped);
+    },
+  });
   return {
     registry,
     predicted: (labels, rows, took) => {

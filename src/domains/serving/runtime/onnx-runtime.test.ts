@@ -10,7 +10,12 @@ import { scoreTable, validateModel } from './score-table.ts';
 import { replaceZipMaps } from './zip-map.ts';
 
 const model = (name: string): string => join(import.meta.dirname, '..', 'fixtures', `${name}.onnx`);
-const columns = [['UA', 'AA', ''], [20, 3, 12], [null, 1.5, NaN], [9, 2, 4]];
+const columns = [
+  ['UA', 'AA', ''],
+  [20, 3, 12],
+  [null, 1.5, NaN],
+  [9, 2, 4],
+];
 
 test('Named inputs of numbers, integers and strings are scored in one batch as one by one', async () => {
   const session = await openModel(model('late'));
@@ -28,7 +33,10 @@ test('A model that ends in a ZipMap gives the same scores as the one without', a
   const zipped = await openModel(model('zipmap'));
   const a = (await plain.run(3, (i) => columns[i]!, ['probabilities'])).get('probabilities')!;
   const b = (await zipped.run(3, (i) => columns[i]!, ['output_probability'])).get('output_probability')!;
-  assert.deepEqual([0, 1, 2].map((row) => scoreAt(b, row)), [0, 1, 2].map((row) => scoreAt(a, row)));
+  assert.deepEqual(
+    [0, 1, 2].map((row) => scoreAt(b, row)),
+    [0, 1, 2].map((row) => scoreAt(a, row)),
+  );
 });
 
 test('A file that does not load, and a signature that cannot be served, are refused with the reason', async (t) => {
@@ -36,15 +44,31 @@ test('A file that does not load, and a signature that cannot be served, are refu
   writeFileSync(garbage, 'ZipMap is not enough');
   const cut = join(folder(t), 'cut.onnx');
   writeFileSync(cut, readFileSync(model('zipmap')).subarray(0, 6000));
-  for (const path of [garbage, cut, join(folder(t), 'absent.onnx')]) await assert.rejects(validateModel(path), (e) => isProblem(e, 'onnx-unreadable') && !e.message.includes('/'));
-  await assert.rejects(validateModel(model('matrix')), (e) => isProblem(e, 'onnx-signature-unsupported') && /"x" is float32 of shape \[N, 3\]/.test(e.message));
-  await assert.rejects(validateModel(model('late'), { score: 'nope' }), (e) => isProblem(e, 'onnx-signature-unsupported') && /label, probabilities/.test(e.message));
-  assert.deepEqual((await validateModel(model('late'), { score: 'probabilities' })).inputs.map((i) => `${i.name}:${i.type}`), ['carrier:string', 'hour:int64', 'temp:float32', 'wind_speed:float32']);
+  for (const path of [garbage, cut, join(folder(t), 'absent.onnx')])
+    await assert.rejects(validateModel(path), (e) => isProblem(e, 'onnx-unreadable') && !e.message.includes('/'));
+  await assert.rejects(
+    validateModel(model('matrix')),
+    (e) => isProblem(e, 'onnx-signature-unsupported') && /"x" is float32 of shape \[N, 3\]/.test(e.message),
+  );
+  await assert.rejects(
+    validateModel(model('late'), { score: 'nope' }),
+    (e) => isProblem(e, 'onnx-signature-unsupported') && /label, probabilities/.test(e.message),
+  );
+  assert.deepEqual(
+    (await validateModel(model('late'), { score: 'probabilities' })).inputs.map((i) => `${i.name}:${i.type}`),
+    ['carrier:string', 'hour:int64', 'temp:float32', 'wind_speed:float32'],
+  );
 });
 
 test('A table is scored in its order in another process, missing values as NaN and ""', async (t) => {
   const dir = folder(t);
-  const rows = Array.from({ length: 3000 }, (_, i) => ({ carrier: ['UA', 'AA', null][i % 3], hour: i % 24, temp: i % 5 ? i / 10 : null, wind_speed: 3, other: 'x' }));
+  const rows = Array.from({ length: 3000 }, (_, i) => ({
+    carrier: ['UA', 'AA', null][i % 3],
+    hour: i % 24,
+    temp: i % 5 ? i / 10 : null,
+    wind_speed: 3,
+    other: 'x',
+  }));
   const rowsPath = join(dir, 'rows.ndjson');
   writeFileSync(rowsPath, `${rows.map((r) => JSON.stringify(r)).join('\n')}\n{"carrier":"UA","hour":1,"temp":nan,"wind_speed":2}\n`);
   const scores = await scoreTable({ modelPath: model('late'), rowsPath, score: 'probabilities', outPath: join(dir, 'out.ndjson') });
@@ -61,14 +85,24 @@ test('A table is scored in its order in another process, missing values as NaN a
 test('A row that cannot be scored is named by row and column', async (t) => {
   const rowsPath = join(folder(t), 'rows.ndjson');
   const good = { carrier: 'UA', hour: 1, temp: 1, wind_speed: 1 };
-  for (const [bad, column] of [[{ ...good, hour: null }, 'hour'], [{ ...good, hour: 1.5 }, 'hour'], [{ ...good, temp: 'warm' }, 'temp'], [{ ...good, carrier: 3 }, 'carrier']] as const) {
+  for (const [bad, column] of [
+    [{ ...good, hour: null }, 'hour'],
+    [{ ...good, hour: 1.5 }, 'hour'],
+    [{ ...good, temp: 'warm' }, 'temp'],
+    [{ ...good, carrier: 3 }, 'carrier'],
+  ] as const) {
     writeFileSync(rowsPath, `${JSON.stringify(good)}\n${JSON.stringify(bad)}\n`);
-    await assert.rejects(scoreTable({ modelPath: model('late'), rowsPath, score: 'probabilities' }), (e) => isProblem(e, 'score-rows-invalid') && e.message.startsWith(`Row 1, column "${column}"`));
+    await assert.rejects(
+      scoreTable({ modelPath: model('late'), rowsPath, score: 'probabilities' }),
+      (e) => isProblem(e, 'score-rows-invalid') && e.message.startsWith(`Row 1, column "${column}"`),
+    );
   }
 });
 
 test('A scoring process that ends without an answer is a problem, not a wait', async (t) => {
-  await assert.rejects(scoreTable({ modelPath: model('late'), rowsPath: join(folder(t), 'absent.ndjson'), score: 'probabilities' }), (e) => isProblem(e, 'scoring-failed'));
+  await assert.rejects(scoreTable({ modelPath: model('late'), rowsPath: join(folder(t), 'absent.ndjson'), score: 'probabilities' }), (e) =>
+    isProblem(e, 'scoring-failed'),
+  );
 });
 
 test('Scoring that is cancelled ends its process', async (t) => {

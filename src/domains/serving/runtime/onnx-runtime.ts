@@ -80,18 +80,26 @@ export async function openModel(path: string): Promise<ModelSession> {
 }
 
 // Paths of the server are nobody's business in an error that travels.
-const reasonOf = (error: unknown): string => String(error instanceof Error ? error.message : error).replaceAll(/\/\S*\//g, '').slice(0, 500);
+const reasonOf = (error: unknown): string =>
+  String(error instanceof Error ? error.message : error)
+    .replaceAll(/\/\S*\//g, '')
+    .slice(0, 500);
 
 function wrap(ort: Ort, session: InferenceSession): ModelSession {
   const inputs = session.inputMetadata.map((meta): ModelInput => {
     if (!meta.isTensor) return fail('onnx-signature-unsupported', { what: `Input "${meta.name}" is not a tensor.` });
     const { name, type, shape } = meta;
     const fits = (shape.length === 1 || (shape.length === 2 && (shape[1] === 1 || typeof shape[1] === 'string'))) && elementTypes.has(type);
-    if (!fits) return fail('onnx-signature-unsupported', { what: `Input "${name}" is ${type} of shape [${shape.map((d) => (d === '' ? 'N' : d)).join(', ')}].` });
+    if (!fits)
+      return fail('onnx-signature-unsupported', {
+        what: `Input "${name}" is ${type} of shape [${shape.map((d) => (d === '' ? 'N' : d)).join(', ')}].`,
+      });
     return { name, type: type as ElementType, rank: shape.length as 1 | 2 };
   });
   const tensors = (metadata: InferenceSession['inputMetadata']): ModelTensor[] =>
-    metadata.flatMap((m) => (m.isTensor ? [{ name: m.name, type: m.type, shape: m.shape.map((d) => (typeof d === 'string' ? d || 'N' : d)) }] : []));
+    metadata.flatMap((m) =>
+      m.isTensor ? [{ name: m.name, type: m.type, shape: m.shape.map((d) => (typeof d === 'string' ? d || 'N' : d)) }] : [],
+    );
   const signature = { inputs: tensors(session.inputMetadata), outputs: tensors(session.outputMetadata) };
   const batches = signature.inputs.every((input) => typeof input.shape[0] === 'string');
   return {
@@ -121,17 +129,41 @@ function toTensor(ort: Ort, { type, rank }: ModelInput, values: ColumnValues, ro
   const dims = rank === 1 ? [rows] : [rows, 1];
   switch (type) {
     case 'string':
-      return new ort.Tensor('string', Array.from({ length: rows }, (_, i) => String(values[i] ?? '')), dims);
+      return new ort.Tensor(
+        'string',
+        Array.from({ length: rows }, (_, i) => String(values[i] ?? '')),
+        dims,
+      );
     case 'int64':
-      return new ort.Tensor('int64', fill(new BigInt64Array(rows), (i) => BigInt(values[i] as number | boolean | bigint)), dims);
+      return new ort.Tensor(
+        'int64',
+        fill(new BigInt64Array(rows), (i) => BigInt(values[i] as number | boolean | bigint)),
+        dims,
+      );
     case 'int32':
-      return new ort.Tensor('int32', fill(new Int32Array(rows), (i) => Number(values[i])), dims);
+      return new ort.Tensor(
+        'int32',
+        fill(new Int32Array(rows), (i) => Number(values[i])),
+        dims,
+      );
     case 'bool':
-      return new ort.Tensor('bool', fill(new Uint8Array(rows), (i): number => (values[i] ? 1 : 0)), dims);
+      return new ort.Tensor(
+        'bool',
+        fill(new Uint8Array(rows), (i): number => (values[i] ? 1 : 0)),
+        dims,
+      );
     case 'float64':
-      return new ort.Tensor('float64', fill(new Float64Array(rows), (i) => Number(values[i] ?? NaN)), dims);
+      return new ort.Tensor(
+        'float64',
+        fill(new Float64Array(rows), (i) => Number(values[i] ?? NaN)),
+        dims,
+      );
     case 'float32':
-      return new ort.Tensor('float32', fill(new Float32Array(rows), (i) => Number(values[i] ?? NaN)), dims);
+      return new ort.Tensor(
+        'float32',
+        fill(new Float32Array(rows), (i) => Number(values[i] ?? NaN)),
+        dims,
+      );
   }
 }
 
@@ -150,8 +182,10 @@ export async function warmUp(session: ModelSession, outputs: readonly string[]):
 export function requireScore(signature: ModelSignature, score: string): void {
   const output = signature.outputs.find((o) => o.name === score);
   const names = signature.outputs.map((o) => o.name).join(', ');
-  if (!output) return fail('onnx-signature-unsupported', { what: `There is no tensor output "${score}" (the model has: ${names || 'none'}).` });
-  if (!/^(float|double|u?int)/.test(output.type) || output.shape.length > 2) fail('onnx-signature-unsupported', { what: `The score output "${score}" is ${output.type} of rank ${output.shape.length}.` });
+  if (!output)
+    return fail('onnx-signature-unsupported', { what: `There is no tensor output "${score}" (the model has: ${names || 'none'}).` });
+  if (!/^(float|double|u?int)/.test(output.type) || output.shape.length > 2)
+    fail('onnx-signature-unsupported', { what: `The score output "${score}" is ${output.type} of rank ${output.shape.length}.` });
 }
 
 /** The score of row `row`: the value itself, or of several columns the last (the positive class). */

@@ -9,7 +9,13 @@ import type { ModelSignature } from './onnx-runtime.ts';
 
 export type ScoringTask =
   | { readonly do: 'inspect'; readonly modelPath: string; readonly score: string | null }
-  | { readonly do: 'score'; readonly modelPath: string; readonly rowsPath: string; readonly score: string; readonly outPath: string | null };
+  | {
+      readonly do: 'score';
+      readonly modelPath: string;
+      readonly rowsPath: string;
+      readonly score: string;
+      readonly outPath: string | null;
+    };
 
 export type ScoringResult =
   | { readonly signature: ModelSignature }
@@ -57,12 +63,24 @@ function orRaise<R extends ScoringResult>(result: ScoringResult): R {
  * `onnx-unreadable`, `onnx-signature-unsupported`, `scoring-failed`.
  */
 export const validateModel = async (modelPath: string, options: { score?: string; signal?: AbortSignal } = {}): Promise<ModelSignature> =>
-  orRaise<{ signature: ModelSignature }>(await inChild({ do: 'inspect', modelPath, score: options.score ?? null }, options.signal)).signature;
+  orRaise<{ signature: ModelSignature }>(await inChild({ do: 'inspect', modelPath, score: options.score ?? null }, options.signal))
+    .signature;
 
 /**
  * Scores every row of a newline-delimited JSON file whose members are named as the model's inputs (others are
  * ignored). A missing number is NaN, a missing string "". Scores are in the order of the rows; `outPath` also
  * gets them as lines `{"row": i, "score": x}`. Raises `score-rows-invalid` and what `validateModel` raises.
  */
-export const scoreTable = async (options: { modelPath: string; rowsPath: string; score: string; outPath?: string; signal?: AbortSignal }): Promise<Float64Array> =>
-  orRaise<{ scores: Float64Array }>(await inChild({ do: 'score', modelPath: options.modelPath, rowsPath: options.rowsPath, score: options.score, outPath: options.outPath ?? null }, options.signal)).scores;
+export const scoreTable = async (options: {
+  modelPath: string;
+  rowsPath: string;
+  score: string;
+  outPath?: string;
+  signal?: AbortSignal;
+}): Promise<Float64Array> =>
+  orRaise<{ scores: Float64Array }>(
+    await inChild(
+      { do: 'score', modelPath: options.modelPath, rowsPath: options.rowsPath, score: options.score, outPath: options.outPath ?? null },
+      options.signal,
+    ),
+  ).scores;

@@ -24,7 +24,11 @@ async function perform(task: ScoringTask): Promise<ScoringResult> {
   if (task.score !== null) requireScore(session.signature, task.score);
   if (task.do === 'inspect') return { signature: session.signature };
   const scores = await scoreFile(session, task.rowsPath, task.score);
-  if (task.outPath !== null) writeFileSync(task.outPath, Array.from(scores, (score, row) => `{"row":${row},"score":${Number.isFinite(score) ? score : null}}\n`).join(''));
+  if (task.outPath !== null)
+    writeFileSync(
+      task.outPath,
+      Array.from(scores, (score, row) => `{"row":${row},"score":${Number.isFinite(score) ? score : null}}\n`).join(''),
+    );
   return { scores };
 }
 
@@ -74,7 +78,9 @@ function parseLine(line: string, row: number): Record<string, unknown> {
   } catch {
     try {
       // DuckDB writes NaN and infinity bare.
-      return JSON.parse(line.replaceAll(/"(?:[^"\\]|\\.)*"|-?\b(?:nan|inf|infinity)\b/gi, (token) => (token.startsWith('"') ? token : 'null'))) as Record<string, unknown>;
+      return JSON.parse(
+        line.replaceAll(/"(?:[^"\\]|\\.)*"|-?\b(?:nan|inf|infinity)\b/gi, (token) => (token.startsWith('"') ? token : 'null')),
+      ) as Record<string, unknown>;
     } catch {
       return fail('score-rows-invalid', { row, column: '', why: 'the line is not a JSON object' });
     }
@@ -82,8 +88,10 @@ function parseLine(line: string, row: number): Record<string, unknown> {
 }
 
 function valueFor({ name, type }: ModelInput, value: unknown, row: number): number | string | boolean | null {
-  if (type === 'string') return value === null || value === undefined ? '' : typeof value === 'string' ? value : wrong(row, name, 'is not a string');
-  if (value === null || value === undefined) return type.startsWith('float') ? NaN : wrong(row, name, 'is missing, and a whole number has no way to say so');
+  if (type === 'string')
+    return value === null || value === undefined ? '' : typeof value === 'string' ? value : wrong(row, name, 'is not a string');
+  if (value === null || value === undefined)
+    return type.startsWith('float') ? NaN : wrong(row, name, 'is missing, and a whole number has no way to say so');
   if (type === 'bool') return typeof value === 'boolean' ? value : wrong(row, name, 'is not true or false');
   if (typeof value !== 'number' && typeof value !== 'boolean') return wrong(row, name, 'is not a number');
   return type.startsWith('int') && !Number.isSafeInteger(Number(value)) ? wrong(row, name, 'is not a whole number') : value;

@@ -29,7 +29,10 @@ function rewriteGraph(graph: Buffer): Buffer {
     const text = (number: number): string => parts.find((p) => p.number === number)?.content.toString('utf8') ?? '';
     if (text(4) !== 'ZipMap') return field.whole;
     replaced.add(text(2));
-    return message(1, Buffer.concat([message(1, Buffer.from(text(1))), message(2, Buffer.from(text(2))), message(4, Buffer.from('Identity'))]));
+    return message(
+      1,
+      Buffer.concat([message(1, Buffer.from(text(1))), message(2, Buffer.from(text(2))), message(4, Buffer.from('Identity'))]),
+    );
   });
   return rewrite(nodes, (field) => {
     if (field.number !== 12 || field.wire !== 2) return field.whole;

@@ -13,7 +13,15 @@ export async function ensureDefault(ctx: Ctx): Promise<void> {
   await ctx.tx(async (tx) => {
     if (await store.getExperiment(tx.db, tx.workspace, '0')) return;
     const now = tx.clock.now();
-    await store.insertExperiment(tx.db, tx.workspace, { id: '0', name: 'Default', artifactLocation: `${ARTIFACT_ROOT}/0`, lifecycle: 'active', createdMs: now, updatedMs: now, tags: [] });
+    await store.insertExperiment(tx.db, tx.workspace, {
+      id: '0',
+      name: 'Default',
+      artifactLocation: `${ARTIFACT_ROOT}/0`,
+      lifecycle: 'active',
+      createdMs: now,
+      updatedMs: now,
+      tags: [],
+    });
   });
 }
 
@@ -26,14 +34,24 @@ export interface NewExperiment {
 /** Raises `experiment-exists` (deleted ones count), `tracking-invalid`. */
 export async function createExperiment(ctx: Ctx, input: NewExperiment): Promise<string> {
   await ensureDefault(ctx);
-  if (input.name.length > limits.experimentName) fail('tracking-invalid', { message: `'name' exceeds the maximum length of ${limits.experimentName} characters` });
+  if (input.name.length > limits.experimentName)
+    fail('tracking-invalid', { message: `'name' exceeds the maximum length of ${limits.experimentName} characters` });
   const location = input.artifactLocation ?? '';
-  if (/^runs:|[?#]/.test(location)) fail('tracking-invalid', { message: `Invalid value "${location}" for parameter 'artifact_location' supplied` });
+  if (/^runs:|[?#]/.test(location))
+    fail('tracking-invalid', { message: `Invalid value "${location}" for parameter 'artifact_location' supplied` });
   return ctx.tx(async (tx) => {
     if (await store.findExperiment(tx.db, tx.workspace, input.name)) return fail('experiment-exists', { name: input.name });
     const id = String(await store.nextExperimentNumber(tx.db, tx.workspace));
     const now = tx.clock.now();
-    await store.insertExperiment(tx.db, tx.workspace, { id, name: input.name, artifactLocation: location || `${ARTIFACT_ROOT}/${id}`, lifecycle: 'active', createdMs: now, updatedMs: now, tags: input.tags ?? [] });
+    await store.insertExperiment(tx.db, tx.workspace, {
+      id,
+      name: input.name,
+      artifactLocation: location || `${ARTIFACT_ROOT}/${id}`,
+      lifecycle: 'active',
+      createdMs: now,
+      updatedMs: now,
+      tags: input.tags ?? [],
+    });
     await tx.emit({ type: 'experiment.created', subject: { kind: 'experiment', id }, label: input.name });
     return id;
   });
@@ -58,7 +76,8 @@ export async function experimentNamed(ctx: Ctx, name: string): Promise<string> {
   return found?.id ?? createExperiment(ctx, { name });
 }
 
-const lifecyclesOf = (view: ViewType) => (view === 'ALL' ? (['active', 'deleted'] as const) : view === 'DELETED_ONLY' ? (['deleted'] as const) : (['active'] as const));
+const lifecyclesOf = (view: ViewType) =>
+  view === 'ALL' ? (['active', 'deleted'] as const) : view === 'DELETED_ONLY' ? (['deleted'] as const) : (['active'] as const);
 
 export async function searchExperiments(ctx: Ctx, view: ViewType, offset: number, limit: number): Promise<Experiment[]> {
   await ensureDefault(ctx);
@@ -69,7 +88,8 @@ export const setExperimentTag = (ctx: Ctx, id: string, tag: Pair): Promise<void>
   ctx.tx(async (tx) => {
     const experiment = (await store.getExperiment(tx.db, tx.workspace, id)) ?? fail('experiment-not-found', { id });
     if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id, state: experiment.lifecycle });
-    if (tag.value.length > limits.experimentTagValue) fail('tracking-invalid', { message: `Tag value exceeded length limit of ${limits.experimentTagValue} characters` });
+    if (tag.value.length > limits.experimentTagValue)
+      fail('tracking-invalid', { message: `Tag value exceeded length limit of ${limits.experimentTagValue} characters` });
     await store.setExperimentTags(tx.db, tx.workspace, id, [tag]);
   });
 

@@ -23,9 +23,11 @@ export interface NewLoggedModel {
 export async function createLoggedModel(ctx: Ctx, input: NewLoggedModel): Promise<LoggedModel> {
   await ensureDefault(ctx);
   const name = input.name || `model-${newHexId(ctx.ids).slice(0, 8)}`;
-  if (/[/:.%"']/.test(name)) fail('tracking-invalid', { message: `Invalid model name: '${name}'. Names must not contain any of / : . % " '` });
+  if (/[/:.%"']/.test(name))
+    fail('tracking-invalid', { message: `Invalid model name: '${name}'. Names must not contain any of / : . % " '` });
   return ctx.tx(async (tx) => {
-    const experiment = (await findExperiment(tx.db, tx.workspace, input.experimentId)) ?? fail('experiment-not-found', { id: input.experimentId });
+    const experiment =
+      (await findExperiment(tx.db, tx.workspace, input.experimentId)) ?? fail('experiment-not-found', { id: input.experimentId });
     if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id: experiment.id, state: experiment.lifecycle });
     const id = `m-${newHexId(tx.ids)}`;
     const now = tx.clock.now();
@@ -65,7 +67,12 @@ export const pathOfUri = (workspace: string, uri: string): string | undefined =>
  * Ends the upload. A ready model is sealed: its files are hashed into the immutable zone, then recorded
  * together with the new status. A source that cannot be read from here stays as it is, unsealed.
  */
-export async function finishLoggedModel(ctx: Ctx, id: string, status: 'LOGGED_MODEL_READY' | 'LOGGED_MODEL_UPLOAD_FAILED' | 'LOGGED_MODEL_PENDING', message: string): Promise<LoggedModel> {
+export async function finishLoggedModel(
+  ctx: Ctx,
+  id: string,
+  status: 'LOGGED_MODEL_READY' | 'LOGGED_MODEL_UPLOAD_FAILED' | 'LOGGED_MODEL_PENDING',
+  message: string,
+): Promise<LoggedModel> {
   const model = await getLoggedModel(ctx, id);
   const root = pathOfUri(ctx.workspace, model.artifactUri);
   if (status !== 'LOGGED_MODEL_READY' || root === undefined) {
@@ -85,8 +92,15 @@ export async function finishLoggedModel(ctx: Ctx, id: string, status: 'LOGGED_MO
       await store.putModelFiles(tx.db, tx.workspace, id, files);
       await store.updateLoggedModel(tx.db, tx.workspace, id, { status, status_message: message }, tx.clock.now());
       const self = { kind: 'logged-model', id };
-      const edges: Edge[] = model.sourceRunId === null ? [] : [{ from: self, to: { kind: 'tracking-run', id: model.sourceRunId }, relation: 'produced-by' }];
-      await tx.emit({ type: 'logged-model.ready', subject: self, label: `logged model ${model.name}`, payload: { files: files.length, digest: filesDigest(files) }, edges });
+      const edges: Edge[] =
+        model.sourceRunId === null ? [] : [{ from: self, to: { kind: 'tracking-run', id: model.sourceRunId }, relation: 'produced-by' }];
+      await tx.emit({
+        type: 'logged-model.ready',
+        subject: self,
+        label: `logged model ${model.name}`,
+        payload: { files: files.length, digest: filesDigest(files) },
+        edges,
+      });
     });
   } catch (error) {
     await batch.abandon();

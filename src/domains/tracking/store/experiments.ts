@@ -4,37 +4,90 @@ import { trackingIn, type ExperimentRow } from './tables.ts';
 
 async function withTags(db: Db, workspace: string, rows: readonly ExperimentRow[]): Promise<Experiment[]> {
   if (rows.length === 0) return [];
-  const tags = await trackingIn(db).selectFrom('experiment_tags').selectAll().where('workspace_id', '=', workspace).where('experiment_id', 'in', rows.map((r) => r.id)).orderBy('key').execute();
+  const tags = await trackingIn(db)
+    .selectFrom('experiment_tags')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where(
+      'experiment_id',
+      'in',
+      rows.map((r) => r.id),
+    )
+    .orderBy('key')
+    .execute();
   return rows.map((r) => ({
-    id: r.id, name: r.name, artifactLocation: r.artifact_location, lifecycle: r.lifecycle, createdMs: r.created_ms, updatedMs: r.updated_ms,
+    id: r.id,
+    name: r.name,
+    artifactLocation: r.artifact_location,
+    lifecycle: r.lifecycle,
+    createdMs: r.created_ms,
+    updatedMs: r.updated_ms,
     tags: tags.filter((t) => t.experiment_id === r.id).map(({ key, value }) => ({ key, value })),
   }));
 }
 
 export async function getExperiment(db: Db, workspace: string, id: string): Promise<Experiment | undefined> {
-  const rows = await trackingIn(db).selectFrom('experiments').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).execute();
+  const rows = await trackingIn(db)
+    .selectFrom('experiments')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .execute();
   return (await withTags(db, workspace, rows))[0];
 }
 
 export async function findExperiment(db: Db, workspace: string, name: string): Promise<Experiment | undefined> {
-  const rows = await trackingIn(db).selectFrom('experiments').selectAll().where('workspace_id', '=', workspace).where('name', '=', name).execute();
+  const rows = await trackingIn(db)
+    .selectFrom('experiments')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .execute();
   return (await withTags(db, workspace, rows))[0];
 }
 
-export async function listExperiments(db: Db, workspace: string, lifecycles: readonly Lifecycle[], offset: number, limit: number): Promise<Experiment[]> {
-  const rows = await trackingIn(db).selectFrom('experiments').selectAll().where('workspace_id', '=', workspace).where('lifecycle', 'in', [...lifecycles]).orderBy('created_ms', 'desc').orderBy('number').offset(offset).limit(limit).execute();
+export async function listExperiments(
+  db: Db,
+  workspace: string,
+  lifecycles: readonly Lifecycle[],
+  offset: number,
+  limit: number,
+): Promise<Experiment[]> {
+  const rows = await trackingIn(db)
+    .selectFrom('experiments')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('lifecycle', 'in', [...lifecycles])
+    .orderBy('created_ms', 'desc')
+    .orderBy('number')
+    .offset(offset)
+    .limit(limit)
+    .execute();
   return withTags(db, workspace, rows);
 }
 
 export async function nextExperimentNumber(db: Db, workspace: string): Promise<number> {
-  const row = await trackingIn(db).selectFrom('experiments').select((eb) => eb.fn.max('number').as('last')).where('workspace_id', '=', workspace).executeTakeFirst();
+  const row = await trackingIn(db)
+    .selectFrom('experiments')
+    .select((eb) => eb.fn.max('number').as('last'))
+    .where('workspace_id', '=', workspace)
+    .executeTakeFirst();
   return (row?.last ?? -1) + 1;
 }
 
 export async function insertExperiment(db: Db, workspace: string, e: Experiment): Promise<void> {
   await trackingIn(db)
     .insertInto('experiments')
-    .values({ workspace_id: workspace, id: e.id, number: Number(e.id), name: e.name, artifact_location: e.artifactLocation, lifecycle: e.lifecycle, created_ms: e.createdMs, updated_ms: e.updatedMs })
+    .values({
+      workspace_id: workspace,
+      id: e.id,
+      number: Number(e.id),
+      name: e.name,
+      artifact_location: e.artifactLocation,
+      lifecycle: e.lifecycle,
+      created_ms: e.createdMs,
+      updated_ms: e.updatedMs,
+    })
     .execute();
   await setExperimentTags(db, workspace, e.id, e.tags);
 }
@@ -49,4 +102,9 @@ export async function setExperimentTags(db: Db, workspace: string, id: string, t
 }
 
 export const updateExperiment = (db: Db, workspace: string, id: string, change: { name?: string; lifecycle?: Lifecycle }, nowMs: number) =>
-  trackingIn(db).updateTable('experiments').set({ ...change, updated_ms: nowMs }).where('workspace_id', '=', workspace).where('id', '=', id).execute();
+  trackingIn(db)
+    .updateTable('experiments')
+    .set({ ...change, updated_ms: nowMs })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .execute();

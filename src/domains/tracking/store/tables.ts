@@ -2,18 +2,64 @@
 import type { Db } from '../../../kernel/db/database.ts';
 import type { Lifecycle, ModelStatus, RunStatus } from '../model.ts';
 
-export type ExperimentRow = { workspace_id: string; id: string; number: number; name: string; artifact_location: string; lifecycle: Lifecycle; created_ms: number; updated_ms: number };
+export type ExperimentRow = {
+  workspace_id: string;
+  id: string;
+  number: number;
+  name: string;
+  artifact_location: string;
+  lifecycle: Lifecycle;
+  created_ms: number;
+  updated_ms: number;
+};
 export type RunRow = {
-  workspace_id: string; id: string; experiment_id: string; name: string; user_id: string; status: RunStatus; start_ms: number | null; end_ms: number | null; artifact_uri: string; lifecycle: Lifecycle; deleted_ms: number | null;
+  workspace_id: string;
+  id: string;
+  experiment_id: string;
+  name: string;
+  user_id: string;
+  status: RunStatus;
+  start_ms: number | null;
+  end_ms: number | null;
+  artifact_uri: string;
+  lifecycle: Lifecycle;
+  deleted_ms: number | null;
 };
 export type EntryRow = { workspace_id: string; run_id: string; key: string; value: string };
-export type MetricRow = { workspace_id: string; run_id: string; key: string; timestamp_ms: number; step: number; value: number; is_nan: number };
-export type DatasetRow = { workspace_id: string; experiment_id: string; name: string; digest: string; source_type: string; source: string; schema: string | null; profile: string | null };
+export type MetricRow = {
+  workspace_id: string;
+  run_id: string;
+  key: string;
+  timestamp_ms: number;
+  step: number;
+  value: number;
+  is_nan: number;
+};
+export type DatasetRow = {
+  workspace_id: string;
+  experiment_id: string;
+  name: string;
+  digest: string;
+  source_type: string;
+  source: string;
+  schema: string | null;
+  profile: string | null;
+};
 export type InputRow = { workspace_id: string; run_id: string; experiment_id: string; name: string; digest: string; tags: string };
 export type LinkRow = { workspace_id: string; run_id: string; model_id: string; role: 'input' | 'output'; step: number };
 export type LoggedModelRow = {
-  workspace_id: string; id: string; experiment_id: string; name: string; model_type: string; source_run_id: string | null; status: ModelStatus; status_message: string; artifact_uri: string;
-  created_ms: number; updated_ms: number; lifecycle: Lifecycle;
+  workspace_id: string;
+  id: string;
+  experiment_id: string;
+  name: string;
+  model_type: string;
+  source_run_id: string | null;
+  status: ModelStatus;
+  status_message: string;
+  artifact_uri: string;
+  created_ms: number;
+  updated_ms: number;
+  lifecycle: Lifecycle;
 };
 export type ModelEntryRow = { workspace_id: string; model_id: string; kind: 'param' | 'tag'; key: string; value: string };
 export type ModelMetricRow = MetricRow & { model_id: string; dataset_name: string | null; dataset_digest: string | null };

@@ -1,0 +1,11 @@
+// The note that the supervisor keeps of the processes it runs.
+import { join } from 'node:path';
+
+export interface ProcessReport {
+  readonly pid: number;
+  readonly url: string;
+  readonly restarts: number;
+}
+export type Processes = Readonly<Record<string, ProcessReport>>;
+
+export const processesFile = (dir: string): string => join(dir, 'run', 'processes.json');

@@ -1,0 +1,167 @@
+// Routes that need the whole server: its status, the chain of events, and the barrier that moves event time.
+import { existsSync, readFileSync } from 'node:fs';
+import Type from 'typebox';
+import { currentRevision } from '../domains/projects/public.ts';
+import { liveAcks, publishPlan } from '../domains/releases/public.ts';
+import { shipSegments } from '../domains/serving/public.ts';
+import { fail } from '../kernel/errors.ts';
+import { verifyChain } from '../kernel/events/sequencer.ts';
+import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
+import { route, type AnyRoute } from '../kernel/http/route.ts';
+import { jobsIn } from '../kernel/jobs/jobs.ts';
+import { moveTimeline, usToIso } from '../kernel/timeline/timeline.ts';
+import { eventsIn } from '../kernel/events/events.ts';
+import { toStoredEvent } from '../kernel/events/subscribers.ts';
+import type { RunningPlatform } from './platform.ts';
+import { processesFile, type Processes } from './processes.ts';
+import { programVersion } from './version.ts';
+
+const name = Type.String({ maxLength: 200 });
+
+export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => string): readonly AnyRoute[] => [
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/status',
+    permission: 'system:read',
+    summary: 'Processes, addresses and versions of this server',
+    errors: [],
+    reply: { 200: Type.Unknown() },
+    handler: async (ctx) => {
+      const file = processesFile(ctx.settings.dir);
+      const processes: Processes = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Processes) : {};
+      const planes = liveAcks(ctx).map((a) => ({
+        replica: a.replica,
+        url: a.url,
+        plan: a.number,
+        endpoints: a.endpoints.filter((e) => e.workspace === ctx.workspace),
+        failures: a.failures.filter((f) => f.workspace === ctx.workspace),
+      }));
+      return {
+        version: programVersion,
+        control: { url: serverUrl(), pid: process.pid },
+        dataPlane: {
+          url: processes.serve?.url ?? planes[0]?.url ?? null,
+          pid: processes.serve?.pid ?? null,
+          restarts: processes.serve?.restarts ?? 0,
+        },
+        dataPlanes: planes,
+        compute: { pids: ctx.compute.pids() },
+        database: ctx.database.dialect.name,
+        workspace: ctx.workspace,
+        events: await running().headSeq(),
+      };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/timeline/advance',
+    permission: 'timeline:advance',
+    summary: 'Move a replay’s event time forward; answers when everything due by then is done',
+    errors: ['project-not-found', 'timeline-not-replay', 'timeline-backwards'],
+    params: Type.Object({ project: name }),
+    body: Type.Object({ to: Type.String({ format: 'date-time' }) }),
+    reply: { 200: Type.Object({ now: Type.String(), records: Type.Integer() }) },
+    handler: async (ctx, { params, body }) => {
+      await currentRevision(ctx, params.project);
+      const toMs = Date.parse(body.to);
+      if (Number.isNaN(toMs))
+        return fail('invalid-input', { what: 'The moment' }, [{ pointer: '/to', detail: `"${body.to}" is not a moment` }]);
+      const state = await moveTimeline(ctx, params.project, toMs * 1000);
+      const records = await shipSegments(ctx, liveAcks(ctx));
+      const { worker, subscribers } = running();
+      await subscribers.drain();
+      await worker.drain({ project: params.project });
+      await subscribers.drain();
+      await publishPlan(ctx);
+      return { now: usToIso(state.nowUs), records };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/settle',
+    permission: 'system:read',
+    summary: 'Answers when every queued job and every subscriber has caught up',
+    errors: [],
+    reply: { 200: Type.Object({ events: Type.Integer() }) },
+    handler: async () => {
+      const { worker, subscribers, headSeq } = running();
+      await subscribers.drain();
+      await worker.drain();
+      await subscribers.drain();
+      return { events: await headSeq() };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/events',
+    permission: 'lineage:read',
+    summary: 'Events of the workspace in their order',
+    errors: ['cursor-invalid'],
+    query: Type.Object({ ...pageQuery, type: Type.Optional(Type.String({ maxLength: 100 })) }),
+    reply: { 200: pageOf(Type.Unknown()) },
+    handler: async (ctx, { query }) => {
+      const limit = query.limit ?? 100;
+      const [after] = query.cursor ? decodeCursor(query.cursor, ['number']) : [0];
+      let select = eventsIn(ctx.db).selectFrom('events').selectAll().where('workspace_id', '=', ctx.workspace).where('seq', '>', after);
+      if (query.type !== undefined) select = select.where('type', '=', query.type);
+      return toPage(
+        await select
+          .orderBy('seq')
+          .limit(limit + 1)
+          .execute(),
+        limit,
+        (e) => [e.seq!],
+        toStoredEvent,
+      );
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/audit/verify',
+    permission: 'system:admin',
+    summary: 'Check the chain of events; with an exported head also its end',
+    errors: [],
+    query: Type.Object({
+      seq: Type.Optional(Type.Integer({ minimum: 1 })),
+      hash: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    }),
+    reply: { 200: Type.Unknown() },
+    handler: (ctx, { query }) =>
+      verifyChain(ctx.db, query.seq !== undefined && query.hash !== undefined ? { seq: query.seq, hash: query.hash } : undefined),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/jobs',
+    permission: 'system:read',
+    summary: 'Jobs of the workspace, newest first',
+    errors: ['cursor-invalid'],
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(Type.Unknown()) },
+    handler: async (ctx, { query }) => {
+      const limit = query.limit ?? 100;
+      const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
+      const rows = await jobsIn(ctx.db)
+        .selectFrom('jobs')
+        .selectAll()
+        .where('workspace_id', '=', ctx.workspace)
+        .where('id', '<', before)
+        .orderBy('id', 'desc')
+        .limit(limit + 1)
+        .execute();
+      return toPage(
+        rows,
+        limit,
+        (j) => [j.id],
+        (j) => ({
+          id: j.id,
+          name: j.name,
+          state: j.state,
+          attempt: j.attempt,
+          progress: j.progress === null ? null : JSON.parse(j.progress),
+          error: j.error === null ? null : JSON.parse(j.error),
+          createdAt: new Date(j.created_ms).toISOString(),
+        }),
+      );
+    },
+  }),
+];
