@@ -84,6 +84,8 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
 
   const pump = async (): Promise<void> => {
     while (waiting.length > 0) await runGroup();
+    // In the same step as the last look at the queue: a transaction that comes later starts a pump of its own.
+    pumping = undefined;
   };
 
   return {
@@ -93,7 +95,7 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
       new Promise<T>((resolve, reject) => {
         if (closed) return reject(new Error('the database is closed'));
         waiting.push({ body, resolve: resolve as (value: unknown) => void, reject });
-        pumping ??= pump().finally(() => (pumping = undefined));
+        pumping ??= pump();
       }),
     onBeforeCommit: (hook) => void (beforeCommit = hook),
     close: async () => {
