@@ -125,9 +125,9 @@ export const settingsTable = {
   url: setting<string>({
     env: 'GYRE_URL',
     expected: 'http(s)://host:port',
-    default: 'http://127.0.0.1:7400',
-    doc: 'The server that the command line talks to.',
-    parse: (v) => (/^https?:\/\//.test(v) ? v.replace(/\/$/, '') : undefined),
+    default: '',
+    doc: 'The server that the command line talks to; empty means the one that runs in GYRE_DIR, or else http://127.0.0.1:7400.',
+    parse: (v) => (v === '' || /^https?:\/\//.test(v) ? v.replace(/\/$/, '') : undefined),
   }),
   token: setting<string>({
     env: 'GYRE_TOKEN',

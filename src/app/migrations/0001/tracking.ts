@@ -77,7 +77,7 @@ export const trackingTables: readonly Table[] = [
   },
   {
     name: 'tracking_inputs',
-    columns: { workspace_id: 'id', run_id: 'id', experiment_id: 'id', name: 'text', digest: 'text', tags: 'json' },
+    columns: { workspace_id: 'id', run_id: 'id', experiment_id: 'id', name: 'text', digest: 'text', context: 'text?', tags: 'json' },
     primary: ['workspace_id', 'run_id', 'name', 'digest'],
   },
   {

@@ -1,0 +1,85 @@
+// The command line: every command is declared here, and nothing is loaded before it is asked for.
+import { Command, CommanderError } from 'commander';
+import { exitCodeOf, exitCodes } from '../kernel/cli/exit-codes.ts';
+import { processTerminal, type Terminal } from '../kernel/cli/terminal.ts';
+import { isProblem, type Problem } from '../kernel/errors.ts';
+import { accessCommands } from './commands/access.ts';
+import type { Program } from './commands/command.ts';
+import { datasetCommands } from './commands/datasets.ts';
+import { lineageCommands } from './commands/lineage.ts';
+import { modelCommands } from './commands/models.ts';
+import { projectCommands } from './commands/project.ts';
+import { runCommands } from './commands/runs.ts';
+import { serverCommands } from './commands/server.ts';
+import { programVersion } from './version.ts';
+
+const closing = `
+Data goes to stdout (--json everywhere), messages and progress to stderr.
+Exit codes: 0 done; 1 tried and did not succeed; 2 wrong command line; 3 input refused; 4 not found;
+5 conflict; 6 not allowed; 7 no server answers; 8 the server failed; 130 ended by Ctrl-C.
+
+A first round:  gyre up  |  gyre init my-project && cd my-project && gyre run train`;
+
+/** The whole program; `exit` hears the code of the command that ran. */
+export function buildProgram(program: Program): Command {
+  const root = new Command('gyre')
+    .description('From raw data to a model in production that stays good.')
+    .version(programVersion, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showSuggestionAfterError(true)
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .addHelpText('after', closing);
+  serverCommands(program, root);
+  projectCommands(program, root);
+  runCommands(program, root);
+  datasetCommands(program, root);
+  modelCommands(program, root);
+  lineageCommands(program, root);
+  accessCommands(program, root);
+  quieten(root, program.terminal);
+  return root;
+}
+
+// Commander would end the process by itself and write past the terminal that it is given.
+function quieten(command: Command, terminal: Terminal): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => terminal.out(text.trimEnd()),
+    writeErr: (text) => terminal.say(text.trimEnd()),
+    outputError: (text, write) => write(`${text.trimEnd()}\nSee "gyre ${pathOf(command)}--help".`),
+  });
+  for (const child of command.commands) quieten(child, terminal);
+}
+
+const pathOf = (command: Command): string => (command.parent ? `${pathOf(command.parent)}${command.name()} ` : '');
+
+/** A problem in lines: what, each place, and its code. */
+export function problemLines(problem: Problem): string[] {
+  return [problem.message, ...problem.faults.map((f) => `  ${f.pointer}: ${f.detail}`), `(${problem.code})`];
+}
+
+/** Runs one command line and answers its exit code. Never throws. */
+export async function runCli(args: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
+  if (args.length === 0) return runCli(['--help'], terminal);
+  const { promise: ended, resolve: exit } = Promise.withResolvers<number>();
+  try {
+    await buildProgram({ terminal, exit }).parseAsync([...args], { from: 'user' });
+    return await ended;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (!isProblem(error)) {
+      terminal.say(`This is a defect of Gyre, not of yours: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      return exitCodes.server;
+    }
+    if (args.includes('--json'))
+      terminal.out(
+        JSON.stringify(
+          { error: { code: error.code, status: error.status, title: error.title, detail: error.message, errors: error.faults } },
+          null,
+          2,
+        ),
+      );
+    for (const line of problemLines(error)) terminal.say(line);
+    return exitCodeOf(error.status);
+  }
+}

@@ -1,0 +1,137 @@
+// gyre why, lineage: the chain of evidence, in the terminal.
+import type { Command } from 'commander';
+import { path } from '../../kernel/cli/client.ts';
+import { count } from '../../kernel/cli/terminal.ts';
+import { act, type Program } from './command.ts';
+import { stepLine, whyMissed, type RunView } from './runs.ts';
+
+interface Ref {
+  readonly kind: string;
+  readonly id: string;
+}
+interface Node extends Ref {
+  readonly label: string;
+}
+interface Graph {
+  readonly root: Ref;
+  readonly nodes: readonly Node[];
+  readonly edges: readonly { readonly from: Ref; readonly to: Ref; readonly relation: string }[];
+  readonly cut: boolean;
+}
+
+const MAX_CHILDREN = 12;
+const keyOf = (ref: Ref): string => `${ref.kind} ${ref.id}`;
+
+/** The graph as an indented tree; what was shown before is not repeated. */
+export function treeLines(graph: Graph, direction: 'from' | 'to'): string[] {
+  const nodes = new Map(graph.nodes.map((n) => [keyOf(n), n]));
+  const next = new Map<string, { relation: string; ref: Ref }[]>();
+  for (const e of graph.edges) {
+    const [here, there] = direction === 'from' ? [e.from, e.to] : [e.to, e.from];
+    const list = next.get(keyOf(here)) ?? [];
+    if (!list.some((x) => keyOf(x.ref) === keyOf(there))) list.push({ relation: e.relation, ref: there });
+    next.set(keyOf(here), list);
+  }
+  const shown = new Set<string>();
+  const lines: string[] = [];
+  const name = (ref: Ref): string => {
+    const label = nodes.get(keyOf(ref))?.label ?? '';
+    const id =
+      ref.kind === 'source-file'
+        ? ref.id.replace(/^([0-9a-f]{12})[0-9a-f]*/, '$1')
+        : /^[0-9a-f]{64}$/.test(ref.id)
+          ? ref.id.slice(0, 12)
+          : ref.id;
+    return label === '' || label.includes(id) ? `${ref.kind} ${label || id}` : `${ref.kind} ${label} (${id})`;
+  };
+  const visit = (ref: Ref, relation: string, depth: number): void => {
+    const again = shown.has(keyOf(ref));
+    const children = next.get(keyOf(ref)) ?? [];
+    lines.push(
+      `${'  '.repeat(depth)}${relation === '' ? '' : `${relation}: `}${name(ref)}${again && children.length > 0 ? '  (see above)' : ''}`,
+    );
+    if (again) return;
+    shown.add(keyOf(ref));
+    for (const child of children.slice(0, MAX_CHILDREN)) visit(child.ref, child.relation, depth + 1);
+    if (children.length > MAX_CHILDREN) lines.push(`${'  '.repeat(depth + 1)}and ${children.length - MAX_CHILDREN} more`);
+  };
+  visit(graph.root, '', 0);
+  if (graph.cut) lines.push('The graph goes on; ask from a node further along.');
+  return lines;
+}
+
+export function lineageCommands(program: Program, root: Command): void {
+  const why = root.command('why').description('what something was made from, and why');
+  act<[string]>(
+    program,
+    why.command('prediction').description('from one prediction to the source files').argument('<id>', 'a prediction id, as in the reply'),
+    async (use, id) => {
+      const chain = await use
+        .client()
+        .get<{
+          prediction: {
+            endpoint: string;
+            score: number | null;
+            modelVersion: string;
+            eventTimeUs: number;
+            request: unknown;
+            inputs: unknown;
+            features: { view: string; entity: readonly string[]; fact: { knownAtUs: number; values: unknown } | null }[];
+          };
+          graph: Graph;
+        }>(path`/predictions/${id}/why`);
+      const p = chain.prediction;
+      const iso = (us: number): string => new Date(us / 1000).toISOString();
+      use.print(chain, () => [
+        `score ${p.score} by ${p.endpoint}, model version ${p.modelVersion}, as of ${iso(p.eventTimeUs)}`,
+        `request ${JSON.stringify(p.request)}`,
+        ...p.features.map(
+          (f) =>
+            `feature view ${f.view}(${f.entity.join(', ')}): ${f.fact ? `${JSON.stringify(f.fact.values)}, known at ${iso(f.fact.knownAtUs)}` : 'nothing was known'}`,
+        ),
+        ...treeLines(chain.graph, 'from'),
+      ]);
+    },
+  );
+  act<[string]>(
+    program,
+    why.command('run').description('why each step of a run was done again, or taken from the cache').argument('<id>'),
+    async (use, id) => {
+      const run = await use.client().get<RunView>(path`/runs/${id}`);
+      use.print(run, () => [
+        `${run.pipeline} run ${run.number} ${run.state}`,
+        ...run.steps.map((s) =>
+          s.cached
+            ? stepLine(s)
+            : s.state === 'waiting' || s.state === 'skipped'
+              ? `  ${s.name}: ${s.state}`
+              : `  ${s.name}: ran because of ${whyMissed(s)}`,
+        ),
+      ]);
+    },
+  );
+
+  const lineage = root.command('lineage').description('the graph of what was made from what');
+  act<[string]>(
+    program,
+    lineage.command('dataset').description('what was made from the current version of a dataset').argument('<dataset>'),
+    async (use, dataset) => {
+      const graph = await use.client().get<Graph>(path`/projects/${use.project()}/datasets/${dataset}/lineage`);
+      use.print(graph, () => [...treeLines(graph, 'to'), `${count(graph.nodes.length)} things, ${count(graph.edges.length)} edges`]);
+    },
+  );
+  act<[string, string], { direction: string }>(
+    program,
+    lineage
+      .command('of')
+      .description('what a thing was made from, or what was made from it')
+      .argument('<kind>', 'for example model-version, dataset-version, pipeline-run')
+      .argument('<id>')
+      .option('--direction <from|to>', 'made from, or used to make', 'from'),
+    async (use, kind, id) => {
+      const { direction } = use.options;
+      const graph = await use.client().get<Graph>(`${path`/lineage/${kind}/${id}`}?direction=${encodeURIComponent(direction)}`);
+      use.print(graph, () => treeLines(graph, direction === 'to' ? 'to' : 'from'));
+    },
+  );
+}

@@ -1,0 +1,217 @@
+// gyre models, release, predict, report: from a version to answers.
+import { writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { path } from '../../kernel/cli/client.ts';
+import { exitCodes } from '../../kernel/cli/exit-codes.ts';
+import { table } from '../../kernel/cli/terminal.ts';
+import { defineErrors } from '../../kernel/errors.ts';
+import { act, moment, type Program } from './command.ts';
+import { predict } from './prediction.ts';
+
+const { fail } = defineErrors({
+  'no-data-plane': {
+    status: 409,
+    title: 'No data plane is running',
+    detail: (_p: object) =>
+      'The server runs without a data plane, so nothing answers predictions; start it without --no-data-plane, or run "gyre serve".',
+  },
+});
+
+interface Version {
+  readonly id: string;
+  readonly number: number;
+  readonly state: string;
+  readonly createdAt: string;
+  readonly digest: string | null;
+}
+interface GateResult {
+  readonly passed: boolean;
+  readonly found: string;
+  readonly why: string;
+  readonly gate: { readonly metric: string; readonly slice?: string; readonly floor?: number; readonly ceiling?: number };
+}
+export interface Decision {
+  readonly id: string;
+  readonly outcome: string;
+  readonly reason: string;
+  readonly results: readonly GateResult[];
+}
+
+/** A decision in lines: each gate with what it found. */
+export const decisionLines = (d: Decision): string[] => [
+  `${d.outcome} (${d.id})`,
+  ...d.results.map((r) => `  ${r.passed ? 'passed' : 'FAILED'}  ${r.why}`),
+];
+
+export function modelCommands(program: Program, root: Command): void {
+  const models = root.command('models').description('registered models, their versions, gates and aliases');
+  act(program, models.command('list').description('registered models'), async (use) => {
+    const { items } = await use.client().get<{ items: { name: string; project: string | null; createdAt: string }[] }>('/models?limit=500');
+    use.print(items, () =>
+      table(items, [
+        { title: 'MODEL', value: (m) => m.name },
+        { title: 'PROJECT', value: (m) => m.project },
+        { title: 'CREATED', value: (m) => m.createdAt },
+      ]),
+    );
+  });
+  act<[string]>(
+    program,
+    models.command('versions').description('versions of a model, newest first').argument('<model>'),
+    async (use, model) => {
+      const { items } = await use.client().get<{ items: Version[] }>(`${path`/models/${model}/versions`}?limit=500`);
+      use.print(items, () =>
+        table(items, [
+          { title: 'VERSION', value: (v) => v.number, right: true },
+          { title: 'STATE', value: (v) => v.state },
+          { title: 'CREATED', value: (v) => v.createdAt },
+          { title: 'DIGEST', value: (v) => v.digest?.slice(0, 12) },
+          { title: 'ID', value: (v) => v.id },
+        ]),
+      );
+    },
+  );
+  act<[string, string]>(
+    program,
+    models
+      .command('show')
+      .description('a version with its evidence and its newest decision')
+      .argument('<model>')
+      .argument('[version]', 'number, alias or latest', 'latest'),
+    async (use, model, version) => {
+      const found = await use.client().get(path`/models/${model}/versions/${version}`);
+      use.print(found, () => [JSON.stringify(found, null, 2)]);
+    },
+  );
+  act<[string, string]>(
+    program,
+    models
+      .command('decide')
+      .description('judge the gates on a version’s evaluation and record the decision')
+      .argument('<model>')
+      .argument('<version>'),
+    async (use, model, version) => {
+      const decision = await use.client().post<Decision>(path`/models/${model}/versions/${version}/decide`);
+      use.print(decision, () => decisionLines(decision));
+      return decision.outcome === 'failed' ? exitCodes.failed : exitCodes.ok;
+    },
+  );
+  act<[string, string], { reason: string }>(
+    program,
+    models
+      .command('override')
+      .description('let a version pass against its gates; recorded with your name')
+      .argument('<model>')
+      .argument('<version>')
+      .requiredOption('--reason <text>', 'why, in a sentence'),
+    async (use, model, version) => {
+      const decision = await use
+        .client()
+        .post<Decision>(path`/models/${model}/versions/${version}/override`, { reason: use.options.reason });
+      use.print(decision, () => decisionLines(decision));
+    },
+  );
+  act<[string, string, string]>(
+    program,
+    models
+      .command('alias')
+      .description('point an alias at a version')
+      .argument('<model>')
+      .argument('<alias>')
+      .argument('<version>', 'its number'),
+    async (use, model, alias, version) => {
+      await use.client().send('PUT', path`/models/${model}/aliases/${alias}`, { version: Number(version) });
+      use.print({ model, alias, version: Number(version) }, () => [`${model}@${alias} is version ${version}`]);
+    },
+  );
+  act<[string, string], { output?: string }>(
+    program,
+    models
+      .command('card')
+      .description('the model card of a version, in Markdown')
+      .argument('<model>')
+      .argument('[version]', 'number, alias or latest', 'latest')
+      .option('-o, --output <file>', 'write it there'),
+    async (use, model, version) => {
+      const card = await use.client().text('GET', path`/models/${model}/versions/${version}/card`);
+      if (use.options.output === undefined) return use.print({ card }, () => [card.trimEnd()]);
+      writeFileSync(use.options.output, card);
+      use.print({ file: use.options.output }, () => [use.options.output!]);
+    },
+  );
+
+  act<[string, string], { reason?: string }>(
+    program,
+    root
+      .command('release')
+      .description('release a version to an endpoint; answers when the data planes serve it')
+      .argument('<endpoint>')
+      .argument('[version]', 'number, alias or latest', 'latest')
+      .option('--reason <text>', 'why, for the record'),
+    async (use, endpoint, version) => {
+      const release = await use
+        .client()
+        .post<{ id: string; state: string; revision: string }>(path`/projects/${use.project()}/endpoints/${endpoint}/releases`, {
+          version,
+          ...(use.options.reason ? { reason: use.options.reason } : {}),
+        });
+      use.print(release, () => [`${endpoint} serves ${version}: release ${release.id} ${release.state}, revision ${release.revision}`]);
+    },
+  );
+
+  act<[string, string[]], { asOf?: string }>(
+    program,
+    root
+      .command('predict')
+      .description('ask an endpoint for one prediction')
+      .argument('<endpoint>')
+      .argument('<column=value...>', 'the columns of the request')
+      .option('--as-of <moment>', 'event time of a replay, UTC'),
+    async (use, endpoint, columns) => {
+      const { dataPlane } = await use.client().get<{ dataPlane: { url: string | null } }>('/status');
+      const url = dataPlane.url ?? fail('no-data-plane', {});
+      const { token, workspace } = use.settings();
+      const answer = await predict({
+        url,
+        token,
+        workspace,
+        endpoint,
+        inputs: Object.fromEntries(columns.map((c) => [c.split('=')[0]!, valueOf(c.slice(c.indexOf('=') + 1))])),
+        ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
+      });
+      use.print(answer, () => [`${answer.score}  (${answer.predictionId}, model version ${answer.modelVersion})`]);
+    },
+  );
+
+  act<[], { output: string; from?: string; to?: string }>(
+    program,
+    root
+      .command('report')
+      .description('data, evaluation, predictions against truth and lineage, in one HTML file')
+      .option('-o, --output <file>', 'where', 'report.html')
+      .option('--from <moment>', 'first moment of the predictions shown')
+      .option('--to <moment>', 'moment after the last'),
+    async (use) => {
+      const { output, from, to } = use.options;
+      const html = await use
+        .client()
+        .text('POST', path`/projects/${use.project()}/report`, {
+          ...(from ? { from: moment(from) } : {}),
+          ...(to ? { to: moment(to) } : {}),
+        });
+      writeFileSync(output, html);
+      use.print({ file: output, sizeBytes: Buffer.byteLength(html) }, () => [output]);
+    },
+  );
+}
+
+const valueOf = (text: string): unknown =>
+  text === 'null' || text === ''
+    ? null
+    : text === 'true'
+      ? true
+      : text === 'false'
+        ? false
+        : Number.isFinite(Number(text))
+          ? Number(text)
+          : text;

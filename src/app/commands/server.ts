@@ -1,0 +1,170 @@
+// Commands that run the server itself, and what it says of itself.
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { defineErrors } from '../../kernel/errors.ts';
+import { processSettings, settingsTable, type Settings } from '../../kernel/config/settings.ts';
+import { exitCodes } from '../../kernel/cli/exit-codes.ts';
+import { count, table } from '../../kernel/cli/terminal.ts';
+import { act, type Program } from './command.ts';
+
+const { fail } = defineErrors({
+  'option-invalid': {
+    status: 400,
+    title: 'An option cannot be used',
+    detail: (p: { option: string; value: string; expected: string }) => `${p.option} ${p.value} cannot be used: ${p.expected} is expected.`,
+  },
+});
+
+interface UpOptions {
+  readonly dir?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly servePort?: string;
+  readonly databaseUrl?: string;
+  readonly adminUser?: string;
+  readonly adminPasswordFile?: string;
+  readonly dataPlane: boolean;
+}
+
+const port = (option: string, value: string | undefined): number | undefined => {
+  if (value === undefined) return undefined;
+  return /^\d+$/.test(value) && Number(value) <= 65_535
+    ? Number(value)
+    : fail('option-invalid', { option, value, expected: 'a port from 0 to 65535' });
+};
+
+const present = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+
+interface Audit {
+  readonly ok: boolean;
+  readonly events: number;
+  readonly head: string;
+  readonly faults: readonly { readonly seq: number; readonly what: string }[];
+}
+
+interface Status {
+  readonly version: string;
+  readonly control: { readonly url: string; readonly pid: number };
+  readonly dataPlane: { readonly url: string | null; readonly pid: number | null; readonly restarts: number };
+  readonly dataPlanes: readonly {
+    readonly replica: string;
+    readonly url: string;
+    readonly plan: number;
+    readonly endpoints: readonly { readonly name: string; readonly revision: number }[];
+    readonly failures: readonly { readonly endpoint: string; readonly why: string }[];
+  }[];
+  readonly database: string;
+  readonly workspace: string;
+  readonly events: number;
+}
+
+export function serverCommands(program: Program, root: Command): void {
+  root
+    .command('up')
+    .description('start the server: control plane, data plane, and compute on demand')
+    .option('--dir <folder>', 'where everything it writes is kept (GYRE_DIR, default .gyre)')
+    .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1)')
+    .option('--port <number>', 'the port of the control plane; 0 takes a free one (GYRE_PORT, default 7400)')
+    .option('--serve-port <number>', 'the port of the data plane (GYRE_SERVE_PORT, default any free one)')
+    .option('--database-url <url>', 'PostgreSQL instead of the embedded database (GYRE_DATABASE_URL)')
+    .option('--admin-user <name>', 'create this administrator if there are no users yet')
+    .option('--admin-password-file <file>', 'the file that holds its password')
+    .option('--no-data-plane', 'run without the data plane')
+    .action(async (options: UpOptions) => {
+      const { supervise } = await import('../supervisor.ts');
+      const settings = processSettings(
+        present({
+          dir: options.dir,
+          host: options.host,
+          port: port('--port', options.port),
+          servePort: port('--serve-port', options.servePort),
+          databaseUrl: options.databaseUrl,
+        }) as Partial<Settings>,
+      );
+      const running = await supervise(settings, present({ adminUser: options.adminUser, adminPasswordFile: options.adminPasswordFile }), {
+        dataPlane: options.dataPlane,
+      });
+      process.on('SIGINT', () => void running.stop());
+      process.on('SIGTERM', () => void running.stop());
+      program.terminal.out(`Gyre is ready at ${running.urls.control}`);
+      program.exit(await running.ended);
+    });
+
+  root
+    .command('serve')
+    .description('answer predictions from the serving plan in a folder, without a control plane')
+    .option('--dir <folder>', 'the server’s folder (GYRE_DIR, default .gyre)')
+    .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1)')
+    .option('--port <number>', 'the port; 0 takes a free one (GYRE_SERVE_PORT)')
+    .option('--replica <name>', 'the name of this data plane, the first part of its prediction ids', 'r1')
+    .action(async (options: { dir?: string; host?: string; port?: string; replica: string }) => {
+      const { startServe } = await import('../serve.ts');
+      const plane = await startServe(
+        processSettings(present({ dir: options.dir, host: options.host, servePort: port('--port', options.port) }) as Partial<Settings>),
+        options.replica,
+      );
+      const stop = (): void => void plane.close().then(() => program.exit(exitCodes.ok));
+      process.on('SIGINT', stop);
+      process.on('SIGTERM', stop);
+      program.terminal.out(`Gyre answers predictions at ${plane.url}`);
+    });
+
+  act(program, root.command('status').description('processes, addresses and endpoints of the server'), async (use) => {
+    const status = await use.client().get<Status>('/status');
+    use.print(status, () => [
+      `Gyre ${status.version} at ${status.control.url} (${status.database}, workspace ${status.workspace}, ${status.events} events)`,
+      status.dataPlane.url
+        ? `data plane at ${status.dataPlane.url}, restarted ${status.dataPlane.restarts} times`
+        : 'no data plane is running',
+      ...status.dataPlanes.flatMap((p) => [
+        ...p.endpoints.map((e) => `  ${e.name} revision ${e.revision} on ${p.replica} (plan ${p.plan})`),
+        ...p.failures.map((f) => `  ${f.endpoint} was not taken by ${p.replica}: ${f.why}`),
+      ]),
+    ]);
+  });
+
+  const config = root.command('config').description('settings');
+  act(program, config.command('show').description('every setting: its value here, its default, what it does'), async (use) => {
+    const settings = use.settings() as unknown as Record<string, unknown>;
+    const rows = Object.entries(settingsTable).map(([name, s]) => ({
+      setting: s.env,
+      value: 'secret' in s ? (settings[name] === '' ? '' : '(secret)') : settings[name],
+      default: s.default,
+      doc: s.doc,
+    }));
+    use.print(rows, () =>
+      table(rows, [
+        { title: 'SETTING', value: (r) => r.setting },
+        { title: 'VALUE', value: (r) => String(r.value) },
+        { title: 'WHAT IT DOES', value: (r) => r.doc },
+      ]),
+    );
+  });
+
+  const audit = root.command('audit').description('the chain of events');
+  act<[], { head?: string }>(
+    program,
+    audit
+      .command('verify')
+      .description('check that no event was changed, removed or inserted')
+      .option('--head <file>', 'a head that "gyre audit head" printed; then a cut-off end is found too'),
+    async (use) => {
+      const head =
+        use.options.head === undefined ? undefined : (JSON.parse(readFileSync(use.options.head, 'utf8')) as { seq: number; hash: string });
+      const result = await use.client().get<Audit>(`/audit/verify${head ? `?seq=${head.seq}&hash=${head.hash}` : ''}`);
+      use.print(result, () =>
+        result.ok
+          ? [
+              `${count(result.events)} events, none changed, removed or inserted.${head ? '' : ' Only an exported head shows that none was cut off at the end.'}`,
+            ]
+          : result.faults.map((f) => `event ${f.seq}: ${f.what}`),
+      );
+      return result.ok ? exitCodes.ok : exitCodes.failed;
+    },
+  );
+  act(program, audit.command('head').description('print the newest event’s number and hash, to be kept elsewhere'), async (use) => {
+    const { events, head } = await use.client().get<Audit>('/audit/verify');
+    use.print({ seq: events, hash: head }, () => [JSON.stringify({ seq: events, hash: head })]);
+  });
+}
