@@ -14,10 +14,11 @@ interface Manifest {
 }
 
 // Output goes through sed, which takes secrets out line by line; it is a process of the step's own group, so
-// the log goes on when this server is gone. Its script comes over descriptor 3 and is never written down.
+// the log goes on when this server is gone. Its script comes over descriptor 3 and is never written down; that
+// is a socket, which cannot be opened by name, so `cat` makes a pipe of it.
 const LAUNCHER = `dir=$1; command=$2; limit=$3; cd "$dir/work" || exit 1
 rm -f "$dir/out"; mkfifo "$dir/out"
-sed -u -f /dev/fd/3 < "$dir/out" >> "$dir/log.txt" 2>&1 & reader=$!
+cat <&3 | sed -u -f /dev/stdin "$dir/out" >> "$dir/log.txt" 2>&1 & reader=$!
 exec 3<&-
 ( sleep "$limit"; : > "$dir/timed-out"; kill -KILL -"$$" ) > /dev/null 2>&1 < /dev/null & watch=$!
 /bin/sh -c "$command" > "$dir/out" 2>&1 < /dev/null
