@@ -10,8 +10,20 @@ import * as store from '../store.ts';
 import { createVersion } from './create-version.ts';
 import { stageFiles } from './stage.ts';
 
-/** Brings every SQL dataset of the project up to date. Returns the versions that are new. */
-export async function refreshDatasets(ctx: Ctx, project: string): Promise<DatasetVersion[]> {
+const underWay = new Map<string, Promise<unknown>>();
+
+/** Brings every SQL dataset of the project up to date, one call at a time. Returns the versions that are new. */
+export function refreshDatasets(ctx: Ctx, project: string): Promise<DatasetVersion[]> {
+  // A push starts a refresh by itself; one that is asked for meanwhile must not build the same again.
+  const key = `${ctx.workspace}/${project}`;
+  const mine = (underWay.get(key) ?? Promise.resolve()).catch(() => undefined).then(() => buildAll(ctx, project));
+  underWay.set(key, mine);
+  const forget = (): void => void (underWay.get(key) === mine && underWay.delete(key));
+  mine.then(forget, forget);
+  return mine;
+}
+
+async function buildAll(ctx: Ctx, project: string): Promise<DatasetVersion[]> {
   const revision = await currentRevision(ctx, project);
   const made: DatasetVersion[] = [];
   for (const definition of inOrder(Object.values(revision.definition.datasets)).filter((d) => d.sql !== null)) {
