@@ -6,7 +6,7 @@ export const servingTables: readonly Table[] = [
     columns: {
       workspace_id: 'id',
       replica: 'text',
-      segment: 'int',
+      segment: 'text',
       digest: 'text',
       records: 'int',
       from_us: 'int',

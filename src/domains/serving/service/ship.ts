@@ -13,7 +13,7 @@ import { internalToken, servingKey } from '../plan.ts';
 type SegmentRow = {
   workspace_id: string;
   replica: string;
-  segment: number;
+  segment: string;
   digest: string;
   records: number;
   from_us: number;
@@ -22,9 +22,12 @@ type SegmentRow = {
 };
 const segmentsIn = (db: Db) => db.withTables<{ inference_segments: SegmentRow }>();
 
+/** The row of no workspace says that all of a segment is shipped; it is written last. */
+const WHOLE = '';
+
 interface Sealed {
   readonly replica: string;
-  readonly segments: readonly { readonly segment: number; readonly path: string }[];
+  readonly segments: readonly { readonly segment: string; readonly path: string }[];
 }
 
 /** Asks the given data planes to seal what they have, and ships every segment not shipped yet. Returns the number of records. */
@@ -41,6 +44,7 @@ export async function shipSegments(ctx: Ctx, planes: readonly PlanAck[]): Promis
     const known = await segmentsIn(ctx.db)
       .selectFrom('inference_segments')
       .select('segment')
+      .where('workspace_id', '=', WHOLE)
       .where('replica', '=', sealed.replica)
       .execute();
     const shipped = new Set(known.map((r) => r.segment));
@@ -50,16 +54,16 @@ export async function shipSegments(ctx: Ctx, planes: readonly PlanAck[]): Promis
   return records;
 }
 
-async function shipOne(ctx: Ctx, replica: string, segment: number, path: string): Promise<number> {
+async function shipOne(ctx: Ctx, replica: string, segment: string, path: string): Promise<number> {
   const { records } = readSegment(path);
-  // A workspace sees its own records only, so each gets its own file; the empty one marks the segment as done.
-  const byWorkspace = new Map<string, InferenceRecord[]>([['', []]]);
+  // A workspace sees its own records only, so each gets its own file.
+  const byWorkspace = new Map<string, InferenceRecord[]>();
   for (const record of records) {
     const own = byWorkspace.get(record.workspace);
     if (own) own.push(record);
     else byWorkspace.set(record.workspace, [record]);
   }
-  for (const [workspace, own] of byWorkspace) {
+  for (const [workspace, own] of [...byWorkspace, [WHOLE, []] as const]) {
     const scoped = makeCtx(ctx, { actor: systemActor, workspace });
     const digest = own.length === 0 ? '' : await toParquet(scoped, own);
     const times = own.map((r) => r.eventTimeUs);
@@ -83,30 +87,53 @@ async function shipOne(ctx: Ctx, replica: string, segment: number, path: string)
   return records.length;
 }
 
+// The columns are named here and nothing is guessed from the values: a text that looks like a date stays as it
+// was sent, and all segments have one schema. What differs by endpoint (request, inputs) stays JSON.
+const STRUCTURE = JSON.stringify({
+  id: 'VARCHAR',
+  workspace: 'VARCHAR',
+  project: 'VARCHAR',
+  endpoint: 'VARCHAR',
+  revision: 'BIGINT',
+  variant: 'VARCHAR',
+  model: 'VARCHAR',
+  modelVersion: 'VARCHAR',
+  modelDigest: 'VARCHAR',
+  eventTimeUs: 'BIGINT',
+  recordedMs: 'BIGINT',
+  latencyUs: 'BIGINT',
+  assignmentKey: 'VARCHAR',
+  assignment: 'VARCHAR',
+  request: 'JSON',
+  inputs: 'JSON',
+  features: [{ view: 'VARCHAR', knownAtUs: 'BIGINT', occurredAtUs: 'BIGINT' }],
+  score: 'DOUBLE',
+  error: 'VARCHAR',
+});
+
 async function toParquet(ctx: Ctx, records: readonly InferenceRecord[]): Promise<string> {
   const folder = join(ctx.settings.dir, 'compute', 'made');
   await mkdir(folder, { recursive: true });
   const name = join(folder, randomBytes(8).toString('hex'));
   try {
-    const lines = records.map((r) =>
-      JSON.stringify(
-        {
-          ...r,
-          features: r.features.map((f) => ({
-            view: f.view,
-            known_us: f.fact?.knownAtUs ?? null,
-            occurred_us: f.fact?.occurredAtUs ?? null,
-          })),
-        },
-        (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value),
-      ),
-    );
+    const lines = records.map((r) => {
+      const features = r.features.map(({ view, fact }) => ({
+        view,
+        knownAtUs: fact?.knownAtUs ?? null,
+        occurredAtUs: fact?.occurredAtUs ?? null,
+      }));
+      return JSON.stringify({ json: JSON.stringify({ ...r, features }) });
+    });
     await writeFile(`${name}.ndjson`, lines.join('\n'));
     await ctx.compute.run({
       what: 'the inference log',
       tables: { t: { files: [`${name}.ndjson`], format: 'ndjson' } },
       writes: [`${name}.parquet`],
-      statements: [{ sql: `copy (select * from t order by "eventTimeUs", id) to '${name}.parquet' (format parquet, compression zstd)` }],
+      statements: [
+        {
+          sql: `copy (select * from (select unnest(from_json(json::json, '${STRUCTURE}')) from t) order by "eventTimeUs", id) to '${name}.parquet' (format parquet, compression zstd)`,
+        },
+      ],
     });
     const [stored] = await storeBlobs(ctx, [{ path: `${name}.parquet` }]);
     return stored!.digest;
