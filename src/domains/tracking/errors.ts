@@ -32,7 +32,7 @@ export const { fail } = defineErrors({
   'tag-not-found': {
     status: 404,
     title: 'No such tag',
-    detail: (p: { key: string; id: string }) => `No tag with name: ${p.key} in run with id ${p.id}`,
+    detail: (p: { key: string; what: string }) => `No tag with name: ${p.key} in ${p.what}`,
   },
   'param-changed': {
     status: 400,
@@ -48,6 +48,6 @@ export const { fail } = defineErrors({
   'run-out-of-scope': {
     status: 403,
     title: 'The token is for another run',
-    detail: (p: { id: string }) => `This token was given to a step and may write only its own run, not ${p.id}.`,
+    detail: (p: { id: string }) => `This token was given to a step and may write only its own run and the runs nested in it, not ${p.id}.`,
   },
 });

@@ -87,6 +87,15 @@ export const isLater = (
   b: { step: number; timestampMs: number; value: number },
 ): boolean => (a.step !== b.step ? a.step > b.step : a.timestampMs !== b.timestampMs ? a.timestampMs > b.timestampMs : a.value > b.value);
 
+/** Raises `tracking-invalid` unless it is a point MLflow would take; `path` leads to it. */
+export function checkMetric(m: Metric, path: string): void {
+  checkKey('Metric', m.key, `${path}name`);
+  if (m.timestampMs < 0)
+    fail('tracking-invalid', {
+      message: `Invalid value ${m.timestampMs} for parameter '${path}timestamp' supplied: metric '${m.key}' (value=${m.value}). Timestamp must be a nonnegative long (64-bit integer) `,
+    });
+}
+
 /** Raises `tracking-invalid` unless the name may be used for a metric, param or tag. */
 export function checkKey(kind: string, key: string, path: string): void {
   if (key === '')
@@ -163,3 +172,5 @@ export const randomRunName = (random: (bytes: number) => Uint8Array): string => 
 };
 
 export const RUN_NAME_TAG = 'mlflow.runName';
+export const PARENT_RUN_TAG = 'mlflow.parentRunId';
+export const DATASET_CONTEXT_TAG = 'mlflow.data.context';

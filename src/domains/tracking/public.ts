@@ -1,6 +1,7 @@
 // What other rooms may use of tracking.
 export {
   createExperiment,
+  deleteExperimentTag,
   ensureDefault,
   experimentByName,
   experimentNamed,
@@ -10,35 +11,25 @@ export {
   setExperimentLifecycle,
   setExperimentTag,
 } from './service/experiments.ts';
-export {
-  checkScope,
-  createRun,
-  createRunForStep,
-  deleteTag,
-  getRun,
-  getRunData,
-  logBatch,
-  logInputs,
-  logOutputs,
-  setRunLifecycle,
-  updateRun,
-  type Batch,
-  type DatasetInput,
-} from './service/runs.ts';
+export { createRun, createRunForStep, getRun, getRunData, setRunLifecycle, updateRun } from './service/runs.ts';
+export { deleteTag, logBatch, logInputs, logOutputs, recordModel, type DatasetInput } from './service/log.ts';
 export {
   createLoggedModel,
   deleteLoggedModel,
   deleteModelTag,
-  filesDigest,
   finishLoggedModel,
   getLoggedModel,
   modelFiles,
-  pathOfUri,
   setModelEntries,
 } from './service/logged-models.ts';
-export { MAX_RUNS, searchRuns, type RunQuery } from './service/search-runs.ts';
-export { listInputs, listLinks, metricHistory } from './store/runs.ts';
-export { listLoggedModels, listModelMetrics } from './store/logged-models.ts';
+export { filesDigest, pathOfUri, storeFolder, type FolderFile } from './service/folder.ts';
+export { checkScope } from './service/scope.ts';
+export { searchRuns, type FoundRun } from './service/search-runs.ts';
+export { searchLoggedModels, type DatasetFilter } from './service/search-logged-models.ts';
+export { parseFilter, TEXT as textOperators, type Language } from './search/language.ts';
+export { checkPage, clauseSql, orderTerms, parseOrder, type Sources } from './search/sql.ts';
+export { inputsOf, linksOf, metricHistory, type RunData, type RunInput } from './store/runs.ts';
+export { listLoggedModels, modelMetricsOf, type ModelMetric } from './store/logged-models.ts';
 export {
   modelStatuses,
   runStatuses,

@@ -38,7 +38,7 @@ async function checkWrite(ctx: Ctx, path: string): Promise<void> {
   if (ctx.actor.scope?.trackingRunIds === undefined) return;
   const [, kind = '', id = ''] = path.split('/');
   const owner = kind === 'models' ? (await getLoggedModel(ctx, id)).sourceRunId : kind;
-  checkScope(ctx, owner ?? '');
+  await checkScope(ctx, owner ?? '');
 }
 
 async function listing(ctx: Ctx, path: string): Promise<{ path: string; is_dir: boolean; file_size?: number }[]> {

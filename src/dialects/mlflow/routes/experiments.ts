@@ -1,5 +1,6 @@
 import {
   createExperiment,
+  deleteExperimentTag,
   experimentByName,
   getExperiment,
   renameExperiment,
@@ -20,8 +21,10 @@ const views: Readonly<Record<string, ViewType>> = {
   DELETED_ONLY: 'DELETED_ONLY',
   ALL: 'ALL',
 };
-export const viewOf = (args: Args, name: string): ViewType =>
-  views[args.text(name)] ?? invalid(`Invalid value "${args.text(name)}" for parameter '${name}' supplied`);
+export const viewOf = (args: Args, name: string): ViewType => {
+  const word = args.word(name);
+  return Object.hasOwn(views, word) ? views[word]! : invalid(`Invalid value "${word}" for parameter '${name}' supplied`);
+};
 
 const toWire = (e: Experiment) =>
   omitEmpty({
@@ -69,15 +72,17 @@ export const experimentRoutes = mlflowRoutes([
     summary: 'search experiments',
     handler: async (ctx, a) => {
       const limit = a.requiredInt('max_results');
-      if (limit < 1 || limit > 50_000)
-        return invalid(`Invalid value ${limit} for parameter 'max_results' supplied: it must be a positive integer no greater than 50000.`);
-      if (a.text('filter') !== '')
-        return invalid(`Invalid clause(s) in filter string: filters of experiments are not offered yet: '${a.text('filter')}'`);
       const offset = decodeToken(a.text('page_token'));
-      const found = await searchExperiments(ctx, viewOf(a, 'view_type'), offset, limit + 1);
+      const found = await searchExperiments(ctx, {
+        filter: a.text('filter'),
+        view: viewOf(a, 'view_type'),
+        orderBy: a.texts('order_by'),
+        offset,
+        limit,
+      });
       return omitEmpty({
-        experiments: found.slice(0, limit).map(toWire),
-        next_page_token: found.length > limit ? encodeToken(offset + limit) : undefined,
+        experiments: found.experiments.map(toWire),
+        next_page_token: found.more ? encodeToken(offset + limit) : undefined,
       });
     },
   },
@@ -87,6 +92,13 @@ export const experimentRoutes = mlflowRoutes([
     permission: 'tracking:write',
     summary: 'tag an experiment',
     handler: (ctx, a) => setExperimentTag(ctx, a.required('experiment_id'), { key: a.required('key'), value: a.text('value') }),
+  },
+  {
+    methods: ['POST'],
+    path: 'experiments/delete-experiment-tag',
+    permission: 'tracking:write',
+    summary: 'remove a tag of an experiment',
+    handler: (ctx, a) => deleteExperimentTag(ctx, a.required('experiment_id'), a.required('key')),
   },
   {
     methods: ['POST'],

@@ -5,34 +5,45 @@ import {
   deleteModelTag,
   finishLoggedModel,
   getLoggedModel,
-  listLoggedModels,
-  listModelMetrics,
+  modelMetricsOf,
   modelStatuses,
+  searchLoggedModels,
   setModelEntries,
+  type DatasetFilter,
   type LoggedModel,
+  type ModelMetric,
 } from '../../../domains/tracking/public.ts';
-import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty } from '../wire.ts';
+import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty, type Args } from '../wire.ts';
 import { metricToWire } from './runs.ts';
 
-async function toWire(ctx: Ctx, m: LoggedModel) {
-  const metrics = await listModelMetrics(ctx.db, ctx.workspace, m.id);
-  return {
-    info: omitEmpty({
-      model_id: m.id,
-      experiment_id: m.experimentId,
-      name: m.name,
-      creation_timestamp_ms: m.createdMs,
-      last_updated_timestamp_ms: m.updatedMs,
-      artifact_uri: m.artifactUri,
-      status: m.status,
-      model_type: m.modelType || undefined,
-      source_run_id: m.sourceRunId,
-      status_message: m.statusMessage || undefined,
-      tags: m.tags,
-    }),
-    data: omitEmpty({ params: m.params, metrics: metrics.map((x) => ({ ...metricToWire(x), run_id: x.runId })) }),
-  };
+const toWire = (m: LoggedModel, metrics: readonly ModelMetric[]) => ({
+  info: omitEmpty({
+    model_id: m.id,
+    experiment_id: m.experimentId,
+    name: m.name,
+    creation_timestamp_ms: m.createdMs,
+    last_updated_timestamp_ms: m.updatedMs,
+    artifact_uri: m.artifactUri,
+    status: m.status,
+    model_type: m.modelType || undefined,
+    source_run_id: m.sourceRunId,
+    status_message: m.statusMessage || undefined,
+    tags: m.tags,
+  }),
+  data: omitEmpty({ params: m.params, metrics: metrics.map((x) => ({ ...metricToWire(x), run_id: x.runId })) }),
+});
+
+async function allToWire(ctx: Ctx, models: readonly LoggedModel[]) {
+  const metrics = await modelMetricsOf(
+    ctx.db,
+    ctx.workspace,
+    models.map((m) => m.id),
+  );
+  return models.map((m) => toWire(m, metrics.get(m.id)!));
 }
+const oneToWire = async (ctx: Ctx, model: LoggedModel) => (await allToWire(ctx, [model]))[0];
+
+const datasetOf = (a: Args): DatasetFilter => ({ name: a.text('dataset_name'), digest: a.text('dataset_digest') });
 
 export const loggedModelRoutes = mlflowRoutes([
   {
@@ -41,7 +52,7 @@ export const loggedModelRoutes = mlflowRoutes([
     permission: 'tracking:write',
     summary: 'create a logged model',
     handler: async (ctx, a) => ({
-      model: await toWire(
+      model: await oneToWire(
         ctx,
         await createLoggedModel(ctx, {
           experimentId: a.text('experiment_id') || '0',
@@ -62,29 +73,22 @@ export const loggedModelRoutes = mlflowRoutes([
     handler: async (ctx, a) => {
       const limit = a.int('max_results') ?? 50;
       const offset = decodeToken(a.text('page_token'));
-      const filter = a.text('filter').trim();
-      const clauses =
-        filter === ''
-          ? []
-          : filter
-              .split(/\s+and\s+/i)
-              .map(
-                (c) =>
-                  /^(?:attributes\.)?(name|source_run_id)\s*=\s*(['"])(.*)\2$/i.exec(c) ??
-                  invalid(`Invalid filter '${filter}': name = '...' and source_run_id = '...' are offered, joined by AND.`),
-              );
-      const value = (key: string): string | undefined => clauses.find((c) => c[1] === key)?.[3];
-      const [name, sourceRunId] = [value('name'), value('source_run_id')];
-      const found = await listLoggedModels(ctx.db, ctx.workspace, {
+      const found = await searchLoggedModels(ctx, {
         experimentIds: a.texts('experiment_ids'),
-        ...(name === undefined ? {} : { name }),
-        ...(sourceRunId === undefined ? {} : { sourceRunId }),
+        filter: a.text('filter'),
+        datasets: a.list('datasets').map(({ at }) => datasetOf(at)),
+        orderBy: a.list('order_by').map(({ at }) => ({
+          field: at.required('field_name'),
+          ascending: at.has('ascending') ? at.bool('ascending') : true,
+          dataset: at.text('dataset_name') === '' ? null : datasetOf(at),
+        })),
         offset,
-        limit: limit + 1,
+        limit,
       });
-      const models = [];
-      for (const m of found.slice(0, limit)) models.push(await toWire(ctx, m));
-      return omitEmpty({ models, next_page_token: found.length > limit ? encodeToken(offset + limit) : undefined });
+      return omitEmpty({
+        models: await allToWire(ctx, found.models),
+        next_page_token: found.more ? encodeToken(offset + limit) : undefined,
+      });
     },
   },
   {
@@ -92,7 +96,9 @@ export const loggedModelRoutes = mlflowRoutes([
     path: 'logged-models/:model_id',
     permission: 'tracking:read',
     summary: 'a logged model',
-    handler: async (ctx, a) => ({ model: await toWire(ctx, await getLoggedModel(ctx, a.required('model_id'), a.bool('allow_deleted'))) }),
+    handler: async (ctx, a) => ({
+      model: await oneToWire(ctx, await getLoggedModel(ctx, a.required('model_id'), a.bool('allow_deleted'))),
+    }),
   },
   {
     methods: ['PATCH'],
@@ -100,11 +106,11 @@ export const loggedModelRoutes = mlflowRoutes([
     permission: 'tracking:write',
     summary: 'end the upload of a logged model',
     handler: async (ctx, a) => {
-      const given = a.required('status');
+      const given = a.word('status') || a.required('status');
       const status =
         modelStatuses.find((s, i) => s === given || String(i + 1) === given) ??
         invalid(`Invalid value "${given}" for parameter 'status' supplied`);
-      return { model: await toWire(ctx, await finishLoggedModel(ctx, a.required('model_id'), status, a.text('status_message'))) };
+      return { model: await oneToWire(ctx, await finishLoggedModel(ctx, a.required('model_id'), status, a.text('status_message'))) };
     },
   },
   {
@@ -119,7 +125,10 @@ export const loggedModelRoutes = mlflowRoutes([
     path: 'logged-models/:model_id/tags',
     permission: 'tracking:write',
     summary: 'tag a logged model',
-    handler: (ctx, a) => setModelEntries(ctx, a.required('model_id'), 'tag', a.pairs('tags')),
+    handler: async (ctx, a) => {
+      await setModelEntries(ctx, a.required('model_id'), 'tag', a.pairs('tags'));
+      return { model: await oneToWire(ctx, await getLoggedModel(ctx, a.required('model_id'))) };
+    },
   },
   {
     methods: ['DELETE'],

@@ -1,22 +1,26 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import {
+  checkPage,
   createRun,
   deleteTag,
   getRun,
   getRunData,
-  listInputs,
-  listLinks,
+  inputsOf,
+  linksOf,
   logBatch,
   logInputs,
   logOutputs,
   metricHistory,
+  recordModel,
   runStatuses,
   searchRuns,
   setRunLifecycle,
   updateRun,
   type DatasetInput,
+  type FoundRun,
   type Metric,
   type Pair,
+  type RunInput,
   type RunStatus,
   type TrackingRun,
 } from '../../../domains/tracking/public.ts';
@@ -51,54 +55,59 @@ const infoToWire = (r: TrackingRun) =>
 const dataToWire = (d: { metrics: readonly Metric[]; params: readonly Pair[]; tags: readonly Pair[] }) =>
   omitEmpty({ metrics: d.metrics.map(metricToWire), params: d.params, tags: d.tags });
 
-async function runToWire(ctx: Ctx, run: TrackingRun) {
-  const [data, inputs, links] = [
-    await getRunData(ctx, run.id),
-    await listInputs(ctx.db, ctx.workspace, run.id),
-    await listLinks(ctx.db, ctx.workspace, run.id),
-  ];
-  const datasets = inputs.map((i) =>
-    omitEmpty({
-      tags: JSON.parse(i.tags) as unknown,
-      dataset: omitEmpty({
-        name: i.name,
-        digest: i.digest,
-        source_type: i.source_type,
-        source: i.source,
-        schema: i.schema,
-        profile: i.profile,
-      }),
+const inputToWire = (i: RunInput) =>
+  omitEmpty({
+    tags: JSON.parse(i.tags) as unknown,
+    dataset: omitEmpty({
+      name: i.name,
+      digest: i.digest,
+      source_type: i.source_type,
+      source: i.source,
+      schema: i.schema,
+      profile: i.profile,
     }),
-  );
+  });
+
+const outputsOf = (links: FoundRun['links']) =>
+  links.filter((l) => l.role === 'output').map((l) => ({ model_id: l.model_id, step: l.step }));
+
+async function runToWire(ctx: Ctx, run: TrackingRun) {
+  const data = await getRunData(ctx, run.id);
+  const inputs = (await inputsOf(ctx.db, ctx.workspace, [run.id])).get(run.id) ?? [];
+  const links = (await linksOf(ctx.db, ctx.workspace, [run.id])).get(run.id) ?? [];
   return {
     info: infoToWire(run),
     data: dataToWire(data),
     inputs: omitEmpty({
-      dataset_inputs: datasets,
+      dataset_inputs: inputs.map(inputToWire),
       model_inputs: links.filter((l) => l.role === 'input').map((l) => ({ model_id: l.model_id })),
     }),
-    outputs: omitEmpty({ model_outputs: links.filter((l) => l.role === 'output').map((l) => ({ model_id: l.model_id, step: l.step })) }),
+    outputs: omitEmpty({ model_outputs: outputsOf(links) }),
   };
 }
+
+// A search leaves the models that a run read out; `runs/get` has them.
+const foundToWire = ({ run, data, inputs, links }: FoundRun) => ({
+  info: infoToWire(run),
+  data: dataToWire(data),
+  inputs: omitEmpty({ dataset_inputs: inputs.map(inputToWire) }),
+  outputs: omitEmpty({ model_outputs: outputsOf(links) }),
+});
 
 const runId = (a: Args): string => a.text('run_id') || a.text('run_uuid') || a.required('run_id');
 
 const statusOf = (a: Args): RunStatus | undefined => {
-  const text = a.text('status');
+  const text = a.word('status');
   if (text === '') return undefined;
   const byNumber = ['', 'RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'][Number(text)];
   return runStatuses.find((s) => s === text || s === byNumber) ?? invalid(`Invalid value "${text}" for parameter 'status' supplied`);
 };
 
 const metricOf = (a: Args, path: string): Metric => ({
-  key: a.has('key')
-    ? a.text('key')
-    : invalid(`Missing value for required parameter '${path}key'. See the API docs for more information about request parameters.`),
-  value: a.double('value'),
-  timestampMs:
-    a.int('timestamp') ??
-    invalid(`Missing value for required parameter '${path}timestamp'. See the API docs for more information about request parameters.`),
-  step: a.int('step') ?? 0,
+  key: a.required('key', path),
+  value: a.double('value', path),
+  timestampMs: a.requiredInt('timestamp', path),
+  step: a.int('step', path) ?? 0,
   ...(a.text('model_id') ? { modelId: a.text('model_id') } : {}),
   ...(a.text('dataset_name') ? { datasetName: a.text('dataset_name') } : {}),
   ...(a.text('dataset_digest') ? { datasetDigest: a.text('dataset_digest') } : {}),
@@ -117,6 +126,7 @@ const datasetOf = (at: Args): DatasetInput => {
   };
 };
 
+const MAX_POINTS = 1_000_000;
 const none = { metrics: [], params: [], tags: [] };
 
 export const runRoutes = mlflowRoutes([
@@ -213,7 +223,7 @@ export const runRoutes = mlflowRoutes([
     summary: 'log metrics, params and tags at once',
     handler: (ctx, a) =>
       logBatch(ctx, a.required('run_id'), {
-        metrics: a.list('metrics').map(({ at, path }) => metricOf(at, `${path}.`)),
+        metrics: a.list('metrics').map(({ at, path }) => metricOf(at, path)),
         params: a.pairs('params'),
         tags: a.pairs('tags'),
       }),
@@ -234,9 +244,15 @@ export const runRoutes = mlflowRoutes([
         offset,
         limit,
       });
-      const runs = found.runs.map(({ run, data }) => ({ info: infoToWire(run), data: dataToWire(data), inputs: {} }));
-      return omitEmpty({ runs, next_page_token: found.more ? encodeToken(offset + limit) : undefined });
+      return omitEmpty({ runs: found.runs.map(foundToWire), next_page_token: found.more ? encodeToken(offset + limit) : undefined });
     },
+  },
+  {
+    methods: ['POST'],
+    path: 'runs/log-model',
+    permission: 'tracking:write',
+    summary: 'say that the run logged a model, the way of MLflow 2',
+    handler: (ctx, a) => recordModel(ctx, a.required('run_id'), a.required('model_json')),
   },
   {
     methods: ['POST'],
@@ -271,7 +287,8 @@ export const runRoutes = mlflowRoutes([
     handler: async (ctx, a) => {
       const id = runId(a);
       await getRun(ctx, id);
-      const limit = a.int('max_results') ?? 1_000_000;
+      const limit = a.int('max_results') ?? MAX_POINTS;
+      checkPage(limit, MAX_POINTS);
       const offset = decodeToken(a.text('page_token'));
       const points = await metricHistory(ctx.db, ctx.workspace, id, a.required('metric_key'), offset, limit + 1);
       return omitEmpty({

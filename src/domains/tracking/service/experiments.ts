@@ -1,8 +1,14 @@
+import { sql } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail } from '../errors.ts';
-import { limits, type Experiment, type Pair, type ViewType } from '../model.ts';
+import { checkKey, limits, type Experiment, type Pair, type ViewType } from '../model.ts';
+import { parseFilter } from '../search/language.ts';
+import { experimentLanguage, experimentSources } from '../search/languages.ts';
+import { checkPage, clauseSql, orderTerms, parseOrder } from '../search/sql.ts';
 import * as store from '../store/experiments.ts';
 import { setLifecycleOfRuns } from '../store/runs.ts';
+import type { ExperimentRow } from '../store/tables.ts';
+import { checkUnscoped } from './scope.ts';
 
 /** Where clients send artifacts: through the server. */
 export const ARTIFACT_ROOT = 'mlflow-artifacts:';
@@ -34,8 +40,8 @@ export interface NewExperiment {
 /** Raises `experiment-exists` (deleted ones count), `tracking-invalid`. */
 export async function createExperiment(ctx: Ctx, input: NewExperiment): Promise<string> {
   await ensureDefault(ctx);
-  if (input.name.length > limits.experimentName)
-    fail('tracking-invalid', { message: `'name' exceeds the maximum length of ${limits.experimentName} characters` });
+  checkExperimentName(input.name);
+  checkExperimentTags(input.tags ?? []);
   const location = input.artifactLocation ?? '';
   if (/^runs:|[?#]/.test(location))
     fail('tracking-invalid', { message: `Invalid value "${location}" for parameter 'artifact_location' supplied` });
@@ -76,26 +82,58 @@ export async function experimentNamed(ctx: Ctx, name: string): Promise<string> {
   return found?.id ?? createExperiment(ctx, { name });
 }
 
-const lifecyclesOf = (view: ViewType) =>
-  view === 'ALL' ? (['active', 'deleted'] as const) : view === 'DELETED_ONLY' ? (['deleted'] as const) : (['active'] as const);
+export interface ExperimentQuery {
+  readonly filter: string;
+  readonly view: ViewType;
+  readonly orderBy: readonly string[];
+  readonly offset: number;
+  readonly limit: number;
+}
 
-export async function searchExperiments(ctx: Ctx, view: ViewType, offset: number, limit: number): Promise<Experiment[]> {
+const MAX_EXPERIMENTS = 50_000;
+
+/** Raises `tracking-invalid`. */
+export async function searchExperiments(ctx: Ctx, q: ExperimentQuery): Promise<{ experiments: Experiment[]; more: boolean }> {
+  checkPage(q.limit, MAX_EXPERIMENTS);
+  const order = parseOrder(experimentLanguage, q.orderBy);
+  const conditions = [
+    sql`r.workspace_id = ${ctx.workspace}`,
+    ...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`]),
+    ...parseFilter(experimentLanguage, q.filter).map((c) => clauseSql(experimentLanguage, experimentSources, c, ctx.database.dialect.name)),
+  ];
   await ensureDefault(ctx);
-  return store.listExperiments(ctx.db, ctx.workspace, lifecyclesOf(view), offset, limit);
+  const terms =
+    order.length > 0 ? order.flatMap((item) => orderTerms(experimentLanguage, experimentSources, item)) : [sql`r.created_ms desc`];
+  const { rows } = await sql<ExperimentRow>`select r.* from experiments r where ${sql.join(conditions, sql` and `)}
+    order by ${sql.join([...terms, sql`r.number asc`])} limit ${q.limit + 1} offset ${q.offset}`.execute(ctx.db);
+  return { experiments: await store.withTags(ctx.db, ctx.workspace, rows.slice(0, q.limit)), more: rows.length > q.limit };
+}
+
+async function activeExperiment(tx: Ctx, id: string): Promise<Experiment> {
+  checkUnscoped(tx, `experiment ${id}`);
+  const experiment = (await store.getExperiment(tx.db, tx.workspace, id)) ?? fail('experiment-not-found', { id });
+  if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id, state: experiment.lifecycle });
+  return experiment;
 }
 
 export const setExperimentTag = (ctx: Ctx, id: string, tag: Pair): Promise<void> =>
   ctx.tx(async (tx) => {
-    const experiment = (await store.getExperiment(tx.db, tx.workspace, id)) ?? fail('experiment-not-found', { id });
-    if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id, state: experiment.lifecycle });
-    if (tag.value.length > limits.experimentTagValue)
-      fail('tracking-invalid', { message: `Tag value exceeded length limit of ${limits.experimentTagValue} characters` });
+    await activeExperiment(tx, id);
+    checkExperimentTags([tag]);
     await store.setExperimentTags(tx.db, tx.workspace, id, [tag]);
+  });
+
+/** Raises `tag-not-found`. */
+export const deleteExperimentTag = (ctx: Ctx, id: string, key: string): Promise<void> =>
+  ctx.tx(async (tx) => {
+    await activeExperiment(tx, id);
+    if (!(await store.deleteExperimentTag(tx.db, tx.workspace, id, key))) fail('tag-not-found', { key, what: `experiment with id ${id}` });
   });
 
 /** Deletes (softly) or restores an experiment with all its runs. */
 export const setExperimentLifecycle = (ctx: Ctx, id: string, lifecycle: 'active' | 'deleted'): Promise<void> =>
   ctx.tx(async (tx) => {
+    checkUnscoped(tx, `experiment ${id}`);
     const experiment = await store.getExperiment(tx.db, tx.workspace, id);
     if (!experiment || experiment.lifecycle === lifecycle) fail('experiment-not-found', { id });
     await store.updateExperiment(tx.db, tx.workspace, id, { lifecycle }, tx.clock.now());
@@ -103,11 +141,24 @@ export const setExperimentLifecycle = (ctx: Ctx, id: string, lifecycle: 'active'
     await tx.emit({ type: lifecycle === 'deleted' ? 'experiment.deleted' : 'experiment.restored', subject: { kind: 'experiment', id } });
   });
 
+/** Raises `experiment-inactive`, `experiment-exists`, `tracking-invalid`. */
 export const renameExperiment = (ctx: Ctx, id: string, name: string): Promise<void> =>
   ctx.tx(async (tx) => {
-    const experiment = (await store.getExperiment(tx.db, tx.workspace, id)) ?? fail('experiment-not-found', { id });
-    if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id, state: experiment.lifecycle });
+    await activeExperiment(tx, id);
+    checkExperimentName(name);
     const other = await store.findExperiment(tx.db, tx.workspace, name);
     if (other && other.id !== id) fail('experiment-exists', { name });
     await store.updateExperiment(tx.db, tx.workspace, id, { name }, tx.clock.now());
+    await tx.emit({ type: 'experiment.renamed', subject: { kind: 'experiment', id }, label: name });
   });
+
+function checkExperimentName(name: string): void {
+  if (name.length > limits.experimentName)
+    fail('tracking-invalid', { message: `'name' exceeds the maximum length of ${limits.experimentName} characters` });
+}
+
+function checkExperimentTags(tags: readonly Pair[]): void {
+  tags.forEach((t, i) => checkKey('Tag', t.key, `tags[${i}].key`));
+  const long = tags.find((t) => t.value.length > limits.experimentTagValue);
+  if (long) fail('tracking-invalid', { message: `'value' exceeds the maximum length of ${limits.experimentTagValue} characters` });
+}

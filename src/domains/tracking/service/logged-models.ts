@@ -1,14 +1,14 @@
-import { createHash } from 'node:crypto';
-import { insertBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { newHexId } from '../../../kernel/ids.ts';
 import { fail } from '../errors.ts';
-import type { LoggedModel, Pair } from '../model.ts';
+import { checkKey, limits, type LoggedModel, type ModelStatus, type Pair } from '../model.ts';
 import { getExperiment as findExperiment } from '../store/experiments.ts';
 import * as store from '../store/logged-models.ts';
 import type { ModelFileRow } from '../store/tables.ts';
 import { ensureDefault } from './experiments.ts';
+import { filesDigest, pathOfUri, storeFolder } from './folder.ts';
+import { checkScope } from './scope.ts';
 
 export interface NewLoggedModel {
   readonly experimentId: string;
@@ -22,6 +22,7 @@ export interface NewLoggedModel {
 /** Raises `experiment-not-found`, `tracking-invalid`. */
 export async function createLoggedModel(ctx: Ctx, input: NewLoggedModel): Promise<LoggedModel> {
   await ensureDefault(ctx);
+  await checkScope(ctx, input.sourceRunId ?? '');
   const name = input.name || `model-${newHexId(ctx.ids).slice(0, 8)}`;
   if (/[/:.%"']/.test(name))
     fail('tracking-invalid', { message: `Invalid model name: '${name}'. Names must not contain any of / : . % " '` });
@@ -43,8 +44,8 @@ export async function createLoggedModel(ctx: Ctx, input: NewLoggedModel): Promis
       createdMs: now,
       updatedMs: now,
       lifecycle: 'active',
-      params: input.params,
-      tags: input.tags,
+      params: checkedEntries('param', input.params),
+      tags: checkedEntries('tag', input.tags),
     };
     await store.insertLoggedModel(tx.db, tx.workspace, model);
     return model;
@@ -57,81 +58,68 @@ export async function getLoggedModel(ctx: Ctx, id: string, allowDeleted = false)
   return model && (allowDeleted || model.lifecycle === 'active') ? model : fail('logged-model-not-found', { id });
 }
 
-/** Where an `mlflow-artifacts:` URI lies in the workspace's mutable zone; undefined for other stores. */
-export const pathOfUri = (workspace: string, uri: string): string | undefined => {
-  const match = /^mlflow-artifacts:(?:\/\/[^/]*)?\/+(.*)$/.exec(uri);
-  return match ? [workspace, match[1]!].join('/') : undefined;
-};
-
 /**
  * Ends the upload. A ready model is sealed: its files are hashed into the immutable zone, then recorded
- * together with the new status. A source that cannot be read from here stays as it is, unsealed.
+ * together with the new status. It is sealed once; what is uploaded later changes nothing. A source that
+ * cannot be read from here stays as it is, unsealed.
  */
-export async function finishLoggedModel(
-  ctx: Ctx,
-  id: string,
-  status: 'LOGGED_MODEL_READY' | 'LOGGED_MODEL_UPLOAD_FAILED' | 'LOGGED_MODEL_PENDING',
-  message: string,
-): Promise<LoggedModel> {
-  const model = await getLoggedModel(ctx, id);
+export async function finishLoggedModel(ctx: Ctx, id: string, status: ModelStatus, message: string): Promise<LoggedModel> {
+  const model = await writable(ctx, id);
   const root = pathOfUri(ctx.workspace, model.artifactUri);
-  if (status !== 'LOGGED_MODEL_READY' || root === undefined) {
-    await ctx.tx((tx) => store.updateLoggedModel(tx.db, tx.workspace, id, { status, status_message: message }, tx.clock.now()));
+  const change = { status, status_message: message };
+  const update = (tx: Ctx) => store.updateLoggedModel(tx.db, tx.workspace, id, change, tx.clock.now());
+  const isSealed = (await store.listModelFiles(ctx.db, ctx.workspace, id)).length > 0;
+  if (status !== 'LOGGED_MODEL_READY' || root === undefined || isSealed) {
+    await ctx.tx(update);
     return getLoggedModel(ctx, id);
   }
-  const batch = await ctx.blobs.begin();
-  try {
-    const files: ModelFileRow[] = [];
-    for (const file of await ctx.blobs.paths.walk(root)) {
-      const stored = await batch.add({ path: ctx.blobs.paths.resolve(`${root}/${file.path}`) });
-      files.push({ workspace_id: ctx.workspace, model_id: id, path: file.path, digest: stored.digest, size_bytes: stored.sizeBytes });
-    }
-    const entries = await batch.commit();
-    await ctx.tx(async (tx) => {
-      await insertBlobs(tx, entries);
-      await store.putModelFiles(tx.db, tx.workspace, id, files);
-      await store.updateLoggedModel(tx.db, tx.workspace, id, { status, status_message: message }, tx.clock.now());
-      const self = { kind: 'logged-model', id };
-      const edges: Edge[] =
-        model.sourceRunId === null ? [] : [{ from: self, to: { kind: 'tracking-run', id: model.sourceRunId }, relation: 'produced-by' }];
-      await tx.emit({
-        type: 'logged-model.ready',
-        subject: self,
-        label: `logged model ${model.name}`,
-        payload: { files: files.length, digest: filesDigest(files) },
-        edges,
-      });
+  await storeFolder(ctx, root, async (tx, files) => {
+    await store.insertModelFiles(tx.db, tx.workspace, id, files);
+    await update(tx);
+    const self = { kind: 'logged-model', id };
+    const edges: Edge[] =
+      model.sourceRunId === null ? [] : [{ from: self, to: { kind: 'tracking-run', id: model.sourceRunId }, relation: 'produced-by' }];
+    await tx.emit({
+      type: 'logged-model.ready',
+      subject: self,
+      label: `logged model ${model.name}`,
+      payload: { files: files.length, digest: filesDigest(files) },
+      edges,
     });
-  } catch (error) {
-    await batch.abandon();
-    throw error;
-  }
+  });
   return getLoggedModel(ctx, id);
 }
-
-/** One digest over all files of a model. */
-export const filesDigest = (files: readonly { path: string; digest: string }[]): string =>
-  createHash('sha256')
-    .update(JSON.stringify(files.map((f) => [f.path, f.digest]).sort(([a], [b]) => (a! < b! ? -1 : 1))))
-    .digest('hex');
 
 /** Files of a sealed model; empty while it is not sealed. */
 export const modelFiles = (ctx: Ctx, id: string): Promise<ModelFileRow[]> => store.listModelFiles(ctx.db, ctx.workspace, id);
 
+async function writable(ctx: Ctx, id: string): Promise<LoggedModel> {
+  const model = await getLoggedModel(ctx, id);
+  await checkScope(ctx, model.sourceRunId ?? '');
+  return model;
+}
+
+/** Params and tags; of the same key the last one counts. Raises `logged-model-not-found`, `tracking-invalid`. */
 export const setModelEntries = (ctx: Ctx, id: string, kind: 'param' | 'tag', pairs: readonly Pair[]): Promise<void> =>
   ctx.tx(async (tx) => {
-    await getLoggedModel(tx, id);
-    await store.putEntries(tx.db, tx.workspace, id, kind, pairs);
+    await writable(tx, id);
+    await store.putEntries(tx.db, tx.workspace, id, kind, checkedEntries(kind, pairs));
   });
 
 export const deleteModelTag = (ctx: Ctx, id: string, key: string): Promise<void> =>
   ctx.tx(async (tx) => {
-    await getLoggedModel(tx, id);
-    await store.deleteEntry(tx.db, tx.workspace, id, 'tag', key);
+    await writable(tx, id);
+    if (!(await store.deleteEntry(tx.db, tx.workspace, id, 'tag', key))) fail('tag-not-found', { key, what: `model with id ${id}` });
   });
 
 export const deleteLoggedModel = (ctx: Ctx, id: string): Promise<void> =>
   ctx.tx(async (tx) => {
-    await getLoggedModel(tx, id);
+    await writable(tx, id);
     await store.updateLoggedModel(tx.db, tx.workspace, id, { lifecycle: 'deleted' }, tx.clock.now());
   });
+
+function checkedEntries(kind: 'param' | 'tag', pairs: readonly Pair[]): Pair[] {
+  pairs.forEach((p, i) => checkKey(kind === 'param' ? 'Param' : 'Tag', p.key, `${kind}s[${i}].key`));
+  const most = kind === 'param' ? limits.paramValue : limits.runTagValue;
+  return [...new Map(pairs.map((p) => [p.key, p.value.slice(0, most)]))].map(([key, value]) => ({ key, value }));
+}

@@ -1,10 +1,11 @@
 import { sql } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { fail } from '../errors.ts';
 import type { TrackingRun, ViewType } from '../model.ts';
-import { clauseSql, orderSql, parseFilter } from '../search.ts';
-import { dataOf, toRun, type RunData } from '../store/runs.ts';
-import type { RunRow } from '../store/tables.ts';
+import { parseFilter } from '../search/language.ts';
+import { runLanguage, runSources } from '../search/languages.ts';
+import { checkPage, clauseSql, nullsLast, orderTerms, parseOrder } from '../search/sql.ts';
+import { dataOf, inputsOf, linksOf, toRun, type RunData, type RunInput } from '../store/runs.ts';
+import type { LinkRow, RunRow } from '../store/tables.ts';
 
 export interface RunQuery {
   readonly experimentIds: readonly string[];
@@ -15,29 +16,43 @@ export interface RunQuery {
   readonly limit: number;
 }
 
+export interface FoundRun {
+  readonly run: TrackingRun;
+  readonly data: RunData;
+  readonly inputs: readonly RunInput[];
+  readonly links: readonly LinkRow[];
+}
+
 export const MAX_RUNS = 50_000;
 
 /** Runs that match, with their data, and whether another page follows. Raises `tracking-invalid`. */
-export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: { run: TrackingRun; data: RunData }[]; more: boolean }> {
-  if (q.limit < 1 || q.limit > MAX_RUNS)
-    fail('tracking-invalid', {
-      message: `Invalid value ${q.limit} for parameter 'max_results' supplied: it must be a positive integer no greater than ${MAX_RUNS}.`,
-    });
-  if (q.experimentIds.length === 0) return { runs: [], more: false };
+export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRun[]; more: boolean }> {
+  checkPage(q.limit, MAX_RUNS);
   const dialect = ctx.database.dialect.name;
+  const order = parseOrder(runLanguage, q.orderBy);
+  const clauses = parseFilter(runLanguage, q.filter);
+  if (q.experimentIds.length === 0) return { runs: [], more: false };
   const conditions = [
     sql`r.workspace_id = ${ctx.workspace}`,
     sql`r.experiment_id in (${sql.join(q.experimentIds.map((id) => sql`${id}`))})`,
     ...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`]),
-    ...parseFilter(q.filter).map((c) => clauseSql(c, ctx.workspace, dialect)),
+    ...clauses.map((c) => clauseSql(runLanguage, runSources, c, dialect)),
   ];
+  const terms = order.flatMap((item) => orderTerms(runLanguage, runSources, item));
+  // The newest first, unless the order says something about the start itself.
+  if (!order.some((o) => o.entity === 'attribute' && runLanguage.attributes[o.key]!.column === 'r.start_ms'))
+    terms.push(...nullsLast(sql`r.start_ms`, true));
   const { rows } = await sql<RunRow>`select r.* from tracking_runs r where ${sql.join(conditions, sql` and `)}
-    order by ${sql.join(orderSql(q.orderBy, ctx.workspace))} limit ${q.limit + 1} offset ${q.offset}`.execute(ctx.db);
+    order by ${sql.join([...terms, sql`r.id asc`])} limit ${q.limit + 1} offset ${q.offset}`.execute(ctx.db);
   const page = rows.slice(0, q.limit);
-  const data = await dataOf(
-    ctx.db,
-    ctx.workspace,
-    page.map((r) => r.id),
-  );
-  return { runs: page.map((r) => ({ run: toRun(r), data: data.get(r.id)! })), more: rows.length > q.limit };
+  const ids = page.map((r) => r.id);
+  const [data, inputs, links] = [
+    await dataOf(ctx.db, ctx.workspace, ids),
+    await inputsOf(ctx.db, ctx.workspace, ids),
+    await linksOf(ctx.db, ctx.workspace, ids),
+  ];
+  return {
+    runs: page.map((r) => ({ run: toRun(r), data: data.get(r.id)!, inputs: inputs.get(r.id) ?? [], links: links.get(r.id) ?? [] })),
+    more: rows.length > q.limit,
+  };
 }

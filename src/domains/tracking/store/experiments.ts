@@ -1,20 +1,19 @@
 import type { Db } from '../../../kernel/db/database.ts';
 import type { Experiment, Lifecycle, Pair } from '../model.ts';
-import { trackingIn, type ExperimentRow } from './tables.ts';
+import { chunks, trackingIn, type ExperimentRow } from './tables.ts';
 
-async function withTags(db: Db, workspace: string, rows: readonly ExperimentRow[]): Promise<Experiment[]> {
-  if (rows.length === 0) return [];
-  const tags = await trackingIn(db)
-    .selectFrom('experiment_tags')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where(
-      'experiment_id',
-      'in',
-      rows.map((r) => r.id),
-    )
-    .orderBy('key')
-    .execute();
+/** The experiments of these rows with their tags. */
+export async function withTags(db: Db, workspace: string, rows: readonly ExperimentRow[]): Promise<Experiment[]> {
+  const tags = new Map(rows.map((r) => [r.id, [] as Pair[]]));
+  for (const ids of chunks(rows.map((r) => r.id)))
+    for (const { experiment_id, key, value } of await trackingIn(db)
+      .selectFrom('experiment_tags')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('experiment_id', 'in', ids)
+      .orderBy('key')
+      .execute())
+      tags.get(experiment_id)!.push({ key, value });
   return rows.map((r) => ({
     id: r.id,
     name: r.name,
@@ -22,7 +21,7 @@ async function withTags(db: Db, workspace: string, rows: readonly ExperimentRow[
     lifecycle: r.lifecycle,
     createdMs: r.created_ms,
     updatedMs: r.updated_ms,
-    tags: tags.filter((t) => t.experiment_id === r.id).map(({ key, value }) => ({ key, value })),
+    tags: tags.get(r.id)!,
   }));
 }
 
@@ -44,26 +43,6 @@ export async function findExperiment(db: Db, workspace: string, name: string): P
     .where('name', '=', name)
     .execute();
   return (await withTags(db, workspace, rows))[0];
-}
-
-export async function listExperiments(
-  db: Db,
-  workspace: string,
-  lifecycles: readonly Lifecycle[],
-  offset: number,
-  limit: number,
-): Promise<Experiment[]> {
-  const rows = await trackingIn(db)
-    .selectFrom('experiments')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('lifecycle', 'in', [...lifecycles])
-    .orderBy('created_ms', 'desc')
-    .orderBy('number')
-    .offset(offset)
-    .limit(limit)
-    .execute();
-  return withTags(db, workspace, rows);
 }
 
 export async function nextExperimentNumber(db: Db, workspace: string): Promise<number> {
@@ -99,6 +78,16 @@ export async function setExperimentTags(db: Db, workspace: string, id: string, t
       .values({ workspace_id: workspace, experiment_id: id, key, value })
       .onConflict((c) => c.columns(['workspace_id', 'experiment_id', 'key']).doUpdateSet({ value }))
       .execute();
+}
+
+export async function deleteExperimentTag(db: Db, workspace: string, id: string, key: string): Promise<boolean> {
+  const result = await trackingIn(db)
+    .deleteFrom('experiment_tags')
+    .where('workspace_id', '=', workspace)
+    .where('experiment_id', '=', id)
+    .where('key', '=', key)
+    .executeTakeFirst();
+  return result.numDeletedRows > 0n;
 }
 
 export const updateExperiment = (db: Db, workspace: string, id: string, change: { name?: string; lifecycle?: Lifecycle }, nowMs: number) =>

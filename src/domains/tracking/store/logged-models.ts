@@ -1,24 +1,23 @@
 import type { Db } from '../../../kernel/db/database.ts';
 import { storedValue, type LoggedModel, type Metric, type Pair } from '../model.ts';
 import { toMetric } from './runs.ts';
-import { trackingIn, type LoggedModelRow, type ModelFileRow } from './tables.ts';
+import { chunks, trackingIn, type LoggedModelRow, type ModelFileRow } from './tables.ts';
 
-async function withEntries(db: Db, workspace: string, rows: readonly LoggedModelRow[]): Promise<LoggedModel[]> {
+/** The models of these rows with their params and tags. */
+export async function withEntries(db: Db, workspace: string, rows: readonly LoggedModelRow[]): Promise<LoggedModel[]> {
   if (rows.length === 0) return [];
-  const entries = await trackingIn(db)
-    .selectFrom('logged_model_entries')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where(
-      'model_id',
-      'in',
-      rows.map((r) => r.id),
-    )
-    .orderBy('key')
-    .execute();
+  const entries = new Map(rows.map((r) => [r.id, { param: [] as Pair[], tag: [] as Pair[] }]));
+  for (const ids of chunks(rows.map((r) => r.id)))
+    for (const { model_id, kind, key, value } of await trackingIn(db)
+      .selectFrom('logged_model_entries')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('model_id', 'in', ids)
+      .orderBy('key')
+      .execute())
+      entries.get(model_id)![kind].push({ key, value });
   return rows.map((r) => {
-    const own = (kind: 'param' | 'tag'): Pair[] =>
-      entries.filter((e) => e.model_id === r.id && e.kind === kind).map(({ key, value }) => ({ key, value }));
+    const own = entries.get(r.id)!;
     return {
       id: r.id,
       experimentId: r.experiment_id,
@@ -31,8 +30,8 @@ async function withEntries(db: Db, workspace: string, rows: readonly LoggedModel
       createdMs: r.created_ms,
       updatedMs: r.updated_ms,
       lifecycle: r.lifecycle,
-      params: own('param'),
-      tags: own('tag'),
+      params: own.param,
+      tags: own.tag,
     };
   });
 }
@@ -47,7 +46,7 @@ export async function getLoggedModel(db: Db, workspace: string, id: string): Pro
   return (await withEntries(db, workspace, rows))[0];
 }
 
-export interface LoggedModelQuery {
+export interface LoggedModelsOf {
   readonly experimentIds: readonly string[];
   readonly name?: string;
   readonly sourceRunId?: string;
@@ -55,7 +54,8 @@ export interface LoggedModelQuery {
   readonly limit: number;
 }
 
-export async function listLoggedModels(db: Db, workspace: string, q: LoggedModelQuery): Promise<LoggedModel[]> {
+/** The newest first. */
+export async function listLoggedModels(db: Db, workspace: string, q: LoggedModelsOf): Promise<LoggedModel[]> {
   let query = trackingIn(db)
     .selectFrom('logged_models')
     .selectAll()
@@ -112,14 +112,16 @@ export async function putEntries(db: Db, workspace: string, id: string, kind: 'p
     .execute();
 }
 
-export const deleteEntry = (db: Db, workspace: string, id: string, kind: 'param' | 'tag', key: string) =>
-  trackingIn(db)
+export async function deleteEntry(db: Db, workspace: string, id: string, kind: 'param' | 'tag', key: string): Promise<boolean> {
+  const result = await trackingIn(db)
     .deleteFrom('logged_model_entries')
     .where('workspace_id', '=', workspace)
     .where('model_id', '=', id)
     .where('kind', '=', kind)
     .where('key', '=', key)
-    .execute();
+    .executeTakeFirst();
+  return result.numDeletedRows > 0n;
+}
 
 export async function addModelMetrics(db: Db, workspace: string, runId: string, metrics: readonly Metric[]): Promise<void> {
   const rows = metrics.flatMap((m) => {
@@ -148,29 +150,45 @@ export async function addModelMetrics(db: Db, workspace: string, runId: string, 
       .execute();
 }
 
-export async function listModelMetrics(db: Db, workspace: string, id: string): Promise<(Metric & { runId: string })[]> {
-  const rows = await trackingIn(db)
-    .selectFrom('logged_model_metrics')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('model_id', '=', id)
-    .orderBy('key')
-    .execute();
-  return rows.map((r) => ({
-    ...toMetric(r),
-    runId: r.run_id,
-    modelId: id,
-    ...(r.dataset_name === null ? {} : { datasetName: r.dataset_name }),
-    ...(r.dataset_digest === null ? {} : { datasetDigest: r.dataset_digest }),
-  }));
+export type ModelMetric = Metric & { readonly runId: string };
+
+/** Metrics of many models at once. */
+export async function modelMetricsOf(db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, ModelMetric[]>> {
+  const found = new Map<string, ModelMetric[]>(ids.map((id) => [id, []]));
+  for (const some of chunks(ids))
+    for (const r of await trackingIn(db)
+      .selectFrom('logged_model_metrics')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('model_id', 'in', some)
+      .orderBy('key')
+      .orderBy('timestamp_ms')
+      .orderBy('step')
+      .execute())
+      found.get(r.model_id)!.push({
+        ...toMetric(r),
+        runId: r.run_id,
+        modelId: r.model_id,
+        ...(r.dataset_name === null ? {} : { datasetName: r.dataset_name }),
+        ...(r.dataset_digest === null ? {} : { datasetDigest: r.dataset_digest }),
+      });
+  return found;
 }
 
-export async function putModelFiles(db: Db, workspace: string, id: string, files: readonly ModelFileRow[]): Promise<void> {
-  await trackingIn(db).deleteFrom('logged_model_files').where('workspace_id', '=', workspace).where('model_id', '=', id).execute();
+export async function insertModelFiles(
+  db: Db,
+  workspace: string,
+  id: string,
+  files: readonly { path: string; digest: string; sizeBytes: number }[],
+): Promise<void> {
   for (let i = 0; i < files.length; i += 1000)
     await trackingIn(db)
       .insertInto('logged_model_files')
-      .values(files.slice(i, i + 1000))
+      .values(
+        files
+          .slice(i, i + 1000)
+          .map((f) => ({ workspace_id: workspace, model_id: id, path: f.path, digest: f.digest, size_bytes: f.sizeBytes })),
+      )
       .execute();
 }
 

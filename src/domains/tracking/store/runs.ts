@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
 import { isLater, storedValue, type Lifecycle, type Metric, type Pair, type TrackingRun } from '../model.ts';
-import { trackingIn, type DatasetRow, type InputRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
+import { chunks, trackingIn, type DatasetRow, type InputRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
 
 export const toRun = (r: RunRow): TrackingRun => ({
   id: r.id,
@@ -71,6 +71,12 @@ export interface RunData {
   readonly tags: readonly Pair[];
 }
 
+function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const held = lists.get(key);
+  if (held) held.push(item);
+  else lists.set(key, [item]);
+}
+
 /** Latest metrics, params and tags of many runs at once. */
 export async function dataOf(
   db: Db,
@@ -78,8 +84,7 @@ export async function dataOf(
   ids: readonly string[],
 ): Promise<Map<string, { metrics: Metric[]; params: Pair[]; tags: Pair[] }>> {
   const data = new Map(ids.map((id) => [id, { metrics: [] as Metric[], params: [] as Pair[], tags: [] as Pair[] }]));
-  for (let i = 0; i < ids.length; i += 1000) {
-    const some = ids.slice(i, i + 1000);
+  for (const some of chunks(ids)) {
     const t = trackingIn(db);
     for (const r of await t
       .selectFrom('latest_metrics')
@@ -130,6 +135,17 @@ export const putTags = (db: Db, workspace: string, runId: string, tags: readonly
     .values(tags.map(({ key, value }) => ({ workspace_id: workspace, run_id: runId, key, value })))
     .onConflict((c) => c.columns(['workspace_id', 'run_id', 'key']).doUpdateSet((eb) => ({ value: eb.ref('excluded.value') })))
     .execute();
+
+export async function findTag(db: Db, workspace: string, runId: string, key: string): Promise<string | undefined> {
+  const row = await trackingIn(db)
+    .selectFrom('tracking_tags')
+    .select('value')
+    .where('workspace_id', '=', workspace)
+    .where('run_id', '=', runId)
+    .where('key', '=', key)
+    .executeTakeFirst();
+  return row?.value;
+}
 
 export async function deleteTag(db: Db, workspace: string, runId: string, key: string): Promise<boolean> {
   const result = await trackingIn(db)
@@ -212,20 +228,41 @@ export async function addInput(db: Db, dataset: DatasetRow, input: InputRow): Pr
     .execute();
 }
 
-export const listInputs = (db: Db, workspace: string, runId: string) =>
-  trackingIn(db)
-    .selectFrom('tracking_inputs as i')
-    .innerJoin('tracking_datasets as d', (j) =>
-      j
-        .onRef('d.workspace_id', '=', 'i.workspace_id')
-        .onRef('d.experiment_id', '=', 'i.experiment_id')
-        .onRef('d.name', '=', 'i.name')
-        .onRef('d.digest', '=', 'i.digest'),
-    )
-    .select(['d.name', 'd.digest', 'd.source_type', 'd.source', 'd.schema', 'd.profile', 'i.tags'])
-    .where('i.workspace_id', '=', workspace)
-    .where('i.run_id', '=', runId)
-    .execute();
+export interface RunInput {
+  readonly run_id: string;
+  readonly name: string;
+  readonly digest: string;
+  readonly source_type: string;
+  readonly source: string;
+  readonly schema: string | null;
+  readonly profile: string | null;
+  /** Tags of the input as JSON: `[{"key", "value"}]`. */
+  readonly tags: string;
+}
+
+/** Input datasets of many runs at once. */
+export async function inputsOf(db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, RunInput[]>> {
+  const found = new Map<string, RunInput[]>();
+  for (const some of chunks(ids))
+    for (const row of await trackingIn(db)
+      .selectFrom('tracking_inputs as i')
+      .innerJoin('tracking_datasets as d', (j) =>
+        j
+          .onRef('d.workspace_id', '=', 'i.workspace_id')
+          .onRef('d.experiment_id', '=', 'i.experiment_id')
+          .onRef('d.name', '=', 'i.name')
+          .onRef('d.digest', '=', 'i.digest'),
+      )
+      .select(['i.run_id', 'd.name', 'd.digest', 'd.source_type', 'd.source', 'd.schema', 'd.profile', 'i.tags'])
+      .where('i.workspace_id', '=', workspace)
+      .where('i.run_id', 'in', some)
+      .orderBy('i.run_id')
+      .orderBy('d.name')
+      .orderBy('d.digest')
+      .execute())
+      append(found, row.run_id, row);
+  return found;
+}
 
 export const addLinks = (db: Db, links: readonly LinkRow[]) =>
   trackingIn(db)
@@ -234,11 +271,19 @@ export const addLinks = (db: Db, links: readonly LinkRow[]) =>
     .onConflict((c) => c.doNothing())
     .execute();
 
-export const listLinks = (db: Db, workspace: string, runId: string): Promise<LinkRow[]> =>
-  trackingIn(db)
-    .selectFrom('model_links')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('run_id', '=', runId)
-    .orderBy('step')
-    .execute();
+/** Logged models that runs read and wrote, of many runs at once. */
+export async function linksOf(db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, LinkRow[]>> {
+  const found = new Map<string, LinkRow[]>();
+  for (const some of chunks(ids))
+    for (const row of await trackingIn(db)
+      .selectFrom('model_links')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('run_id', 'in', some)
+      .orderBy('run_id')
+      .orderBy('step')
+      .orderBy('model_id')
+      .execute())
+      append(found, row.run_id, row);
+  return found;
+}

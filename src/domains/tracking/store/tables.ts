@@ -45,7 +45,15 @@ export type DatasetRow = {
   schema: string | null;
   profile: string | null;
 };
-export type InputRow = { workspace_id: string; run_id: string; experiment_id: string; name: string; digest: string; tags: string };
+export type InputRow = {
+  workspace_id: string;
+  run_id: string;
+  experiment_id: string;
+  name: string;
+  digest: string;
+  context: string | null;
+  tags: string;
+};
 export type LinkRow = { workspace_id: string; run_id: string; model_id: string; role: 'input' | 'output'; step: number };
 export type LoggedModelRow = {
   workspace_id: string;
@@ -83,3 +91,7 @@ export type TrackingTables = {
 };
 
 export const trackingIn = (db: Db) => db.withTables<TrackingTables>();
+
+/** Lists for IN, each well below the number of values a statement can bind. */
+export const chunks = (ids: readonly string[]): string[][] =>
+  Array.from({ length: Math.ceil(ids.length / 1000) }, (_, i) => ids.slice(i * 1000, (i + 1) * 1000));

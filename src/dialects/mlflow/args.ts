@@ -1,0 +1,97 @@
+// Arguments of a request, read as leniently as MLflow reads them and refused in its words.
+import { invalid } from './errors.ts';
+
+export type Raw = Readonly<Record<string, unknown>>;
+
+const SEE = ' See the API docs for more information about request parameters.';
+const missing = (path: string): never => invalid(`Missing value for required parameter '${path}'.${SEE}`);
+
+// The client is Python, so types go by their names there.
+const typeOf = (value: unknown): string => {
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  return { string: 'str', boolean: 'bool', object: 'dict' }[typeof value as string] ?? 'NoneType';
+};
+const wrong = (path: string, value: unknown): never =>
+  invalid(`Invalid value ${JSON.stringify(value)} for parameter '${path}' supplied:  Hint: Value was of type '${typeOf(value)}'.${SEE}`);
+
+const camelCase = (name: string): string => name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
+
+/** Names may be snake_case or camelCase; null is absent; `path` is what messages put before the name. */
+export class Args {
+  readonly #values: Raw;
+  constructor(values: Raw) {
+    this.#values = values;
+  }
+
+  get(name: string): unknown {
+    const value = this.#values[name] ?? this.#values[camelCase(name)];
+    return value === null ? undefined : value;
+  }
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+  /** Text; absent = "". */
+  text(name: string, path = ''): string {
+    const value = this.get(name);
+    if (value === undefined) return '';
+    if (typeof value !== 'string') return wrong(path + name, value);
+    // PostgreSQL stores no NUL, and nobody means one.
+    return value.includes('\0') ? invalid(`Invalid value for parameter '${path}${name}' supplied: it contains a NUL character.`) : value;
+  }
+  required(name: string, path = ''): string {
+    const value = this.text(name, path);
+    return value === '' ? missing(path + name) : value;
+  }
+  /** A member of an enumeration, by name or number; absent = "". */
+  word(name: string): string {
+    const value = this.get(name);
+    return typeof value === 'number' ? String(value) : this.text(name);
+  }
+  int(name: string, path = ''): number | undefined {
+    const value = this.get(name);
+    if (value === undefined || value === '') return undefined;
+    const number =
+      typeof value === 'number' ? value : typeof value === 'string' && /^\s*[-+]?\d+\s*$/.test(value) ? Number(value) : Number.NaN;
+    return Number.isSafeInteger(number) ? number : wrong(path + name, value);
+  }
+  requiredInt(name: string, path = ''): number {
+    return this.int(name, path) ?? missing(path + name);
+  }
+  /** A double; NaN and infinities come as text. */
+  double(name: string, path = ''): number {
+    const value = this.get(name);
+    if (typeof value === 'number') return value;
+    if (value === undefined || value === '') return missing(path + name);
+    if (value === 'NaN') return Number.NaN;
+    return typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)) ? Number(value) : wrong(path + name, value);
+  }
+  bool(name: string): boolean {
+    const value = this.get(name);
+    if (value === undefined || typeof value === 'boolean') return value === true;
+    const text = typeof value === 'string' ? value.toLowerCase() : '';
+    return text === 'true' || (text === 'false' ? false : invalid(`Invalid boolean value: ${String(value)}, must be 'true' or 'false'.`));
+  }
+  texts(name: string): string[] {
+    const value = this.get(name);
+    if (value === undefined) return [];
+    if (!Array.isArray(value) && typeof value !== 'string') return wrong(name, value);
+    return [value].flat().map((item, i) => new Args({ [name]: item as unknown }).text(name, i === 0 ? '' : `[${i}].`));
+  }
+  /** Objects of a list, each with its path for messages. */
+  list(name: string): { at: Args; path: string }[] {
+    const value = this.get(name);
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) return wrong(name, value);
+    return value.map((item: unknown, i) => ({ at: asArgs(item, `${name}[${i}]`), path: `${name}[${i}].` }));
+  }
+  child(name: string): Args {
+    return this.has(name) ? asArgs(this.get(name), name) : missing(name);
+  }
+  pairs(name: string): { key: string; value: string }[] {
+    return this.list(name).map(({ at, path }) => ({ key: at.required('key', path), value: at.text('value', path) }));
+  }
+}
+
+const asArgs = (value: unknown, path: string): Args =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? new Args(value as Raw) : wrong(path, value);

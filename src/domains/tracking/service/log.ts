@@ -1,0 +1,168 @@
+// What a run records: metrics, params, tags, inputs, outputs.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { fail } from '../errors.ts';
+import { checkKey, checkMetric, DATASET_CONTEXT_TAG, limits, RUN_NAME_TAG, type Metric, type Pair } from '../model.ts';
+import { addModelMetrics } from '../store/logged-models.ts';
+import * as store from '../store/runs.ts';
+import { activeRun } from './runs.ts';
+
+export interface Batch {
+  readonly metrics: readonly Metric[];
+  readonly params: readonly Pair[];
+  readonly tags: readonly Pair[];
+}
+
+function checkCount(what: string, count: number, limit: number): void {
+  if (count > limit)
+    fail('tracking-invalid', {
+      message: `A batch logging request can contain at most ${limit} ${what}. Got ${count} ${what}. Please split up ${what} across multiple requests and try again.`,
+    });
+}
+
+/** Logs metrics, params and tags as one transaction. Raises `tracking-invalid`, `param-changed`, `tracking-run-*`. */
+export async function logBatch(ctx: Ctx, runId: string, batch: Batch): Promise<void> {
+  checkCount('metrics', batch.metrics.length, limits.metrics);
+  checkCount('params', batch.params.length, limits.params);
+  checkCount('tags', batch.tags.length, limits.tags);
+  checkCount('metrics, params, and tags', batch.metrics.length + batch.params.length + batch.tags.length, limits.total);
+  batch.metrics.forEach((m, i) => checkMetric(m, `metrics[${i}].`));
+  batch.params.forEach((p, i) => checkKey('Param', p.key, `params[${i}].key`));
+  batch.tags.forEach((t, i) => checkKey('Tag', t.key, `tags[${i}].key`));
+  await ctx.tx(async (tx) => {
+    await activeRun(tx, runId);
+    if (batch.params.length > 0) await addParams(tx, runId, batch.params);
+    if (batch.metrics.length > 0) {
+      await store.addMetrics(tx.db, tx.workspace, runId, batch.metrics);
+      if (batch.metrics.some((m) => m.modelId !== undefined)) await addModelMetrics(tx.db, tx.workspace, runId, batch.metrics);
+    }
+    if (batch.tags.length > 0) await putTags(tx, runId, batch.tags);
+  });
+}
+
+async function addParams(tx: Ctx, runId: string, params: readonly Pair[]): Promise<void> {
+  const given = new Map<string, string>();
+  for (const { key, value } of params) {
+    if (given.has(key))
+      fail('tracking-invalid', {
+        message: `Duplicate parameter keys have been submitted: ['${key}']. Please ensure the request contains only one param value per param key.`,
+      });
+    given.set(key, value.slice(0, limits.paramValue));
+  }
+  for (const held of await store.findParams(tx.db, tx.workspace, runId, [...given.keys()])) {
+    const after = given.get(held.key)!;
+    if (held.value !== after) fail('param-changed', { key: held.key, before: held.value, after, run: runId });
+    given.delete(held.key);
+  }
+  if (given.size > 0)
+    await store.insertParams(
+      tx.db,
+      tx.workspace,
+      runId,
+      [...given].map(([key, value]) => ({ key, value })),
+    );
+}
+
+async function putTags(tx: Ctx, runId: string, tags: readonly Pair[]): Promise<void> {
+  // Of the same key the last one counts; a run's name is also its tag.
+  const last = new Map(tags.map((t) => [t.key, t.value.slice(0, limits.runTagValue)]));
+  await store.putTags(
+    tx.db,
+    tx.workspace,
+    runId,
+    [...last].map(([key, value]) => ({ key, value })),
+  );
+  const name = last.get(RUN_NAME_TAG);
+  if (name) await store.updateRun(tx.db, tx.workspace, runId, { name });
+}
+
+const HISTORY_TAG = 'mlflow.log-model.history';
+const MODEL_FIELDS = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'] as const;
+
+/** MLflow 2's way to say that a run logged a model: appended to a tag. Raises `tracking-invalid`. */
+export const recordModel = (ctx: Ctx, runId: string, modelJson: string): Promise<void> =>
+  ctx.tx(async (tx) => {
+    await activeRun(tx, runId);
+    const { signature: _, ...model } = parseModel(modelJson);
+    const before = await store.findTag(tx.db, tx.workspace, runId, HISTORY_TAG);
+    // Only we write this tag, unless a client set it to something else; then the history begins anew.
+    let history: unknown;
+    try {
+      history = JSON.parse(before ?? '[]');
+    } catch {
+      history = [];
+    }
+    const value = JSON.stringify([...(Array.isArray(history) ? history : []), model]);
+    await store.putTags(tx.db, tx.workspace, runId, [{ key: HISTORY_TAG, value }]);
+  });
+
+function parseModel(text: string): Record<string, unknown> {
+  let model: unknown;
+  try {
+    model = JSON.parse(text);
+  } catch {
+    return fail('tracking-invalid', { message: `Malformed model info. \n ${text} \n is not a valid JSON.` });
+  }
+  const missing = MODEL_FIELDS.filter((f) => typeof model !== 'object' || model === null || !(f in model));
+  if (missing.length > 0)
+    return fail('tracking-invalid', { message: `Model json is missing mandatory fields: {${missing.map((f) => `'${f}'`).join(', ')}}` });
+  return model as Record<string, unknown>;
+}
+
+export const deleteTag = (ctx: Ctx, runId: string, key: string): Promise<void> =>
+  ctx.tx(async (tx) => {
+    await activeRun(tx, runId);
+    if (!(await store.deleteTag(tx.db, tx.workspace, runId, key))) fail('tag-not-found', { key, what: `run with id ${runId}` });
+  });
+
+export interface DatasetInput {
+  readonly name: string;
+  readonly digest: string;
+  readonly sourceType: string;
+  readonly source: string;
+  readonly schema: string | null;
+  readonly profile: string | null;
+  readonly tags: readonly Pair[];
+}
+
+export const logInputs = (ctx: Ctx, runId: string, datasets: readonly DatasetInput[], modelIds: readonly string[]): Promise<void> =>
+  ctx.tx(async (tx) => {
+    const run = await activeRun(tx, runId);
+    for (const d of datasets)
+      await store.addInput(
+        tx.db,
+        {
+          workspace_id: tx.workspace,
+          experiment_id: run.experimentId,
+          name: d.name,
+          digest: d.digest,
+          source_type: d.sourceType,
+          source: d.source,
+          schema: d.schema,
+          profile: d.profile,
+        },
+        {
+          workspace_id: tx.workspace,
+          run_id: runId,
+          experiment_id: run.experimentId,
+          name: d.name,
+          digest: d.digest,
+          context: d.tags.find((t) => t.key === DATASET_CONTEXT_TAG)?.value ?? null,
+          tags: JSON.stringify(d.tags),
+        },
+      );
+    if (modelIds.length > 0)
+      await store.addLinks(
+        tx.db,
+        modelIds.map((id) => ({ workspace_id: tx.workspace, run_id: runId, model_id: id, role: 'input' as const, step: 0 })),
+      );
+  });
+
+export const logOutputs = (ctx: Ctx, runId: string, models: readonly { id: string; step: number }[]): Promise<void> =>
+  ctx.tx(async (tx) => {
+    await activeRun(tx, runId);
+    if (models.length > 0)
+      await store.addLinks(
+        tx.db,
+        models.map((m) => ({ workspace_id: tx.workspace, run_id: runId, model_id: m.id, role: 'output' as const, step: m.step })),
+      );
+  });
