@@ -15,8 +15,9 @@ arrived as (
     timezone(zone, departed_utc::timestamptz) as departed_local
   from departed
 )
-select year, month, day, carrier, flight, tailnum, origin, dest, sched_dep_time, hour, minute,
-  isodow(time_hour - interval 5 hours)::integer as weekday,
+select concat_ws('/', strftime(make_date(year::bigint, month::bigint, day::bigint), '%Y-%m-%d'), carrier, flight, origin, dest, sched_dep_time) as flight_id,
+  year, month, day, carrier, flight, tailnum, origin, dest, sched_dep_time, hour, minute,
+  isodow(make_date(year::bigint, month::bigint, day::bigint))::integer as weekday,
   distance, dep_delay, arr_delay, air_time, sched_dep_utc,
   case when arr_delay is not null then
     -- Never before the wheels could have touched down, whatever the clocks say on a night of changing clocks.

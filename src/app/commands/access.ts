@@ -76,13 +76,11 @@ export function accessCommands(program: Program, root: Command): void {
       .option('--role <role>', 'admin, editor, viewer or service', 'service')
       .option('--expires <moment>', 'UTC'),
     async (use, name) => {
-      const made = await use
-        .client()
-        .post<{ token: Token; secret: string }>('/tokens', {
-          name,
-          role: use.options.role,
-          ...(use.options.expires ? { expiresAt: moment(use.options.expires) } : {}),
-        });
+      const made = await use.client().post<{ token: Token; secret: string }>('/tokens', {
+        name,
+        role: use.options.role,
+        ...(use.options.expires ? { expiresAt: moment(use.options.expires) } : {}),
+      });
       use.print(made, () => [made.secret]);
     },
   );

@@ -103,7 +103,11 @@ export function datasetCommands(program: Program, root: Command): void {
   );
   act(program, datasets.command('refresh').description('build the SQL datasets whose inputs or SQL changed'), async (use) => {
     const { items } = await use.client().post<{ items: Version[] }>(path`/projects/${use.project()}/datasets/refresh`);
-    use.print(items, () => items.map((v) => `${v.dataset} version ${v.number}: ${count(v.rows)} rows (${v.id})`));
+    use.print(items, () =>
+      items.length === 0
+        ? ['every SQL dataset is up to date']
+        : items.map((v) => `${v.dataset} version ${v.number}: ${count(v.rows)} rows (${v.id})`),
+    );
   });
   act<[string, string]>(
     program,
@@ -157,12 +161,10 @@ export function datasetCommands(program: Program, root: Command): void {
       const parsed = entities.map((e) =>
         Object.fromEntries(e.split(',').map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)])),
       );
-      const result = await use
-        .client()
-        .post(path`/projects/${use.project()}/features/${service}/online`, {
-          entities: parsed,
-          ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
-        });
+      const result = await use.client().post(path`/projects/${use.project()}/features/${service}/online`, {
+        entities: parsed,
+        ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
+      });
       use.print(result, () => [JSON.stringify(result, null, 2)]);
     },
   );

@@ -66,20 +66,18 @@ export function lineageCommands(program: Program, root: Command): void {
     program,
     why.command('prediction').description('from one prediction to the source files').argument('<id>', 'a prediction id, as in the reply'),
     async (use, id) => {
-      const chain = await use
-        .client()
-        .get<{
-          prediction: {
-            endpoint: string;
-            score: number | null;
-            modelVersion: string;
-            eventTimeUs: number;
-            request: unknown;
-            inputs: unknown;
-            features: { view: string; entity: readonly string[]; fact: { knownAtUs: number; values: unknown } | null }[];
-          };
-          graph: Graph;
-        }>(path`/predictions/${id}/why`);
+      const chain = await use.client().get<{
+        prediction: {
+          endpoint: string;
+          score: number | null;
+          modelVersion: string;
+          eventTimeUs: number;
+          request: unknown;
+          inputs: unknown;
+          features: { view: string; entity: readonly string[]; fact: { knownAtUs: number; values: unknown } | null }[];
+        };
+        graph: Graph;
+      }>(path`/predictions/${id}/why`);
       const p = chain.prediction;
       const iso = (us: number): string => new Date(us / 1000).toISOString();
       use.print(chain, () => [

@@ -193,12 +193,10 @@ export function modelCommands(program: Program, root: Command): void {
       .option('--to <moment>', 'moment after the last'),
     async (use) => {
       const { output, from, to } = use.options;
-      const html = await use
-        .client()
-        .text('POST', path`/projects/${use.project()}/report`, {
-          ...(from ? { from: moment(from) } : {}),
-          ...(to ? { to: moment(to) } : {}),
-        });
+      const html = await use.client().text('POST', path`/projects/${use.project()}/report`, {
+        ...(from ? { from: moment(from) } : {}),
+        ...(to ? { to: moment(to) } : {}),
+      });
       writeFileSync(output, html);
       use.print({ file: output, sizeBytes: Buffer.byteLength(html) }, () => [output]);
     },

@@ -75,7 +75,7 @@ export function stepLine(s: StepView): string {
 
 /** Why a step was not taken from the cache, in words. */
 export function whyMissed({ explanation }: StepView): string {
-  if (!explanation || explanation.length === 0) return 'nothing differs from the last run; the cache was not asked or its entry is gone';
+  if (!explanation || explanation.length === 0) return 'the cache holds no result of it';
   const named = explanation
     .slice(0, 4)
     .map((d) => (d.part === 'history' ? d.name : `${d.part} ${d.name === d.part ? '' : `${d.name} `}${d.change}`));
