@@ -22,6 +22,36 @@ interface Graph {
 const MAX_CHILDREN = 12;
 const keyOf = (ref: Ref): string => `${ref.kind} ${ref.id}`;
 
+const nameOf = (ref: Ref, label: string): string => {
+  if (ref.kind === 'source-file') return ref.id.replace(/^([0-9a-f]{12})[0-9a-f]* (.*)$/, '$2 ($1)');
+  const id = /^[0-9a-f]{64}$/.test(ref.id) ? ref.id.slice(0, 12) : ref.id;
+  return label === '' || label.includes(id) ? label || id : `${label} (${id})`;
+};
+
+/** What each link of the chain is called, in the order of the chain. */
+const LINKS: readonly (readonly [kind: string, title: string])[] = [
+  ['endpoint-revision', 'endpoint revision'],
+  ['variant', 'variant'],
+  ['model-version', 'model version'],
+  ['decision', 'gate decision'],
+  ['evaluation', 'evaluation'],
+  ['pipeline-run', 'run'],
+  ['tracking-run', 'tracking run'],
+  ['logged-model', 'logged model'],
+  ['code-snapshot', 'code'],
+  ['environment', 'environment'],
+  ['dataset-version', 'dataset versions'],
+  ['source-file', 'source files'],
+];
+
+/** The chain link by link: all things of a kind together, from the root down to the source files. */
+export function chainLines(graph: Graph): string[] {
+  const width = Math.max(...LINKS.map(([, title]) => title.length));
+  return LINKS.flatMap(([kind, title]) =>
+    graph.nodes.filter((n) => n.kind === kind).map((n, i) => `${(i === 0 ? title : '').padEnd(width)}  ${nameOf(n, n.label)}`),
+  );
+}
+
 /** The graph as an indented tree; what was shown before is not repeated. */
 export function treeLines(graph: Graph, direction: 'from' | 'to'): string[] {
   const nodes = new Map(graph.nodes.map((n) => [keyOf(n), n]));
@@ -34,16 +64,7 @@ export function treeLines(graph: Graph, direction: 'from' | 'to'): string[] {
   }
   const shown = new Set<string>();
   const lines: string[] = [];
-  const name = (ref: Ref): string => {
-    const label = nodes.get(keyOf(ref))?.label ?? '';
-    const id =
-      ref.kind === 'source-file'
-        ? ref.id.replace(/^([0-9a-f]{12})[0-9a-f]*/, '$1')
-        : /^[0-9a-f]{64}$/.test(ref.id)
-          ? ref.id.slice(0, 12)
-          : ref.id;
-    return label === '' || label.includes(id) ? `${ref.kind} ${label || id}` : `${ref.kind} ${label} (${id})`;
-  };
+  const name = (ref: Ref): string => `${ref.kind} ${nameOf(ref, nodes.get(keyOf(ref))?.label ?? '')}`;
   const visit = (ref: Ref, relation: string, depth: number): void => {
     const again = shown.has(keyOf(ref));
     const children = next.get(keyOf(ref)) ?? [];
@@ -60,11 +81,20 @@ export function treeLines(graph: Graph, direction: 'from' | 'to'): string[] {
   return lines;
 }
 
+const brief = (values: Readonly<Record<string, unknown>>): string =>
+  Object.entries(values)
+    .map(([name, v]) => `${name} ${typeof v === 'number' ? Number(v.toPrecision(5)) : JSON.stringify(v)}`)
+    .join(', ');
+
 export function lineageCommands(program: Program, root: Command): void {
   const why = root.command('why').description('what something was made from, and why');
-  act<[string]>(
+  act<[string], { tree?: true }>(
     program,
-    why.command('prediction').description('from one prediction to the source files').argument('<id>', 'a prediction id, as in the reply'),
+    why
+      .command('prediction')
+      .description('from one prediction to the source files')
+      .argument('<id>', 'a prediction id, as in the reply')
+      .option('--tree', 'every edge, as an indented tree'),
     async (use, id) => {
       const chain = await use.client().get<{
         prediction: {
@@ -72,9 +102,13 @@ export function lineageCommands(program: Program, root: Command): void {
           score: number | null;
           modelVersion: string;
           eventTimeUs: number;
-          request: unknown;
+          request: Readonly<Record<string, unknown>>;
           inputs: unknown;
-          features: { view: string; entity: readonly string[]; fact: { knownAtUs: number; values: unknown } | null }[];
+          features: {
+            view: string;
+            entity: readonly string[];
+            fact: { knownAtUs: number; values: Readonly<Record<string, unknown>> } | null;
+          }[];
         };
         graph: Graph;
       }>(path`/predictions/${id}/why`);
@@ -82,12 +116,13 @@ export function lineageCommands(program: Program, root: Command): void {
       const iso = (us: number): string => new Date(us / 1000).toISOString();
       use.print(chain, () => [
         `score ${p.score} by ${p.endpoint}, model version ${p.modelVersion}, as of ${iso(p.eventTimeUs)}`,
-        `request ${JSON.stringify(p.request)}`,
+        `request: ${brief(p.request)}`,
         ...p.features.map(
           (f) =>
-            `feature view ${f.view}(${f.entity.join(', ')}): ${f.fact ? `${JSON.stringify(f.fact.values)}, known at ${iso(f.fact.knownAtUs)}` : 'nothing was known'}`,
+            `${f.view}(${f.entity.map((key) => `${key}=${String(p.request[key])}`).join(', ')}): ${f.fact ? `${brief(f.fact.values)}, known at ${iso(f.fact.knownAtUs)}` : 'nothing was known'}`,
         ),
-        ...treeLines(chain.graph, 'from'),
+        '',
+        ...(use.options.tree ? treeLines(chain.graph, 'from') : chainLines(chain.graph)),
       ]);
     },
   );
@@ -112,7 +147,7 @@ export function lineageCommands(program: Program, root: Command): void {
   const lineage = root.command('lineage').description('the graph of what was made from what');
   act<[string]>(
     program,
-    lineage.command('dataset').description('what was made from the current version of a dataset').argument('<dataset>'),
+    lineage.command('dataset').description('what was made from the versions of a dataset').argument('<dataset>'),
     async (use, dataset) => {
       const graph = await use.client().get<Graph>(path`/projects/${use.project()}/datasets/${dataset}/lineage`);
       use.print(graph, () => [...treeLines(graph, 'to'), `${count(graph.nodes.length)} things, ${count(graph.edges.length)} edges`]);

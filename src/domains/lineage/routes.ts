@@ -1,6 +1,5 @@
 import Type from 'typebox';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
-import { currentVersion } from '../datasets/public.ts';
 import { walk, whyPrediction } from './graph.ts';
 
 const text = Type.String({ minLength: 1, maxLength: 500 });
@@ -35,11 +34,10 @@ export const lineageRoutes: readonly AnyRoute[] = [
     method: 'GET',
     path: '/api/gyre/v1/projects/:project/datasets/:dataset/lineage',
     permission: 'lineage:read',
-    summary: 'What was made from the current version of a dataset',
-    errors: ['dataset-empty', 'lineage-unknown'],
+    summary: 'What was made from the versions of a dataset',
+    errors: ['lineage-unknown'],
     params: Type.Object({ project: text, dataset: text }),
     reply: { 200: View },
-    handler: async (ctx, { params }) =>
-      walk(ctx, { kind: 'dataset-version', id: (await currentVersion(ctx, params.project, params.dataset)).id }, 'to', 20),
+    handler: (ctx, { params }) => walk(ctx, { kind: 'dataset', id: `${params.project}/${params.dataset}` }, 'to', 20),
   }),
 ];
