@@ -4,6 +4,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { failpoint } from '../../kernel/failpoints.ts';
 import { compileBody } from '../../kernel/http/validation.ts';
 import { fail } from './errors.ts';
 import { PlanAck, ServingPlan } from './schema.ts';
@@ -58,7 +59,9 @@ function replaceFile(path: string, text: string): void {
   } finally {
     closeSync(fd);
   }
+  failpoint('serving.before-file-replaced');
   renameSync(fresh, path);
+  failpoint('serving.after-file-replaced');
 }
 
 /** Signs the plan and puts it in place of the one before. The number must be larger than that one's. */

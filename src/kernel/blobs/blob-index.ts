@@ -4,6 +4,7 @@ import type { Ctx } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import type { Table } from '../db/tables.ts';
 import { defineErrors } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import type { BlobEntry, BlobSource } from './blob-store.ts';
 
 type BlobRow = {
@@ -90,7 +91,9 @@ export async function storeBlobs(ctx: Ctx, sources: readonly BlobSource[]): Prom
     const stored = [];
     for (const source of sources) stored.push(await batch.add(source));
     const entries = await batch.commit();
+    failpoint('blobs.before-index');
     await ctx.tx((tx) => insertBlobs(tx, entries));
+    failpoint('blobs.after-index');
     return stored;
   } catch (error) {
     await batch.abandon();

@@ -240,7 +240,9 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
           await pack.file.close();
           const final = packPath(pack.name);
           await mkdir(dirname(final), { recursive: true });
+          failpoint('blobs.before-rename');
           await rename(pack.temporary, final);
+          failpoint('blobs.after-rename');
           folders.add(dirname(final));
         }
         finished.length = 0;

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { defineErrors, fail as failAny, isDiskFull } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 
 const { fail } = defineErrors({
   'path-invalid': {
@@ -63,7 +64,9 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
           await handle.sync();
           await handle.close();
         }
+        failpoint('paths.before-rename');
         await rename(temporary, final);
+        failpoint('paths.after-rename');
         if (durability === 'power') {
           const folder = await open(dirname(final), 'r');
           await folder.sync();

@@ -5,6 +5,7 @@ import type { Ctx } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import type { Table } from '../db/tables.ts';
 import { defineErrors } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 
 interface KeyRow {
   workspace_id: string;
@@ -76,6 +77,7 @@ export async function once(
   if (earlier && earlier.request_digest !== digest) return fail('idempotency-key-reused', { key });
   if (earlier && earlier.status === null) return fail('idempotency-in-progress', { key });
   if (earlier) return { status: earlier.status!, body: JSON.parse(earlier.reply!), replayed: true };
+  failpoint('idempotency.after-claim');
   const forget = () =>
     ctx.tx(({ db }) =>
       keysIn(db)
@@ -94,6 +96,7 @@ export async function once(
     throw error;
   }
   const { status, body } = result;
+  failpoint('idempotency.before-reply-kept');
   await ctx.tx(({ db }) =>
     keysIn(db)
       .updateTable('idempotency_keys')
@@ -103,5 +106,6 @@ export async function once(
       .where('key', '=', key)
       .execute(),
   );
+  failpoint('idempotency.after-reply-kept');
   return { status, body, replayed: false };
 }

@@ -4,6 +4,7 @@ import type { ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { fail as failAny } from '../../../kernel/errors.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
 import { checksOf, judge, parseContract, schemaViolations } from '../contract.ts';
@@ -67,6 +68,7 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
   const [profile, violations] = [await profileTable(ctx, what, table, found.columns), await contractViolations(ctx, input, table, found)];
 
   const files: VersionFile[] = input.files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: entries.get(f.digest)!.sizeBytes }));
+  failpoint('datasets.before-version');
   const version = await ctx.tx(async (tx) => {
     const v: DatasetVersion = {
       id: newId('dsv', tx.ids),
@@ -108,6 +110,7 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
     });
     return v;
   });
+  failpoint('datasets.after-version');
   if (violations.length > 0)
     fail('contract-violated', { dataset: definition.name, version: version.id, rules: violations.length }, violations.map(toFault));
   return { version, created: true };

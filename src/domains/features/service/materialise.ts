@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { extname, join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { failpoint, failpointEnvironment } from '../../../kernel/failpoints.ts';
 import { currentVersion, stageFiles } from '../../datasets/public.ts';
 import { currentRevision, type FeatureServiceDefinition, type FeatureViewDefinition } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
@@ -51,6 +52,7 @@ export async function materialiseViews(ctx: Ctx, project: string): Promise<Mater
       },
       ctx.signal,
     );
+    failpoint('features.before-online-recorded');
     await ctx.tx(async (tx) => {
       await store.putOnline(tx.db, tx.workspace, project, view.name, { key, digest: table.digest }, tx.clock.now());
       const self = { kind: 'feature-view', id: `${project}/${view.name}` };
@@ -63,6 +65,7 @@ export async function materialiseViews(ctx: Ctx, project: string): Promise<Mater
         edges: [{ from: self, to: { kind: 'dataset-version', id: version.id }, relation: 'input' }],
       });
     });
+    failpoint('features.after-online-recorded');
     done.push({ view: view.name, rows: table.rows, added: reply.kept });
   }
   return done;
@@ -73,7 +76,7 @@ function fillInProcess(request: FillRequest, signal: AbortSignal): Promise<FillR
     const child = fork(join(import.meta.dirname, `../online-filler${extname(import.meta.filename)}`), [], {
       execArgv: ['--no-warnings'],
       serialization: 'advanced',
-      env: { PATH: process.env.PATH, TZ: 'UTC' },
+      env: { PATH: process.env.PATH, TZ: 'UTC', ...failpointEnvironment() },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const cancel = (): void => void child.kill('SIGKILL');

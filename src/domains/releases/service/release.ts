@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { serviceForPlan } from '../../features/public.ts';
 import { currentRevision } from '../../projects/public.ts';
@@ -87,7 +88,9 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
     return { release: made, revision };
   });
 
+  failpoint('releases.before-plan');
   const number = await publishPlan(ctx);
+  failpoint('releases.after-plan');
   const refusal = await acknowledged(ctx, number, started.revision);
   if (refusal !== undefined) {
     await settle(ctx, started.release, 'failed', refusal, previous?.id ?? null);
@@ -95,7 +98,9 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
     return fail('release-not-taken', { endpoint: input.endpoint, why: refusal });
   }
   await setAlias(ctx, version.model, championAlias, version.number);
+  failpoint('releases.before-settle');
   await settle(ctx, started.release, 'promoted', input.reason, started.revision.id);
+  failpoint('releases.after-settle');
   return { ...started.release, state: 'promoted', planNumber: number, finishedMs: ctx.clock.now() };
 }
 

@@ -120,7 +120,9 @@ export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
       // Sealed segments are what others copy and delete by, so these do reach the disk; nobody waits for it.
       await datasync(segment.fd).catch(() => undefined);
       closeSync(segment.fd);
+      failpoint('serving.log.before-seal');
       renameSync(join(folder, openName(segment.segment)), join(folder, sealedName(segment.segment)));
+      failpoint('serving.log.after-seal');
     })().catch((error: unknown) => log.warn({ event: 'serving.log.seal-failed', segment: segment.segment, error }));
     sealing.add(done);
     void done.finally(() => sealing.delete(done));

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { insertBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 
 export interface FolderFile {
   readonly path: string;
@@ -26,10 +27,13 @@ export async function storeFolder<T>(ctx: Ctx, root: string, record: (tx: Ctx, f
     for (const file of await ctx.blobs.paths.walk(root))
       files.push({ path: file.path, ...(await batch.add({ path: ctx.blobs.paths.resolve(`${root}/${file.path}`) })) });
     const entries = await batch.commit();
-    return await ctx.tx(async (tx) => {
+    failpoint('tracking.before-seal');
+    const sealed = await ctx.tx(async (tx) => {
       await insertBlobs(tx, entries);
       return record(tx, files);
     });
+    failpoint('tracking.after-seal');
+    return sealed;
   } catch (error) {
     await batch.abandon();
     throw error;
