@@ -22,10 +22,10 @@ export async function sealedFolder(ctx: Ctx, files: readonly SealedFile[]): Prom
   try {
     await mkdir(temporary, { recursive: true });
     for (const file of files) await ctx.blobs.materialise(await getBlob(ctx.db, ctx.workspace, file.digest), join(temporary, file.path));
+    failpoint('registry.before-folder');
     await rename(temporary, folder);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    failpoint('registry.before-folder');
     // Somebody else may have been quicker; theirs is the same.
     if (!existsSync(folder)) throw error;
   }
