@@ -64,7 +64,10 @@ export function treeLines(graph: Graph, direction: 'from' | 'to'): string[] {
   }
   const shown = new Set<string>();
   const lines: string[] = [];
-  const name = (ref: Ref): string => `${ref.kind} ${nameOf(ref, nodes.get(keyOf(ref))?.label ?? '')}`;
+  const name = (ref: Ref): string => {
+    const [kind, text] = [ref.kind.replaceAll('-', ' '), nameOf(ref, nodes.get(keyOf(ref))?.label ?? '')];
+    return text.startsWith(kind) ? text : `${kind} ${text}`;
+  };
   const visit = (ref: Ref, relation: string, depth: number): void => {
     const again = shown.has(keyOf(ref));
     const children = next.get(keyOf(ref)) ?? [];
