@@ -1,5 +1,5 @@
 // What other rooms may use of access.
-export { authorise, createToken, createUser, identify, revokeToken } from './service.ts';
+export { authorise, createToken, createUser, deleteStepTokens, identify } from './service.ts';
 export { isLoopback } from './guard.ts';
 export { hasUsers } from './store.ts';
 export { grantableRoles, permissionsOf, roles, type GrantableRole, type Role } from './model.ts';

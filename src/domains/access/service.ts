@@ -99,6 +99,8 @@ export interface NewToken {
   readonly role: Role;
   readonly scope?: Token['scope'];
   readonly expiresMs?: number;
+  /** Whose it is; default: who asks. */
+  readonly ownerId?: string;
 }
 
 /** Makes a token; its secret is in the answer and nowhere else afterwards. */
@@ -109,7 +111,7 @@ export const createToken = (ctx: Ctx, input: NewToken): Promise<{ token: Token; 
       id: newId('tok', tx.ids),
       workspace: tx.workspace,
       name: input.name,
-      ownerId: tx.actor.id,
+      ownerId: input.ownerId ?? tx.actor.id,
       role: input.role,
       scope: input.scope ?? {},
       expiresMs: input.expiresMs ?? null,
@@ -129,6 +131,9 @@ export const revokeToken = (ctx: Ctx, id: string): Promise<void> =>
     await store.revokeToken(tx.db, tx.workspace, token.id, tx.clock.now());
     await tx.emit({ type: 'token.revoked', subject: { kind: 'token', id: token.id } });
   });
+
+/** Removes the tokens of a step's attempt; they were nobody else's and leave no trace. Inside a transaction. */
+export const deleteStepTokens = (tx: Ctx, attemptId: string): Promise<void> => store.deleteStepTokens(tx.db, tx.workspace, attemptId);
 
 export const createWorkspace = (ctx: Ctx, id: string): Promise<void> =>
   ctx.tx(async (tx) => {

@@ -146,6 +146,15 @@ export const revokeToken = (db: Db, workspace: string, id: string, nowMs: number
     .where('revoked_ms', 'is', null)
     .execute();
 
+export async function deleteStepTokens(db: Db, workspace: string, ownerId: string): Promise<void> {
+  await tablesIn(db)
+    .deleteFrom('tokens')
+    .where('workspace_id', '=', workspace)
+    .where('owner_id', '=', ownerId)
+    .where('role', '=', 'step')
+    .execute();
+}
+
 export async function workspaceExists(db: Db, id: string): Promise<boolean> {
   return (
     id === 'default' || (await tablesIn(db).selectFrom('workspaces').select('id').where('id', '=', id).executeTakeFirst()) !== undefined

@@ -8,22 +8,29 @@ export interface StagedFile {
   readonly entry: BlobEntry;
 }
 
-export interface AttemptRequest {
+export interface Attempt {
   readonly attemptId: string;
   /** Grows with every claim of the attempt; a manifest is stored under it. */
   readonly fence: number;
   /** Folder of the attempt. An engine that finds its own earlier work there adopts it. */
   readonly dir: string;
+  readonly outputs: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** What a step is given; nothing else is there. */
+export interface Workspace {
   readonly command: string;
   readonly files: readonly StagedFile[];
-  readonly outputs: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
   /** Given to the process only; never written, and redacted by value in the log. */
   readonly secrets: Readonly<Record<string, string>>;
   /** Folder with the programs of the step's environment, put first on PATH. */
   readonly bin: string | null;
-  readonly timeoutMs: number;
 }
+
+/** `cancelled` is said by the domain, never by an engine. */
+export type FailureReason = 'failed' | 'timed-out' | 'killed' | 'lost' | 'missing-output' | 'bad-output' | 'cancelled';
 
 export type AttemptOutcome =
   | {
@@ -32,17 +39,18 @@ export type AttemptOutcome =
       readonly entries: readonly BlobEntry[];
       readonly wallMs: number;
     }
-  | {
-      readonly ok: false;
-      readonly reason: 'failed' | 'timed-out' | 'cancelled' | 'killed' | 'lost' | 'missing-output';
-      readonly detail: string;
-      readonly exitCode: number | null;
-    };
+  | { readonly ok: false; readonly reason: FailureReason; readonly detail: string; readonly exitCode: number | null };
 
 export interface StepEngine {
   readonly name: string;
-  /** Starts the attempt, or goes on with one that this engine began in the same folder, until it has ended. */
-  run(request: AttemptRequest, signal: AbortSignal): Promise<AttemptOutcome>;
-  /** The step's folder as it would be staged, for `gyre shell`; nothing is run. */
-  stage(request: AttemptRequest): Promise<string>;
+  /**
+   * Starts the attempt, or goes on with one that this engine began in the same folder, until it has ended;
+   * `prepare` is asked only for an attempt that has not begun. When `signal` aborts, the engine looks away
+   * and raises the signal's reason: the attempt itself goes on. Raises `storage-full`.
+   */
+  run(attempt: Attempt, prepare: () => Promise<Workspace>, signal: AbortSignal): Promise<AttemptOutcome>;
+  /** Ends an attempt with everything that it started, if it still runs. */
+  end(dir: string): Promise<void>;
+  /** A step's folder as it would be staged, for `gyre shell`; nothing is run. */
+  stage(dir: string, workspace: Workspace): Promise<string>;
 }

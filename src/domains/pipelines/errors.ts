@@ -16,6 +16,18 @@ export const { fail } = defineErrors({
     title: 'No such step',
     detail: (p: { run: string; step: string }) => `Run "${p.run}" has no step "${p.step}".`,
   },
+  'step-without-workspace': {
+    status: 409,
+    title: 'The step has no folder',
+    detail: (p: { step: string; kind: string }) =>
+      `Step "${p.step}" is of kind "${p.kind}", which Gyre performs itself; only a step with "run:" has a folder to look at.`,
+  },
+  'run-not-resumable': {
+    status: 409,
+    title: 'The run cannot be resumed',
+    detail: (p: { id: string; state: string }) =>
+      `Run "${p.id}" is ${p.state}; only a run that failed or was cancelled can be resumed. Start a new run instead.`,
+  },
   'parameter-invalid': {
     status: 400,
     title: 'A parameter cannot be used',

@@ -1,7 +1,7 @@
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
-import { advanceRun, type PipelineJobs } from './service/advance.ts';
-import type { RunParts } from './service/perform.ts';
-import { runStep } from './service/run-step.ts';
+import { advanceRun, type PipelineJobs, type StepPayload } from './service/advance.ts';
+import type { RunParts } from './service/perform-run.ts';
+import { runStep, STEP_RETRIES } from './service/run-step.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -13,11 +13,11 @@ export function pipelineJobs(parts: RunParts): PipelineJobs & { readonly all: re
     retry: { limit: 5, backoffMs: 200 },
     run: (ctx, { runId }) => advanceRun(ctx, runId, jobs),
   });
-  const step: Job<{ runId: string; step: string }> = defineJob({
+  const step: Job<StepPayload> = defineJob({
     name: 'pipelines.step',
     timeoutMs: 7 * DAY_MS,
-    retry: { limit: 3, backoffMs: 500 },
-    run: (ctx, payload, job) => runStep(ctx, payload.runId, payload.step, job, jobs, parts),
+    retry: { limit: STEP_RETRIES, backoffMs: 500 },
+    run: (ctx, payload, job) => runStep(ctx, payload, job, jobs, parts),
   });
   const jobs: PipelineJobs = { advance, step };
   return { ...jobs, all: [advance, step] as readonly Job<never>[] };

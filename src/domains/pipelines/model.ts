@@ -1,15 +1,18 @@
 // Runs, steps, attempts: their states, cache keys, and why a step missed the cache. Pure.
 import { createHash } from 'node:crypto';
 
-/** running -> succeeded | failed | cancelled. */
+/** running -> succeeded | failed | cancelled; failed | cancelled -> running (resumed). */
 export const runStates = ['running', 'succeeded', 'failed', 'cancelled'] as const;
 export type RunState = (typeof runStates)[number];
 
-/** waiting -> running -> succeeded | failed | cancelled; waiting -> succeeded (cache hit) | skipped | cancelled. */
+/**
+ * waiting -> running -> succeeded | failed | cancelled; waiting -> succeeded (cache hit) | failed | skipped | cancelled;
+ * failed | skipped | cancelled -> waiting (the run is resumed).
+ */
 export const stepStates = ['waiting', 'running', 'succeeded', 'failed', 'skipped', 'cancelled'] as const;
 export type StepState = (typeof stepStates)[number];
 
-/** running -> succeeded | failed | lost. */
+/** running -> succeeded | failed | lost (its process vanished, or the run was cancelled). */
 export const attemptStates = ['running', 'succeeded', 'failed', 'lost'] as const;
 export type AttemptState = (typeof attemptStates)[number];
 
@@ -83,7 +86,7 @@ export interface Difference {
 
 /** Which parts of the key differ from the last time; the reason of a miss, file by file. */
 export function explainMiss(before: KeyParts | undefined, after: KeyParts): Difference[] {
-  if (!before) return [{ part: 'history', name: 'first run of this step', change: 'added', before: null, after: null }];
+  if (!before) return [reason('history', 'first run of this step')];
   const scalar = (part: string, a: string | null, b: string | null): Difference[] =>
     a === b ? [] : [{ part, name: part, change: 'changed', before: a, after: b }];
   const record = (part: string, a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] =>
@@ -92,8 +95,9 @@ export function explainMiss(before: KeyParts | undefined, after: KeyParts): Diff
       if (x === y) return [];
       return [{ part, name, change: x === null ? 'added' : y === null ? 'removed' : 'changed', before: x, after: y }];
     });
-  return [
+  const differences = [
     ...scalar('runner', before.runner, after.runner),
+    ...scalar('kind', before.kind, after.kind),
     ...scalar('definition', before.definition, after.definition),
     ...record('parameter', before.params, after.params),
     ...record('code', before.code, after.code),
@@ -102,7 +106,11 @@ export function explainMiss(before: KeyParts | undefined, after: KeyParts): Diff
     ...record('variable', before.variables, after.variables),
     ...record('secret', before.secrets, after.secrets),
   ];
+  return differences.length > 0 ? differences : [reason('cache', 'nothing changed, but no result of it is kept')];
 }
+
+/** A miss that no difference explains, in words. */
+export const reason = (part: 'history' | 'cache', name: string): Difference => ({ part, name, change: 'added', before: null, after: null });
 
 export interface StepStatus {
   readonly name: string;
@@ -110,23 +118,33 @@ export interface StepStatus {
   readonly needs: readonly string[];
 }
 
-/** Waiting steps whose needs have all succeeded. */
-export function readySteps<S extends StepStatus>(steps: readonly S[]): S[] {
-  const state = new Map(steps.map((s) => [s.name, s.state]));
-  return steps.filter((s) => s.state === 'waiting' && s.needs.every((n) => state.get(n) === 'succeeded'));
+/** Says whether a step waits for nothing but to be decided. */
+export const isReady = (step: StepStatus, steps: ReadonlyMap<string, StepStatus>): boolean =>
+  step.state === 'waiting' && step.needs.every((name) => steps.get(name)?.state === 'succeeded');
+
+/** Names of the steps that need a step. */
+export function dependantsOf(steps: Iterable<StepStatus>): ReadonlyMap<string, readonly string[]> {
+  const dependants = new Map<string, string[]>();
+  for (const step of steps)
+    for (const need of step.needs) {
+      const held = dependants.get(need);
+      if (held) held.push(step.name);
+      else dependants.set(need, [step.name]);
+    }
+  return dependants;
 }
 
 /** Waiting steps that can never start because something before them did not succeed. */
 export function doomedSteps<S extends StepStatus>(steps: readonly S[]): S[] {
-  const bad = new Set(steps.filter((s) => ['failed', 'skipped', 'cancelled'].includes(s.state)).map((s) => s.name));
-  for (let grew = true; grew;) {
-    grew = false;
-    for (const s of steps)
-      if (s.state === 'waiting' && !bad.has(s.name) && s.needs.some((n) => bad.has(n))) {
-        bad.add(s.name);
-        grew = true;
+  const dependants = dependantsOf(steps);
+  const bad = new Set<string>();
+  const reached = steps.filter((s) => ['failed', 'skipped', 'cancelled'].includes(s.state)).map((s) => s.name);
+  for (let name = reached.pop(); name !== undefined; name = reached.pop())
+    for (const next of dependants.get(name) ?? [])
+      if (!bad.has(next)) {
+        bad.add(next);
+        reached.push(next);
       }
-  }
   return steps.filter((s) => s.state === 'waiting' && bad.has(s.name));
 }
 
@@ -138,13 +156,22 @@ export function outcomeOf(steps: readonly StepStatus[]): RunState | undefined {
   return 'succeeded';
 }
 
+/** Of attempts whose process vanished, so many are repeated besides what the step's own "retry" allows. */
+export const LOST_LIMIT = 3;
+
+/** Says whether these ended attempts of a step leave room for another one. */
+export function mayTryAgain(ended: readonly { readonly state: AttemptState }[], retry: number): boolean {
+  const failed = ended.filter((a) => a.state === 'failed').length;
+  return failed <= retry && ended.length - failed <= LOST_LIMIT;
+}
+
 /** Quotes a value for `/bin/sh`; plain words stay as they are. */
 export const shellQuote = (value: string): string => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`);
 
 /** Puts parameters in place of `$name`; `quote` for a shell command. */
 export const substitute = (text: string, params: Readonly<Record<string, string | number | boolean>>, quote = false): string =>
   text.replace(/\$([A-Za-z_][A-Za-z0-9_]*)/g, (whole, name: string) =>
-    name in params ? (quote ? shellQuote(String(params[name])) : String(params[name])) : whole,
+    Object.hasOwn(params, name) ? (quote ? shellQuote(String(params[name])) : String(params[name])) : whole,
   );
 
 export const treeDigest = (files: readonly StoredFile[]): string =>

@@ -1,3 +1,3 @@
 // What other rooms may use of pipelines.
-export type { AttemptOutcome, AttemptRequest, StagedFile, StepEngine } from './engine.ts';
+export type { Attempt, AttemptOutcome, StagedFile, StepEngine, Workspace } from './engine.ts';
 export type { StoredFile } from './model.ts';

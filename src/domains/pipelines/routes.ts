@@ -5,10 +5,14 @@ import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import type { StepEngine } from './engine.ts';
 import { fail } from './errors.ts';
 import type { PipelineJobs } from './service/advance.ts';
-import { cancelRun, stageStep, stepLog } from './service/control.ts';
+import { cancelRun, resumeRun } from './service/control.ts';
 import { startRun } from './service/start-run.ts';
-import * as store from './store.ts';
-import type { Run, Step } from './store.ts';
+import { stepLog } from './service/step-log.ts';
+import { stageStep } from './service/workspace.ts';
+import { listAttempts, type Attempt } from './store/attempts.ts';
+import * as store from './store/runs.ts';
+import type { Run } from './store/runs.ts';
+import { getStep, listSteps, type Step } from './store/steps.ts';
 
 const name = Type.String({ maxLength: 200 });
 const OfRun = Type.Object({ id: name });
@@ -46,6 +50,14 @@ const stepView = (s: Step) => ({
   startedAt: iso(s.startedMs),
   finishedAt: iso(s.finishedMs),
   wallMs: s.startedMs === null || s.finishedMs === null ? null : s.finishedMs - s.startedMs,
+});
+
+const attemptView = ({ number, state, outcome, startedMs, finishedMs }: Attempt) => ({
+  number,
+  state,
+  startedAt: iso(startedMs),
+  finishedAt: iso(finishedMs),
+  ...(outcome === null || outcome.ok ? {} : { reason: outcome.reason, detail: outcome.detail, exitCode: outcome.exitCode }),
 });
 
 async function requireRun(ctx: Ctx, id: string): Promise<Run> {
@@ -107,7 +119,7 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     reply: { 200: View },
     handler: async (ctx, { params }) => ({
       ...runView(await requireRun(ctx, params.id)),
-      steps: (await store.listSteps(ctx.db, ctx.workspace, params.id)).map(stepView),
+      steps: (await listSteps(ctx.db, ctx.workspace, params.id)).map(stepView),
     }),
   }),
   route({
@@ -118,25 +130,55 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     errors: ['run-not-found', 'run-ended'],
     params: OfRun,
     reply: { 204: Type.Null() },
-    handler: (ctx, { params }) => cancelRun(ctx, params.id),
+    handler: (ctx, { params }) => cancelRun(ctx, params.id, jobs),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/runs/:id/resume',
+    permission: 'pipelines:run',
+    summary: 'Go on with a run that failed or was cancelled; what succeeded is not run again',
+    errors: ['run-not-found', 'run-not-resumable'],
+    params: OfRun,
+    reply: { 200: View },
+    handler: async (ctx, { params }) => runView(await resumeRun(ctx, params.id, jobs)),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/runs/:id/steps/:step/attempts',
+    permission: 'pipelines:read',
+    summary: 'Attempts of a step with their outcomes',
+    errors: ['step-not-found'],
+    params: OfStep,
+    reply: { 200: Type.Object({ items: Type.Array(View) }) },
+    handler: async (ctx, { params }) => {
+      const step =
+        (await getStep(ctx.db, ctx.workspace, params.id, params.step)) ?? fail('step-not-found', { run: params.id, step: params.step });
+      const attempts = await listAttempts(ctx.db, ctx.workspace, step.cachedFrom ?? params.id, params.step);
+      return { items: attempts.map(attemptView) };
+    },
   }),
   route({
     method: 'GET',
     path: '/api/gyre/v1/runs/:id/steps/:step/log',
     permission: 'pipelines:read',
-    summary: 'The log of a step from a byte on; ask again with "next" to follow it',
+    summary: 'The log of a step from a byte on; ask again with "next", and "wait", to follow it',
     errors: ['step-not-found'],
     params: OfStep,
-    query: Type.Object({ from: Type.Optional(Type.Integer({ minimum: 0, default: 0 })) }),
+    query: Type.Object({
+      from: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
+      wait: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 30, default: 0, description: 'Seconds to wait for something new before an empty answer' }),
+      ),
+    }),
     reply: { 200: Type.Object({ text: Type.String(), next: Type.Integer(), ended: Type.Boolean() }) },
-    handler: (ctx, { params, query }) => stepLog(ctx, params.id, params.step, query.from ?? 0),
+    handler: (ctx, { params, query }) => stepLog(ctx, params.id, params.step, query.from ?? 0, (query.wait ?? 0) * 1000),
   }),
   route({
     method: 'POST',
     path: '/api/gyre/v1/runs/:id/steps/:step/stage',
     permission: 'code:execute',
-    summary: 'Stage the exact folder of a step on the server’s machine, for `gyre shell`',
-    errors: ['run-not-found', 'step-not-found'],
+    summary: 'Stage the exact folder of a step on the server’s machine, for `gyre shell`; lists its files, command and environment',
+    errors: ['run-not-found', 'step-not-found', 'step-without-workspace', 'step-failed', 'no-script', 'secret-missing'],
     params: OfStep,
     reply: { 200: View },
     handler: (ctx, { params }) => stageStep(ctx, params.id, params.step, engine),

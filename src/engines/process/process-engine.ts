@@ -1,248 +1,221 @@
-// Stager, launcher and collector for steps that run as processes here.
-import { spawn } from 'node:child_process';
-import { existsSync, watch } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+// Steps as processes of this machine: stages, launches, watches, collects.
+import { existsSync, watch, type FSWatcher } from 'node:fs';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join, normalize } from 'node:path';
 import type { BlobStore } from '../../kernel/blobs/blob-store.ts';
+import { wallClock } from '../../kernel/clock.ts';
+import { fail, isDiskFull } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
-import type { Writable } from 'node:stream';
-import type { AttemptOutcome, AttemptRequest, StepEngine, StoredFile } from '../../domains/pipelines/public.ts';
+import type { Attempt, AttemptOutcome, StepEngine, Workspace } from '../../domains/pipelines/public.ts';
+import { collect } from './collector.ts';
+import { readJson, writeJson } from './json-file.ts';
+import { isRunning, killGroup, launch, type Launched } from './launcher.ts';
 
 interface Manifest {
   readonly fence: number;
   readonly outcome: AttemptOutcome;
 }
 
-// Output goes through sed, which takes secrets out line by line; it is a process of the step's own group, so
-// the log goes on when this server is gone. Its script comes over descriptor 3 and is never written down; that
-// is a socket, which cannot be opened by name, so `cat` makes a pipe of it.
-const LAUNCHER = `dir=$1; command=$2; limit=$3; cd "$dir/work" || exit 1
-rm -f "$dir/out"; mkfifo "$dir/out"
-cat <&3 | sed -u -f /dev/stdin "$dir/out" >> "$dir/log.txt" 2>&1 & reader=$!
-exec 3<&-
-( sleep "$limit"; : > "$dir/timed-out"; kill -KILL -"$$" ) > /dev/null 2>&1 < /dev/null & watch=$!
-/bin/sh -c "$command" > "$dir/out" 2>&1 < /dev/null
-code=$?
-kill "$watch" 2> /dev/null
-( sleep 2; kill "$reader" ) > /dev/null 2>&1 < /dev/null & late=$!
-wait "$reader" 2> /dev/null
-kill "$late" 2> /dev/null
-printf '{"exitCode":%d}' "$code" > "$dir/exit.json.new" && mv "$dir/exit.json.new" "$dir/exit.json"`;
-
-/** sed commands that replace each line of each secret. */
-const redaction = (secrets: readonly string[]): string =>
-  secrets
-    .flatMap((secret) => secret.split('\n'))
-    .filter((line) => line.length >= 4)
-    .map((line) => `s/${line.replace(/[\]\\/$*.^[]/g, '\\$&')}/(redacted)/g\n`)
-    .join('');
+/** How long the output of a command that has ended may still be held open by what it left running. */
+const LOG_GRACE_MS = 2000;
+const LOOK_MS = 500;
+const STAGED_AT_ONCE = 16;
 
 /** Starts, adopts and ends attempts; `blobs` is where code and inputs come from and outputs go. */
 export function openProcessEngine(blobs: BlobStore): StepEngine {
-  const stage = async (request: AttemptRequest): Promise<string> => {
-    const work = join(request.dir, 'work');
+  const stage = async (dir: string, { files }: Workspace): Promise<string> => {
+    const work = join(dir, 'work');
     await rm(work, { recursive: true, force: true });
     await mkdir(join(work, 'out'), { recursive: true });
-    // A copy: what a step does to its inputs never reaches the store.
-    for (const file of request.files) await blobs.materialise(file.entry, join(work, file.path));
+    for (const { path } of files)
+      if (path.includes('\0') || normalize(path) !== path || /^(\/|\.\.(\/|$))/.test(path))
+        throw new Error(`"${path}" leaves the folder of the step`);
+    // Copies: what a step does to its inputs never reaches the store.
+    for (let i = 0; i < files.length; i += STAGED_AT_ONCE)
+      await Promise.all(files.slice(i, i + STAGED_AT_ONCE).map((file) => blobs.materialise(file.entry, join(work, file.path))));
     return work;
   };
 
-  const launch = async (request: AttemptRequest): Promise<void> => {
-    await stage(request);
-    const work = join(request.dir, 'work');
-    const child = spawn(
-      '/bin/sh',
-      ['-c', LAUNCHER, 'launcher', request.dir, request.command, String(Math.ceil(request.timeoutMs / 1000))],
-      {
-        cwd: work,
-        detached: true,
-        // What is not declared is not there, so a missing declaration fails instead of giving a stale hit.
-        env: {
-          PATH: [request.bin, process.env.PATH].filter(Boolean).join(':'),
-          HOME: work,
-          LANG: 'C.UTF-8',
-          TZ: 'UTC',
-          PYTHONUNBUFFERED: '1',
-          PYTHONHASHSEED: '0',
-          ...request.variables,
-          ...request.secrets,
-        },
-        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      },
-    );
-    const script = child.stdio[3] as Writable;
-    script.on('error', () => undefined);
-    script.end(redaction(Object.values(request.secrets)));
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
+  const begin = async (attempt: Attempt, workspace: Workspace, onExit: () => void): Promise<void> => {
+    await stage(attempt.dir, workspace);
+    const { command, files, variables, secrets, bin } = workspace;
+    await writeJson(join(attempt.dir, 'spec.json'), {
+      ...attempt,
+      command,
+      variables,
+      secrets: Object.keys(secrets),
+      bin,
+      files: files.map(({ path, entry }) => ({ path, digest: entry.digest })),
     });
-    await writeWhole(join(request.dir, 'pid.json'), { pid: child.pid, began: await startOf(child.pid!) });
-    child.unref();
+    await launch(attempt.dir, workspace, onExit);
+  };
+
+  const judge = async (attempt: Attempt, ended: Ended, wallMs: number): Promise<AttemptOutcome> => {
+    const failed = failureOf(attempt, ended);
+    const outcome = failed ?? (await collect(blobs, join(attempt.dir, 'work', 'out'), attempt.outputs));
+    if (outcome.ok) return { ...outcome, wallMs };
+    const tail = await lastLines(join(attempt.dir, 'log.txt'));
+    return { ...outcome, detail: [outcome.detail, tail].filter(Boolean).join('\n') };
+  };
+
+  const run: StepEngine['run'] = async (attempt, prepare, signal) => {
+    const { dir } = attempt;
+    const earlier = await readJson<Manifest>(join(dir, 'manifest.json'));
+    if (earlier) return earlier.outcome;
+    signal.throwIfAborted();
+    const watching = watchAttempt(dir, attempt.timeoutMs, signal);
+    const began = performance.now();
+    let ended: Ended;
+    try {
+      if (!(await hasBegun(dir))) {
+        await mkdir(dir, { recursive: true });
+        // Of a leader that never began.
+        await rm(join(dir, 'pid.json'), { force: true });
+        watching.open();
+        await begin(attempt, await prepare(), watching.look);
+      } else watching.open();
+      ended = await watching.ended;
+    } finally {
+      watching.close();
+    }
+    failpoint('engine.after-exit');
+    // The whole group goes: a step leaves nothing running behind.
+    await end(dir);
+    const outcome = await judge(attempt, ended, performance.now() - began);
+    failpoint('engine.before-manifest');
+    // Of two that looked on, the one with the newer claim is right; both saw the same end.
+    const stored = await readJson<Manifest>(join(dir, 'manifest.json'));
+    if (stored && stored.fence > attempt.fence) return stored.outcome;
+    await writeJson(join(dir, 'manifest.json'), { fence: attempt.fence, outcome } satisfies Manifest);
+    failpoint('engine.after-manifest');
+    if (outcome.ok) await rm(join(dir, 'work'), { recursive: true, force: true });
+    return outcome;
   };
 
   return {
     name: 'process',
     stage,
-    run: async (request, signal) => {
-      await mkdir(request.dir, { recursive: true });
-      const earlier = await readJson<Manifest>(join(request.dir, 'manifest.json'));
-      if (earlier) return earlier.outcome;
-      const began = performance.now();
-      const started = await readJson<{ pid: number; began: string }>(join(request.dir, 'pid.json'));
-      if (!started && !existsSync(join(request.dir, 'exit.json'))) await launch(request);
-      const ended = await untilEnded(request.dir, signal);
-      failpoint('engine.after-exit');
-      const outcome = await judge(blobs, request, ended, performance.now() - began);
-      // The whole group goes: a step leaves nothing running behind.
-      const known = await readJson<{ pid: number; began: string }>(join(request.dir, 'pid.json'));
-      if (known) killGroup(known.pid);
-      if (outcome.ok || outcome.reason !== 'cancelled') {
-        failpoint('engine.before-manifest');
-        await writeWhole(join(request.dir, 'manifest.json'), { fence: request.fence, outcome } satisfies Manifest);
-        failpoint('engine.after-manifest');
+    end,
+    run: (attempt, prepare, signal) =>
+      run(attempt, prepare, signal).catch((error: unknown) => {
+        throw isDiskFull(error) ? storageFull() : error;
+      }),
+  };
+}
+
+function storageFull(): unknown {
+  try {
+    return fail('storage-full', { what: 'the files of a step' });
+  } catch (problem) {
+    return problem;
+  }
+}
+
+async function end(dir: string): Promise<void> {
+  const leader = await readJson<Launched>(join(dir, 'pid.json'));
+  if (leader) await killGroup(leader);
+}
+
+/** Says whether the command has been started. A leader that died before it was told to go has run nothing. */
+const hasBegun = async (dir: string): Promise<boolean> => {
+  if (existsSync(join(dir, 'began'))) return true;
+  const leader = await readJson<Launched>(join(dir, 'pid.json'));
+  return leader !== undefined && (await isRunning(leader));
+};
+
+type Ended = { kind: 'exit'; exitCode: number } | { kind: 'timed-out' } | { kind: 'gone' };
+
+/** Waits for exit.json, for the leader to vanish without it, for the time limit, or for the signal. */
+function watchAttempt(dir: string, timeoutMs: number, signal: AbortSignal) {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<Ended>();
+  // Whoever launches may fail before anybody waits for the end.
+  ended.catch(() => undefined);
+  let watcher: FSWatcher | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let exitSeenMs: number | undefined;
+  let looking: Promise<void> | undefined;
+  let again = false;
+
+  const exitCode = async (): Promise<number | undefined> => (await readJson<{ exitCode: number }>(join(dir, 'exit.json')))?.exitCode;
+
+  const lookOnce = async (): Promise<void> => {
+    const leader = await readJson<Launched>(join(dir, 'pid.json'));
+    const alive = leader !== undefined && (await isRunning(leader));
+    const code = await exitCode();
+    if (code !== undefined) {
+      exitSeenMs ??= performance.now();
+      if (!alive || existsSync(join(dir, 'log.end')) || performance.now() - exitSeenMs > LOG_GRACE_MS)
+        resolve({ kind: 'exit', exitCode: code });
+    } else if (leader && !alive) resolve({ kind: 'gone' });
+    else if (leader && wallClock.now() - leader.startedMs > timeoutMs) {
+      await killGroup(leader);
+      resolve({ kind: 'timed-out' });
+    }
+  };
+  const look = (): void => {
+    again = true;
+    looking ??= (async () => {
+      while (again) {
+        again = false;
+        await lookOnce();
       }
-      if (outcome.ok) await rm(join(request.dir, 'work'), { recursive: true, force: true });
-      return outcome;
+    })()
+      .catch(reject)
+      .finally(() => (looking = undefined));
+  };
+  const abort = (): void => reject(signal.reason as Error);
+
+  return {
+    ended,
+    look,
+    open: () => {
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      try {
+        // The watch tells at once; the timer finds a process that was killed and wrote nothing.
+        watcher = watch(dir).on('error', () => undefined);
+        watcher.on('change', (_event, name) => (name === 'exit.json' || name === 'log.end') && look());
+      } catch {
+        // No more watches on this machine: the timer alone has to do.
+      }
+      timer = setInterval(look, Math.min(LOOK_MS, Math.max(10, timeoutMs / 2)));
+      look();
+    },
+    close: () => {
+      watcher?.close();
+      clearInterval(timer);
+      signal.removeEventListener('abort', abort);
     },
   };
 }
 
-type Ended = { kind: 'exit'; exitCode: number } | { kind: 'timed-out' } | { kind: 'cancelled' } | { kind: 'gone' };
-
-/** Waits for exit.json, for the process to vanish without it, or for the signal. */
-function untilEnded(dir: string, signal: AbortSignal): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const watcher = watch(dir);
-    let busy = false;
-    const finish = (ended: Ended): void => {
-      watcher.close();
-      clearInterval(timer);
-      signal.removeEventListener('abort', cancel);
-      resolve(ended);
-    };
-    const look = async (): Promise<void> => {
-      if (busy) return;
-      busy = true;
-      try {
-        const exit = await readJson<{ exitCode: number }>(join(dir, 'exit.json'));
-        if (exit) return finish({ kind: 'exit', exitCode: exit.exitCode });
-        const known = await readJson<{ pid: number; began: string }>(join(dir, 'pid.json'));
-        if (known && (await startOf(known.pid)) !== known.began) {
-          // It may have written exit.json between the two looks.
-          const late = await readJson<{ exitCode: number }>(join(dir, 'exit.json'));
-          return finish(
-            late
-              ? { kind: 'exit', exitCode: late.exitCode }
-              : existsSync(join(dir, 'timed-out'))
-                ? { kind: 'timed-out' }
-                : { kind: 'gone' },
-          );
-        }
-      } catch (error) {
-        reject(error as Error);
-      } finally {
-        busy = false;
-      }
-    };
-    const cancel = async (): Promise<void> => {
-      const known = await readJson<{ pid: number }>(join(dir, 'pid.json'));
-      if (known) killGroup(known.pid);
-      finish({ kind: 'cancelled' });
-    };
-    // The watch tells at once; the timer finds a process that was killed and wrote nothing.
-    const timer = setInterval(() => void look(), 500);
-    watcher.on('change', (_event, name) => String(name) === 'exit.json' && void look());
-    watcher.on('error', () => undefined);
-    signal.addEventListener('abort', () => void cancel(), { once: true });
-    if (signal.aborted) void cancel();
-    else void look();
-  });
-}
-
-async function judge(blobs: BlobStore, request: AttemptRequest, ended: Ended, wallMs: number): Promise<AttemptOutcome> {
-  const tail = await lastLines(join(request.dir, 'log.txt'));
-  const because = (text: string): string => [text, tail].filter(Boolean).join('\n');
-  if (ended.kind === 'cancelled') return { ok: false, reason: 'cancelled', detail: 'it was cancelled', exitCode: null };
+function failureOf(attempt: Attempt, ended: Ended): Extract<AttemptOutcome, { ok: false }> | undefined {
   if (ended.kind === 'timed-out')
-    return { ok: false, reason: 'timed-out', detail: because(`it took longer than ${request.timeoutMs / 1000} s`), exitCode: null };
+    return { ok: false, reason: 'timed-out', detail: `it took longer than ${attempt.timeoutMs / 1000} s`, exitCode: null };
   if (ended.kind === 'gone')
-    return { ok: false, reason: 'lost', detail: because('its process vanished (killed, or out of memory)'), exitCode: null };
-  if (ended.exitCode > 128)
+    return { ok: false, reason: 'lost', detail: 'its process vanished (killed, or out of memory)', exitCode: null };
+  const { exitCode } = ended;
+  // The shell tells signal n as 128 + n; numbers above the last signal are the command's own.
+  if (exitCode > 128 && exitCode <= 192)
     return {
       ok: false,
       reason: 'killed',
-      detail: because(`it was ended by signal ${ended.exitCode - 128}${ended.exitCode === 137 ? ' (out of memory?)' : ''}`),
-      exitCode: ended.exitCode,
+      detail: `it was ended by signal ${exitCode - 128}${exitCode === 137 ? ' (out of memory?)' : ''}`,
+      exitCode,
     };
-  if (ended.exitCode !== 0)
-    return { ok: false, reason: 'failed', detail: because(`the command ended with exit code ${ended.exitCode}`), exitCode: ended.exitCode };
-  const out = join(request.dir, 'work', 'out');
-  const batch = await blobs.begin();
-  const outputs: Record<string, StoredFile[]> = {};
-  for (const name of request.outputs) {
-    const path = join(out, name);
-    if (!existsSync(path)) {
-      await batch.abandon();
-      return { ok: false, reason: 'missing-output', detail: because(`it ended well but did not write out/${name}`), exitCode: 0 };
-    }
-    const files: StoredFile[] = [];
-    for (const file of await filesUnder(path)) files.push({ path: file.relative, ...(await batch.add({ path: file.absolute })) });
-    outputs[name] = files;
-  }
-  return { ok: true, outputs, entries: await batch.commit(), wallMs };
+  return exitCode === 0 ? undefined : { ok: false, reason: 'failed', detail: `the command ended with exit code ${exitCode}`, exitCode };
 }
 
-/** Regular files below a folder, or the file itself; links are not followed, so nothing outside is taken in. */
-async function filesUnder(path: string): Promise<{ relative: string; absolute: string }[]> {
-  if ((await stat(path)).isFile()) return [{ relative: path.split('/').at(-1)!, absolute: path }];
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((e) => e.isFile())
-    .map((e) => ({ absolute: join(e.parentPath, e.name), relative: join(e.parentPath, e.name).slice(path.length + 1) }))
-    .sort((a, b) => (a.relative < b.relative ? -1 : 1));
-}
-
+/** The end of a log, however long it is. */
 async function lastLines(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.trimEnd().split('\n').slice(-8).join('\n').slice(-2000);
-}
-
-async function readJson<T>(path: string): Promise<T | undefined> {
+  const file = await open(path).catch(() => undefined);
+  if (!file) return '';
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch {
-    return undefined;
-  }
-}
-
-async function writeWhole(path: string, value: unknown): Promise<void> {
-  const handle = await open(`${path}.new`, 'w');
-  await handle.writeFile(JSON.stringify(value));
-  await handle.sync();
-  await handle.close();
-  await rename(`${path}.new`, path);
-  const folder = await open(dirname(path), 'r');
-  await folder.sync();
-  await folder.close();
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // it has ended by itself
-  }
-}
-
-/** When a process began, in clock ticks since boot; '' if it is gone (or only waits to be reaped). */
-async function startOf(pid: number): Promise<string> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
-  } catch {
-    return '';
+    const { size } = await file.stat();
+    const bytes = Buffer.alloc(Math.min(size, 8192));
+    await file.read(bytes, 0, bytes.length, size - bytes.length);
+    return bytes.toString('utf8').trimEnd().split('\n').slice(-8).join('\n').slice(-2000);
+  } finally {
+    await file.close();
   }
 }

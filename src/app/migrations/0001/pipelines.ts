@@ -44,6 +44,7 @@ export const pipelineTables: readonly Table[] = [
       outputs: 'json?',
       tracking_run_id: 'id?',
       error: 'json?',
+      earlier_attempts: 'int',
       started_ms: 'int?',
       finished_ms: 'int?',
       version: 'int',

@@ -1,61 +1,103 @@
 // Moves a run on: decides cache hits, starts what misses, skips what can no longer run, ends the run.
 // Idempotent: it looks at what is recorded and may be run at any time, twice or after a crash.
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem, toProblemDocument } from '../../../kernel/errors.ts';
+import type { Edge } from '../../../kernel/events/events.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
-import { revisionById } from '../../projects/public.ts';
-import { fail } from '../errors.ts';
-import { cacheKey, doomedSteps, explainMiss, outcomeOf, readySteps, type KeyParts } from '../model.ts';
-import * as store from '../store.ts';
-import type { Run, Step } from '../store.ts';
-import { keyPartsOf, type RunContext } from './key-parts.ts';
+import { getLoggedModel } from '../../tracking/public.ts';
+import { cacheKey, dependantsOf, doomedSteps, explainMiss, isReady, outcomeOf, reason, type KeyParts } from '../model.ts';
+import * as cache from '../store/cache.ts';
+import { finishRun, type Run } from '../store/runs.ts';
+import * as store from '../store/steps.ts';
+import type { Step } from '../store/steps.ts';
+import { keyPartsOf } from './key-parts.ts';
+import { loadRun, type RunContext } from './run-context.ts';
+
+export interface StepPayload {
+  readonly runId: string;
+  readonly step: string;
+  /** The step's `earlierAttempts`: a job of the time before the run was resumed does nothing more. */
+  readonly round: number;
+}
 
 export interface PipelineJobs {
   readonly advance: Job<{ runId: string }>;
-  readonly step: Job<{ runId: string; step: string }>;
+  readonly step: Job<StepPayload>;
 }
 
-export async function loadRun(ctx: Ctx, runId: string): Promise<RunContext> {
-  const run = (await store.getRun(ctx.db, ctx.workspace, runId)) ?? fail('run-not-found', { id: runId });
-  const { definition } = await revisionById(ctx, run.revisionId);
-  return { run, definition, steps: await store.listSteps(ctx.db, ctx.workspace, runId) };
+/** While a job with this key is there, the step has somebody who performs it. */
+export const stepJobKey = (step: Pick<Step, 'runId' | 'name' | 'earlierAttempts'>): string =>
+  `${step.runId} ${step.name} ${step.earlierAttempts}`;
+
+/** What is to become of a waiting step. */
+interface Verdict {
+  readonly step: Step;
+  /** The step as it will be; for one that is to start, as it will be if nobody else does the same work. */
+  readonly to: store.StepChange;
+  readonly start: KeyParts | null;
 }
+
+const HITS_AT_ONCE = 100;
+const DECIDED_BEFORE_A_TURN = 25;
 
 export async function advanceRun(ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<void> {
   for (;;) {
     const context = await loadRun(ctx, runId);
     if (context.run.state !== 'running') return;
-    let moved = false;
-    for (const step of doomedSteps(context.steps))
-      moved = (await change(ctx, step, { state: 'skipped', finishedMs: ctx.clock.now() })) || moved;
-    for (const step of readySteps(context.steps)) moved = (await decideStep(ctx, context, step, jobs)) || moved;
-    if (moved) continue;
-    const outcome = outcomeOf(context.steps);
+    const verdicts = await decideAll(ctx, context);
+    let asDecided = true;
+    for (let i = 0; i < verdicts.length; i += HITS_AT_ONCE)
+      asDecided = (await record(ctx, context, verdicts.slice(i, i + HITS_AT_ONCE), jobs)) && asDecided;
+    // Somebody else moved the run in the meantime; what is recorded now decides.
+    if (!asDecided) continue;
+    const outcome = outcomeOf([...context.steps.values()]);
     if (outcome) await finish(ctx, context, outcome);
     return;
   }
 }
 
-const change = (ctx: Ctx, step: Step, to: store.StepChange): Promise<boolean> =>
-  ctx.tx((tx) => store.updateStep(tx.db, tx.workspace, step.runId, step.name, ['waiting'], to));
+/** Decides all steps that can be, in the order of their needs, and notes the verdicts in `context.steps`. */
+async function decideAll(ctx: Ctx, context: RunContext): Promise<Verdict[]> {
+  const { steps } = context;
+  const verdicts: Verdict[] = [];
+  const dependants = dependantsOf(steps.values());
+  const ready = [...steps.values()].filter((s) => isReady(s, steps)).map((s) => s.name);
+  for (let i = 0; i < ready.length; i++) {
+    // With SQLite nothing here leaves the turn of the event loop by itself, and requests wait.
+    if (i % DECIDED_BEFORE_A_TURN === DECIDED_BEFORE_A_TURN - 1) await turn();
+    const step = steps.get(ready[i]!)!;
+    const verdict = await decide(ctx, context, step);
+    verdicts.push(verdict);
+    const after = { ...step, ...verdict.to };
+    steps.set(step.name, after);
+    if (after.state === 'succeeded')
+      for (const name of dependants.get(step.name) ?? []) if (isReady(steps.get(name)!, steps)) ready.push(name);
+  }
+  for (const step of doomedSteps([...steps.values()])) {
+    const to = { state: 'skipped', finishedMs: ctx.clock.now() } as const;
+    verdicts.push({ step, to, start: null });
+    steps.set(step.name, { ...step, ...to });
+  }
+  return verdicts;
+}
 
-/** True if the step left `waiting`. */
-async function decideStep(ctx: Ctx, context: RunContext, step: Step, jobs: PipelineJobs): Promise<boolean> {
+async function decide(ctx: Ctx, context: RunContext, step: Step): Promise<Verdict> {
   const { run } = context;
-  const definition = context.definition.pipelines[run.pipeline]!.steps.find((s) => s.name === step.name)!;
+  const now = ctx.clock.now();
   let parts: KeyParts;
   try {
-    parts = await keyPartsOf(ctx, context, definition);
+    parts = await keyPartsOf(ctx, context, context.stepDefinitions.get(step.name)!);
   } catch (error) {
     if (!isProblem(error)) throw error;
-    return change(ctx, step, { state: 'failed', error: toProblemDocument(error, run.id), finishedMs: ctx.clock.now() });
+    return { step, to: { state: 'failed', error: toProblemDocument(error, run.id), finishedMs: now }, start: null };
   }
   const key = cacheKey(parts);
-  const hit = run.noCache ? undefined : await store.findCached(ctx.db, ctx.workspace, key);
-  if (hit) {
-    const now = ctx.clock.now();
-    return ctx.tx(async (tx) => {
-      const moved = await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], {
+  const hit = run.noCache ? undefined : await findHit(ctx, key);
+  if (hit)
+    return {
+      step,
+      to: {
         state: 'succeeded',
         cachedFrom: hit.runId,
         cacheKey: key,
@@ -65,52 +107,81 @@ async function decideStep(ctx: Ctx, context: RunContext, step: Step, jobs: Pipel
         trackingRunId: hit.trackingRunId,
         startedMs: now,
         finishedMs: now,
-      });
-      if (moved) await store.putHistory(tx.db, tx.workspace, run, step.name, parts);
-      return moved;
-    });
-  }
-  // The same work in another run: wait for it instead of doing it twice.
-  const elsewhere = run.noCache ? undefined : await store.findRunning(ctx.db, ctx.workspace, key, run.id);
-  if (elsewhere) {
-    await change(ctx, step, { cacheKey: key });
-    return false;
-  }
-  const before = await store.findHistory(ctx.db, ctx.workspace, run, step.name);
-  return ctx.tx(async (tx) => {
-    const moved = await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], {
-      state: 'running',
-      cacheKey: key,
-      keyParts: parts,
-      explanation: explainMiss(before, parts),
-      startedMs: tx.clock.now(),
-    });
-    if (!moved) return false;
-    await store.putHistory(tx.db, tx.workspace, run, step.name, parts);
-    await tx.enqueue({ job: jobs.step, payload: { runId: run.id, step: step.name }, uniqueKey: `${run.id} ${step.name}` });
-    return true;
-  });
+      },
+      start: null,
+    };
+  const explanation = run.noCache
+    ? [reason('cache', 'the run was started without the cache')]
+    : explainMiss(await cache.findHistory(ctx.db, ctx.workspace, run, step.name), parts);
+  return { step, to: { state: 'running', cacheKey: key, keyParts: parts, explanation, startedMs: now }, start: parts };
 }
+
+/** What was made under this key, unless somebody has deleted it since. */
+async function findHit(ctx: Ctx, key: string): Promise<cache.CacheEntry | undefined> {
+  const hit = await cache.findCached(ctx.db, ctx.workspace, key);
+  for (const output of Object.values(hit?.outputs ?? {}))
+    if (output.kind === 'logged-model' && !(await getLoggedModel(ctx, output.id).catch(() => undefined))) return undefined;
+  return hit;
+}
+
+/** Writes verdicts in one transaction; false if a step was not as they expected. */
+const record = (ctx: Ctx, { run }: RunContext, verdicts: readonly Verdict[], jobs: PipelineJobs): Promise<boolean> =>
+  ctx.tx(async (tx) => {
+    let asDecided = true;
+    const keys: { step: string; parts: KeyParts }[] = [];
+    for (const { step, to, start } of verdicts) {
+      if (start && !run.noCache) {
+        // The same work in another run: wait for it instead of doing it twice.
+        if (await store.findRunning(tx.db, tx.workspace, to.cacheKey!, run.id)) {
+          await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], { cacheKey: to.cacheKey! });
+          continue;
+        }
+        // It ended just now: decide again, as a hit.
+        if (await findHit(tx, to.cacheKey!)) {
+          asDecided = false;
+          continue;
+        }
+      }
+      if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], to))) {
+        asDecided = false;
+        continue;
+      }
+      if (to.keyParts) keys.push({ step: step.name, parts: to.keyParts });
+      if (start)
+        await tx.enqueue({
+          job: jobs.step,
+          payload: { runId: run.id, step: step.name, round: step.earlierAttempts },
+          uniqueKey: stepJobKey(step),
+        });
+      if (to.state === 'failed')
+        await tx.emit({
+          type: 'step.finished',
+          subject: { kind: 'step', id: `${run.id}/${step.name}` },
+          label: `step ${step.name}`,
+          project: run.project,
+          payload: { state: 'failed' },
+        });
+    }
+    await cache.putHistory(tx.db, tx.workspace, run, keys);
+    return asDecided;
+  });
 
 const finish = (ctx: Ctx, { run, steps }: RunContext, outcome: Run['state']): Promise<void> =>
   ctx.tx(async (tx) => {
-    const failed = steps.find((s) => s.state === 'failed');
-    if (
-      !(await store.finishRun(
-        tx.db,
-        tx.workspace,
-        run.id,
-        outcome,
-        failed ? { step: failed.name, problem: failed.error } : null,
-        tx.clock.now(),
-      ))
-    )
-      return;
+    const failed = [...steps.values()].find((s) => s.state === 'failed');
+    const error = failed ? { step: failed.name, problem: failed.error } : null;
+    if (!(await finishRun(tx.db, tx.workspace, run.id, outcome, error, tx.clock.now()))) return;
+    const self = { kind: 'pipeline-run', id: run.id };
+    const cached = [...steps.values()].filter((s) => s.cachedFrom !== null);
     await tx.emit({
       type: 'pipeline-run.finished',
-      subject: { kind: 'pipeline-run', id: run.id },
+      subject: self,
       project: run.project,
-      payload: { state: outcome, cached: steps.filter((s) => s.cachedFrom !== null).length, steps: steps.length },
+      payload: { state: outcome, cached: cached.length, steps: steps.size },
       occurredUs: run.occurredUs,
+      edges: cached.flatMap((s): Edge[] => [
+        { from: self, to: { kind: 'step', id: `${s.cachedFrom}/${s.name}` }, relation: 'reuses' },
+        ...(s.trackingRunId ? [{ from: self, to: { kind: 'tracking-run', id: s.trackingRunId }, relation: 'reuses' }] : []),
+      ]),
     });
   });

@@ -4,12 +4,9 @@ import { dirname, matchesGlob } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { resolveSecret } from '../../../kernel/secrets.ts';
 import { getVersion } from '../../datasets/public.ts';
-import { declareEnvironment, type ResolvedEnvironment } from '../../environments/public.ts';
 import { viewKey } from '../../features/public.ts';
 import {
   parametersIn,
-  snapshotFiles,
-  snapshotText,
   type ProjectDefinition,
   type RunStep,
   type SnapshotFiles,
@@ -17,29 +14,15 @@ import {
   type StepDefinition,
 } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
-import { RUNNER_VERSION, substitute, type KeyParts, type Outputs, type StepOutput } from '../model.ts';
-import type { Run, Step } from '../store.ts';
+import { RUNNER_VERSION, substitute, type KeyParts } from '../model.ts';
+import type { Run } from '../store/runs.ts';
+import { environmentOf, filesOfSnapshot, outputOf, type RunContext } from './run-context.ts';
 
 const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
-/** Everything the services below need of a run. */
-export interface RunContext {
-  readonly run: Run;
-  readonly definition: ProjectDefinition;
-  readonly steps: readonly Step[];
-}
-
-/** The output that `ref` ("step" or "step.output") names. Raises `step-failed` if it is not there. */
-export function outputOf(context: RunContext, ref: string): StepOutput {
-  const [step = '', out] = ref.split('.');
-  const outputs: Outputs | null | undefined = context.steps.find((s) => s.name === step)?.outputs;
-  const found = out === undefined ? Object.values(outputs ?? {})[0] : outputs?.[out];
-  return found ?? fail('step-failed', { step, why: `its output "${out ?? ''}" is not there` });
-}
-
 /** Code files of a run step: its globs, or the folder of the script that its command names. */
 export function codeFiles(step: RunStep, files: SnapshotFiles): SnapshotFiles {
-  const script = step.command.split(/\s+/).find((word) => word in files);
+  const script = step.command.split(/\s+/).find((word) => Object.hasOwn(files, word));
   if (!step.code && script === undefined) return fail('no-script', { step: step.name });
   const folder = script === undefined ? '' : dirname(script);
   const globs = step.code ?? [folder === '.' ? '*' : `${folder}/**`];
@@ -60,17 +43,6 @@ export function secretsOf(step: RunStep): { values: Record<string, string>; vers
       Object.entries(values).map(([name, value]) => [name, sha256(['gyre secret version', name, value]).slice(0, 16)]),
     ),
   };
-}
-
-export async function environmentOf(
-  ctx: Ctx,
-  context: RunContext,
-  name: string | null,
-): Promise<{ resolved: ResolvedEnvironment; text: string; file: string } | null> {
-  if (name === null) return null;
-  const { lock, python } = context.definition.environments[name]!;
-  const { text } = await snapshotText(ctx, context.run.snapshot, lock);
-  return { resolved: await declareEnvironment(ctx, text, lock, python), text, file: lock };
 }
 
 /** A spine with the run's parameters put in place. */
@@ -108,7 +80,7 @@ async function tableInputs(ctx: Ctx, context: RunContext, service: string, spine
 export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefinition): Promise<KeyParts> {
   const { run, definition } = context;
   const params = (texts: readonly string[]) =>
-    Object.fromEntries(texts.flatMap(parametersIn).flatMap((name) => (name in run.params ? [[name, run.params[name]!]] : [])));
+    Object.fromEntries(texts.flatMap(parametersIn).flatMap((name) => (Object.hasOwn(run.params, name) ? [[name, run.params[name]!]] : [])));
   const base = { runner: RUNNER_VERSION, kind: step.kind, params: {}, code: {}, inputs: {}, environment: null, variables: {}, secrets: {} };
   if (step.kind === 'features' || step.kind === 'evaluate') {
     const { spine, service } = step;
@@ -132,7 +104,7 @@ export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefini
       inputs: { [step.from]: outputOf(context, step.from).digest, [step.evaluation]: outputOf(context, step.evaluation).digest },
     };
   }
-  const files = await snapshotFiles(ctx, run.snapshot);
+  const files = await filesOfSnapshot(ctx, context);
   const environment = await environmentOf(ctx, context, step.environment);
   const { retry: _, timeoutMs: __, env, secrets: ___, needs: ____, code: _____, environment: ______, ...shape } = step;
   return {

@@ -1,47 +1,43 @@
 // Performs one step that missed the cache, records what it made, and moves the run on.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { isProblem, toProblemDocument } from '../../../kernel/errors.ts';
+import { isDiskFull, isProblem, toProblemDocument, type Problem } from '../../../kernel/errors.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import type { JobRun } from '../../../kernel/jobs/jobs.ts';
+import { fail } from '../errors.ts';
 import type { Outputs } from '../model.ts';
-import * as store from '../store.ts';
-import type { Run, Step } from '../store.ts';
-import { loadRun, type PipelineJobs } from './advance.ts';
-import { performEvaluate, performFeatures, performRegister, performRun, type Performed, type RunParts } from './perform.ts';
+import { putCached } from '../store/cache.ts';
+import * as store from '../store/steps.ts';
+import type { Step } from '../store/steps.ts';
+import { advanceRun, type PipelineJobs, type StepPayload } from './advance.ts';
+import { performEvaluate, performFeatures, performRegister, type Performed } from './perform.ts';
+import { endLeftovers, performRun, type RunParts } from './perform-run.ts';
+import { loadRun, type RunContext } from './run-context.ts';
 
-export async function runStep(ctx: Ctx, runId: string, name: string, job: JobRun, jobs: PipelineJobs, parts: RunParts): Promise<void> {
-  const context = await loadRun(ctx, runId);
-  const step = context.steps.find((s) => s.name === name);
-  // Done before this handler was run again: only the run may need to move on.
-  if (step?.state !== 'running') return moveOn(ctx, context.run, step?.cacheKey ?? null, jobs);
-  const definition = context.definition.pipelines[context.run.pipeline]!.steps.find((s) => s.name === name)!;
+/** A defect or a broken machine is tried again so often before the step is given up. */
+export const STEP_RETRIES = 3;
+
+export async function runStep(ctx: Ctx, payload: StepPayload, job: JobRun, jobs: PipelineJobs, parts: RunParts): Promise<void> {
+  const context = await loadRun(ctx, payload.runId);
+  const step = context.steps.get(payload.step);
+  if (!step) return;
+  const definition = context.stepDefinitions.get(step.name)!;
+  if (step.state !== 'running' || step.earlierAttempts !== payload.round) {
+    await endLeftovers(ctx, parts.engine, step, payload.round);
+    // It was done before this handler was run again: only the run may need to move on.
+    return advanceRun(ctx, payload.runId, jobs);
+  }
   try {
     const performed = await perform();
     failpoint('pipelines.before-step-recorded');
-    await succeed(ctx, context.run, step, performed, jobs);
+    await succeed(ctx, context, step, performed, jobs);
     failpoint('pipelines.after-step-recorded');
   } catch (error) {
-    if (!isProblem(error)) {
-      if (ctx.signal.aborted) await settleCancelled(ctx, context.run, step, jobs);
-      throw error;
-    }
-    await ctx.tx(async (tx) => {
-      await store.updateStep(tx.db, tx.workspace, runId, name, ['running'], {
-        state: 'failed',
-        error: toProblemDocument(error, job.id),
-        finishedMs: tx.clock.now(),
-      });
-      await tx.emit({
-        type: 'step.finished',
-        subject: { kind: 'step', id: `${runId}/${name}` },
-        label: `step ${name}`,
-        project: context.run.project,
-        payload: { state: 'failed', code: error.code },
-      });
-    });
-    await moveOn(ctx, context.run, step.cacheKey, jobs);
+    const problem = toProblem(error);
+    if (problem === undefined) throw error;
+    await recordFailure(ctx, context, step, toProblemDocument(problem, job.id), jobs);
   }
+  await advanceRun(ctx, payload.runId, jobs);
 
   function perform(): Promise<Performed> {
     switch (definition.kind) {
@@ -55,21 +51,37 @@ export async function runStep(ctx: Ctx, runId: string, name: string, job: JobRun
         return performRun(ctx, context, definition, step!, job.fence, parts);
     }
   }
+
+  // undefined: the job ends here and may be tried again.
+  function toProblem(error: unknown): Problem | undefined {
+    if (isProblem(error)) return error;
+    if (ctx.signal.aborted) return undefined;
+    if (isDiskFull(error)) return caught(() => fail('step-failed', { step: payload.step, why: 'the disk is full' }));
+    if (job.attempt <= STEP_RETRIES) return undefined;
+    ctx.log.error({ event: 'step.defect', run: payload.runId, step: payload.step, job: job.id, error });
+    return caught(() =>
+      fail('step-failed', { step: payload.step, why: `an error inside Gyre, which the server's log has under ${job.id}` }),
+    );
+  }
 }
 
-async function succeed(ctx: Ctx, run: Run, step: Step, { outputs, trackingRunId }: Performed, jobs: PipelineJobs): Promise<void> {
-  await ctx.tx(async (tx) => {
+function caught(raise: () => never): Problem {
+  try {
+    return raise();
+  } catch (problem) {
+    return problem as Problem;
+  }
+}
+
+const succeed = (ctx: Ctx, context: RunContext, step: Step, { outputs, record }: Performed, jobs: PipelineJobs): Promise<void> =>
+  ctx.tx(async (tx) => {
+    const { run } = context;
+    await record?.(tx);
     const now = tx.clock.now();
-    if (
-      !(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], {
-        state: 'succeeded',
-        outputs,
-        trackingRunId,
-        finishedMs: now,
-      }))
-    )
+    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'succeeded', outputs, finishedMs: now })))
       return;
-    await store.putCached(tx.db, tx.workspace, step.cacheKey!, { runId: run.id, step: step.name, outputs, trackingRunId }, now);
+    const trackingRunId = (await store.getStep(tx.db, tx.workspace, run.id, step.name))?.trackingRunId ?? null;
+    await putCached(tx.db, tx.workspace, step.cacheKey!, { runId: run.id, step: step.name, outputs, trackingRunId }, now);
     const self = { kind: 'step', id: `${run.id}/${step.name}` };
     await tx.emit({
       type: 'step.finished',
@@ -78,13 +90,45 @@ async function succeed(ctx: Ctx, run: Run, step: Step, { outputs, trackingRunId 
       project: run.project,
       payload: { state: 'succeeded', key: step.cacheKey },
       occurredUs: run.occurredUs,
-      edges: [{ from: self, to: { kind: 'pipeline-run', id: run.id }, relation: 'part-of' }, ...edgesOf(self, step, outputs)],
+      edges: [
+        { from: self, to: { kind: 'pipeline-run', id: run.id }, relation: 'part-of' },
+        ...inputEdges(self, context, step),
+        ...outputEdges(self, step, outputs),
+      ],
     });
+    await wakeWaiting(tx, step, jobs);
   });
-  await moveOn(ctx, run, step.cacheKey, jobs);
+
+const recordFailure = (ctx: Ctx, { run }: RunContext, step: Step, error: Record<string, unknown>, jobs: PipelineJobs): Promise<void> =>
+  ctx.tx(async (tx) => {
+    const now = tx.clock.now();
+    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'failed', error, finishedMs: now }))) return;
+    await tx.emit({
+      type: 'step.finished',
+      subject: { kind: 'step', id: `${run.id}/${step.name}` },
+      label: `step ${step.name}`,
+      project: run.project,
+      payload: { state: 'failed', code: error.code },
+    });
+    await wakeWaiting(tx, step, jobs);
+  });
+
+/** Other runs that waited for this work decide again. */
+export async function wakeWaiting(tx: Ctx, step: Step, jobs: Pick<PipelineJobs, 'advance'>): Promise<void> {
+  if (step.cacheKey === null) return;
+  for (const runId of await store.listWaitingFor(tx.db, tx.workspace, step.cacheKey))
+    if (runId !== step.runId) await tx.enqueue({ job: jobs.advance, payload: { runId } });
 }
 
-function edgesOf(self: { kind: string; id: string }, step: Step, outputs: Outputs): Edge[] {
+function inputEdges(self: { kind: string; id: string }, { run, steps }: RunContext, step: Step): Edge[] {
+  const owners = new Set(Object.keys(step.keyParts?.inputs ?? {}).map((ref) => ref.split('.')[0]!));
+  return [...owners].flatMap((name): Edge[] => {
+    const owner = steps.get(name);
+    return owner ? [{ from: self, to: { kind: 'step', id: `${owner.cachedFrom ?? run.id}/${name}` }, relation: 'input' }] : [];
+  });
+}
+
+function outputEdges(self: { kind: string; id: string }, step: Step, outputs: Outputs): Edge[] {
   const environment = step.keyParts?.environment;
   return [
     ...(environment ? [{ from: self, to: { kind: 'environment', id: environment }, relation: 'environment' }] : []),
@@ -100,21 +144,4 @@ function edgesOf(self: { kind: string; id: string }, step: Step, outputs: Output
       return [{ from: { kind: o.kind, id: o.id }, to: self, relation: 'made-by' }];
     }),
   ];
-}
-
-async function settleCancelled(ctx: Ctx, run: Run, step: Step, jobs: PipelineJobs): Promise<void> {
-  const current = await store.getRun(ctx.db, ctx.workspace, run.id);
-  if (current?.state !== 'cancelled') return;
-  await ctx.tx((tx) =>
-    store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'cancelled', finishedMs: tx.clock.now() }),
-  );
-  await moveOn(ctx, run, step.cacheKey, jobs);
-}
-
-/** Advances this run, and those that waited for the same work. */
-async function moveOn(ctx: Ctx, run: Run, key: string | null, jobs: PipelineJobs): Promise<void> {
-  const others = key === null ? [] : await store.listWaitingFor(ctx.db, ctx.workspace, key);
-  await ctx.tx(async (tx) => {
-    for (const runId of new Set([run.id, ...others])) await tx.enqueue({ job: jobs.advance, payload: { runId } });
-  });
 }

@@ -1,11 +1,13 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { currentVersion } from '../../datasets/public.ts';
 import { currentRevision, type Parameter } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
-import * as store from '../store.ts';
-import type { Run, Step } from '../store.ts';
+import * as store from '../store/runs.ts';
+import type { Run } from '../store/runs.ts';
+import { insertSteps } from '../store/steps.ts';
 
 export interface StartRun {
   readonly project: string;
@@ -19,17 +21,21 @@ export interface StartRun {
 export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: string }>): Promise<Run> {
   const revision = await currentRevision(ctx, input.project);
   const { definition } = revision;
-  const pipeline = definition.pipelines[input.pipeline] ?? fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
+  if (!Object.hasOwn(definition.pipelines, input.pipeline))
+    fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
+  const pipeline = definition.pipelines[input.pipeline]!;
   const params: Record<string, Parameter> = { ...pipeline.params };
   for (const [name, value] of Object.entries(input.params)) {
-    const before =
-      params[name] ??
+    if (!Object.hasOwn(params, name))
       fail('parameter-invalid', { name, why: `the pipeline has no such parameter; it has ${Object.keys(params).join(', ') || 'none'}.` });
-    params[name] = typed(name, value, before);
+    params[name] = typed(name, value, params[name]!);
   }
   const datasets: Record<string, string> = {};
   for (const name of Object.keys(definition.datasets)) {
-    const version = await currentVersion(ctx, input.project, name).catch(() => undefined);
+    const version = await currentVersion(ctx, input.project, name).catch((error: unknown) => {
+      if (!isProblem(error, 'dataset-empty')) throw error;
+      return undefined;
+    });
     if (version) datasets[name] = version.id;
   }
   const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, input.project);
@@ -53,25 +59,11 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
       version: 1,
     };
     await store.insertRun(tx.db, tx.workspace, run);
-    const steps = pipeline.steps.map((s, position): Step => ({
-      runId: run.id,
-      name: s.name,
-      position,
-      kind: s.kind,
-      needs: s.needs,
-      state: 'waiting',
-      cachedFrom: null,
-      cacheKey: null,
-      keyParts: null,
-      explanation: null,
-      outputs: null,
-      trackingRunId: null,
-      error: null,
-      startedMs: null,
-      finishedMs: null,
-      version: 1,
-    }));
-    await store.insertSteps(tx.db, tx.workspace, steps);
+    await insertSteps(
+      tx.db,
+      tx.workspace,
+      pipeline.steps.map((s, position) => ({ runId: run.id, name: s.name, position, kind: s.kind, needs: s.needs })),
+    );
     const self = { kind: 'pipeline-run', id: run.id };
     await tx.emit({
       type: 'pipeline-run.started',

@@ -1,0 +1,68 @@
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { declareEnvironment, type ResolvedEnvironment } from '../../environments/public.ts';
+import {
+  revisionById,
+  snapshotFiles,
+  snapshotText,
+  type ProjectDefinition,
+  type SnapshotFiles,
+  type StepDefinition,
+} from '../../projects/public.ts';
+import { fail } from '../errors.ts';
+import type { StepOutput } from '../model.ts';
+import { getRun, type Run } from '../store/runs.ts';
+import { listSteps, type Step } from '../store/steps.ts';
+
+/** A run with its pinned definition and its steps; what is read of its snapshot is kept while it is looked at. */
+export interface RunContext {
+  readonly run: Run;
+  readonly definition: ProjectDefinition;
+  /** By name, in the order of the pipeline. */
+  readonly steps: Map<string, Step>;
+  readonly stepDefinitions: ReadonlyMap<string, StepDefinition>;
+  readonly kept: Map<string, Promise<unknown>>;
+}
+
+/** Raises `run-not-found`. */
+export async function loadRun(ctx: Ctx, runId: string): Promise<RunContext> {
+  const run = (await getRun(ctx.db, ctx.workspace, runId)) ?? fail('run-not-found', { id: runId });
+  const { definition } = await revisionById(ctx, run.revisionId);
+  const steps = await listSteps(ctx.db, ctx.workspace, runId);
+  return {
+    run,
+    definition,
+    steps: new Map(steps.map((s) => [s.name, s])),
+    stepDefinitions: new Map(definition.pipelines[run.pipeline]!.steps.map((s) => [s.name, s])),
+    kept: new Map(),
+  };
+}
+
+function keep<T>({ kept }: RunContext, key: string, read: () => Promise<T>): Promise<T> {
+  const held = (kept.get(key) as Promise<T> | undefined) ?? read();
+  kept.set(key, held);
+  return held;
+}
+
+/** The output that `ref` ("step" or "step.output") names. Raises `step-failed` if it is not there. */
+export function outputOf(context: RunContext, ref: string): StepOutput {
+  const [step = '', out] = ref.split('.');
+  const outputs = context.steps.get(step)?.outputs ?? {};
+  const found = out === undefined ? Object.values(outputs)[0] : Object.hasOwn(outputs, out) ? outputs[out] : undefined;
+  return found ?? fail('step-failed', { step, why: `its output "${out ?? ''}" is not there` });
+}
+
+export const filesOfSnapshot = (ctx: Ctx, context: RunContext): Promise<SnapshotFiles> =>
+  keep(context, 'files', () => snapshotFiles(ctx, context.run.snapshot));
+
+export async function environmentOf(
+  ctx: Ctx,
+  context: RunContext,
+  name: string | null,
+): Promise<{ resolved: ResolvedEnvironment; text: string; file: string } | null> {
+  if (name === null) return null;
+  const { lock, python } = context.definition.environments[name]!;
+  return keep(context, `environment ${name}`, async () => {
+    const { text } = await snapshotText(ctx, context.run.snapshot, lock);
+    return { resolved: await declareEnvironment(ctx, text, lock, python), text, file: lock };
+  });
+}
