@@ -1,6 +1,6 @@
 // ROC AUC with DeLong's variance: E. R. DeLong et al., Biometrics 44 (1988); the O(n log n) form by X. Sun
 // and W. Xu, IEEE Signal Processing Letters 21 (2014).
-import { none, unusable, type Figure, type Scores } from './figure.ts';
+import { none, unusable, type Difference, type Figure, type Scores } from './figure.ts';
 import { normalQuantile } from './normal.ts';
 
 /** Ranks from 1, ties sharing their mean rank. */
@@ -69,17 +69,6 @@ export function rocAuc(rows: Scores, level = 0.95): Figure {
   const back = (x: number): number => 1 / (1 + Math.exp(-x));
   return { ok: true, value: c.auc, n, interval: { low: back(logit - half), high: back(logit + half), level, method } };
 }
-
-export type Difference =
-  | {
-      readonly ok: true;
-      readonly difference: number;
-      readonly low: number;
-      readonly high: number;
-      readonly n: number;
-      readonly method: string;
-    }
-  | { readonly ok: false; readonly reason: string };
 
 /** AUC of `scores` less AUC of `baseline` on the same rows, with DeLong's paired interval. */
 export function rocAucDifference(

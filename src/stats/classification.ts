@@ -1,39 +1,50 @@
 import { none, unusable, type Figure, type Scores } from './figure.ts';
 import { normalInterval, wilson } from './intervals.ts';
+import { momentsOf, standardError } from './moments.ts';
 
-/** Mean of a value per row with the normal interval of a mean. */
-function meanFigure(rows: Scores, of: (label: number, score: number) => number): Figure {
-  const fault = unusable(rows);
-  const n = rows.labels.length;
+/** A value per row, from its label and score; a metric that is the mean of it. */
+export type PerRow = (label: number, score: number) => number;
+
+/** Mean of a value per row with the normal interval of a mean (n of 30 or more). */
+export function meanFigure({ labels, scores }: Scores, of: PerRow): Figure {
+  const n = labels.length;
+  const fault = unusable({ labels, scores });
   if (fault) return none(fault, n);
-  let mean = 0;
-  let m2 = 0;
-  for (let i = 0; i < n; i++) {
-    const x = of(rows.labels[i]!, rows.scores[i]!);
-    const delta = x - mean;
-    mean += delta / (i + 1);
-    m2 += delta * (x - mean);
-  }
-  return n < 2 ? { ok: true, value: mean, n } : { ok: true, value: mean, n, interval: normalInterval(mean, Math.sqrt(m2 / (n - 1) / n)) };
+  const moments = momentsOf(n, (i) => of(labels[i]!, scores[i]!));
+  return {
+    ok: true,
+    value: moments.mean,
+    n,
+    ...(n < 2 ? {} : { interval: normalInterval(moments.mean, standardError(moments)) }),
+  };
 }
-
-const isProbability = ({ scores }: Scores): boolean => {
-  for (let i = 0; i < scores.length; i++) if (scores[i]! < 0 || scores[i]! > 1) return false;
-  return true;
-};
 
 const EPSILON = 1e-15;
 const clipped = (p: number): number => Math.min(1 - EPSILON, Math.max(EPSILON, p));
 
-/** Mean negative log likelihood in nats; probabilities are kept 1e-15 away from 0 and 1. */
-export const logLoss = (rows: Scores): Figure =>
-  isProbability(rows)
-    ? meanFigure(rows, (y, p) => -(y === 1 ? Math.log(clipped(p)) : Math.log(1 - clipped(p))))
-    : none('scores are not probabilities', rows.labels.length);
+/** Negative log likelihood in nats; probabilities are kept 1e-15 away from 0 and 1. */
+export const logLossOf: PerRow = (y, p) => -(y === 1 ? Math.log(clipped(p)) : Math.log1p(-clipped(p)));
+/** Squared distance of probability and outcome. */
+export const brierOf: PerRow = (y, p) => (p - y) ** 2;
+/** 1 where the call at the threshold 0.5 is right. */
+export const isRight: PerRow = (y, p) => (p >= 0.5 === (y === 1) ? 1 : 0);
+
+/** The reason why scores cannot be taken for probabilities; undefined if they can. */
+export function notProbabilities({ scores }: Pick<Scores, 'scores'>): string | undefined {
+  for (let i = 0; i < scores.length; i++) if (scores[i]! < 0 || scores[i]! > 1) return 'scores are not probabilities';
+  return undefined;
+}
+
+function ofProbabilities(rows: Scores, of: PerRow): Figure {
+  const fault = notProbabilities(rows);
+  return fault ? none(fault, rows.labels.length) : meanFigure(rows, of);
+}
+
+/** Mean negative log likelihood. */
+export const logLoss = (rows: Scores): Figure => ofProbabilities(rows, logLossOf);
 
 /** Mean squared distance of probability and outcome (G. W. Brier, 1950); 0 is best. */
-export const brier = (rows: Scores): Figure =>
-  isProbability(rows) ? meanFigure(rows, (y, p) => (p - y) ** 2) : none('scores are not probabilities', rows.labels.length);
+export const brier = (rows: Scores): Figure => ofProbabilities(rows, brierOf);
 
 export interface Confusion {
   readonly truePositives: number;
@@ -56,6 +67,7 @@ export function confusion({ labels, scores }: Scores, threshold: number): Confus
 const share = (part: number, of: number, what: string, n: number): Figure =>
   of === 0 ? none(what, n) : { ok: true, value: part / of, n: of, interval: wilson(part, of) };
 
+/** Shares of right calls, each with Wilson's interval; F1 has none. `n` is what the share is of. */
 export function atThreshold(rows: Scores, name: 'accuracy' | 'precision' | 'recall' | 'f1', threshold = 0.5): Figure {
   const n = rows.labels.length;
   const fault = unusable(rows);

@@ -72,23 +72,30 @@ export interface CalibrationBin {
   readonly high: number;
 }
 
-/** Rows in bins of equal size by score: mean prediction and observed share with Wilson's 95 % interval. */
+/**
+ * Rows in bins of about equal size by score: mean prediction and observed share with Wilson's 95 % interval.
+ * Equal scores stay together, in the bin of their middle rank, so the order of the rows does not matter.
+ */
 export function calibrationBins({ labels, scores }: Scores, bins = 10): CalibrationBin[] {
-  const order = Array.from({ length: labels.length }, (_, i) => i).sort((a, b) => scores[a]! - scores[b]!);
-  return Array.from({ length: bins }, (_, b) =>
-    order.slice(Math.floor((b * order.length) / bins), Math.floor(((b + 1) * order.length) / bins)),
-  )
-    .filter((rows) => rows.length > 0)
-    .map((rows) => {
-      const positives = rows.filter((i) => labels[i] === 1).length;
-      const { low, high } = wilson(positives, rows.length);
-      return {
-        n: rows.length,
-        predicted: rows.reduce((s, i) => s + scores[i]!, 0) / rows.length,
-        observed: positives / rows.length,
-        low,
-        high,
-      };
+  const n = labels.length;
+  const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => scores[a]! - scores[b]!);
+  const sums = Array.from({ length: bins }, () => ({ n: 0, positives: 0, predicted: 0 }));
+  for (let from = 0; from < n;) {
+    const score = scores[order[from]!]!;
+    let to = from;
+    let positives = 0;
+    for (; to < n && scores[order[to]!] === score; to++) if (labels[order[to]!] === 1) positives++;
+    const bin = sums[Math.floor((((from + to) / 2) * bins) / n)]!;
+    bin.n += to - from;
+    bin.positives += positives;
+    bin.predicted += score * (to - from);
+    from = to;
+  }
+  return sums
+    .filter((bin) => bin.n > 0)
+    .map((bin) => {
+      const { low, high } = wilson(bin.positives, bin.n);
+      return { n: bin.n, predicted: bin.predicted / bin.n, observed: bin.positives / bin.n, low, high };
     });
 }
 

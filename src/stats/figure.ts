@@ -11,6 +11,18 @@ export interface Interval {
   readonly method: string;
 }
 
+/** A metric of one model less that of another on the same rows, with its paired interval. */
+export type Difference =
+  | {
+      readonly ok: true;
+      readonly difference: number;
+      readonly low: number;
+      readonly high: number;
+      readonly n: number;
+      readonly method: string;
+    }
+  | { readonly ok: false; readonly reason: string };
+
 export const none = (reason: string, n: number): Figure => ({ ok: false, reason, n });
 
 /** Labels (0 or 1, or any number for regression) and scores of the same rows. */

@@ -7,6 +7,15 @@ const { fail } = defineErrors({
 });
 export const invalid = (message: string): never => fail('mlflow-parameter-invalid', { message });
 
+// Words that its clients look for, where ours are others.
+const MESSAGES: Readonly<Record<string, (p: Readonly<Record<string, unknown>>) => string>> = {
+  'model-not-found': (p) => `Registered Model with name=${String(p.name)} not found`,
+  'model-exists': (p) => `Registered Model (name=${String(p.name)}) already exists.`,
+  'model-version-not-found': (p) => `Model Version (name=${String(p.model)}, version=${String(p.version)}) not found`,
+  'alias-not-found': (p) => `Registered model alias ${String(p.alias)} not found.`,
+  'model-name-invalid': (p) => `Invalid model name '${String(p.name)}'. Names cannot contain '/' or ':'.`,
+};
+
 // Where MLflow's code for a problem is not the usual one of its status.
 const CODES: Readonly<Record<string, string>> = {
   'experiment-exists': 'RESOURCE_ALREADY_EXISTS',
@@ -38,7 +47,8 @@ export const mlflowDialect: Dialect = {
     // Its client repeats a 5xx for minutes, so only what may pass by waiting is one.
     const status = STATUS[problem.code] ?? (problem.status < 500 && !KEPT.includes(problem.status) ? 400 : problem.status);
     const code = CODES[problem.code] ?? BY_STATUS[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST');
+    const message = MESSAGES[problem.code]?.(problem.params) ?? problem.message;
     const faults = problem.faults.map((f) => ` ${f.pointer} ${f.detail}.`).join('');
-    return { status, contentType: 'application/json', body: JSON.stringify({ error_code: code, message: problem.message + faults }) };
+    return { status, contentType: 'application/json', body: JSON.stringify({ error_code: code, message: message + faults }) };
   },
 };

@@ -2,11 +2,18 @@ import type { AnyRoute } from '../../kernel/http/route.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { experimentRoutes } from './routes/experiments.ts';
 import { loggedModelRoutes } from './routes/logged-models.ts';
+import { registryRoutes } from './routes/registry.ts';
 import { runRoutes } from './routes/runs.ts';
 
 export { mlflowDialect } from './wire.ts';
 
-export const mlflowProtocolRoutes: readonly AnyRoute[] = [...experimentRoutes, ...runRoutes, ...loggedModelRoutes, ...artifactRoutes];
+export const mlflowProtocolRoutes: readonly AnyRoute[] = [
+  ...experimentRoutes,
+  ...runRoutes,
+  ...loggedModelRoutes,
+  ...registryRoutes,
+  ...artifactRoutes,
+];
 
 /** Paths whose clients expect MLflow's 404. */
 export const isMlflowPath = (path: string): boolean => /^\/(ajax-)?api\/[23]\.0\//.test(path);

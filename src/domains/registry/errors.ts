@@ -34,6 +34,30 @@ export const { fail } = defineErrors({
     detail: (p: { model: string; version: number }) =>
       `Version ${p.version} of "${p.model}" has no sealed files, so no gate can pass it and nothing serves it. Upload the model's files and seal it.`,
   },
+  'model-signature-mismatch': {
+    status: 400,
+    title: 'The model does not fit the features',
+    detail: (p: { model: string; faults: readonly string[] }) =>
+      `The model "${p.model}" does not fit the columns it is given: ${p.faults.join('; ')}. Export it with inputs named and typed as the features are.`,
+  },
+  'evaluation-mismatch': {
+    status: 400,
+    title: 'The evaluation is of another model',
+    detail: (p: { evaluation: string; evaluated: string; model: string }) =>
+      `Evaluation ${p.evaluation} scored the logged model ${p.evaluated}, so it says nothing about ${p.model}. Evaluate the model that is registered.`,
+  },
+  'model-not-loadable': {
+    status: 400,
+    title: 'The model cannot be sealed',
+    detail: (p: { model: string; why: string }) => `"${p.model}" cannot be sealed: ${p.why}.`,
+  },
+  'model-tag-invalid': {
+    status: 400,
+    title: 'The tag cannot be used',
+    detail: (p: { what: 'key' | 'value'; limit: number }) =>
+      `The ${p.what} of the tag exceeds the maximum length of ${p.limit} characters.`,
+  },
+  'model-source-invalid': { status: 400, title: 'The source cannot be used', detail: (p: { message: string }) => p.message },
   'evaluation-not-found': { status: 404, title: 'No such evaluation', detail: (p: { id: string }) => `There is no evaluation "${p.id}".` },
   'decision-not-found': { status: 404, title: 'No such decision', detail: (p: { id: string }) => `There is no decision "${p.id}".` },
   'gate-not-passed': {

@@ -1,4 +1,7 @@
 // Versions, evaluations, gates and decisions. Pure.
+import type { Difference, Figure } from '../../stats/figure.ts';
+
+export type { Figure } from '../../stats/figure.ts';
 
 /** unsealed -> sealed, once; a sealed version never changes. */
 export const versionStates = ['unsealed', 'sealed'] as const;
@@ -48,6 +51,9 @@ export interface ModelVersion {
   readonly description: string;
   readonly trackingRunId: string | null;
   readonly loggedModelId: string | null;
+  readonly runLink: string | null;
+  /** Why it is not sealed, in words; null once it is. */
+  readonly unsealedBecause: string | null;
   readonly signature: Signature | null;
   readonly evidence: Evidence;
   /** Reference profile of the training table, per column: what monitoring compares with. */
@@ -58,21 +64,16 @@ export interface ModelVersion {
   readonly version: number;
 }
 
-/** A figure with what is needed to judge it, or the reason there is none. */
-export type Figure =
-  | {
-      readonly ok: true;
-      readonly value: number;
-      readonly n: number;
-      readonly interval?: { readonly low: number; readonly high: number; readonly level: number; readonly method: string };
-    }
-  | { readonly ok: false; readonly reason: string; readonly n: number };
-
 export interface SliceFigures {
   readonly column: string;
   readonly value: string;
   readonly n: number;
   readonly metrics: Readonly<Record<string, Figure>>;
+}
+
+export interface StoredTable {
+  readonly digest: string;
+  readonly sizeBytes: number;
 }
 
 export interface Evaluation {
@@ -84,7 +85,11 @@ export interface Evaluation {
   readonly metrics: Readonly<Record<string, Figure>>;
   readonly slices: readonly SliceFigures[];
   readonly curves: Readonly<Record<string, unknown>>;
-  readonly scoreTable: { readonly digest: string; readonly sizeBytes: number };
+  readonly scoreTable: StoredTable;
+  /** The rows that were scored, with the model's columns: another model can be scored on the very same. */
+  readonly input: StoredTable;
+  /** Output of the model that held the score. */
+  readonly score: string;
   readonly window: { readonly fromUs: number; readonly toUs: number };
   readonly createdMs: number;
 }
@@ -99,6 +104,8 @@ export interface Gate {
   readonly notWorseThan?: 'champion';
   readonly margin?: number;
   readonly confidence?: number;
+  /** Judges the figure that the training code reported instead of one made by Gyre. */
+  readonly trust?: 'reported';
 }
 
 export interface GateResult {
@@ -126,86 +133,10 @@ export interface Decision {
   readonly recordedMs: number;
 }
 
-/** Difference of the candidate to the champion on the same rows. */
-export type PairedDifference =
-  | {
-      readonly ok: true;
-      readonly difference: number;
-      readonly low: number;
-      readonly high: number;
-      readonly n: number;
-      readonly method: string;
-    }
-  | { readonly ok: false; readonly reason: string };
+/** Improvement of the candidate over the champion on the same rows; positive is better. */
+export type PairedDifference = Difference;
 
-const DEFAULT_MIN_ROWS = 100;
-const round = (x: number): string => x.toFixed(4);
-
-const describe = (f: Figure): string =>
-  f.ok
-    ? `${round(f.value)}${f.interval ? ` [${round(f.interval.low)}, ${round(f.interval.high)}]` : ''}, n = ${f.n}`
-    : `none (${f.reason}), n = ${f.n}`;
-
-/** Judges one gate. A figure that could not be computed never passes. */
-export function judgeGate(gate: Gate, evaluation: Evaluation, againstChampion: (gate: Gate) => PairedDifference | undefined): GateResult {
-  if (gate.notWorseThan) return judgeAgainstChampion(gate, againstChampion(gate));
-  if (gate.slice !== undefined) return judgeSlices(gate, evaluation);
-  const figure = evaluation.metrics[gate.metric] ?? { ok: false as const, reason: `the evaluation has no ${gate.metric}`, n: 0 };
-  const fault = outOfBounds(gate, figure);
-  return { gate, passed: fault === undefined, found: describe(figure), why: fault ?? `${gate.metric} is within its bounds` };
-}
-
-function outOfBounds(gate: Gate, figure: Figure): string | undefined {
-  if (!figure.ok) return `${gate.metric} could not be computed: ${figure.reason}`;
-  if (gate.floor !== undefined && figure.value < gate.floor)
-    return `${gate.metric} ${round(figure.value)} is below the floor ${gate.floor}`;
-  if (gate.ceiling !== undefined && figure.value > gate.ceiling)
-    return `${gate.metric} ${round(figure.value)} is above the ceiling ${gate.ceiling}`;
-  return undefined;
-}
-
-function judgeSlices(gate: Gate, evaluation: Evaluation): GateResult {
-  const minRows = gate.minRows ?? DEFAULT_MIN_ROWS;
-  const slices = evaluation.slices.filter((s) => s.column === gate.slice);
-  if (slices.length === 0)
-    return {
-      gate,
-      passed: false,
-      found: 'no slices',
-      why: `the evaluation was not sliced by ${gate.slice}; add it to the step's "slices"`,
-    };
-  const judged = slices.filter((s) => s.n >= minRows);
-  const faults = judged.flatMap((s) => {
-    const fault = outOfBounds(gate, s.metrics[gate.metric] ?? { ok: false, reason: 'not computed', n: s.n });
-    return fault === undefined ? [] : [`${s.column} = ${s.value} (n = ${s.n}): ${fault}`];
-  });
-  const found = `${judged.length} of ${slices.length} slices have at least ${minRows} rows`;
-  if (judged.length === 0) return { gate, passed: false, found, why: 'no slice is large enough to judge' };
-  return {
-    gate,
-    passed: faults.length === 0,
-    found,
-    why: faults.length === 0 ? 'every judged slice is within its bounds' : faults.join('; '),
-  };
-}
-
-function judgeAgainstChampion(gate: Gate, difference: PairedDifference | undefined): GateResult {
-  if (difference === undefined) return { gate, passed: true, found: 'no champion', why: 'there is no champion yet to compare with' };
-  if (!difference.ok) return { gate, passed: false, found: 'none', why: `the comparison could not be made: ${difference.reason}` };
-  const margin = gate.margin ?? 0;
-  const found = `difference ${round(difference.difference)} [${round(difference.low)}, ${round(difference.high)}], n = ${difference.n}, ${difference.method}`;
-  const passed = difference.low >= -margin;
-  return {
-    gate,
-    passed,
-    found,
-    why: passed
-      ? `not worse than the champion by more than ${margin}`
-      : `the interval reaches below -${margin}: it may be worse than the champion`,
-  };
-}
-
-/** Champion decision holds only for the same version, evaluation and gates. */
+/** A decision holds only while gates, evaluation and champion are what it was taken on. */
 export const isCurrent = (
   decision: Decision,
   now: { gateDigest: string; evaluationId: string | null; championId: string | null },
@@ -219,3 +150,25 @@ export const isModelName = (name: string): boolean => name.length > 0 && name.le
 
 /** Letters, digits, "_" and "-"; not "latest" and not "v1", which read as versions. */
 export const isAliasName = (alias: string): boolean => /^[\w-]{1,255}$/.test(alias) && !/^(latest|v\d+)$/i.test(alias);
+
+export interface Column {
+  readonly name: string;
+  /** DuckDB's name of the type. */
+  readonly type: string;
+}
+
+/** What of a model's inputs the columns cannot give, in words. */
+export const signatureFaults = (signature: Signature, columns: readonly Column[]): string[] => {
+  const types = new Map(columns.map((c) => [c.name, c.type]));
+  return signature.inputs.flatMap((input) => {
+    const type = types.get(input.name);
+    if (type === undefined) return [`it reads "${input.name}", and there is no such column`];
+    return fits(input.type, type) ? [] : [`it reads "${input.name}" as ${input.type}, and the column is ${type}`];
+  });
+};
+
+const NUMBERS = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL|BOOLEAN)/;
+
+// A boolean is a number to a model that wants one.
+const fits = (tensor: string, column: string): boolean =>
+  tensor === 'string' ? /^(VARCHAR|ENUM)/.test(column) : tensor === 'bool' ? column === 'BOOLEAN' : NUMBERS.test(column);

@@ -3,12 +3,15 @@ export { evaluate, getEvaluation, type EvaluateInput } from './service/evaluate.
 export {
   championAlias,
   createModel,
-  findVersion,
+  describeModel,
   getModel,
-  getVersion,
-  registerVersion,
+  removeAlias,
+  removeModelTag,
   setAlias,
-  versionFolder,
-} from './service/versions.ts';
-export { decide, requirePassed } from './service/decide.ts';
+  setModelTag,
+} from './service/models.ts';
+export { describeVersion, findVersion, getVersion, registerVersion, versionByAlias, versionFolder } from './service/versions.ts';
+export { checkSource, locate, loggedModelOf } from './service/sources.ts';
+export { searchModels, searchVersions, withDetails, withTags, type FoundModel, type FoundVersion } from './service/search.ts';
+export { decide, findDecision, requirePassed } from './service/decide.ts';
 export type { Decision, Evaluation, Evidence, Figure, Gate, ModelVersion, Signature } from './model.ts';

@@ -6,8 +6,12 @@ import { currentRevision } from '../projects/public.ts';
 import type { Decision, Gate, ModelVersion } from './model.ts';
 import { decide, override } from './service/decide.ts';
 import { getEvaluation } from './service/evaluate.ts';
-import { findVersion, getModel, removeAlias, setAlias } from './service/versions.ts';
-import * as store from './store.ts';
+import { getModel, removeAlias, setAlias } from './service/models.ts';
+import { seal } from './service/seal.ts';
+import { findVersion } from './service/versions.ts';
+import { findLatestDecision, listDecisions } from './store/evaluations.ts';
+import { aliasesOf, listModels } from './store/models.ts';
+import { listVersionFiles, listVersions } from './store/versions.ts';
 
 const name = Type.String({ maxLength: 256 });
 const OfModel = Type.Object({ model: name });
@@ -22,10 +26,11 @@ const versionView = (v: ModelVersion) => {
 };
 const decisionView = ({ recordedMs, ...d }: Decision) => ({ ...d, recordedAt: iso(recordedMs) });
 
-/** The gates of a model in the current revision of the project that manages it. */
-export async function gatesOf(ctx: Ctx, model: string): Promise<readonly Gate[]> {
+// What the current revision of the project that manages a model says of it.
+async function definitionOf(ctx: Ctx, model: string): Promise<{ gates: readonly Gate[]; score: string | null }> {
   const { project } = await getModel(ctx, model);
-  return project === null ? [] : ((await currentRevision(ctx, project)).definition.models[model]?.gates ?? []);
+  const definition = project === null ? undefined : (await currentRevision(ctx, project)).definition.models[model];
+  return definition ?? { gates: [], score: null };
 }
 
 export const registryRoutes: readonly AnyRoute[] = [
@@ -41,7 +46,7 @@ export const registryRoutes: readonly AnyRoute[] = [
       const limit = query.limit ?? 100;
       const [after] = query.cursor ? decodeCursor(query.cursor, ['string']) : [''];
       return toPage(
-        await store.listModels(ctx.db, ctx.workspace, after, limit + 1),
+        await listModels(ctx.db, ctx.workspace, after, limit + 1),
         limit,
         (m) => [m.name],
         (m) => ({ name: m.name, description: m.description, project: m.project, createdAt: iso(m.createdMs) }),
@@ -58,7 +63,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     reply: { 200: View },
     handler: async (ctx, { params }) => {
       const model = await getModel(ctx, params.model);
-      const aliases = await store.listAliases(ctx.db, ctx.workspace, params.model);
+      const aliases = await aliasesOf(ctx.db, ctx.workspace, [params.model]);
       return {
         name: model.name,
         description: model.description,
@@ -82,12 +87,7 @@ export const registryRoutes: readonly AnyRoute[] = [
       await getModel(ctx, params.model);
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
-      return toPage(
-        await store.listVersions(ctx.db, ctx.workspace, params.model, before, limit + 1),
-        limit,
-        (v) => [v.number],
-        versionView,
-      );
+      return toPage(await listVersions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (v) => [v.number], versionView);
     },
   }),
   route({
@@ -100,8 +100,8 @@ export const registryRoutes: readonly AnyRoute[] = [
     reply: { 200: View },
     handler: async (ctx, { params }) => {
       const version = await findVersion(ctx, params.model, params.version);
-      const decision = await store.findLatestDecision(ctx.db, ctx.workspace, version.id);
-      const files = await store.listVersionFiles(ctx.db, ctx.workspace, version.id);
+      const decision = await findLatestDecision(ctx.db, ctx.workspace, version.id);
+      const files = await listVersionFiles(ctx.db, ctx.workspace, version.id);
       return {
         ...versionView(version),
         files: files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes })),
@@ -111,27 +111,52 @@ export const registryRoutes: readonly AnyRoute[] = [
   }),
   route({
     method: 'POST',
-    path: '/api/gyre/v1/models/:model/versions/:version/decide',
+    path: '/api/gyre/v1/models/:model/versions/:version/seal',
     permission: 'models:write',
-    summary: 'Judge the gates on the version’s evaluation and record the decision',
-    errors: ['model-version-not-found', 'version-unsealed'],
+    summary: 'Seal a version whose files have come; it never changes again',
+    errors: [
+      'model-version-not-found',
+      'model-not-loadable',
+      'onnx-unreadable',
+      'onnx-signature-unsupported',
+      'logged-model-not-found',
+      'conflict',
+    ],
     params: OfVersion,
     reply: { 200: View },
     handler: async (ctx, { params }) =>
-      decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model))),
+      versionView(
+        await seal(ctx, await findVersion(ctx, params.model, params.version), { score: (await definitionOf(ctx, params.model)).score }),
+      ),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/models/:model/versions/:version/decide',
+    permission: 'models:write',
+    summary: 'Judge the gates on the version’s evaluation and record the decision',
+    errors: ['model-not-found', 'model-version-not-found', 'version-unsealed', 'evaluation-not-found'],
+    params: OfVersion,
+    reply: { 200: View },
+    handler: async (ctx, { params }) =>
+      decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), (await definitionOf(ctx, params.model)).gates)),
   }),
   route({
     method: 'POST',
     path: '/api/gyre/v1/models/:model/versions/:version/override',
     permission: 'gates:decide',
     summary: 'Let a version pass against its gates, with a recorded reason',
-    errors: ['model-version-not-found', 'version-unsealed', 'override-needs-reason'],
+    errors: ['model-not-found', 'model-version-not-found', 'version-unsealed', 'override-needs-reason'],
     params: OfVersion,
     body: Type.Object({ reason: Type.String({ maxLength: 2000 }) }),
     reply: { 200: View },
     handler: async (ctx, { params, body }) =>
       decisionView(
-        await override(ctx, await findVersion(ctx, params.model, params.version), await gatesOf(ctx, params.model), body.reason),
+        await override(
+          ctx,
+          await findVersion(ctx, params.model, params.version),
+          (await definitionOf(ctx, params.model)).gates,
+          body.reason,
+        ),
       ),
   }),
   route({
@@ -141,7 +166,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     summary: 'Point an alias at a version',
     errors: ['alias-invalid', 'model-not-found', 'model-version-not-found'],
     params: OfAlias,
-    body: Type.Object({ version: Type.Integer({ minimum: 1 }) }),
+    body: Type.Object({ version: Type.Integer({ minimum: 1, maximum: 2 ** 31 }) }),
     reply: { 204: Type.Null() },
     handler: (ctx, { params, body }) => setAlias(ctx, params.model, params.alias, body.version),
   }),
@@ -150,7 +175,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/models/:model/aliases/:alias',
     permission: 'models:write',
     summary: 'Remove an alias',
-    errors: [],
+    errors: ['model-not-found'],
     params: OfAlias,
     reply: { 204: Type.Null() },
     handler: (ctx, { params }) => removeAlias(ctx, params.model, params.alias),
@@ -167,7 +192,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { params, query }) => {
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
-      return toPage(await store.listDecisions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (d) => [d.id], decisionView);
+      return toPage(await listDecisions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (d) => [d.id], decisionView);
     },
   }),
   route({

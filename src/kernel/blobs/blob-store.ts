@@ -2,7 +2,7 @@
 // large ones are a pack of their own. `paths/` is mutable, in the layout that MLflow's clients expect.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -96,10 +96,12 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
     },
     materialise: async (entry, path) => {
       await mkdir(dirname(path), { recursive: true });
+      // A range of a stream holds at least one byte.
+      if (entry.length === 0) return writeFile(path, '');
       const whole = entry.offset === 0 && (await stat(packPath(entry.pack))).size === entry.length;
       if (whole) return copyFile(packPath(entry.pack), path, 2 /* COPYFILE_FICLONE: share blocks if possible */);
       await pipeline(
-        createReadStream(packPath(entry.pack), { start: entry.offset, end: Math.max(entry.offset, entry.offset + entry.length - 1) }),
+        createReadStream(packPath(entry.pack), { start: entry.offset, end: entry.offset + entry.length - 1 }),
         createWriteStream(path),
       );
     },

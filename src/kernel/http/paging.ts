@@ -31,7 +31,8 @@ export function decodeCursor<const S extends readonly ('string' | 'number')[]>(
   } catch {
     return fail('cursor-invalid', {});
   }
-  if (!Array.isArray(key) || key.length !== shape.length || shape.some((type, i) => typeof key[i] !== type))
+  const fits = (type: string, part: unknown): boolean => typeof part === type && (type === 'string' || Number.isSafeInteger(part));
+  if (!Array.isArray(key) || key.length !== shape.length || shape.some((type, i) => !fits(type, (key as unknown[])[i])))
     return fail('cursor-invalid', {});
   return key as never;
 }

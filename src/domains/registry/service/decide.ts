@@ -1,13 +1,16 @@
 // Gates: the recorded decision whether a version may be released.
 import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { rocAucDifference } from '../../../stats/auc.ts';
+import { improvement } from '../../../stats/difference.ts';
+import { isMetricName } from '../../../stats/metrics.ts';
+import { getRunData, modelMetricsOf } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
+import { judgeGate, seenInTraining } from '../gates.ts';
 import {
   allows,
   isCurrent,
-  judgeGate,
   type Decision,
   type Evaluation,
   type Gate,
@@ -15,28 +18,44 @@ import {
   type ModelVersion,
   type PairedDifference,
 } from '../model.ts';
-import * as store from '../store.ts';
-import { getEvaluation, scoresOf } from './evaluate.ts';
-import { championAlias, findVersion } from './versions.ts';
+import * as store from '../store/evaluations.ts';
+import { findAlias } from '../store/models.ts';
+import * as versions from '../store/versions.ts';
+import { evaluateOnSameRows, getEvaluation, scoresOf } from './evaluate.ts';
+import { championAlias } from './models.ts';
 
 export const gateDigest = (gates: readonly Gate[]): string => createHash('sha256').update(JSON.stringify(gates)).digest('hex');
 
+/** The version that the candidate has to stand up to; undefined if there is none or it is the candidate itself. */
 async function champion(ctx: Ctx, candidate: ModelVersion): Promise<ModelVersion | undefined> {
-  const version = await findVersion(ctx, candidate.model, championAlias).catch(() => undefined);
-  return version?.id === candidate.id ? undefined : version;
+  const number = await findAlias(ctx.db, ctx.workspace, candidate.model, championAlias);
+  if (number === undefined || number === candidate.number) return undefined;
+  return versions.findVersion(ctx.db, ctx.workspace, candidate.model, number);
 }
+
+const evaluationOf = (ctx: Ctx, version: ModelVersion): Promise<Evaluation> | undefined =>
+  version.evidence.evaluation === undefined ? undefined : getEvaluation(ctx, version.evidence.evaluation);
+
+/** The newest decision about a version. */
+export const findDecision = (ctx: Ctx, version: ModelVersion): Promise<Decision | undefined> =>
+  store.findLatestDecision(ctx.db, ctx.workspace, version.id);
 
 /** Judges the model's gates on the version's evaluation and records the decision, whatever it is. Raises `version-unsealed`. */
 export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
   if (version.state !== 'sealed') fail('version-unsealed', { model: version.model, version: version.number });
-  const evaluation = version.evidence.evaluation ? await getEvaluation(ctx, version.evidence.evaluation) : undefined;
+  const evaluation = await evaluationOf(ctx, version);
   const holder = await champion(ctx, version);
   const differences = new Map<Gate, PairedDifference>();
   if (evaluation && holder)
-    for (const gate of gates.filter((g) => g.notWorseThan)) differences.set(gate, await compare(ctx, gate, evaluation, holder));
-  const results: GateResult[] = evaluation
-    ? gates.map((gate) => judgeGate(gate, evaluation, (g) => (holder ? differences.get(g) : undefined)))
-    : [{ gate: { metric: 'evaluation' }, passed: false, found: 'none', why: 'the version has no evaluation made by Gyre' }];
+    for (const gate of gates.filter((g) => g.notWorseThan && !g.trust))
+      differences.set(gate, await compare(ctx, gate, evaluation, version, holder));
+  const reported = await reportedFigures(ctx, version);
+  const results: GateResult[] = gates.map((gate) => judgeGate(gate, { evaluation, reported, againstChampion: (g) => differences.get(g) }));
+  const seen = evaluation && seenInTraining(evaluation, [version]);
+  if (seen) results.push({ gate: { metric: 'evaluation' }, passed: false, found: `n = ${evaluation.rows}`, why: seen });
+  // Without gates an evaluation must still be there: nothing is released unseen.
+  if (gates.length === 0 && !evaluation)
+    results.push({ gate: { metric: 'evaluation' }, passed: false, found: 'none', why: 'the version has no evaluation made by Gyre' });
   const failed = results.filter((r) => !r.passed);
   return record(ctx, version, {
     outcome: failed.length === 0 ? 'passed' : 'failed',
@@ -48,23 +67,46 @@ export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Ga
   });
 }
 
-async function compare(ctx: Ctx, gate: Gate, evaluation: Evaluation, holder: ModelVersion): Promise<PairedDifference> {
-  if (gate.metric !== 'roc_auc') return { ok: false, reason: `a paired comparison of ${gate.metric} is not offered; use roc_auc` };
-  if (!holder.evidence.evaluation) return { ok: false, reason: 'the champion has no evaluation' };
-  const [mine, theirs] = [await scoresOf(ctx, evaluation), await scoresOf(ctx, await getEvaluation(ctx, holder.evidence.evaluation))];
-  const shared = [...mine.keys()].filter((key) => theirs.has(key));
-  if (shared.length < mine.size)
-    return { ok: false, reason: `the champion was scored on ${shared.length} of these ${mine.size} rows; evaluate both on the same rows` };
-  const pick = (from: typeof mine, what: 'label' | 'score'): Float64Array => Float64Array.from(shared, (key) => from.get(key)![what]);
-  return rocAucDifference(pick(mine, 'label'), pick(mine, 'score'), pick(theirs, 'score'), gate.confidence ?? 0.95);
+async function compare(
+  ctx: Ctx,
+  gate: Gate,
+  evaluation: Evaluation,
+  version: ModelVersion,
+  holder: ModelVersion,
+): Promise<PairedDifference> {
+  const refuse = (reason: string): PairedDifference => ({ ok: false, reason });
+  if (!isMetricName(gate.metric)) return refuse(`there is no metric ${gate.metric}`);
+  const seen = seenInTraining(evaluation, [version, holder]);
+  if (seen) return refuse(seen);
+  if (holder.state !== 'sealed' || holder.loggedModelId === null) return refuse('the champion is not sealed, so it cannot be scored');
+  let theirs;
+  try {
+    theirs = await scoresOf(ctx, await evaluateOnSameRows(ctx, evaluation, holder.loggedModelId));
+  } catch (error) {
+    if (!isProblem(error)) throw error;
+    return refuse(`the champion could not be scored on these rows: ${error.message}`);
+  }
+  const mine = await scoresOf(ctx, evaluation);
+  // Both were scored on one table in one order; a table that says otherwise is not compared.
+  if (mine.length !== theirs.length || mine.some((row, i) => row.rowKey !== theirs[i]!.rowKey))
+    return refuse('the two score tables are not of the same rows');
+  const pick = (rows: typeof mine, what: 'label' | 'score'): Float64Array => Float64Array.from(rows, (row) => row[what]);
+  return improvement(gate.metric, pick(mine, 'label'), pick(mine, 'score'), pick(theirs, 'score'), gate.confidence ?? 0.95);
+}
+
+// What the training code said of the model, or else of the run that logged it; the latest point counts.
+async function reportedFigures(ctx: Ctx, { loggedModelId, trackingRunId }: ModelVersion): Promise<Map<string, number>> {
+  const ofRun = trackingRunId === null ? [] : (await getRunData(ctx, trackingRunId)).metrics;
+  const ofModel = loggedModelId === null ? [] : ((await modelMetricsOf(ctx.db, ctx.workspace, [loggedModelId])).get(loggedModelId) ?? []);
+  return new Map([...ofRun, ...ofModel].map((m) => [m.key, m.value]));
 }
 
 /** Lets a version pass against its gates: named, with a reason, recorded. Raises `override-needs-reason`. */
 export async function override(ctx: Ctx, version: ModelVersion, gates: readonly Gate[], reason: string): Promise<Decision> {
   if (version.state !== 'sealed') fail('version-unsealed', { model: version.model, version: version.number });
   if (reason.trim().length < 10) fail('override-needs-reason', {});
-  const before = await store.findLatestDecision(ctx.db, ctx.workspace, version.id);
-  const evaluation = version.evidence.evaluation ? await getEvaluation(ctx, version.evidence.evaluation) : undefined;
+  const before = await findDecision(ctx, version);
+  const evaluation = await evaluationOf(ctx, version);
   return record(ctx, version, {
     outcome: 'overridden',
     results: before?.results ?? [],
@@ -105,7 +147,7 @@ const record = (ctx: Ctx, version: ModelVersion, o: Outcome): Promise<Decision> 
       type: 'decision.recorded',
       subject: self,
       label: `gate of ${version.model} version ${version.number}: ${decision.outcome}`,
-      payload: { outcome: decision.outcome, version: version.id, reason: decision.reason },
+      payload: { outcome: decision.outcome, version: version.id, gates: decision.gateDigest },
       edges: [
         { from: self, to: { kind: 'model-version', id: version.id }, relation: 'decides' },
         ...(o.evaluation ? [{ from: self, to: { kind: 'evaluation', id: o.evaluation.id }, relation: 'evidence' }] : []),
@@ -120,8 +162,7 @@ const record = (ctx: Ctx, version: ModelVersion, o: Outcome): Promise<Decision> 
  */
 export async function requirePassed(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
   const refuse = (reason: string): never => fail('gate-not-passed', { model: version.model, version: version.number, reason });
-  const decision =
-    (await store.findLatestDecision(ctx.db, ctx.workspace, version.id)) ?? refuse('no gate decision is recorded; decide first.');
+  const decision = (await findDecision(ctx, version)) ?? refuse('no gate decision is recorded; decide first.');
   const now = {
     gateDigest: gateDigest(gates),
     evaluationId: version.evidence.evaluation ?? null,

@@ -1,89 +1,53 @@
-import { join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { validateModel } from '../../serving/public.ts';
-import { filesDigest, modelFiles } from '../../tracking/public.ts';
+import { filesDigest } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
-import { isAliasName, isModelName, type Evidence, type Model, type ModelVersion } from '../model.ts';
-import * as store from '../store.ts';
+import { isModelName, type Evidence, type ModelVersion } from '../model.ts';
+import { getEvaluation } from '../store/evaluations.ts';
+import { findAlias, findModel, takeNumber } from '../store/models.ts';
+import * as store from '../store/versions.ts';
+import { createModel, getModel } from './models.ts';
+import { inspect, type Requirements } from './seal.ts';
 import { sealedFolder } from './sealed-files.ts';
 
-export interface NewModel {
-  readonly name: string;
-  readonly description?: string;
-  readonly managedBy?: 'file' | 'api';
-  readonly project?: string | null;
-}
-
-/** Raises `model-exists`, `model-name-invalid`. Inside or outside a transaction. */
-export const createModel = (ctx: Ctx, input: NewModel): Promise<Model> =>
-  ctx.tx(async (tx) => {
-    if (!isModelName(input.name)) fail('model-name-invalid', { name: input.name });
-    if (await store.findModel(tx.db, tx.workspace, input.name)) fail('model-exists', { name: input.name });
-    const now = tx.clock.now();
-    const model: Model = {
-      name: input.name,
-      description: input.description ?? '',
-      managedBy: input.managedBy ?? 'api',
-      project: input.project ?? null,
-      createdMs: now,
-      updatedMs: now,
-    };
-    await store.insertModel(tx.db, tx.workspace, model);
-    await tx.emit({
-      type: 'model.created',
-      subject: { kind: 'model', id: model.name },
-      label: model.name,
-      ...(model.project ? { project: model.project } : {}),
-    });
-    return model;
-  });
-
-/** Raises `model-not-found`. */
-export const getModel = async (ctx: Ctx, name: string): Promise<Model> =>
-  (await store.findModel(ctx.db, ctx.workspace, name)) ?? fail('model-not-found', { name });
-
-export interface NewVersion {
+export interface NewVersion extends Requirements {
   readonly model: string;
   readonly loggedModelId: string | null;
   readonly source: string;
   readonly description?: string;
+  readonly runLink?: string | null;
   readonly trackingRunId: string | null;
   readonly evidence: Evidence;
   readonly baseline: unknown;
-  /** Output that must hold the scores; checked when the version is sealed. */
-  readonly score?: string | null;
   readonly project?: string | null;
 }
 
 /**
- * Registers a version. With a logged model whose files are here it is sealed at once: the model is loaded
- * and its signature read, so that a file that does not load is refused now. Raises `onnx-unreadable`,
- * `onnx-signature-unsupported`, `model-name-invalid`.
+ * Registers a version, and makes its model if there is none. With files that are here it is sealed at once:
+ * the model is loaded and its signature read, so that one that does not load or does not fit is refused now.
+ * A `lenient` registration leaves what nothing here can serve unsealed. Raises `onnx-unreadable`,
+ * `onnx-signature-unsupported`, `model-signature-mismatch`, `evaluation-mismatch`, `model-name-invalid`.
  */
-export async function registerVersion(ctx: Ctx, input: NewVersion): Promise<ModelVersion> {
-  const files = input.loggedModelId === null ? [] : await modelFiles(ctx, input.loggedModelId);
-  const hasOnnx = files.some((f) => f.path.endsWith('.onnx'));
-  const signature = hasOnnx
-    ? await validateModel(join(ctx.settings.dir, await sealedFolder(ctx, files)), {
-        signal: ctx.signal,
-        ...(input.score ? { score: input.score } : {}),
-      })
-    : null;
+export async function registerVersion(ctx: Ctx, input: NewVersion, how: 'strict' | 'lenient' = 'strict'): Promise<ModelVersion> {
+  if (!isModelName(input.model)) fail('model-name-invalid', { name: input.model });
+  await checkEvaluation(ctx, input);
+  const { files, signature, because } = await inspect(ctx, { ...input, name: input.model }, input, how === 'strict');
   return ctx.tx(async (tx) => {
-    if (!(await store.findModel(tx.db, tx.workspace, input.model)))
+    if (!(await findModel(tx.db, tx.workspace, input.model)))
       await createModel(tx, { name: input.model, ...(input.project ? { project: input.project, managedBy: 'file' } : {}) });
     const now = tx.clock.now();
     const version: ModelVersion = {
       id: newId('mv', tx.ids),
       model: input.model,
-      number: await store.takeNumber(tx.db, tx.workspace, input.model, now),
+      number: await takeNumber(tx.db, tx.workspace, input.model, now),
       state: signature ? 'sealed' : 'unsealed',
       source: input.source,
       description: input.description ?? '',
       trackingRunId: input.trackingRunId,
       loggedModelId: input.loggedModelId,
+      runLink: input.runLink ?? null,
+      unsealedBecause: because,
       signature,
       evidence: input.evidence,
       baseline: input.baseline,
@@ -93,10 +57,7 @@ export async function registerVersion(ctx: Ctx, input: NewVersion): Promise<Mode
       version: 1,
     };
     await store.insertVersion(tx.db, tx.workspace, version);
-    await store.insertVersionFiles(
-      tx.db,
-      files.map((f) => ({ workspace_id: tx.workspace, version_id: version.id, path: f.path, digest: f.digest, size_bytes: f.size_bytes })),
-    );
+    if (signature) await store.insertVersionFiles(tx.db, tx.workspace, version.id, files);
     await tx.emit({
       type: version.state === 'sealed' ? 'model-version.sealed' : 'model-version.created',
       subject: { kind: 'model-version', id: version.id },
@@ -107,6 +68,14 @@ export async function registerVersion(ctx: Ctx, input: NewVersion): Promise<Mode
     });
     return version;
   });
+}
+
+async function checkEvaluation(ctx: Ctx, { evidence, loggedModelId, model }: NewVersion): Promise<void> {
+  if (evidence.evaluation === undefined) return;
+  const evaluation =
+    (await getEvaluation(ctx.db, ctx.workspace, evidence.evaluation)) ?? fail('evaluation-not-found', { id: evidence.evaluation });
+  if (evaluation.loggedModelId !== loggedModelId)
+    fail('evaluation-mismatch', { evaluation: evaluation.id, evaluated: evaluation.loggedModelId, model: loggedModelId ?? model });
 }
 
 function edgesOf(version: ModelVersion): Edge[] {
@@ -128,39 +97,38 @@ function edgesOf(version: ModelVersion): Edge[] {
 
 /** A version by number ("3"), alias ("champion") or "latest". Raises `model-version-not-found`. */
 export async function findVersion(ctx: Ctx, model: string, which: string): Promise<ModelVersion> {
-  const number = /^\d+$/.test(which)
+  const number = /^\d{1,15}$/.test(which)
     ? Number(which)
-    : which === 'latest'
+    : which.toLowerCase() === 'latest'
       ? (await store.listVersions(ctx.db, ctx.workspace, model, Number.MAX_SAFE_INTEGER, 1))[0]?.number
-      : await store.findAlias(ctx.db, ctx.workspace, model, which);
+      : await findAlias(ctx.db, ctx.workspace, model, which);
   const version = number === undefined ? undefined : await store.findVersion(ctx.db, ctx.workspace, model, number);
   return version ?? fail('model-version-not-found', { model, version: which });
+}
+
+/** Raises `model-not-found`, `alias-not-found`. */
+export async function versionByAlias(ctx: Ctx, model: string, alias: string): Promise<ModelVersion> {
+  await getModel(ctx, model);
+  if (alias.toLowerCase() === 'latest') return findVersion(ctx, model, alias);
+  const number = (await findAlias(ctx.db, ctx.workspace, model, alias)) ?? fail('alias-not-found', { model, alias });
+  return findVersion(ctx, model, String(number));
 }
 
 /** Raises `model-version-not-found`. */
 export const getVersion = async (ctx: Ctx, id: string): Promise<ModelVersion> =>
   (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('model-version-not-found', { model: '', version: id });
 
+/** Raises `model-version-not-found`. */
+export const describeVersion = (ctx: Ctx, model: string, which: string, description: string): Promise<ModelVersion> =>
+  ctx.tx(async (tx) => {
+    const { id } = await findVersion(tx, model, which);
+    await store.updateVersionDescription(tx.db, tx.workspace, id, description, tx.clock.now());
+    await tx.emit({ type: 'model-version.described', subject: { kind: 'model-version', id } });
+    return getVersion(tx, id);
+  });
+
 /** Folder of a sealed version's files, relative to the data folder. Raises `version-unsealed`. */
 export async function versionFolder(ctx: Ctx, version: ModelVersion): Promise<string> {
   if (version.state !== 'sealed') fail('version-unsealed', { model: version.model, version: version.number });
   return sealedFolder(ctx, await store.listVersionFiles(ctx.db, ctx.workspace, version.id));
 }
-
-export const championAlias = 'champion';
-
-export const setAlias = (ctx: Ctx, model: string, alias: string, number: number): Promise<void> =>
-  ctx.tx(async (tx) => {
-    if (!isAliasName(alias)) fail('alias-invalid', { alias });
-    if (!(await store.findModel(tx.db, tx.workspace, model))) fail('model-not-found', { name: model });
-    const version =
-      (await store.findVersion(tx.db, tx.workspace, model, number)) ?? fail('model-version-not-found', { model, version: String(number) });
-    await store.setAlias(tx.db, { workspace_id: tx.workspace, model, alias, number });
-    await tx.emit({ type: 'alias.set', subject: { kind: 'model', id: model }, payload: { alias, version: version.id, number } });
-  });
-
-export const removeAlias = (ctx: Ctx, model: string, alias: string): Promise<void> =>
-  ctx.tx(async (tx) => {
-    await store.deleteAlias(tx.db, tx.workspace, model, alias);
-    await tx.emit({ type: 'alias.removed', subject: { kind: 'model', id: model }, payload: { alias } });
-  });

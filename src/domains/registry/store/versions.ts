@@ -1,0 +1,163 @@
+import type { Db } from '../../../kernel/db/database.ts';
+import type { ModelVersion } from '../model.ts';
+import { registryIn, type VersionFileRow, type VersionRow } from './tables.ts';
+
+export const toVersion = (row: VersionRow): ModelVersion => ({
+  id: row.id,
+  model: row.model,
+  number: row.number,
+  state: row.state,
+  source: row.source,
+  description: row.description,
+  trackingRunId: row.tracking_run_id,
+  loggedModelId: row.logged_model_id,
+  runLink: row.run_link,
+  unsealedBecause: row.unsealed_because,
+  signature: row.signature === null ? null : (JSON.parse(row.signature) as ModelVersion['signature']),
+  evidence: JSON.parse(row.evidence) as ModelVersion['evidence'],
+  baseline: row.baseline === null ? null : JSON.parse(row.baseline),
+  digest: row.digest,
+  createdMs: row.created_ms,
+  updatedMs: row.updated_ms,
+  version: row.version,
+});
+
+export const insertVersion = (db: Db, workspace: string, v: ModelVersion) =>
+  registryIn(db)
+    .insertInto('model_versions')
+    .values({
+      workspace_id: workspace,
+      id: v.id,
+      model: v.model,
+      number: v.number,
+      state: v.state,
+      source: v.source,
+      description: v.description,
+      tracking_run_id: v.trackingRunId,
+      logged_model_id: v.loggedModelId,
+      run_link: v.runLink,
+      unsealed_because: v.unsealedBecause,
+      signature: v.signature === null ? null : JSON.stringify(v.signature),
+      evidence: JSON.stringify(v.evidence),
+      baseline: v.baseline === null ? null : JSON.stringify(v.baseline),
+      digest: v.digest,
+      created_ms: v.createdMs,
+      updated_ms: v.updatedMs,
+      version: v.version,
+    })
+    .execute();
+
+/** Fills in what sealing found; only an unsealed version of the same row version takes it. */
+export async function sealVersion(db: Db, workspace: string, v: ModelVersion): Promise<boolean> {
+  const result = await registryIn(db)
+    .updateTable('model_versions')
+    .set({
+      state: 'sealed',
+      unsealed_because: null,
+      signature: JSON.stringify(v.signature),
+      digest: v.digest,
+      baseline: v.baseline === null ? null : JSON.stringify(v.baseline),
+      updated_ms: v.updatedMs,
+      version: v.version + 1,
+    })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', v.id)
+    .where('state', '=', 'unsealed')
+    .where('version', '=', v.version)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+export async function insertVersionFiles(
+  db: Db,
+  workspace: string,
+  versionId: string,
+  files: readonly { path: string; digest: string; sizeBytes: number }[],
+): Promise<void> {
+  for (let i = 0; i < files.length; i += 1000)
+    await registryIn(db)
+      .insertInto('model_version_files')
+      .values(
+        files
+          .slice(i, i + 1000)
+          .map((f) => ({ workspace_id: workspace, version_id: versionId, path: f.path, digest: f.digest, size_bytes: f.sizeBytes })),
+      )
+      .execute();
+}
+
+export const listVersionFiles = (db: Db, workspace: string, versionId: string): Promise<VersionFileRow[]> =>
+  registryIn(db)
+    .selectFrom('model_version_files')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('version_id', '=', versionId)
+    .orderBy('path')
+    .execute();
+
+export async function getVersion(db: Db, workspace: string, id: string): Promise<ModelVersion | undefined> {
+  const row = await registryIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row && toVersion(row);
+}
+
+export async function findVersion(db: Db, workspace: string, model: string, number: number): Promise<ModelVersion | undefined> {
+  const row = await registryIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('number', '=', number)
+    .executeTakeFirst();
+  return row && toVersion(row);
+}
+
+export async function listVersions(db: Db, workspace: string, model: string, before: number, limit: number): Promise<ModelVersion[]> {
+  const rows = await registryIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('number', '<', before)
+    .orderBy('number', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(toVersion);
+}
+
+export const updateVersionDescription = (db: Db, workspace: string, id: string, description: string, nowMs: number) =>
+  registryIn(db)
+    .updateTable('model_versions')
+    .set({ description, updated_ms: nowMs })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .execute();
+
+/** The version with the highest number of each model. */
+export async function latestOf(db: Db, workspace: string, models: readonly string[]): Promise<ModelVersion[]> {
+  const found: ModelVersion[] = [];
+  for (let i = 0; i < models.length; i += 1000) {
+    const rows = await registryIn(db)
+      .selectFrom('model_versions as v')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('model', 'in', models.slice(i, i + 1000))
+      .where((eb) =>
+        eb(
+          'v.number',
+          '=',
+          eb
+            .selectFrom('model_versions as n')
+            .select((e) => e.fn.max('n.number').as('last'))
+            .whereRef('n.workspace_id', '=', 'v.workspace_id')
+            .whereRef('n.model', '=', 'v.model'),
+        ),
+      )
+      .execute();
+    found.push(...rows.map(toVersion));
+  }
+  return found;
+}
