@@ -117,6 +117,11 @@ export const { fail } = defineErrors({
   },
 });
 
-/** Says whether an error of the operating system means "no space left" (ENOSPC, EDQUOT, EFBIG). */
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
+const SQLITE_FULL = 13;
+
+/** Says whether "no space left" is what the operating system or the database means (ENOSPC, EDQUOT, EFBIG). */
 export const isDiskFull = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(error.code));
+  // 53100 is PostgreSQL's disk_full.
+  ['ENOSPC', 'EDQUOT', 'EFBIG', '53100'].includes(codeOf(error)) ||
+  (codeOf(error) === 'ERR_SQLITE_ERROR' && ((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_FULL);

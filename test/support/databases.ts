@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { sql } from 'kysely';
 import { migrations } from '../../src/app/migrations/migrations.ts';
 import type { Database } from '../../src/kernel/db/database.ts';
-import { migrate } from '../../src/kernel/db/migrate.ts';
+import { migrate, type Migration } from '../../src/kernel/db/migrate.ts';
 import { openPostgres } from '../../src/kernel/db/postgres.ts';
 import { openSqlite } from '../../src/kernel/db/sqlite.ts';
 import { postgresUrl } from './postgres.ts';
@@ -20,8 +20,8 @@ export function eachDatabase(name: string, body: (t: TestContext, kind: Database
   for (const kind of ['sqlite', 'postgres'] as const) test(`${name} (${kind})`, (t) => body(t, kind));
 }
 
-/** A migrated, empty database that is removed when the test ends. */
-export async function openTestDatabase(t: TestContext, kind: DatabaseKind): Promise<Database> {
+/** A migrated, empty database that is removed when the test ends; with a schema of the test's own if it gives one. */
+export async function openTestDatabase(t: TestContext, kind: DatabaseKind, schemaOf: readonly Migration[] = migrations): Promise<Database> {
   if (kind === 'sqlite') {
     const folder = mkdtempSync(join(tmpdir(), 'gyre-db-'));
     const database = openSqlite(join(folder, 'gyre.db'), 'process');
@@ -29,7 +29,7 @@ export async function openTestDatabase(t: TestContext, kind: DatabaseKind): Prom
       await database.close();
       rmSync(folder, { recursive: true, force: true });
     });
-    await migrate(database, migrations);
+    await migrate(database, schemaOf);
     return database;
   }
   const schema = `t${randomBytes(8).toString('hex')}`;
@@ -42,6 +42,6 @@ export async function openTestDatabase(t: TestContext, kind: DatabaseKind): Prom
     await sql.raw(`drop schema ${schema} cascade`).execute(database.reader);
     await database.close();
   });
-  await migrate(database, migrations);
+  await migrate(database, schemaOf);
   return database;
 }

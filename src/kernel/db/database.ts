@@ -12,6 +12,7 @@ import {
   type Driver,
   type QueryResult,
 } from 'kysely';
+import { defineErrors } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 
 /**
@@ -36,6 +37,14 @@ export interface Database {
 export interface Connection {
   execute(sql: string, binds: readonly unknown[]): Promise<QueryResult<unknown>>;
 }
+
+const { fail } = defineErrors({
+  'text-not-storable': {
+    status: 400,
+    title: 'A text cannot be stored',
+    detail: (_: object) => 'A text holds the character U+0000, which no database text can hold. Remove it and repeat the request.',
+  },
+});
 
 const unusable = (): never => {
   throw new Error('a handle is bound to one connection; begin transactions with Database.tx');
@@ -73,9 +82,33 @@ const noDriver: Driver = {
   destroy: async () => undefined,
 };
 
-// node:sqlite stores a bound Date as NULL and takes undefined silently; both are defects of the caller.
+// node:sqlite stores a bound Date or NaN as NULL, takes undefined silently and cannot read back an integer
+// beyond 2^53; all are defects of the caller, and the same ones on both databases.
 function toBind(value: unknown): unknown {
-  if (value === undefined || value instanceof Date) throw new TypeError('undefined and Date cannot be bound; use null and integer times');
+  if (typeof value === 'string') return value.includes('\0') ? fail('text-not-storable', {}) : value;
   if (typeof value === 'boolean') return value ? 1 : 0;
+  if (value === undefined || value instanceof Date) throw new TypeError('undefined and Date cannot be bound; use null and integer times');
+  if (Number.isNaN(value)) throw new TypeError('NaN cannot be bound; use null, or a column that says so');
+  if (typeof value === 'bigint' && !Number.isSafeInteger(Number(value))) throw new RangeError(`the integer ${value} is beyond 2^53`);
   return value;
+}
+
+/** A body that goes on after its transaction ended must not write into somebody else's. */
+export function untilEnded(connection: Connection): Connection & { end(): void } {
+  let open = true;
+  return {
+    execute: (sql, binds) => (open ? connection.execute(sql, binds) : Promise.reject(new Error('this transaction has ended'))),
+    end: () => void (open = false),
+  };
+}
+
+/** After a commit nothing may fail any more: what an effect throws is a defect that changes no answer. */
+export function runEffects(effects: readonly (() => void)[]): void {
+  for (const effect of effects) {
+    try {
+      effect();
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error));
+    }
+  }
 }

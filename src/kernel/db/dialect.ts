@@ -7,10 +7,7 @@ export interface Dialect {
   readonly tableSuffix: string;
   /** Rows per multi-row insert are bounded by the number of bound values. */
   readonly maxBinds: number;
-  readonly isUniqueViolation: (error: unknown) => boolean;
 }
-
-const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
 
 export const sqliteDialect: Dialect = {
   name: 'sqlite',
@@ -18,7 +15,6 @@ export const sqliteDialect: Dialect = {
   // STRICT makes SQLite refuse a value of the wrong type instead of storing it.
   tableSuffix: ' strict',
   maxBinds: 32_766,
-  isUniqueViolation: (error) => codeOf(error) === 'ERR_SQLITE_ERROR' && /UNIQUE constraint failed/.test((error as Error).message),
 };
 
 export const postgresDialect: Dialect = {
@@ -35,5 +31,4 @@ export const postgresDialect: Dialect = {
   },
   tableSuffix: '',
   maxBinds: 65_535,
-  isUniqueViolation: (error) => codeOf(error) === '23505',
 };

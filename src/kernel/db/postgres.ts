@@ -1,16 +1,34 @@
 // PostgreSQL by node-postgres. Transactions are serializable, as SQLite's are by nature, and repeated
-// when the database says that two of them could not both be (SQLSTATE 40001, 40P01).
+// when the database says that two of them could not both be.
 import { setTimeout as delay } from 'node:timers/promises';
-import { handleOver, type Connection, type Database, type Db } from './database.ts';
+import { defineErrors } from '../errors.ts';
+import { handleOver, runEffects, untilEnded, type Connection, type Database, type Db } from './database.ts';
 import { postgresDialect } from './dialect.ts';
 import type pg from 'pg';
 
-const ATTEMPTS = 8;
+const ATTEMPTS = 12;
+const LONGEST_PAUSE_MS = 200;
+// SQLSTATE: serialization_failure, deadlock_detected.
+const RACES = ['40001', '40P01'];
+// unique_violation, duplicate_table: another transaction may have made it meanwhile. A body that looks before
+// it writes sees it the second time; one that does not fails again and is not repeated further.
+const MADE_MEANWHILE = ['23505', '42P07'];
+
+const { fail } = defineErrors({
+  'transaction-conflict': {
+    status: 409,
+    title: 'Too many changes of the same records at once',
+    detail: (p: { attempts: number }) =>
+      `Others changed the same records during each of ${p.attempts} attempts. Nothing was changed; repeat the request.`,
+  },
+});
 
 /** Connects lazily; `schema` puts all tables into one schema, so that tests share a server. */
 export async function openPostgres(url: string, options: { schema?: string; poolSize?: number } = {}): Promise<Database> {
   const { default: driver } = await import('pg');
-  driver.types.setTypeParser(driver.types.builtins.INT8, Number);
+  driver.types.setTypeParser(driver.types.builtins.INT8, toInteger);
+  // The sum of integers is numeric here and an integer on SQLite.
+  driver.types.setTypeParser(driver.types.builtins.NUMERIC, Number);
   const pool = new driver.Pool({
     connectionString: url,
     max: options.poolSize ?? 10,
@@ -21,21 +39,26 @@ export async function openPostgres(url: string, options: { schema?: string; pool
 
   const once = async <T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
+    const own = untilEnded(connectionOver(client));
     const effects: (() => void)[] = [];
     let broken: Error | undefined;
+    let value: T;
     try {
       await client.query('begin isolation level serializable');
-      const db = handleOver(postgresDialect, connectionOver(client));
-      const value = await body(db, (effect) => effects.push(effect));
-      await client.query('commit');
-      for (const effect of effects) effect();
-      return value;
+      value = await body(handleOver(postgresDialect, own), (effect) => effects.push(effect));
+      own.end();
+      // After a failed statement PostgreSQL answers a commit with a rollback, which is no error to it.
+      const { command } = await client.query('commit');
+      if (command !== 'COMMIT') throw new Error('the transaction was rolled back: its body went on after a statement that failed');
     } catch (error) {
+      own.end();
       await client.query('rollback').catch((e: Error) => (broken = e));
       throw error;
     } finally {
       client.release(broken);
     }
+    runEffects(effects);
+    return value;
   };
 
   return {
@@ -46,14 +69,23 @@ export async function openPostgres(url: string, options: { schema?: string; pool
         try {
           return await once(body);
         } catch (error) {
-          const code = error instanceof Error && 'code' in error ? error.code : '';
-          if ((code !== '40001' && code !== '40P01') || attempt === ATTEMPTS) throw error;
-          await delay(2 ** attempt + Math.random() * 5);
+          const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+          const again = RACES.includes(code) || (MADE_MEANWHILE.includes(code) && attempt === 1);
+          if (!again) throw error;
+          if (attempt === ATTEMPTS) fail('transaction-conflict', { attempts: ATTEMPTS });
+          await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** attempt));
         }
       }
     },
     close: () => pool.end(),
   };
+}
+
+// SQLite's adapter refuses what a number cannot hold; digits are never lost silently here either.
+function toInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`the integer ${text} is beyond 2^53`);
+  return value;
 }
 
 const connectionOver = (client: pg.Pool | pg.PoolClient): Connection => ({

@@ -4,7 +4,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { QueryResult } from 'kysely';
 import { failpoint } from '../failpoints.ts';
-import { handleOver, type Connection, type Database, type Db } from './database.ts';
+import { handleOver, runEffects, untilEnded, type Connection, type Database, type Db } from './database.ts';
 import { sqliteDialect } from './dialect.ts';
 
 const GROUP_MS = 2;
@@ -35,13 +35,13 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
 
   const runOne = async (item: Waiting, settled: (() => void)[]): Promise<void> => {
     const effects: (() => void)[] = [];
-    const own = guarded(writer);
+    const own = untilEnded(writer);
     file.exec('savepoint body');
     try {
       const value = await withinMacrotask(item.body(handleOver(sqliteDialect, own), (effect) => effects.push(effect)));
       file.exec('release body');
       settled.push(() => {
-        for (const effect of effects) effect();
+        runEffects(effects);
         item.resolve(value);
       });
     } catch (error) {
@@ -74,7 +74,11 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
       file.exec('commit');
       failpoint('db.after-commit');
     } catch (error) {
-      if (file.isTransaction) file.exec('rollback');
+      try {
+        if (file.isTransaction) file.exec('rollback');
+      } catch {
+        // What broke the transaction may break its end too; "error" is the cause.
+      }
       // `begin` itself failed: nobody was taken in, so the whole queue hears of it.
       for (const item of group.length > 0 ? group : waiting.splice(0)) item.reject(error);
       return;
@@ -83,6 +87,8 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
   };
 
   const pump = async (): Promise<void> => {
+    // `pumping` is set before the first body runs, so that a transaction begun inside one finds it.
+    await Promise.resolve();
     while (waiting.length > 0) await runGroup();
     // In the same step as the last look at the queue: a transaction that comes later starts a pump of its own.
     pumping = undefined;
@@ -124,15 +130,6 @@ function statementCache(file: DatabaseSync): Connection {
       const { changes } = cached.statement.run(...values);
       return { rows: [], numAffectedRows: BigInt(changes) };
     },
-  };
-}
-
-// A body that goes on after its transaction ended must not write into somebody else's.
-function guarded(connection: Connection): Connection & { end(): void } {
-  let open = true;
-  return {
-    execute: (sql, binds) => (open ? connection.execute(sql, binds) : Promise.reject(new Error('this transaction has ended'))),
-    end: () => void (open = false),
   };
 }
 

@@ -16,23 +16,28 @@ export interface Table {
   readonly oneOf?: Readonly<Record<string, readonly string[]>>;
 }
 
+// Quoted, as queries quote them, because one database reserves words that the other does not ("window").
+// An index may order a column: `seq desc`.
+const quoted = (column: string): string => column.replace(/^\w+/, '"$&"');
+const list = (columns: readonly string[]): string => columns.map(quoted).join(', ');
+
 /** The statements that create a table and its indexes on the given database. */
 export function createTableSql(table: Table, dialect: Dialect): string[] {
   const lines = Object.entries(table.columns).map(([name, spec]) => {
     const nullable = spec.endsWith('?');
     const type = (nullable ? spec.slice(0, -1) : spec) as ColumnType;
     const allowed = table.oneOf?.[name];
-    const check = allowed ? ` check (${name} in (${allowed.map((w) => `'${w}'`).join(', ')}))` : '';
-    return `  ${name} ${dialect.columnTypes[type]}${nullable ? '' : ' not null'}${check}`;
+    const check = allowed ? ` check (${quoted(name)} in (${allowed.map((w) => `'${w}'`).join(', ')}))` : '';
+    return `  ${quoted(name)} ${dialect.columnTypes[type]}${nullable ? '' : ' not null'}${check}`;
   });
-  lines.push(`  primary key (${table.primary.join(', ')})`);
-  for (const unique of table.unique ?? []) lines.push(`  unique (${unique.join(', ')})`);
+  lines.push(`  primary key (${list(table.primary)})`);
+  for (const unique of table.unique ?? []) lines.push(`  unique (${list(unique)})`);
   const statements = [`create table ${table.name} (\n${lines.join(',\n')}\n)${dialect.tableSuffix}`];
   for (const index of table.indexes ?? []) {
     const on = 'on' in index ? index.on : index;
     const where = 'on' in index ? ` where ${index.where}` : '';
     const name = `${table.name}__${on.map((c) => c.replace(/ .*/, '')).join('__')}`;
-    statements.push(`create index ${name} on ${table.name} (${on.join(', ')})${where}`);
+    statements.push(`create index ${name} on ${table.name} (${list(on)})${where}`);
   }
   return statements;
 }

@@ -1,0 +1,671 @@
+create table events (
+  "id" text collate "C" not null,
+  "workspace_id" text collate "C" not null,
+  "type" text collate "C" not null,
+  "subject_kind" text collate "C" not null,
+  "subject_id" text collate "C" not null,
+  "label" text collate "C",
+  "project" text collate "C",
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "payload" text not null,
+  "edges" text not null,
+  "recorded_ms" bigint not null,
+  "occurred_us" bigint,
+  "seq" bigint,
+  "hash" text collate "C",
+  primary key ("id"),
+  unique ("seq")
+);
+
+create index events__workspace_id__subject_kind__subject_id__seq on events ("workspace_id", "subject_kind", "subject_id", "seq");
+
+create index events__workspace_id__seq on events ("workspace_id", "seq");
+
+create index events__id on events ("id") where seq is null;
+
+create table event_cursors (
+  "subscriber" text collate "C" not null,
+  "seq" bigint not null,
+  primary key ("subscriber")
+);
+
+create table jobs (
+  "id" text collate "C" not null,
+  "workspace_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "payload" text not null,
+  "state" text collate "C" not null check ("state" in ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+  "run_at_ms" bigint not null,
+  "project" text collate "C",
+  "due_us" bigint,
+  "attempt" bigint not null,
+  "fence" bigint not null,
+  "lease_until_ms" bigint,
+  "unique_key" text collate "C",
+  "progress" text,
+  "error" text,
+  "cancel_requested" smallint not null,
+  "created_ms" bigint not null,
+  "finished_ms" bigint,
+  primary key ("id"),
+  unique ("workspace_id", "name", "unique_key")
+);
+
+create index jobs__workspace_id__created_ms__id on jobs ("workspace_id", "created_ms", "id");
+
+create index jobs__state__run_at_ms__id on jobs ("state", "run_at_ms", "id") where state in ('queued', 'running');
+
+create table timelines (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "mode" text collate "C" not null check ("mode" in ('live', 'replay')),
+  "now_us" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "project")
+);
+
+create table idempotency_keys (
+  "workspace_id" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "request_digest" text collate "C" not null,
+  "status" bigint,
+  "reply" text,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "actor_id", "key")
+);
+
+create index idempotency_keys__created_ms on idempotency_keys ("created_ms");
+
+create table workspaces (
+  "id" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("id")
+);
+
+create table users (
+  "id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "password_hash" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("id"),
+  unique ("name")
+);
+
+create table grants (
+  "workspace_id" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "role" text collate "C" not null check ("role" in ('admin', 'editor', 'viewer', 'service')),
+  primary key ("workspace_id", "user_id")
+);
+
+create table tokens (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "owner_id" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "role" text collate "C" not null,
+  "scope" text not null,
+  "expires_ms" bigint,
+  "revoked_ms" bigint,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("digest")
+);
+
+create index tokens__owner_id on tokens ("owner_id");
+
+create table blobs (
+  "workspace_id" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "size_bytes" bigint not null,
+  "pack" text collate "C" not null,
+  "pack_offset" bigint not null,
+  "length" bigint not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "digest")
+);
+
+create index blobs__pack on blobs ("pack");
+
+create table projects (
+  "workspace_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "revision" bigint not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "name")
+);
+
+create table project_revisions (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "number" bigint not null,
+  "definition" text not null,
+  "digest" text collate "C" not null,
+  "snapshot" text collate "C" not null,
+  "commit_hash" text collate "C",
+  "dirty_digest" text collate "C",
+  "actor_id" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "number")
+);
+
+create table code_snapshots (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "files" text not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create table models (
+  "workspace_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "description" text collate "C" not null,
+  "managed_by" text collate "C" not null check ("managed_by" in ('file', 'api')),
+  "project" text collate "C",
+  "created_ms" bigint not null,
+  "updated_ms" bigint not null,
+  "last_number" bigint not null,
+  primary key ("workspace_id", "name")
+);
+
+create table model_versions (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "model" text collate "C" not null,
+  "number" bigint not null,
+  "state" text collate "C" not null check ("state" in ('unsealed', 'sealed')),
+  "source" text collate "C" not null,
+  "description" text collate "C" not null,
+  "tracking_run_id" text collate "C",
+  "logged_model_id" text collate "C",
+  "run_link" text collate "C",
+  "unsealed_because" text collate "C",
+  "signature" text,
+  "evidence" text not null,
+  "baseline" text,
+  "digest" text collate "C",
+  "created_ms" bigint not null,
+  "updated_ms" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "model", "number")
+);
+
+create table model_version_files (
+  "workspace_id" text collate "C" not null,
+  "version_id" text collate "C" not null,
+  "path" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "size_bytes" bigint not null,
+  primary key ("workspace_id", "version_id", "path")
+);
+
+create table model_aliases (
+  "workspace_id" text collate "C" not null,
+  "model" text collate "C" not null,
+  "alias" text collate "C" not null,
+  "number" bigint not null,
+  primary key ("workspace_id", "model", "alias")
+);
+
+create table model_tags (
+  "workspace_id" text collate "C" not null,
+  "model" text collate "C" not null,
+  "number" bigint not null,
+  "key" text collate "C" not null,
+  "value" text collate "C" not null,
+  primary key ("workspace_id", "model", "number", "key")
+);
+
+create table evaluations (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "logged_model_id" text collate "C" not null,
+  "dataset_version" text collate "C" not null,
+  "task" text collate "C" not null,
+  "row_count" bigint not null,
+  "metrics" text not null,
+  "slices" text not null,
+  "curves" text not null,
+  "score_table" text not null,
+  "input_digest" text collate "C" not null,
+  "input_bytes" bigint not null,
+  "score" text collate "C" not null,
+  "window" text not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index evaluations__workspace_id__logged_model_id__id on evaluations ("workspace_id", "logged_model_id", "id");
+
+create table decisions (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "model" text collate "C" not null,
+  "version_id" text collate "C" not null,
+  "evaluation_id" text collate "C",
+  "champion_id" text collate "C",
+  "gate_digest" text collate "C" not null,
+  "outcome" text collate "C" not null check ("outcome" in ('passed', 'failed', 'overridden')),
+  "results" text not null,
+  "reason" text collate "C" not null,
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index decisions__workspace_id__version_id__id on decisions ("workspace_id", "version_id", "id");
+
+create index decisions__workspace_id__model__id on decisions ("workspace_id", "model", "id");
+
+create table datasets (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "name" text collate "C" not null,
+  "current_version" text collate "C",
+  "last_number" bigint not null,
+  primary key ("workspace_id", "project", "name")
+);
+
+create table dataset_versions (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "dataset" text collate "C" not null,
+  "number" bigint not null,
+  "state" text collate "C" not null check ("state" in ('current', 'superseded', 'quarantined')),
+  "columns" text not null,
+  "row_count" bigint not null,
+  "logical_digest" text collate "C" not null,
+  "profile" text not null,
+  "violations" text not null,
+  "build_key" text collate "C",
+  "inputs" text not null,
+  "generation" bigint not null,
+  "actor_id" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "dataset", "number")
+);
+
+create table dataset_files (
+  "workspace_id" text collate "C" not null,
+  "version_id" text collate "C" not null,
+  "generation" bigint not null,
+  "path" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "size_bytes" bigint not null,
+  primary key ("workspace_id", "version_id", "generation", "path")
+);
+
+create index dataset_files__workspace_id__digest on dataset_files ("workspace_id", "digest");
+
+create table pipeline_runs (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "pipeline" text collate "C" not null,
+  "number" bigint not null,
+  "revision_id" text collate "C" not null,
+  "snapshot" text collate "C" not null,
+  "params" text not null,
+  "datasets" text not null,
+  "state" text collate "C" not null check ("state" in ('running', 'succeeded', 'failed', 'cancelled')),
+  "trigger_kind" text collate "C" not null,
+  "trigger_reason" text collate "C" not null,
+  "no_cache" smallint not null,
+  "error" text,
+  "created_ms" bigint not null,
+  "finished_ms" bigint,
+  "occurred_us" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "pipeline", "number")
+);
+
+create table steps (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "position" bigint not null,
+  "kind" text collate "C" not null,
+  "needs" text not null,
+  "state" text collate "C" not null check ("state" in ('waiting', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')),
+  "cached_from" text collate "C",
+  "cache_key" text collate "C",
+  "key_parts" text,
+  "explanation" text,
+  "outputs" text,
+  "tracking_run_id" text collate "C",
+  "error" text,
+  "earlier_attempts" bigint not null,
+  "started_ms" bigint,
+  "finished_ms" bigint,
+  "version" bigint not null,
+  primary key ("workspace_id", "run_id", "name")
+);
+
+create index steps__workspace_id__cache_key on steps ("workspace_id", "cache_key");
+
+create table attempts (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "step" text collate "C" not null,
+  "number" bigint not null,
+  "fence" bigint not null,
+  "state" text collate "C" not null check ("state" in ('running', 'succeeded', 'failed', 'lost')),
+  "dir" text collate "C" not null,
+  "outcome" text,
+  "started_ms" bigint not null,
+  "finished_ms" bigint,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "run_id", "step", "number")
+);
+
+create table cache_entries (
+  "workspace_id" text collate "C" not null,
+  "cache_key" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "step" text collate "C" not null,
+  "outputs" text not null,
+  "tracking_run_id" text collate "C",
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "cache_key")
+);
+
+create table step_history (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "pipeline" text collate "C" not null,
+  "step" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key_parts" text not null,
+  primary key ("workspace_id", "project", "pipeline", "step")
+);
+
+create table view_tables (
+  "workspace_id" text collate "C" not null,
+  "view_key" text collate "C" not null,
+  "project" text collate "C" not null,
+  "view" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "row_count" bigint not null,
+  "columns" text not null,
+  "entity_columns" text not null,
+  "dataset_version" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "view_key")
+);
+
+create table online_views (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "view" text collate "C" not null,
+  "view_key" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "updated_ms" bigint not null,
+  primary key ("workspace_id", "project", "view")
+);
+
+create table experiments (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "number" bigint not null,
+  "name" text collate "C" not null,
+  "artifact_location" text collate "C" not null,
+  "lifecycle" text collate "C" not null check ("lifecycle" in ('active', 'deleted')),
+  "created_ms" bigint not null,
+  "updated_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "name")
+);
+
+create table experiment_tags (
+  "workspace_id" text collate "C" not null,
+  "experiment_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "value" text collate "C" not null,
+  primary key ("workspace_id", "experiment_id", "key")
+);
+
+create table tracking_runs (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "experiment_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "status" text collate "C" not null check ("status" in ('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED')),
+  "start_ms" bigint,
+  "end_ms" bigint,
+  "artifact_uri" text collate "C" not null,
+  "lifecycle" text collate "C" not null check ("lifecycle" in ('active', 'deleted')),
+  "deleted_ms" bigint,
+  primary key ("workspace_id", "id")
+);
+
+create index tracking_runs__workspace_id__experiment_id__start_ms__id on tracking_runs ("workspace_id", "experiment_id", "start_ms", "id");
+
+create table tracking_params (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "value" text collate "C" not null,
+  primary key ("workspace_id", "run_id", "key")
+);
+
+create table tracking_tags (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "value" text collate "C" not null,
+  primary key ("workspace_id", "run_id", "key")
+);
+
+create table tracking_metrics (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "timestamp_ms" bigint not null,
+  "step" bigint not null,
+  "value" double precision not null,
+  "is_nan" smallint not null,
+  primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
+);
+
+create table latest_metrics (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "timestamp_ms" bigint not null,
+  "step" bigint not null,
+  "value" double precision not null,
+  "is_nan" smallint not null,
+  primary key ("workspace_id", "run_id", "key")
+);
+
+create table tracking_datasets (
+  "workspace_id" text collate "C" not null,
+  "experiment_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "source_type" text collate "C" not null,
+  "source" text collate "C" not null,
+  "schema" text collate "C",
+  "profile" text collate "C",
+  primary key ("workspace_id", "experiment_id", "name", "digest")
+);
+
+create table tracking_inputs (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "experiment_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "context" text collate "C",
+  "tags" text not null,
+  primary key ("workspace_id", "run_id", "name", "digest")
+);
+
+create table model_links (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "model_id" text collate "C" not null,
+  "role" text collate "C" not null check ("role" in ('input', 'output')),
+  "step" bigint not null,
+  primary key ("workspace_id", "run_id", "model_id", "role")
+);
+
+create table logged_models (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "experiment_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "model_type" text collate "C" not null,
+  "source_run_id" text collate "C",
+  "status" text collate "C" not null,
+  "status_message" text collate "C" not null,
+  "artifact_uri" text collate "C" not null,
+  "created_ms" bigint not null,
+  "updated_ms" bigint not null,
+  "lifecycle" text collate "C" not null,
+  primary key ("workspace_id", "id")
+);
+
+create index logged_models__workspace_id__experiment_id__created_ms__id on logged_models ("workspace_id", "experiment_id", "created_ms", "id");
+
+create index logged_models__workspace_id__source_run_id on logged_models ("workspace_id", "source_run_id");
+
+create table logged_model_entries (
+  "workspace_id" text collate "C" not null,
+  "model_id" text collate "C" not null,
+  "kind" text collate "C" not null check ("kind" in ('param', 'tag')),
+  "key" text collate "C" not null,
+  "value" text collate "C" not null,
+  primary key ("workspace_id", "model_id", "kind", "key")
+);
+
+create table logged_model_metrics (
+  "workspace_id" text collate "C" not null,
+  "model_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "timestamp_ms" bigint not null,
+  "step" bigint not null,
+  "value" double precision not null,
+  "is_nan" smallint not null,
+  "dataset_name" text collate "C",
+  "dataset_digest" text collate "C",
+  primary key ("workspace_id", "model_id", "key", "timestamp_ms", "step", "run_id")
+);
+
+create table logged_model_files (
+  "workspace_id" text collate "C" not null,
+  "model_id" text collate "C" not null,
+  "path" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "size_bytes" bigint not null,
+  primary key ("workspace_id", "model_id", "path")
+);
+
+create table environments (
+  "workspace_id" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "lock_digest" text collate "C" not null,
+  "lock_file" text collate "C" not null,
+  "packages" text not null,
+  "python" text collate "C" not null,
+  "platform" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "digest")
+);
+
+create table endpoints (
+  "workspace_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "project" text collate "C" not null,
+  "current_revision" text collate "C",
+  "last_number" bigint not null,
+  primary key ("workspace_id", "name")
+);
+
+create table endpoint_revisions (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "endpoint" text collate "C" not null,
+  "number" bigint not null,
+  "variants" text not null,
+  "project_revision" text collate "C" not null,
+  "decision" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "endpoint", "number")
+);
+
+create table releases (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "endpoint" text collate "C" not null,
+  "revision" text collate "C" not null,
+  "previous" text collate "C",
+  "state" text collate "C" not null check ("state" in ('started', 'promoted', 'failed')),
+  "reason" text collate "C" not null,
+  "plan_number" bigint not null,
+  "created_ms" bigint not null,
+  "finished_ms" bigint,
+  primary key ("workspace_id", "id")
+);
+
+create index releases__workspace_id__endpoint__id on releases ("workspace_id", "endpoint", "id");
+
+create table serving_plans (
+  "id" text collate "C" not null,
+  "number" bigint not null,
+  primary key ("id")
+);
+
+create table lineage_nodes (
+  "workspace_id" text collate "C" not null,
+  "kind" text collate "C" not null,
+  "id" text collate "C" not null,
+  "label" text collate "C" not null,
+  "project" text collate "C",
+  "first_ms" bigint not null,
+  "payload" text not null,
+  primary key ("workspace_id", "kind", "id")
+);
+
+create table lineage_edges (
+  "workspace_id" text collate "C" not null,
+  "from_kind" text collate "C" not null,
+  "from_id" text collate "C" not null,
+  "relation" text collate "C" not null,
+  "to_kind" text collate "C" not null,
+  "to_id" text collate "C" not null,
+  primary key ("workspace_id", "from_kind", "from_id", "relation", "to_kind", "to_id")
+);
+
+create index lineage_edges__workspace_id__to_kind__to_id on lineage_edges ("workspace_id", "to_kind", "to_id");
+
+create table inference_segments (
+  "workspace_id" text collate "C" not null,
+  "replica" text collate "C" not null,
+  "segment" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "records" bigint not null,
+  "from_us" bigint not null,
+  "to_us" bigint not null,
+  "shipped_ms" bigint not null,
+  primary key ("workspace_id", "replica", "segment")
+);
+
+create index inference_segments__replica__segment on inference_segments ("replica", "segment");

@@ -1,0 +1,671 @@
+create table events (
+  "id" text not null,
+  "workspace_id" text not null,
+  "type" text not null,
+  "subject_kind" text not null,
+  "subject_id" text not null,
+  "label" text,
+  "project" text,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "payload" text not null,
+  "edges" text not null,
+  "recorded_ms" integer not null,
+  "occurred_us" integer,
+  "seq" integer,
+  "hash" text,
+  primary key ("id"),
+  unique ("seq")
+) strict;
+
+create index events__workspace_id__subject_kind__subject_id__seq on events ("workspace_id", "subject_kind", "subject_id", "seq");
+
+create index events__workspace_id__seq on events ("workspace_id", "seq");
+
+create index events__id on events ("id") where seq is null;
+
+create table event_cursors (
+  "subscriber" text not null,
+  "seq" integer not null,
+  primary key ("subscriber")
+) strict;
+
+create table jobs (
+  "id" text not null,
+  "workspace_id" text not null,
+  "name" text not null,
+  "payload" text not null,
+  "state" text not null check ("state" in ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+  "run_at_ms" integer not null,
+  "project" text,
+  "due_us" integer,
+  "attempt" integer not null,
+  "fence" integer not null,
+  "lease_until_ms" integer,
+  "unique_key" text,
+  "progress" text,
+  "error" text,
+  "cancel_requested" integer not null,
+  "created_ms" integer not null,
+  "finished_ms" integer,
+  primary key ("id"),
+  unique ("workspace_id", "name", "unique_key")
+) strict;
+
+create index jobs__workspace_id__created_ms__id on jobs ("workspace_id", "created_ms", "id");
+
+create index jobs__state__run_at_ms__id on jobs ("state", "run_at_ms", "id") where state in ('queued', 'running');
+
+create table timelines (
+  "workspace_id" text not null,
+  "project" text not null,
+  "mode" text not null check ("mode" in ('live', 'replay')),
+  "now_us" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "project")
+) strict;
+
+create table idempotency_keys (
+  "workspace_id" text not null,
+  "actor_id" text not null,
+  "key" text not null,
+  "request_digest" text not null,
+  "status" integer,
+  "reply" text,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "actor_id", "key")
+) strict;
+
+create index idempotency_keys__created_ms on idempotency_keys ("created_ms");
+
+create table workspaces (
+  "id" text not null,
+  "created_ms" integer not null,
+  primary key ("id")
+) strict;
+
+create table users (
+  "id" text not null,
+  "name" text not null,
+  "password_hash" text not null,
+  "created_ms" integer not null,
+  primary key ("id"),
+  unique ("name")
+) strict;
+
+create table grants (
+  "workspace_id" text not null,
+  "user_id" text not null,
+  "role" text not null check ("role" in ('admin', 'editor', 'viewer', 'service')),
+  primary key ("workspace_id", "user_id")
+) strict;
+
+create table tokens (
+  "workspace_id" text not null,
+  "id" text not null,
+  "name" text not null,
+  "owner_id" text not null,
+  "digest" text not null,
+  "role" text not null,
+  "scope" text not null,
+  "expires_ms" integer,
+  "revoked_ms" integer,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("digest")
+) strict;
+
+create index tokens__owner_id on tokens ("owner_id");
+
+create table blobs (
+  "workspace_id" text not null,
+  "digest" text not null,
+  "size_bytes" integer not null,
+  "pack" text not null,
+  "pack_offset" integer not null,
+  "length" integer not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "digest")
+) strict;
+
+create index blobs__pack on blobs ("pack");
+
+create table projects (
+  "workspace_id" text not null,
+  "name" text not null,
+  "revision" integer not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "name")
+) strict;
+
+create table project_revisions (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "number" integer not null,
+  "definition" text not null,
+  "digest" text not null,
+  "snapshot" text not null,
+  "commit_hash" text,
+  "dirty_digest" text,
+  "actor_id" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "number")
+) strict;
+
+create table code_snapshots (
+  "workspace_id" text not null,
+  "id" text not null,
+  "files" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create table models (
+  "workspace_id" text not null,
+  "name" text not null,
+  "description" text not null,
+  "managed_by" text not null check ("managed_by" in ('file', 'api')),
+  "project" text,
+  "created_ms" integer not null,
+  "updated_ms" integer not null,
+  "last_number" integer not null,
+  primary key ("workspace_id", "name")
+) strict;
+
+create table model_versions (
+  "workspace_id" text not null,
+  "id" text not null,
+  "model" text not null,
+  "number" integer not null,
+  "state" text not null check ("state" in ('unsealed', 'sealed')),
+  "source" text not null,
+  "description" text not null,
+  "tracking_run_id" text,
+  "logged_model_id" text,
+  "run_link" text,
+  "unsealed_because" text,
+  "signature" text,
+  "evidence" text not null,
+  "baseline" text,
+  "digest" text,
+  "created_ms" integer not null,
+  "updated_ms" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "model", "number")
+) strict;
+
+create table model_version_files (
+  "workspace_id" text not null,
+  "version_id" text not null,
+  "path" text not null,
+  "digest" text not null,
+  "size_bytes" integer not null,
+  primary key ("workspace_id", "version_id", "path")
+) strict;
+
+create table model_aliases (
+  "workspace_id" text not null,
+  "model" text not null,
+  "alias" text not null,
+  "number" integer not null,
+  primary key ("workspace_id", "model", "alias")
+) strict;
+
+create table model_tags (
+  "workspace_id" text not null,
+  "model" text not null,
+  "number" integer not null,
+  "key" text not null,
+  "value" text not null,
+  primary key ("workspace_id", "model", "number", "key")
+) strict;
+
+create table evaluations (
+  "workspace_id" text not null,
+  "id" text not null,
+  "logged_model_id" text not null,
+  "dataset_version" text not null,
+  "task" text not null,
+  "row_count" integer not null,
+  "metrics" text not null,
+  "slices" text not null,
+  "curves" text not null,
+  "score_table" text not null,
+  "input_digest" text not null,
+  "input_bytes" integer not null,
+  "score" text not null,
+  "window" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index evaluations__workspace_id__logged_model_id__id on evaluations ("workspace_id", "logged_model_id", "id");
+
+create table decisions (
+  "workspace_id" text not null,
+  "id" text not null,
+  "model" text not null,
+  "version_id" text not null,
+  "evaluation_id" text,
+  "champion_id" text,
+  "gate_digest" text not null,
+  "outcome" text not null check ("outcome" in ('passed', 'failed', 'overridden')),
+  "results" text not null,
+  "reason" text not null,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index decisions__workspace_id__version_id__id on decisions ("workspace_id", "version_id", "id");
+
+create index decisions__workspace_id__model__id on decisions ("workspace_id", "model", "id");
+
+create table datasets (
+  "workspace_id" text not null,
+  "project" text not null,
+  "name" text not null,
+  "current_version" text,
+  "last_number" integer not null,
+  primary key ("workspace_id", "project", "name")
+) strict;
+
+create table dataset_versions (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "dataset" text not null,
+  "number" integer not null,
+  "state" text not null check ("state" in ('current', 'superseded', 'quarantined')),
+  "columns" text not null,
+  "row_count" integer not null,
+  "logical_digest" text not null,
+  "profile" text not null,
+  "violations" text not null,
+  "build_key" text,
+  "inputs" text not null,
+  "generation" integer not null,
+  "actor_id" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "dataset", "number")
+) strict;
+
+create table dataset_files (
+  "workspace_id" text not null,
+  "version_id" text not null,
+  "generation" integer not null,
+  "path" text not null,
+  "digest" text not null,
+  "size_bytes" integer not null,
+  primary key ("workspace_id", "version_id", "generation", "path")
+) strict;
+
+create index dataset_files__workspace_id__digest on dataset_files ("workspace_id", "digest");
+
+create table pipeline_runs (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "pipeline" text not null,
+  "number" integer not null,
+  "revision_id" text not null,
+  "snapshot" text not null,
+  "params" text not null,
+  "datasets" text not null,
+  "state" text not null check ("state" in ('running', 'succeeded', 'failed', 'cancelled')),
+  "trigger_kind" text not null,
+  "trigger_reason" text not null,
+  "no_cache" integer not null,
+  "error" text,
+  "created_ms" integer not null,
+  "finished_ms" integer,
+  "occurred_us" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "pipeline", "number")
+) strict;
+
+create table steps (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "name" text not null,
+  "position" integer not null,
+  "kind" text not null,
+  "needs" text not null,
+  "state" text not null check ("state" in ('waiting', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')),
+  "cached_from" text,
+  "cache_key" text,
+  "key_parts" text,
+  "explanation" text,
+  "outputs" text,
+  "tracking_run_id" text,
+  "error" text,
+  "earlier_attempts" integer not null,
+  "started_ms" integer,
+  "finished_ms" integer,
+  "version" integer not null,
+  primary key ("workspace_id", "run_id", "name")
+) strict;
+
+create index steps__workspace_id__cache_key on steps ("workspace_id", "cache_key");
+
+create table attempts (
+  "workspace_id" text not null,
+  "id" text not null,
+  "run_id" text not null,
+  "step" text not null,
+  "number" integer not null,
+  "fence" integer not null,
+  "state" text not null check ("state" in ('running', 'succeeded', 'failed', 'lost')),
+  "dir" text not null,
+  "outcome" text,
+  "started_ms" integer not null,
+  "finished_ms" integer,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "run_id", "step", "number")
+) strict;
+
+create table cache_entries (
+  "workspace_id" text not null,
+  "cache_key" text not null,
+  "run_id" text not null,
+  "step" text not null,
+  "outputs" text not null,
+  "tracking_run_id" text,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "cache_key")
+) strict;
+
+create table step_history (
+  "workspace_id" text not null,
+  "project" text not null,
+  "pipeline" text not null,
+  "step" text not null,
+  "run_id" text not null,
+  "key_parts" text not null,
+  primary key ("workspace_id", "project", "pipeline", "step")
+) strict;
+
+create table view_tables (
+  "workspace_id" text not null,
+  "view_key" text not null,
+  "project" text not null,
+  "view" text not null,
+  "digest" text not null,
+  "row_count" integer not null,
+  "columns" text not null,
+  "entity_columns" text not null,
+  "dataset_version" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "view_key")
+) strict;
+
+create table online_views (
+  "workspace_id" text not null,
+  "project" text not null,
+  "view" text not null,
+  "view_key" text not null,
+  "digest" text not null,
+  "updated_ms" integer not null,
+  primary key ("workspace_id", "project", "view")
+) strict;
+
+create table experiments (
+  "workspace_id" text not null,
+  "id" text not null,
+  "number" integer not null,
+  "name" text not null,
+  "artifact_location" text not null,
+  "lifecycle" text not null check ("lifecycle" in ('active', 'deleted')),
+  "created_ms" integer not null,
+  "updated_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "name")
+) strict;
+
+create table experiment_tags (
+  "workspace_id" text not null,
+  "experiment_id" text not null,
+  "key" text not null,
+  "value" text not null,
+  primary key ("workspace_id", "experiment_id", "key")
+) strict;
+
+create table tracking_runs (
+  "workspace_id" text not null,
+  "id" text not null,
+  "experiment_id" text not null,
+  "name" text not null,
+  "user_id" text not null,
+  "status" text not null check ("status" in ('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED')),
+  "start_ms" integer,
+  "end_ms" integer,
+  "artifact_uri" text not null,
+  "lifecycle" text not null check ("lifecycle" in ('active', 'deleted')),
+  "deleted_ms" integer,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index tracking_runs__workspace_id__experiment_id__start_ms__id on tracking_runs ("workspace_id", "experiment_id", "start_ms", "id");
+
+create table tracking_params (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "key" text not null,
+  "value" text not null,
+  primary key ("workspace_id", "run_id", "key")
+) strict;
+
+create table tracking_tags (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "key" text not null,
+  "value" text not null,
+  primary key ("workspace_id", "run_id", "key")
+) strict;
+
+create table tracking_metrics (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "key" text not null,
+  "timestamp_ms" integer not null,
+  "step" integer not null,
+  "value" real not null,
+  "is_nan" integer not null,
+  primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
+) strict;
+
+create table latest_metrics (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "key" text not null,
+  "timestamp_ms" integer not null,
+  "step" integer not null,
+  "value" real not null,
+  "is_nan" integer not null,
+  primary key ("workspace_id", "run_id", "key")
+) strict;
+
+create table tracking_datasets (
+  "workspace_id" text not null,
+  "experiment_id" text not null,
+  "name" text not null,
+  "digest" text not null,
+  "source_type" text not null,
+  "source" text not null,
+  "schema" text,
+  "profile" text,
+  primary key ("workspace_id", "experiment_id", "name", "digest")
+) strict;
+
+create table tracking_inputs (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "experiment_id" text not null,
+  "name" text not null,
+  "digest" text not null,
+  "context" text,
+  "tags" text not null,
+  primary key ("workspace_id", "run_id", "name", "digest")
+) strict;
+
+create table model_links (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "model_id" text not null,
+  "role" text not null check ("role" in ('input', 'output')),
+  "step" integer not null,
+  primary key ("workspace_id", "run_id", "model_id", "role")
+) strict;
+
+create table logged_models (
+  "workspace_id" text not null,
+  "id" text not null,
+  "experiment_id" text not null,
+  "name" text not null,
+  "model_type" text not null,
+  "source_run_id" text,
+  "status" text not null,
+  "status_message" text not null,
+  "artifact_uri" text not null,
+  "created_ms" integer not null,
+  "updated_ms" integer not null,
+  "lifecycle" text not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index logged_models__workspace_id__experiment_id__created_ms__id on logged_models ("workspace_id", "experiment_id", "created_ms", "id");
+
+create index logged_models__workspace_id__source_run_id on logged_models ("workspace_id", "source_run_id");
+
+create table logged_model_entries (
+  "workspace_id" text not null,
+  "model_id" text not null,
+  "kind" text not null check ("kind" in ('param', 'tag')),
+  "key" text not null,
+  "value" text not null,
+  primary key ("workspace_id", "model_id", "kind", "key")
+) strict;
+
+create table logged_model_metrics (
+  "workspace_id" text not null,
+  "model_id" text not null,
+  "run_id" text not null,
+  "key" text not null,
+  "timestamp_ms" integer not null,
+  "step" integer not null,
+  "value" real not null,
+  "is_nan" integer not null,
+  "dataset_name" text,
+  "dataset_digest" text,
+  primary key ("workspace_id", "model_id", "key", "timestamp_ms", "step", "run_id")
+) strict;
+
+create table logged_model_files (
+  "workspace_id" text not null,
+  "model_id" text not null,
+  "path" text not null,
+  "digest" text not null,
+  "size_bytes" integer not null,
+  primary key ("workspace_id", "model_id", "path")
+) strict;
+
+create table environments (
+  "workspace_id" text not null,
+  "digest" text not null,
+  "lock_digest" text not null,
+  "lock_file" text not null,
+  "packages" text not null,
+  "python" text not null,
+  "platform" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "digest")
+) strict;
+
+create table endpoints (
+  "workspace_id" text not null,
+  "name" text not null,
+  "project" text not null,
+  "current_revision" text,
+  "last_number" integer not null,
+  primary key ("workspace_id", "name")
+) strict;
+
+create table endpoint_revisions (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "endpoint" text not null,
+  "number" integer not null,
+  "variants" text not null,
+  "project_revision" text not null,
+  "decision" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "endpoint", "number")
+) strict;
+
+create table releases (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "endpoint" text not null,
+  "revision" text not null,
+  "previous" text,
+  "state" text not null check ("state" in ('started', 'promoted', 'failed')),
+  "reason" text not null,
+  "plan_number" integer not null,
+  "created_ms" integer not null,
+  "finished_ms" integer,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index releases__workspace_id__endpoint__id on releases ("workspace_id", "endpoint", "id");
+
+create table serving_plans (
+  "id" text not null,
+  "number" integer not null,
+  primary key ("id")
+) strict;
+
+create table lineage_nodes (
+  "workspace_id" text not null,
+  "kind" text not null,
+  "id" text not null,
+  "label" text not null,
+  "project" text,
+  "first_ms" integer not null,
+  "payload" text not null,
+  primary key ("workspace_id", "kind", "id")
+) strict;
+
+create table lineage_edges (
+  "workspace_id" text not null,
+  "from_kind" text not null,
+  "from_id" text not null,
+  "relation" text not null,
+  "to_kind" text not null,
+  "to_id" text not null,
+  primary key ("workspace_id", "from_kind", "from_id", "relation", "to_kind", "to_id")
+) strict;
+
+create index lineage_edges__workspace_id__to_kind__to_id on lineage_edges ("workspace_id", "to_kind", "to_id");
+
+create table inference_segments (
+  "workspace_id" text not null,
+  "replica" text not null,
+  "segment" text not null,
+  "digest" text not null,
+  "records" integer not null,
+  "from_us" integer not null,
+  "to_us" integer not null,
+  "shipped_ms" integer not null,
+  primary key ("workspace_id", "replica", "segment")
+) strict;
+
+create index inference_segments__replica__segment on inference_segments ("replica", "segment");

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sql } from 'kysely';
+import { accounts } from '../../../test/support/accounts-table.ts';
+import { openTestDatabase } from '../../../test/support/databases.ts';
+import { isProblem } from '../errors.ts';
+
+test('a transaction that lost a race is run again from the start', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  let bodies = 0;
+  await database.tx(async (db) => {
+    bodies += 1;
+    await sql`insert into accounts (id, amount, open) values ('a', 0, 1)`.execute(db);
+    if (bodies < 3) await sql`do $$ begin raise exception 'lost' using errcode = '40001'; end $$`.execute(db);
+  });
+  assert.equal(bodies, 3);
+  assert.deepEqual((await sql`select id from accounts`.execute(database.reader)).rows, [{ id: 'a' }]);
+});
+
+test('write skew is prevented: of two that each rely on what the other changes, the second sees the first', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  await database.tx(async (db) => void (await sql`insert into accounts (id, amount, open) values ('a', 1, 1), ('b', 1, 1)`.execute(db)));
+  // Each may close its account only while the other stays open.
+  const close = (id: string) =>
+    database.tx(async (db) => {
+      const { rows } = await sql<{ n: number }>`select count(*) as n from accounts where open = 1`.execute(db);
+      if (rows[0]!.n < 2) return false;
+      await sql`update accounts set open = 0 where id = ${id}`.execute(db);
+      return true;
+    });
+  const outcomes = await Promise.all([close('a'), close('b')]);
+  assert.deepEqual(outcomes.toSorted(), [false, true]);
+});
+
+test('races without end become a conflict that says so', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  await assert.rejects(
+    database.tx(async (db) => void (await sql`do $$ begin raise exception 'lost' using errcode = '40001'; end $$`.execute(db))),
+    (error) => isProblem(error, 'transaction-conflict') && error.status === 409,
+  );
+});
+
+test('a body that swallows a failed statement is not told that it was stored', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  await assert.rejects(
+    database.tx(async (db) => {
+      await sql`insert into accounts (id, amount, open) values ('a', 0, 1)`.execute(db);
+      await sql`select no_such_column from accounts`.execute(db).catch(() => undefined);
+    }),
+    /rolled back/,
+  );
+  assert.deepEqual((await sql`select id from accounts`.execute(database.reader)).rows, []);
+});
