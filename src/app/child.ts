@@ -2,19 +2,26 @@
 // supervisor, stop on a signal or when the supervisor is gone.
 import { isProblem } from '../kernel/errors.ts';
 
+const STOP_MS = 15_000;
+
 export async function runChild(start: () => Promise<{ url: string; close: () => Promise<void> }>): Promise<void> {
   let running: { url: string; close: () => Promise<void> } | undefined;
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
+    // Nobody is left who would end us if a close does not come to its end.
+    setTimeout(() => process.exit(1), STOP_MS).unref();
     void Promise.resolve(running?.close()).finally(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   process.on('disconnect', stop);
+  // The supervisor may have gone before anybody listened.
+  if (process.send && !process.connected) stop();
   try {
     running = await start();
+    if (stopping) return;
     process.send?.({ ready: { url: running.url } });
   } catch (error) {
     const failed = isProblem(error)

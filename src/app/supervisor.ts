@@ -3,10 +3,11 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '../kernel/config/settings.ts';
 import { defineErrors, Problem } from '../kernel/errors.ts';
 import type { Bootstrap } from './control.ts';
-import { processesFile, type ProcessReport } from './processes.ts';
+import { processesFile, type ProcessReport, type Processes } from './processes.ts';
 
 const { fail } = defineErrors({
   'already-running': {
@@ -29,7 +30,9 @@ interface Spec {
   readonly environment: () => Record<string, string>;
 }
 
-const RESTART_MS = [50, 200, 1000, 5000] as const;
+// Who dies again and again soon after its start is started again less and less often.
+const RESTART_MS = [0, 200, 1000, 5000] as const;
+const SHORT_LIFE_MS = 1000;
 const STOP_MS = 10_000;
 
 export async function supervise(
@@ -38,6 +41,7 @@ export async function supervise(
   options: { dataPlane: boolean },
 ): Promise<{ urls: Record<string, string>; ended: Promise<number>; stop: () => Promise<void> }> {
   const unlock = lock(settings.dir);
+  await endLeftovers(settings.dir);
   const children = new Map<string, ChildProcess>();
   const reports: Record<string, ProcessReport> = {};
   const ports: Record<string, number> = { control: settings.port, serve: settings.servePort };
@@ -47,11 +51,11 @@ export async function supervise(
 
   const note = (): void => {
     const file = processesFile(settings.dir);
-    writeFileSync(`${file}.new`, JSON.stringify({ supervisor: { pid: process.pid, url: '', restarts: 0 }, ...reports }, null, 2));
+    writeFileSync(`${file}.new`, JSON.stringify({ supervisor: reportOf(process.pid, '', 0), ...reports }, null, 2));
     renameSync(`${file}.new`, file);
   };
 
-  const start = (spec: Spec, restarts = 0): Promise<string> =>
+  const start = (spec: Spec, restarts = 0, shortLives = 0): Promise<string> =>
     new Promise((resolve, reject) => {
       const child = fork(join(import.meta.dirname, `${spec.name}-process${extname(import.meta.filename)}`), [], {
         execArgv: ['--no-warnings'],
@@ -59,17 +63,20 @@ export async function supervise(
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       children.set(spec.name, child);
-      let ready = false;
-      const since = Date.now();
+      // Before it does anything, so that whoever comes after us knows of it.
+      reports[spec.name] = reportOf(child.pid!, reports[spec.name]?.url ?? '', restarts);
+      note();
+      let readyAt: number | undefined;
       child.on('message', (message: ChildMessage) => {
         if ('failed' in message) {
           const { code, status, title, detail } = message.failed;
-          reject(new Problem(code, { status, title, detail: () => detail }, {}));
+          if (restarts === 0) reject(new Problem(code, { status, title, detail: () => detail }, {}));
+          else process.stderr.write(`${spec.name} did not start again: ${detail}\n`);
         } else {
-          ready = true;
+          readyAt = performance.now();
           // A restarted process keeps its port, so that clients find it again.
           ports[spec.name] = Number(new URL(message.ready.url).port);
-          reports[spec.name] = { pid: child.pid!, url: message.ready.url, restarts };
+          reports[spec.name] = reportOf(child.pid!, message.ready.url, restarts);
           note();
           resolve(message.ready.url);
         }
@@ -77,7 +84,7 @@ export async function supervise(
       child.once('exit', (code, signal) => {
         children.delete(spec.name);
         if (stopping) return;
-        if (!ready && restarts === 0) {
+        if (readyAt === undefined && restarts === 0) {
           reject(
             new Problem(
               'start-failed',
@@ -91,9 +98,9 @@ export async function supervise(
           );
           return;
         }
-        const recently = Date.now() - since < 10_000;
-        const wait = RESTART_MS[Math.min(recently ? restarts : 0, RESTART_MS.length - 1)]!;
-        setTimeout(() => !stopping && void start(spec, restarts + 1).catch(() => end(1)), wait);
+        const short = readyAt === undefined || performance.now() - readyAt < SHORT_LIFE_MS ? shortLives + 1 : 0;
+        // One that cannot start again is tried for ever: what keeps it from it (a full disk, a port) may pass.
+        setTimeout(() => void (stopping || start(spec, restarts + 1, short)), RESTART_MS[Math.min(short, RESTART_MS.length - 1)]!);
       });
     });
 
@@ -132,6 +139,27 @@ export async function supervise(
   }
 }
 
+const reportOf = (pid: number, url: string, restarts: number): ProcessReport => ({ pid, began: startOf(pid), url, restarts });
+
+// Children of a supervisor that was killed end by themselves, but not at once; and two control planes must
+// not write one folder.
+async function endLeftovers(dir: string): Promise<void> {
+  let left: Processes = {};
+  try {
+    left = JSON.parse(readFileSync(processesFile(dir), 'utf8')) as Processes;
+  } catch {
+    return;
+  }
+  const alive = Object.values(left).filter(({ pid, began }) => pid !== process.pid && startOf(pid) === began && began !== '');
+  for (const { pid } of alive)
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has just ended by itself.
+    }
+  while (alive.some(({ pid, began }) => startOf(pid) === began)) await delay(10);
+}
+
 // The lock is a file with the process id and the time that process began: a number that was given to
 // another program later does not hold it.
 function lock(dir: string): () => void {
@@ -158,7 +186,9 @@ function lock(dir: string): () => void {
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended; it only waits to be noticed by its parent.
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
   } catch {
     return '';
   }

@@ -78,7 +78,7 @@ function addressOf(settings: Settings, given: string | undefined): string {
   if (settings.url !== '') return settings.url;
   const file = processesFile(settings.dir);
   const running = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Processes).control?.url : undefined;
-  return running ?? 'http://127.0.0.1:7400';
+  return running || 'http://127.0.0.1:7400';
 }
 
 /** A moment as people write it: a date, or a date with time; UTC where no zone is given. */

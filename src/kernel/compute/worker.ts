@@ -78,7 +78,8 @@ async function runOne(connection: DuckDBConnection, statement: Statement): Promi
 }
 
 function faultOf(error: unknown): ComputeFault {
-  const why = error instanceof Error ? error.message : String(error);
+  // A text that does not even parse is named behind the call that found it.
+  const why = (error instanceof Error ? error.message : String(error)).replace(/^Failed to extract statements: /, '');
   if (error instanceof Refused) return { kind: 'refused', why };
   if (
     /^Permission Error|file system operations are disabled|has been locked|Cannot access (file|directory)|disabled (by|through) configuration|allowed_paths|Cannot change configuration|external access/i.test(

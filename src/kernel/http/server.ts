@@ -87,6 +87,8 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     reply: FastifyReply,
     dialect = (request.routeOptions.config as { dialect?: AnyRoute['dialect'] }).dialect,
   ) => {
+    // Whoever went away in the middle hears nothing, and it is no defect of ours.
+    if (request.raw.destroyed && !request.raw.complete) return reply.hijack();
     const problem = toProblem(error, platform.settings.bodyLimitBytes);
     if (problem.status >= 500 && !isProblem(error)) {
       defects.inc();
