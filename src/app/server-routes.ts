@@ -40,7 +40,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
         version: programVersion,
         control: { url: serverUrl(), pid: process.pid },
         dataPlane: {
-          url: processes.serve?.url ?? planes[0]?.url ?? null,
+          url: processes.serve?.url || planes[0]?.url || null,
           pid: processes.serve?.pid ?? null,
           restarts: processes.serve?.restarts ?? 0,
         },
