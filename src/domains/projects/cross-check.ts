@@ -1,10 +1,23 @@
 // What a schema cannot say: references, cycles, clashes, parameters.
 import type { Fault } from '../../kernel/errors.ts';
 import { nearest } from '../../kernel/config/settings.ts';
+import { metrics } from '../../stats/metrics.ts';
 import { parametersIn, type PipelineDefinition, type ProjectDefinition, type SpineDefinition } from './model.ts';
 import type { KeyPath, RawProject } from './parse.ts';
 
 type Place = (path: KeyPath, onKey?: boolean) => string;
+
+// Names of our own in view tables and training tables. DuckDB tells names apart without regard to case.
+const TABLE_NAMES = ['row_key', 'at_us', 'label'];
+const VIEW_NAMES = ['occurred_at', 'known_at', 'occurred_us', 'known_us'];
+
+// Variables that every step with a command has.
+const runVariables = Object.fromEntries(
+  ['HOME', 'PATH', 'GYRE_RUN_ID', 'MLFLOW_TRACKING_URI', 'MLFLOW_RUN_ID', 'MLFLOW_EXPERIMENT_NAME', 'MLFLOW_TRACKING_TOKEN'].map((n) => [
+    n,
+    '',
+  ]),
+);
 
 const MOMENT = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
@@ -12,11 +25,12 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
   const faults: Fault[] = [];
   const add = (path: KeyPath, detail: string): void => void faults.push({ pointer: place(path), detail });
   const refer = (path: KeyPath, kind: string, name: string, known: object): void => {
-    if (name in known) return;
+    if (Object.hasOwn(known, name)) return;
     const near = nearest(name, Object.keys(known));
     add(path, `there is no ${kind} "${name}"${near ? `; did you mean "${near}"?` : ''}`);
   };
 
+  checkPaths(d, add);
   if (d.timeline.mode === 'replay' && !raw.timeline?.start) add(['timeline'], 'a replay timeline needs "start"');
   for (const [name, ds] of Object.entries(d.datasets)) {
     const path = ['datasets', name];
@@ -28,7 +42,7 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
   }
   cycle(
     Object.keys(d.datasets),
-    (n) => d.datasets[n]?.from ?? [],
+    (n) => (Object.hasOwn(d.datasets, n) ? d.datasets[n]!.from : []),
     (loop) => add(['datasets', loop[0]!], `the datasets read each other in a circle: ${loop.join(' -> ')}`),
   );
 
@@ -37,31 +51,74 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
     view.columns
       .filter((c) => view.entity.includes(c))
       .forEach((c) => add(['features', 'views', name, 'columns'], `"${c}" is the entity and cannot be a feature too`));
-    const dataset = d.datasets[view.dataset];
+    [...view.entity, ...view.columns]
+      .filter((c) => [...TABLE_NAMES, ...VIEW_NAMES].includes(c.toLowerCase()))
+      .forEach((c) =>
+        add(['features', 'views', name, 'columns'], `"${c}" is a name that Gyre gives to a column of its own; use another one`),
+      );
+    const dataset = Object.hasOwn(d.datasets, view.dataset) ? d.datasets[view.dataset] : undefined;
     if (view.ttlUs !== null && dataset && dataset.occurredAt === null && view.sql === null)
       add(['features', 'views', name, 'ttl'], `"ttl" counts from occurred_at, and dataset "${view.dataset}" has none`);
   }
   for (const [name, service] of Object.entries(d.services)) {
     const path = ['features', 'services', name];
     service.views.forEach((v, i) => refer([...path, 'views', i], 'feature view', v, d.views));
-    const owner = new Map<string, string>(service.request.map((c) => [c, 'request']));
+    const owner = new Map<string, string>();
+    const claim = (column: string, from: string): void => {
+      const first = owner.get(column.toLowerCase());
+      if (first) add([...path, 'views'], `the name "${column}" comes from both "${first}" and "${from}"; rename one`);
+      owner.set(column.toLowerCase(), from);
+    };
+    for (const column of service.request) claim(column, 'request');
+    for (const view of service.views) for (const column of viewColumns(d, view)) claim(column, view);
+    service.request
+      .filter((c) => TABLE_NAMES.includes(c.toLowerCase()))
+      .forEach((c) => add([...path, 'request'], `"${c}" is a name that Gyre gives to a column of its own; use another one`));
     for (const view of service.views)
-      for (const column of d.views[view]?.columns ?? []) {
-        const first = owner.get(column);
-        if (first) add([...path, 'views'], `the name "${column}" comes from both "${first}" and "${view}"; rename one`);
-        owner.set(column, view);
-      }
-    for (const view of service.views)
-      for (const key of d.views[view]?.entity ?? [])
+      for (const key of Object.hasOwn(d.views, view) ? d.views[view]!.entity : [])
         if (!service.request.includes(key))
           add([...path, 'request'], `view "${view}" is looked up by "${key}", so the caller must send it: add it to "request"`);
   }
   for (const pipeline of Object.values(d.pipelines)) checkPipeline(pipeline, d, add, refer);
+  for (const model of Object.values(d.models))
+    model.gates.forEach((gate, i) => {
+      const path = ['models', model.name, 'gates', i];
+      const known = Object.fromEntries(Object.entries(metrics).filter(([, m]) => m.task === model.task));
+      refer([...path, 'metric'], `metric of a ${model.task} model`, gate.metric, known);
+      if (gate.floor === undefined && gate.ceiling === undefined && gate.notWorseThan === undefined)
+        add(path, 'a gate needs a bound: "floor", "ceiling" or "not_worse_than"');
+    });
   for (const [name, e] of Object.entries(d.endpoints)) {
     refer(['endpoints', name, 'model'], 'model', e.model, d.models);
     if (e.service !== null) refer(['endpoints', name, 'features'], 'feature service', e.service, d.services);
   }
   return faults;
+}
+
+const viewColumns = (d: ProjectDefinition, view: string): readonly string[] => (Object.hasOwn(d.views, view) ? d.views[view]!.columns : []);
+
+// What the file names lies in the project's folder: it travels in the snapshot under that name, and the
+// server opens nothing else.
+function checkPaths(d: ProjectDefinition, add: (path: KeyPath, detail: string) => void): void {
+  const check = (path: KeyPath, text: string | null): void => {
+    if (text === null) return;
+    const parts = text.split('/');
+    if (parts.some((part) => part === '' || part === '.' || part === '..' || /[\\\0-\x1f:]/.test(part)))
+      add(path, `"${text}" must be a path inside the project's folder, written plainly: no leading "/", no ".", "..", ":" or "\\"`);
+  };
+  const checkAll = (path: KeyPath, texts: readonly string[]): void =>
+    texts.forEach((text, i) => check(texts.length > 1 ? [...path, i] : path, text));
+  checkAll(['code'], d.code);
+  for (const [name, e] of Object.entries(d.environments)) check(['environments', name, 'lock'], e.lock);
+  for (const [name, ds] of Object.entries(d.datasets)) {
+    checkAll(['datasets', name, 'source'], ds.source);
+    check(['datasets', name, 'sql'], ds.sql);
+    check(['datasets', name, 'contract'], ds.contract);
+  }
+  for (const [name, view] of Object.entries(d.views)) check(['features', 'views', name, 'sql'], view.sql);
+  for (const pipeline of Object.values(d.pipelines))
+    for (const step of pipeline.steps)
+      if (step.kind === 'run') checkAll(['pipelines', pipeline.name, 'steps', step.name, 'code'], step.code ?? []);
 }
 
 function checkPipeline(
@@ -78,10 +135,10 @@ function checkPipeline(
   const output = (path: KeyPath, ref: string, wanted?: string): void => {
     const [step = '', out] = ref.split('.');
     refer(path, 'step', step, steps);
-    const owner = steps[step];
+    const owner = Object.hasOwn(steps, step) ? steps[step] : undefined;
     if (!owner || (owner.kind !== 'run' && out === undefined)) return;
-    if (owner.kind === 'run' && out !== undefined && !(out in owner.outputs)) refer(path, `output of step "${step}"`, out, owner.outputs);
-    const kind = owner.kind === 'run' && out !== undefined ? owner.outputs[out] : undefined;
+    if (owner.kind === 'run' && out !== undefined) refer(path, `output of step "${step}"`, out, owner.outputs);
+    const kind = owner.kind === 'run' && out !== undefined && Object.hasOwn(owner.outputs, out) ? owner.outputs[out] : undefined;
     if (wanted && kind !== undefined && kind !== wanted) add(path, `"${ref}" is a ${kind} and a ${wanted} is needed`);
     if (wanted && owner.kind !== 'run') add(path, `"${ref}" is made by a ${owner.kind} step and a ${wanted} is needed`);
   };
@@ -90,6 +147,9 @@ function checkPipeline(
     s.between.forEach((b, i) => {
       if (!b.startsWith('$') && !MOMENT.test(b))
         add([...path, 'between', i], `"${b}" is neither a moment (2013-01-31 or 2013-01-31T10:00:00Z) nor a $parameter`);
+      const name = b.slice(1);
+      if (b.startsWith('$') && Object.hasOwn(pipeline.params, name) && !MOMENT.test(String(pipeline.params[name])))
+        add(['pipelines', pipeline.name, 'params', name], `"${String(pipeline.params[name])}" is not a moment, and "between" needs one`);
     });
     usesParams(path, [s.at, s.label, s.where ?? '', ...s.between, s.knownBy ?? '']);
   };
@@ -102,7 +162,10 @@ function checkPipeline(
     } else if (step.kind === 'run') {
       if (step.environment !== null) refer([...path, 'environment'], 'environment', step.environment, d.environments);
       step.inputs.forEach((i, at) => output([...path, 'in', at], i));
-      usesParams([...path, 'run'], [step.command, ...Object.values(step.env)]);
+      usesParams([...path, 'env'], Object.values(step.env));
+      // What the step's own environment declares, the shell puts in place; a parameter of that name would win.
+      const own = { ...pipeline.params, ...step.env, ...step.secrets, ...runVariables };
+      for (const name of parametersIn(step.command)) refer([...path, 'run'], 'parameter', name, own);
     } else if (step.kind === 'evaluate') {
       output([...path, 'evaluate'], step.model, 'logged-model');
       refer([...path, 'on', 'features'], 'feature service', step.service, d.services);
@@ -110,13 +173,13 @@ function checkPipeline(
     } else {
       refer([...path, 'model'], 'model', step.model, d.models);
       output([...path, 'from'], step.from, 'logged-model');
-      if (steps[step.evaluation]?.kind !== 'evaluate')
+      if (!Object.hasOwn(steps, step.evaluation) || steps[step.evaluation]!.kind !== 'evaluate')
         add([...path, 'evaluation'], `"${step.evaluation}" is not an evaluate step of this pipeline`);
     }
   }
   cycle(
     Object.keys(steps),
-    (n) => steps[n]?.needs ?? [],
+    (n) => (Object.hasOwn(steps, n) ? steps[n]!.needs : []),
     (loop) => add([...base, loop[0]!], `the steps wait for each other in a circle: ${loop.join(' -> ')}`),
   );
 }

@@ -32,7 +32,13 @@ export const { fail } = defineErrors({
   'timeline-fixed': {
     status: 409,
     title: 'The timeline cannot be changed',
-    detail: (p: { project: string; mode: string }) =>
-      `Project "${p.project}" was begun with the timeline "${p.mode}", and its records depend on that. Use another project name for the other mode.`,
+    detail: (p: { project: string; mode: string; start: string }) =>
+      `Project "${p.project}" was begun with the timeline "${p.mode}"${p.mode === 'replay' ? ` from ${p.start}` : ''}, and its records depend on that. Use another project name for another timeline.`,
+  },
+  'snapshot-clash': {
+    status: 400,
+    title: 'A file stands where a folder is needed',
+    detail: (p: { file: string; below: string }) =>
+      `The snapshot has a file "${p.file}" and a file "${p.below}" below it; no folder can hold both.`,
   },
 });

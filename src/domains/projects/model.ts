@@ -96,6 +96,7 @@ export interface GateDefinition {
   readonly notWorseThan?: 'champion';
   readonly margin?: number;
   readonly confidence?: number;
+  readonly trust?: 'reported';
 }
 
 export interface ModelDefinition {

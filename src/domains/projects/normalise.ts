@@ -118,6 +118,7 @@ export function normalise(raw: RawProject): ProjectDefinition {
         ...(g.not_worse_than === undefined ? {} : { notWorseThan: g.not_worse_than }),
         ...(g.margin === undefined ? {} : { margin: g.margin }),
         ...(g.confidence === undefined ? {} : { confidence: g.confidence }),
+        ...(g.trust === undefined ? {} : { trust: g.trust }),
       })),
     })),
     endpoints: mapped(raw.endpoints, (name, e) => ({

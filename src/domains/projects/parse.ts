@@ -2,7 +2,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { Static } from 'typebox';
-import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml';
 import { nearest } from '../../kernel/config/settings.ts';
 import type { Fault } from '../../kernel/errors.ts';
 import { fail } from './errors.ts';
@@ -18,32 +18,76 @@ const validate = ajv.compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringi
 export type KeyPath = readonly (string | number)[];
 export type RawProject = Static<typeof ProjectFile>;
 
-/** Raises `project-invalid` with all faults. `file` is the name to print. */
+// Generous for a file that people write, small enough to parse between two requests.
+const MAX_CHARACTERS = 256 * 1024;
+const MAX_FAULTS = 50;
+
+/** Raises `project-invalid` with the faults, at most 50 of them. `file` is the name to print. */
 export function parseProject(text: string, file = 'gyre.yaml'): ProjectDefinition {
+  const refuse = (faults: readonly Fault[]): never => fail('project-invalid', { file, count: faults.length }, faults.slice(0, MAX_FAULTS));
+  if (text.length > MAX_CHARACTERS)
+    return refuse([{ pointer: `${file}:1:1`, detail: `has ${text.length} characters; a project file has at most ${MAX_CHARACTERS}` }]);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, version: '1.2', uniqueKeys: true, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, version: '1.2', uniqueKeys: false, prettyErrors: false });
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
-  if (document.errors.length > 0) {
-    const faults = document.errors.map((e) => ({ pointer: at(e.pos[0]), detail: e.message }));
-    return fail('project-invalid', { file, count: faults.length }, faults);
-  }
+  const unread = [...document.errors, ...document.warnings];
+  if (unread.length > 0) return refuse(unread.slice(0, MAX_FAULTS).map((e) => yamlFault(e, at)));
+  const repeated = repeatedKeys(document, at);
+  if (repeated.length > 0) return refuse(repeated);
   const place = (path: KeyPath, onKey = false): string => `${at(offsetOf(document, path, onKey))} ${path.join('.')}`.trim();
   let raw: unknown;
   try {
     raw = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    return fail('project-invalid', { file, count: 1 }, [{ pointer: `${file}:1:1`, detail: (error as Error).message }]);
+    return refuse([aliasFault(document, (error as Error).message, at)]);
   }
   const faults: Fault[] = [];
-  if (!validate(raw)) faults.push(...schemaFaults(validate.errors ?? [], raw, place));
-  if (faults.length > 0) return fail('project-invalid', { file, count: faults.length }, faults);
+  if (!validate(raw)) faults.push(...schemaFaults((validate.errors ?? []).slice(0, 4 * MAX_FAULTS), raw, place));
+  if (faults.length > 0) return refuse(faults);
   const definition = normalise(raw as RawProject);
   faults.push(...crossCheck(raw as RawProject, definition, place));
-  if (faults.length > 0) return fail('project-invalid', { file, count: faults.length }, faults);
+  if (faults.length > 0) return refuse(faults);
   return definition;
+}
+
+function yamlFault(error: YAMLError, at: (offset: number) => string): Fault {
+  const pointer = at(error.pos[0]);
+  if (/call stack/.test(error.message)) return { pointer, detail: 'is nested too deeply' };
+  if (error.code === 'MULTIPLE_DOCS') return { pointer, detail: 'a second document begins here ("---"); a project file holds one' };
+  return { pointer, detail: error.message };
+}
+
+// The parser's own check compares every key with every other one.
+function repeatedKeys(document: Document, at: (offset: number) => string): Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Map: (_, map) => {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        const name = String(key.value);
+        if (seen.has(name))
+          faults.push({
+            pointer: `${at(key.range?.[0] ?? 0)} ${name}`.trim(),
+            detail: `the key "${name}" is there twice in this mapping; remove one`,
+          });
+        seen.add(name);
+      }
+    },
+  });
+  return faults;
+}
+
+function aliasFault(document: Document, message: string, at: (offset: number) => string): Fault {
+  const name = /^Unresolved alias .*: (.*)$/.exec(message)?.[1];
+  let offset = 0;
+  visit(document, { Alias: (_, alias) => void (alias.source === name && (offset = alias.range?.[0] ?? 0)) });
+  return name === undefined
+    ? { pointer: at(0), detail: `its aliases (*name) cannot be followed: ${message}` }
+    : { pointer: at(offset), detail: `there is no anchor "&${name}" before this alias` };
 }
 
 // Position of a key path: of the key itself, or of its value; the nearest parent when it is absent.
@@ -76,7 +120,7 @@ function schemaFaults(errors: readonly ErrorObject[], raw: unknown, place: (path
   for (const error of errors) {
     if (stepUnions.some((u) => error.instancePath === u.instancePath || error.instancePath.startsWith(`${u.instancePath}/`))) continue;
     if (error.keyword === 'anyOf' || error.keyword === 'oneOf') {
-      add(pathOf(error.instancePath), `is none of the forms that are allowed here`);
+      add(pathOf(error.instancePath), `must be ${(error.schema as Form[]).map(formOf).join(' or ')}, and is ${shown(error.data)}`);
       continue;
     }
     // A branch of a union that did not fit says less than the union.
@@ -87,6 +131,29 @@ function schemaFaults(errors: readonly ErrorObject[], raw: unknown, place: (path
   return [...faults.values()];
 }
 
+interface Form {
+  readonly type?: string;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly items?: Form;
+  readonly properties?: object;
+}
+
+const formOf = (form: Form): string => {
+  if (form.const !== undefined) return JSON.stringify(form.const);
+  if (form.enum) return form.enum.map((v) => JSON.stringify(v)).join(' or ');
+  if (form.type === 'array') return `a list of ${form.items?.type === 'string' ? 'texts' : 'values'}`;
+  if (form.properties) return `a mapping with ${Object.keys(form.properties).join(', ')}`;
+  return (
+    ({ string: 'a text', object: 'a mapping', integer: 'a whole number' } as Readonly<Record<string, string>>)[form.type ?? ''] ??
+    `a ${form.type}`
+  );
+};
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+};
+
 function describe(error: ErrorObject): [KeyPath, string, boolean] {
   const path = pathOf(error.instancePath);
   if (error.keyword === 'additionalProperties') {
@@ -96,9 +163,10 @@ function describe(error: ErrorObject): [KeyPath, string, boolean] {
     return [[...path, key], `"${key}" is not a known key here.${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}.`}`, true];
   }
   if (error.keyword === 'required') return [path, `"${error.params.missingProperty}" is missing`, false];
-  if (error.keyword === 'type') return [path, `must be ${error.params.type}, and is ${JSON.stringify(error.data)}`, false];
-  if (error.keyword === 'pattern') return [path, `${JSON.stringify(error.data)} does not have the form ${error.params.pattern}`, false];
+  if (error.keyword === 'type') return [path, `must be ${formOf(error.parentSchema as Form)}, and is ${shown(error.data)}`, false];
+  if (error.keyword === 'pattern') return [path, `${shown(error.data)} does not have the form ${error.params.pattern}`, false];
   if (error.keyword === 'enum') return [path, `must be one of ${(error.params.allowedValues as unknown[]).join(', ')}`, false];
+  if (error.keyword === 'uniqueItems') return [path, `names ${shown((error.data as unknown[])[error.params.i as number])} twice`, false];
   return [path, error.message ?? 'is not valid', false];
 }
 

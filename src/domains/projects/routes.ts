@@ -3,9 +3,10 @@ import Type from 'typebox';
 import { findBlobs, insertBlobs } from '../../kernel/blobs/blob-index.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
-import { route, type AnyRoute } from '../../kernel/http/route.ts';
+import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { fail } from './errors.ts';
+import { ProjectFile } from './schema.ts';
 import * as service from './service.ts';
 import * as store from './store.ts';
 
@@ -89,7 +90,7 @@ export const projectRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/snapshots',
     permission: 'blobs:write',
     summary: 'Store a code snapshot: paths and digests of uploaded blobs',
-    errors: ['snapshot-incomplete'],
+    errors: ['snapshot-incomplete', 'snapshot-clash', 'path-invalid'],
     body: Type.Object({ files: Type.Record(Type.String({ minLength: 1, maxLength: 1000 }), digest) }),
     reply: { 201: Type.Object({ id: Type.String() }) },
     handler: async (ctx, { body }) => ({ id: await service.storeSnapshot(ctx, body.files) }),
@@ -143,6 +144,20 @@ export const projectRoutes: readonly AnyRoute[] = [
       const rows = await store.listRevisions(ctx.db, ctx.workspace, params.project, before, limit + 1);
       return toPage(rows, limit, (r) => [r.number], revisionView);
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/schemas/gyre.yaml.json',
+    permission: 'public',
+    summary: 'The JSON Schema of gyre.yaml, for editors',
+    errors: [],
+    reply: { 200: Type.Unknown() },
+    handler: async () =>
+      new Reply(
+        200,
+        { $schema: 'https://json-schema.org/draft/2020-12/schema', ...ProjectFile },
+        { 'content-type': 'application/schema+json' },
+      ),
   }),
   route({
     method: 'POST',

@@ -18,8 +18,8 @@ const Dataset = Type.Object(
       }),
     ),
     sql: Type.Optional(Type.String({ description: 'A file with one SELECT over the datasets in "from"' })),
-    from: Type.Optional(Type.Array(name, { minItems: 1, description: 'Datasets that the SQL reads' })),
-    key: Type.Array(Type.String(), { minItems: 1, description: 'Columns that tell one row from another' }),
+    from: Type.Optional(Type.Array(name, { minItems: 1, uniqueItems: true, description: 'Datasets that the SQL reads' })),
+    key: Type.Array(Type.String(), { minItems: 1, uniqueItems: true, description: 'Columns that tell one row from another' }),
     occurred_at: Type.Optional(Type.String({ description: 'Expression over the columns: when it happened; absent = timeless' })),
     known_at: Type.Optional(Type.String({ description: 'Expression: when it could be known; default occurred_at' })),
     contract: Type.Optional(Type.String({ description: 'An ODCS file' })),
@@ -31,9 +31,9 @@ const Dataset = Type.Object(
 const View = Type.Object(
   {
     dataset: name,
-    entity: Type.Array(Type.String(), { minItems: 1, description: 'Key columns of what the features are about' }),
+    entity: Type.Array(Type.String(), { minItems: 1, uniqueItems: true, description: 'Key columns of what the features are about' }),
     ttl: Type.Optional(duration),
-    columns: Type.Array(Type.String(), { minItems: 1, description: 'The features' }),
+    columns: Type.Array(Type.String(), { minItems: 1, uniqueItems: true, description: 'The features' }),
     sql: Type.Optional(Type.String({ description: 'A file with a SELECT that gives the entity, the features, occurred_at and known_at' })),
     description: Type.Optional(Type.String()),
   },
@@ -42,8 +42,8 @@ const View = Type.Object(
 
 const Service = Type.Object(
   {
-    views: Type.Array(name),
-    request: Type.Array(Type.String(), { minItems: 1, description: 'Columns that the caller sends' }),
+    views: Type.Array(name, { uniqueItems: true }),
+    request: Type.Array(Type.String(), { minItems: 1, uniqueItems: true, description: 'Columns that the caller sends' }),
     description: Type.Optional(Type.String()),
   },
   closed,
@@ -101,6 +101,7 @@ const Gate = Type.Object(
     not_worse_than: Type.Optional(Type.Literal('champion')),
     margin: Type.Optional(Type.Number({ minimum: 0 })),
     confidence: Type.Optional(Type.Number({ exclusiveMinimum: 0.5, exclusiveMaximum: 1 })),
+    trust: Type.Optional(Type.Literal('reported', { description: 'Judge the figure that the training code reported' })),
   },
   closed,
 );

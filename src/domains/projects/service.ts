@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { findBlobs } from '../../kernel/blobs/blob-index.ts';
+import { safeParts } from '../../kernel/blobs/path-zone.ts';
 import type { Ctx } from '../../kernel/ctx.ts';
 import type { Edge } from '../../kernel/events/events.ts';
 import { newId } from '../../kernel/ids.ts';
-import { establishTimeline } from '../../kernel/timeline/timeline.ts';
+import { establishTimeline, usToIso } from '../../kernel/timeline/timeline.ts';
 import { fail } from './errors.ts';
 import { diffProjects, namedFiles, type Change, type ProjectDefinition } from './model.ts';
 import { parseProject } from './parse.ts';
@@ -16,8 +17,16 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 export const snapshotId = (files: SnapshotFiles): string =>
   sha256(JSON.stringify(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))));
 
-/** Stores a code snapshot whose blobs are all there. Raises `snapshot-incomplete`. */
+/** Stores a code snapshot whose blobs are all there. Raises `snapshot-incomplete`, `path-invalid`, `snapshot-clash`. */
 export async function storeSnapshot(ctx: Ctx, files: SnapshotFiles): Promise<string> {
+  // Steps lay these files out in a folder of their own, so no name may lead out of it or be file and folder at once.
+  for (const path of Object.keys(files)) {
+    const parts = safeParts(path);
+    for (let depth = 1; depth < parts.length; depth++) {
+      const parent = parts.slice(0, depth).join('/');
+      if (Object.hasOwn(files, parent)) fail('snapshot-clash', { file: parent, below: path });
+    }
+  }
   const found = await findBlobs(ctx.db, ctx.workspace, [...new Set(Object.values(files))]);
   const missing = Object.entries(files)
     .filter(([, digest]) => !found.has(digest))
@@ -87,8 +96,9 @@ export async function applyProject(ctx: Ctx, input: Apply): Promise<{ revision: 
   if (missing.length > 0) fail('snapshot-incomplete', { missing });
   return ctx.tx(async (tx) => {
     const current = plan.baseRevision === 0 ? undefined : await store.findRevision(tx.db, tx.workspace, plan.project, plan.baseRevision);
-    if (current && current.definition.timeline.mode !== definition.timeline.mode)
-      fail('timeline-fixed', { project: plan.project, mode: current.definition.timeline.mode });
+    const [began, wanted] = [current?.definition.timeline, definition.timeline];
+    if (began && (began.mode !== wanted.mode || (began.mode === 'replay' && began.startUs !== wanted.startUs)))
+      fail('timeline-fixed', { project: plan.project, mode: began.mode, start: usToIso(began.startUs) });
     if (current?.digest === plan.digest && current.snapshot === input.snapshot) return { revision: current, changes: [], created: false };
     const number = plan.baseRevision + 1;
     const revision: Revision = {
@@ -104,7 +114,8 @@ export async function applyProject(ctx: Ctx, input: Apply): Promise<{ revision: 
       recordedMs: tx.clock.now(),
     };
     if (number === 1) {
-      await store.insertProject(tx.db, tx.workspace, { name: plan.project, revision: 1, createdMs: tx.clock.now() });
+      if (!(await store.insertProject(tx.db, tx.workspace, { name: plan.project, revision: 1, createdMs: tx.clock.now() })))
+        fail('plan-outdated', { seen: 0, current: 1 });
       await establishTimeline(tx, plan.project, definition.timeline.mode, definition.timeline.startUs);
     } else if (!(await store.moveRevision(tx.db, tx.workspace, plan.project, plan.baseRevision, number))) {
       fail('plan-outdated', { seen: plan.baseRevision, current: number });

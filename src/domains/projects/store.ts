@@ -77,11 +77,15 @@ export async function listProjects(db: Db, workspace: string, after: string, lim
   return rows.map(toProject);
 }
 
-export const insertProject = (db: Db, workspace: string, p: Project) =>
-  tablesIn(db)
+/** False if somebody else made it in the meantime. */
+export async function insertProject(db: Db, workspace: string, p: Project): Promise<boolean> {
+  const result = await tablesIn(db)
     .insertInto('projects')
     .values({ workspace_id: workspace, name: p.name, revision: p.revision, created_ms: p.createdMs })
-    .execute();
+    .onConflict((c) => c.columns(['workspace_id', 'name']).doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
 
 /** Moves the project from one revision to the next; false if somebody else did in the meantime. */
 export async function moveRevision(db: Db, workspace: string, name: string, from: number, to: number): Promise<boolean> {

@@ -1,0 +1,283 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { parse as parseYaml } from 'yaml';
+import { isProblem, type Fault } from '../../kernel/errors.ts';
+import { parseProject } from './parse.ts';
+import { ProjectFile } from './schema.ts';
+
+const flights = readFileSync(join(import.meta.dirname, '../../../examples/flights/gyre.yaml'), 'utf8');
+
+function faultsOf(text: string): readonly Fault[] {
+  try {
+    parseProject(text);
+  } catch (error) {
+    assert.ok(isProblem(error, 'project-invalid'), String(error));
+    assert.equal(error.params.count, error.faults.length);
+    return error.faults;
+  }
+  return [];
+}
+/** Faults as "line:column key: detail". */
+const told = (text: string): string[] => faultsOf(text).map((f) => `${f.pointer.replace(/^gyre\.yaml:/, '')}: ${f.detail}`);
+
+/** The flights example with one text replaced; the fault's line is the line of the mark. */
+function broken(from: string, to: string): { faults: readonly Fault[]; line: number } {
+  assert.ok(flights.includes(from), from);
+  const text = flights.replace(from, to);
+  const at = text.indexOf(to);
+  return { faults: faultsOf(text), line: text.slice(0, at + to.search(/\S/)).split('\n').length };
+}
+
+test('The flights example has no fault', () => assert.deepEqual(told(flights), []));
+
+test('What is not YAML is refused with the line of each fault', () => {
+  assert.deepEqual(told('project: p\ncode: [a'), ['2:9: Flow sequence in block collection must be sufficiently indented and end with a ]']);
+  assert.deepEqual(
+    told('a: b\n\tc: 3').map((f) => f.slice(0, 4)),
+    ['2:1:'],
+  );
+  assert.deepEqual(told('project: p\n---\nproject: q'), ['2:1: a second document begins here ("---"); a project file holds one']);
+  assert.match(told('project: !!int p')[0]!, /^1:10: /);
+  assert.match(told('project: !!js/function p')[0]!, /^1:10: Unresolved tag/);
+});
+
+test('A key that is there twice is named', () => {
+  assert.deepEqual(told('project: p\ncode: [a]\nproject: q'), [
+    '3:1 project: the key "project" is there twice in this mapping; remove one',
+  ]);
+});
+
+test('An empty file and a file that is no mapping are refused', () => {
+  for (const text of ['', '# only a comment', 'x', '- a', '\0']) assert.match(told(text)[0]!, /^1:\d+: must be a mapping/);
+});
+
+test('Aliases work, and what they would blow up to is refused', () => {
+  const shared = 'project: p\ndatasets:\n  a: &t { source: a.parquet, key: &k [id] }\n  b: { source: b.parquet, key: *k }\n';
+  assert.deepEqual(parseProject(shared).datasets.b!.key, ['id']);
+  const levels = [...'bcdefghi'].map((l, i) => `${l}: &${l} [${Array<string>(10).fill(`*${'abcdefghi'[i]}`).join(', ')}]\n`);
+  assert.match(told(`a: &a [x, x]\n${levels.join('')}`)[0]!, /aliases .* cannot be followed/);
+  assert.match(told('a: *nobody')[0]!, /^1:4: there is no anchor "&nobody"/);
+});
+
+test('Deep nesting, a huge file and thousands of faults are answered quickly', () => {
+  const began = performance.now();
+  assert.deepEqual(
+    told('['.repeat(100_000))
+      .at(0)
+      ?.replace(/^[\d:]+/, ''),
+    ' is nested too deeply',
+  );
+  assert.match(told(`project: p\n# ${'x'.repeat(300_000)}`)[0]!, /a project file has at most 262144/);
+  assert.equal(faultsOfMany(), 50);
+  assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`);
+});
+function faultsOfMany(): number {
+  try {
+    parseProject(`project: p\n${Array.from({ length: 20_000 }, (_, i) => `key${i}: 1\n`).join('')}`);
+  } catch (error) {
+    return isProblem(error) ? error.faults.length : -1;
+  }
+  return 0;
+}
+
+test('Unknown keys are named with the nearest known one, wherever they stand', () => {
+  for (const [from, to, key, near] of [
+    ['datasets:', 'dataset:', 'dataset', 'datasets'],
+    ['ttl: 6h', 'tll: 6h', 'features.views.weather_hourly.tll', 'ttl'],
+    ['    known_at: landed_utc', '    knownat: landed_utc', 'datasets.flights.knownat', 'known_at'],
+    ['environment: training', 'enviroment: training', 'pipelines.train.steps.fit.enviroment', 'environment'],
+    [
+      'label: arr_delay >= 15, where: arr_delay is not null, between: [$from',
+      'lable: arr_delay >= 15, where: arr_delay is not null, between: [$from',
+      'pipelines.train.steps.rows.spine.lable',
+      'label',
+    ],
+  ] as const) {
+    const { faults, line } = broken(from, to);
+    const fault = faults.find((f) => f.detail.includes('not a known key'));
+    assert.ok(fault && fault.pointer.startsWith(`gyre.yaml:${line}:`), `${to}: ${JSON.stringify(faults)}`);
+    assert.ok(fault.pointer.endsWith(` ${key}`), fault.pointer);
+    assert.match(fault.detail, new RegExp(`Did you mean "${near}"\\?`));
+  }
+});
+
+test('A wrong type is told with what is wanted and what is there', () => {
+  assert.deepEqual(told('project: p\ndatasets:\n  a: { source: 3, key: id }'), [
+    '3:16 datasets.a.source: must be a text or a list of texts, and is 3',
+    '3:24 datasets.a.key: must be a list of texts, and is "id"',
+  ]);
+  assert.deepEqual(told('project: 3'), ['1:10 project: must be a text, and is 3']);
+  assert.deepEqual(
+    told('project: p\nfeatures:\n  views:\n    v: { dataset: d, entity: [e], columns: [c], ttl: 6 hours }').filter((f) =>
+      f.includes('ttl'),
+    ),
+    ['4:54 features.views.v.ttl: "6 hours" does not have the form ^\\d+(s|m|h|d|w)$'],
+  );
+});
+
+test('Names of the language are not taken for names of the project', () => {
+  const text = `project: p
+datasets: { d: { source: d.parquet, key: [k] } }
+features:
+  views:
+    v: { dataset: constructor, entity: [k], columns: [a] }
+  services:
+    s: { views: [valueof, constructor], request: [k] }
+endpoints:
+  e: { model: constructor, features: constructor, missing: {} }
+pipelines:
+  p: { steps: { constructor: { run: "echo $constructor", in: [tostring, constructor] } } }`;
+  const faults = told(text);
+  for (const expected of [
+    '5:19 features.views.v.dataset: there is no dataset "constructor"',
+    '7:27 features.services.s.views.1: there is no feature view "constructor"',
+    '9:15 endpoints.e.model: there is no model "constructor"',
+    '9:38 endpoints.e.features: there is no feature service "constructor"',
+  ])
+    assert.ok(faults.includes(expected), `${expected}\n${faults.join('\n')}`);
+  assert.ok(faults.some((f) => f.includes('there is no parameter "constructor"')));
+  assert.match(told('__proto__: { polluted: 1 }\nproject: p')[0]!, /"__proto__" is not a known key/);
+  assert.equal(({} as Record<string, unknown>).polluted, undefined);
+});
+
+test('What is referred to must be there; the nearest name is offered', () => {
+  for (const [from, to, key, detail] of [
+    [
+      'from: [flights_raw, airports]',
+      'from: [flights_row, airports]',
+      'datasets.flights.from.0',
+      'there is no dataset "flights_row"; did you mean "flights_raw"?',
+    ],
+    [
+      '{ dataset: weather, entity',
+      '{ dataset: wether, entity',
+      'features.views.weather_hourly.dataset',
+      'there is no dataset "wether"; did you mean "weather"?',
+    ],
+    [
+      'views: [weather_hourly,',
+      'views: [weather_hurly,',
+      'features.services.late_arrival.views.0',
+      'there is no feature view "weather_hurly"; did you mean "weather_hourly"?',
+    ],
+    [
+      'environment: training',
+      'environment: trainig',
+      'pipelines.train.steps.fit.environment',
+      'there is no environment "trainig"; did you mean "training"?',
+    ],
+    ['in: [rows]', 'in: [row]', 'pipelines.train.steps.fit.in.0', 'there is no step "row"; did you mean "rows"?'],
+    [
+      'evaluate: fit.model',
+      'evaluate: fit.modell',
+      'pipelines.train.steps.test.evaluate',
+      'there is no output of step "fit" "modell"; did you mean "model"?',
+    ],
+    ['register: { model: late-arrival', 'register: { model: late', 'pipelines.train.steps.register.model', 'there is no model "late"'],
+    [
+      'evaluation: test }',
+      'evaluation: fit }',
+      'pipelines.train.steps.register.evaluation',
+      '"fit" is not an evaluate step of this pipeline',
+    ],
+    [
+      '--learning-rate $learning_rate',
+      '--learning-rate $learning_rat',
+      'pipelines.train.steps.fit.run',
+      'there is no parameter "learning_rat"; did you mean "learning_rate"?',
+    ],
+    ['from: 2013-01-08', 'from: yesterday', 'pipelines.train.params.from', '"yesterday" is not a moment, and "between" needs one'],
+    [
+      '{ metric: roc_auc, floor: 0.65 }',
+      '{ metric: rocauc, floor: 0.65 }',
+      'models.late-arrival.gates.0.metric',
+      'there is no metric of a binary model "rocauc"; did you mean "roc_auc"?',
+    ],
+    [
+      '{ metric: brier, ceiling: 0.25 }',
+      '{ metric: brier }',
+      'models.late-arrival.gates.1',
+      'a gate needs a bound: "floor", "ceiling" or "not_worse_than"',
+    ],
+    [
+      'dest, tailnum, hour',
+      'dest, hour',
+      'features.services.late_arrival.request',
+      'view "plane" is looked up by "tailnum", so the caller must send it: add it to "request"',
+    ],
+  ] as const) {
+    const { faults, line } = broken(from, to);
+    const fault = faults.find((f) => f.pointer.endsWith(` ${key}`) && f.detail === detail);
+    assert.ok(fault, `${to}: ${JSON.stringify(faults)}`);
+    assert.equal(fault.pointer.split(':')[1], String(line), to);
+  }
+});
+
+test('Circles of datasets and of steps are told as the way round', () => {
+  const dataset = (name: string, from: string): string => `  ${name}: { sql: ${name}.sql, from: [${from}], key: [k] }\n`;
+  assert.deepEqual(told(`project: p\ndatasets:\n${dataset('a', 'b')}${dataset('b', 'c')}${dataset('c', 'a')}${dataset('d', 'd')}`), [
+    '3:6 datasets.a: the datasets read each other in a circle: a -> b -> c -> a',
+    '6:6 datasets.d: the datasets read each other in a circle: d -> d',
+  ]);
+  assert.deepEqual(
+    told('project: p\npipelines:\n  t:\n    steps:\n      a: { run: x, needs: [b] }\n      b: { run: y, in: [a.o], out: {} }\n').filter(
+      (f) => f.includes('circle'),
+    ),
+    ['5:10 pipelines.t.steps.a: the steps wait for each other in a circle: a -> b -> a'],
+  );
+});
+
+test('Paths that lead out of the project are refused, wherever the file names one', () => {
+  const text = (path: string): string => `project: p
+code: ['${path}']
+environments: { e: { lock: '${path}' } }
+datasets: { d: { source: '${path}', key: [k], contract: '${path}' }, s: { sql: '${path}', from: [d], key: [k] } }
+features: { views: { v: { dataset: d, entity: [e], columns: [c], sql: '${path}' } } }
+pipelines: { p: { steps: { s: { run: x, code: ['a', '${path}'] } } } }`;
+  for (const path of ['../x', 'a/../../x', '/etc/passwd', './x', 'a//b', 'C:/x', 's3://bucket/x', 'a\\b', '..', '~/../x'])
+    assert.deepEqual(
+      told(text(path)).map((f) => f.split(' ')[1]),
+      [
+        'code:',
+        'environments.e.lock:',
+        'datasets.d.source:',
+        'datasets.d.contract:',
+        'datasets.s.sql:',
+        'features.views.v.sql:',
+        'pipelines.p.steps.s.code.1:',
+      ],
+      path,
+    );
+  for (const path of ['a.sql', 'a/b c/d.sql', '**/*.py', '.hidden/x', 'a..b', 'Zürich/ß.sql']) assert.deepEqual(told(text(path)), [], path);
+});
+
+test('Two features of one name, in whatever case, and names of our own are refused', () => {
+  const text = (columns: string, request: string): string => `project: p
+datasets: { d: { source: d.parquet, key: [k], occurred_at: t } }
+features:
+  views: { v: { dataset: d, entity: [k], columns: [${columns}] } }
+  services: { s: { views: [v], request: [${request}] } }`;
+  assert.deepEqual(told(text('a', 'k, A')), ['5:27 features.services.s.views: the name "a" comes from both "request" and "v"; rename one']);
+  assert.match(told(text('a, a', 'k')).join(), /columns: names "a" twice/);
+  assert.match(told(text('Label', 'k')).join(), /"Label" is a name that Gyre gives/);
+  assert.match(told(text('known_at', 'k')).join(), /"known_at" is a name that Gyre gives/);
+  assert.match(told(text('a', 'k, row_key')).join(), /request: "row_key" is a name that Gyre gives/);
+});
+
+test('The schema that editors read accepts the example and refuses what the parser refuses', () => {
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false });
+  (addFormats as unknown as (a: Ajv2020) => void)(ajv);
+  const validate = ajv.compile(JSON.parse(JSON.stringify(ProjectFile)));
+  assert.ok(validate(parseYaml(flights)), JSON.stringify(validate.errors));
+  for (const wrong of [
+    'project: P',
+    'project: p\nx: 1',
+    'project: p\ndatasets: { d: { key: k } }',
+    'project: p\npipelines: { p: { steps: { s: { runs: x } } } }',
+  ])
+    assert.equal(validate(parseYaml(wrong)), false, wrong);
+});
