@@ -40,7 +40,7 @@ export interface Decision {
 /** A decision in lines: each gate with what it found. */
 export const decisionLines = (d: Decision): string[] => [
   `${d.outcome} (${d.id})`,
-  ...d.results.map((r) => `  ${r.passed ? 'passed' : 'FAILED'}  ${r.why}`),
+  ...d.results.map((r) => `  ${r.passed ? 'passed' : 'FAILED'}  ${r.found}: ${r.why}`),
 ];
 
 export function modelCommands(program: Program, root: Command): void {
