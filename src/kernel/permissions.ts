@@ -18,7 +18,6 @@ export const permissions = [
   'pipelines:read',
   'pipelines:run',
   'projects:read',
-  'projects:write',
   'releases:read',
   'releases:write',
   'serving:predict',
