@@ -11,7 +11,7 @@ export {
   setModelTag,
 } from './service/models.ts';
 export { describeVersion, findVersion, getVersion, registerVersion, versionByAlias, versionFolder } from './service/versions.ts';
-export { checkSource, locate, loggedModelOf } from './service/sources.ts';
+export { checkSource, lineageOf, locate } from './service/sources.ts';
 export { searchModels, searchVersions, withDetails, withTags, type FoundModel, type FoundVersion } from './service/search.ts';
 export { decide, findDecision, requirePassed } from './service/decide.ts';
 export type { Decision, Evaluation, Evidence, Figure, Gate, ModelVersion, Signature } from './model.ts';

@@ -12,25 +12,31 @@ const { fail } = defineErrors({
 const TEXT = /\.(txt|log|csv|tsv|json|ya?ml|py|js|md|cfg|ini|toml|sql|sh|html?)$|(^|\/)(MLmodel|MLproject)$/i;
 const contentType = (path: string): string => (TEXT.test(path) ? 'text/plain; charset=utf-8' : 'application/octet-stream');
 
-/** Decodes until nothing changes, so that a path hidden in layers of escapes is checked as what it is. */
-function decoded(path: string): string {
+const BAD = /#|\\|^\/|^[A-Za-z]:|(^|\/)\.\.(\/|$)/;
+
+/**
+ * The path as it was meant: decoded once, by whoever read the URL. It is also looked at with every further
+ * layer of escapes taken off, so that nothing climbs for a reader who decodes twice.
+ */
+function safePath(path: string): string {
   let now = path;
   for (let i = 0; i < 10; i++) {
+    if (BAD.test(now)) return invalid('Invalid path');
     let next: string;
     try {
       next = decodeURIComponent(now);
     } catch {
-      return invalid('Invalid path');
+      // A percent sign of its own.
+      break;
     }
     if (next === now) break;
     now = next;
   }
-  if (/#|^[A-Za-z]:/.test(now) || now.startsWith('/')) return invalid('Invalid path');
-  return now.replace(/\/+$/, '');
+  return path.replace(/\/+$/, '');
 }
 
 const pathIn = (input: Pick<RouteInput<undefined, undefined, undefined>, 'params'>): string =>
-  decoded((input.params as unknown as Record<string, string>)['*'] ?? '');
+  safePath((input.params as unknown as Record<string, string>)['*'] ?? '');
 const inZone = (ctx: Ctx, path: string): string => [ctx.workspace, path].filter(Boolean).join('/');
 
 // A step's token writes artifacts of its own run, and of the logged models that belong to it.
@@ -85,7 +91,7 @@ const listed: AnyRoute[] = ['/api/2.0', '/ajax-api/2.0'].map((prefix) =>
     errors: ['path-invalid'],
     dialect: mlflowDialect,
     handler: async (ctx, input) =>
-      omitEmpty({ files: await listing(ctx, inZone(ctx, decoded(new URLSearchParams(input.rawQuery).get('path') ?? ''))) }),
+      omitEmpty({ files: await listing(ctx, inZone(ctx, safePath(new URLSearchParams(input.rawQuery).get('path') ?? ''))) }),
   }),
 );
 
@@ -117,7 +123,7 @@ export const artifactRoutes: readonly AnyRoute[] = [
       handler: async (ctx, a) => {
         const run = await getRun(ctx, a.text('run_id') || a.required('run_uuid'));
         const root = pathOfUri(ctx.workspace, run.artifactUri);
-        const path = decoded(a.text('path'));
+        const path = safePath(a.text('path'));
         if (root === undefined) return { root_uri: run.artifactUri };
         const files = await listing(ctx, [root, path].filter(Boolean).join('/'));
         return omitEmpty({

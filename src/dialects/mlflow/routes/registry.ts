@@ -6,8 +6,8 @@ import {
   describeVersion,
   findVersion,
   getModel,
+  lineageOf,
   locate,
-  loggedModelOf,
   registerVersion,
   removeAlias,
   removeModelTag,
@@ -67,17 +67,16 @@ const tagOf = (a: Args) => ({ key: a.required('key'), value: a.text('value') });
 
 async function createVersion(ctx: Ctx, a: Args) {
   const [model, source] = [a.required('name'), a.required('source')];
-  const runId = a.text('run_id') || null;
-  const loggedModelId = a.text('model_id') || loggedModelOf(source) || null;
   await getModel(ctx, model);
-  await checkSource(ctx, source, { runId, loggedModelId });
+  const behind = await lineageOf(ctx, source, { runId: a.text('run_id') || null, loggedModelId: a.text('model_id') || null });
+  await checkSource(ctx, source, behind);
   const version = await registerVersion(
     ctx,
     {
       model,
       source,
-      loggedModelId,
-      trackingRunId: runId,
+      loggedModelId: behind.loggedModelId,
+      trackingRunId: behind.runId,
       runLink: a.text('run_link') || null,
       description: a.text('description'),
       evidence: {},

@@ -8,14 +8,27 @@ import * as store from '../store/versions.ts';
 const invalid = (message: string): never => fail('model-source-invalid', { message });
 const MAX_HOPS = 10;
 
-/** `models:/<id>` of a logged model; undefined for other sources. */
-export const loggedModelOf = (source: string): string | undefined => /^models:\/+(m-[0-9a-f]{32})\/?$/.exec(source)?.[1];
+// `models:/<id>`, or the folder of a logged model in our own store.
+const loggedModelOf = (source: string): string | undefined =>
+  (/^models:\/+(m-[0-9a-f]{32})\/?$/.exec(source) ?? /^mlflow-artifacts:.*\/models\/(m-[0-9a-f]{32})\/artifacts\/?$/.exec(source))?.[1];
+
+export interface Lineage {
+  readonly runId: string | null;
+  readonly loggedModelId: string | null;
+}
+
+/** The run and logged model behind a source, as far as the client named them or the source does. */
+export async function lineageOf(ctx: Ctx, source: string, named: Lineage): Promise<Lineage> {
+  const loggedModelId = named.loggedModelId ?? loggedModelOf(source) ?? null;
+  const ofModel = loggedModelId === null ? null : (await getLoggedModel(ctx, loggedModelId)).sourceRunId;
+  return { loggedModelId, runId: named.runId ?? ofModel ?? /^runs:\/+([^/]+)\//.exec(source)?.[1] ?? null };
+}
 
 /** Follows `runs:/` and `models:/` to a storage location. Raises `model-source-invalid`, `*-not-found`. */
 export async function locate(ctx: Ctx, source: string, hops = 0): Promise<string> {
   if (hops > MAX_HOPS) return invalid(`Invalid model version source: '${source}'. It refers to itself.`);
   const loggedModel = loggedModelOf(source);
-  if (loggedModel !== undefined) return (await getLoggedModel(ctx, loggedModel)).artifactUri;
+  if (loggedModel !== undefined && source.startsWith('models:')) return (await getLoggedModel(ctx, loggedModel)).artifactUri;
   const run = /^runs:\/+([^/]+)\/(.+)$/.exec(source);
   if (run) return `${(await getRun(ctx, run[1]!)).artifactUri}/${run[2]!}`;
   const version = /^models:\/+([^/@]+)(?:\/(\d+)|@([\w-]+))$/.exec(source);
@@ -31,7 +44,7 @@ export async function locate(ctx: Ctx, source: string, hops = 0): Promise<string
  * A path on the client's disk may be a source only inside the artifacts of its own run or logged model, and
  * no source may climb. Raises `model-source-invalid`.
  */
-export async function checkSource(ctx: Ctx, source: string, of: { runId: string | null; loggedModelId: string | null }): Promise<void> {
+export async function checkSource(ctx: Ctx, source: string, of: Lineage): Promise<void> {
   const plain = decoded(source);
   const climbs = (text: string): boolean => text.includes('\0') || text.split(/[\\/]/).includes('..');
   if (climbs(plain))
