@@ -116,6 +116,9 @@ export interface ComputeOptions {
 
 const IDLE_MS = 5000;
 
+/** The process went away before it answered: killed from outside, or a crash of its own. */
+class ProcessEnded extends Error {}
+
 export function openCompute(options: ComputeOptions): Compute {
   const maxProcesses = options.maxProcesses ?? 2;
   const share = Math.floor(options.memoryMb / maxProcesses);
@@ -202,7 +205,7 @@ export function openCompute(options: ComputeOptions): Compute {
       }, timeoutMs);
       const died = (code: number | null, killed: string | null): void => {
         done(false);
-        raise(() => fail('compute-failed', { what: job.what, why: `the process ended (${killed ?? code}); run it again` }));
+        reject(new ProcessEnded(`the process ended (${killed ?? code}); run it again`));
       };
       child.once('exit', died);
       signal?.addEventListener('abort', cancel, { once: true });
@@ -233,7 +236,14 @@ export function openCompute(options: ComputeOptions): Compute {
         admit();
       });
       try {
-        return await perform(job, memoryMb, signal);
+        // A query changes nothing, so one whose process was killed is run once more.
+        return await perform(job, memoryMb, signal).catch((error: unknown) => {
+          if (!(error instanceof ProcessEnded) || closed) throw error;
+          return perform(job, memoryMb, signal);
+        });
+      } catch (error) {
+        if (error instanceof ProcessEnded) return fail('compute-failed', { what: job.what, why: error.message });
+        throw error;
       } finally {
         release(memoryMb);
       }
