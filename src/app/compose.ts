@@ -13,6 +13,7 @@ import { pipelineRoutes } from '../domains/pipelines/routes.ts';
 import { projectRoutes } from '../domains/projects/routes.ts';
 import { registryRoutes } from '../domains/registry/routes.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
+import { reportRoutes } from '../domains/reports/routes.ts';
 import { openProcessEngine } from '../engines/process/process-engine.ts';
 import type { BlobStore } from '../kernel/blobs/blob-store.ts';
 import type { Subscriber } from '../kernel/events/subscribers.ts';
@@ -40,6 +41,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...registryRoutes,
       ...releaseRoutes,
       ...lineageRoutes,
+      ...reportRoutes,
       ...mlflowProtocolRoutes,
     ],
     jobs: [...datasetJobs, ...featureJobs, ...pipelines.all],

@@ -33,3 +33,4 @@ export { assignVariant } from './plane/assignment.ts';
 export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
 export { shipSegments } from './service/ship.ts';
+export { inferenceFiles } from './service/inference-segments.ts';

@@ -4,23 +4,11 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
-import type { Db } from '../../../kernel/db/database.ts';
 import type { PlanAck } from '../schema.ts';
 import { readSegment } from '../log/segment.ts';
 import type { InferenceRecord } from '../log/record.ts';
 import { internalToken, servingKey } from '../plan.ts';
-
-type SegmentRow = {
-  workspace_id: string;
-  replica: string;
-  segment: string;
-  digest: string;
-  records: number;
-  from_us: number;
-  to_us: number;
-  shipped_ms: number;
-};
-const segmentsIn = (db: Db) => db.withTables<{ inference_segments: SegmentRow }>();
+import { segmentsIn } from './inference-segments.ts';
 
 /** The row of no workspace says that all of a segment is shipped; it is written last. */
 const WHOLE = '';

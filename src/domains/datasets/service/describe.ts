@@ -1,0 +1,40 @@
+// What is known of a dataset now, for reports: its current version, its files, and how its contract fared.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
+import { parseContract } from '../contract.ts';
+import type { DatasetVersion, VersionFile, Violation } from '../model.ts';
+import * as store from '../store.ts';
+
+export interface DatasetDescription {
+  readonly definition: DatasetDefinition;
+  readonly version: DatasetVersion;
+  readonly files: readonly VersionFile[];
+  /** Columns and rules of the contract that the version was held against; 0 without a contract. */
+  readonly checks: number;
+  /** The newest version, if it broke the contract and so is not the current one. */
+  readonly quarantined: { readonly number: number; readonly violations: readonly Violation[] } | null;
+}
+
+/** Datasets of a revision that have a current version, in the order of the project file. */
+export async function describeDatasets(ctx: Ctx, revision: Revision): Promise<DatasetDescription[]> {
+  const found = await Promise.all(Object.values(revision.definition.datasets).map((d) => describe(ctx, revision, d)));
+  return found.filter((d) => d !== undefined);
+}
+
+async function describe(ctx: Ctx, revision: Revision, definition: DatasetDefinition): Promise<DatasetDescription | undefined> {
+  const version = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
+  if (!version) return undefined;
+  const [newest] = await store.listVersions(ctx.db, ctx.workspace, revision.project, definition.name, Number.MAX_SAFE_INTEGER, 1);
+  return {
+    definition,
+    version,
+    files: await store.listFiles(ctx.db, ctx.workspace, version),
+    checks: definition.contract === null ? 0 : await countChecks(ctx, revision.snapshot, definition.contract),
+    quarantined: newest?.state === 'quarantined' ? { number: newest.number, violations: newest.violations } : null,
+  };
+}
+
+async function countChecks(ctx: Ctx, snapshot: string, file: string): Promise<number> {
+  const contract = parseContract((await snapshotText(ctx, snapshot, file)).text, file);
+  return contract.columns.length + contract.rules.length;
+}

@@ -1,0 +1,187 @@
+// A model card (M. Mitchell et al., "Model Cards for Model Reporting", 2019) in Markdown. Pure.
+import type { Figure } from '../../stats/figure.ts';
+import type { EvaluationView, GateView, MetricRow, ModelView } from './model.ts';
+
+export interface CardView {
+  readonly model: ModelView;
+  readonly task: string;
+  readonly project: { readonly name: string; readonly revision: number; readonly revisionId: string } | null;
+  readonly endpoints: readonly string[];
+  readonly training: {
+    readonly datasets: readonly {
+      readonly name: string;
+      readonly number: number;
+      readonly id: string;
+      readonly rows: number;
+      readonly logicalDigest: string;
+    }[];
+    readonly pipelineRun: string | null;
+    readonly trackingRun: string | null;
+    readonly loggedModel: string | null;
+    readonly codeSnapshot: string | null;
+    readonly commit: string | null;
+  };
+  readonly environment: {
+    readonly digest: string;
+    readonly lockDigest: string;
+    readonly lockFile: string;
+    readonly python: string;
+    readonly platform: string;
+    readonly packages: number;
+  } | null;
+  readonly evaluation: EvaluationView | null;
+  readonly gate: GateView | null;
+}
+
+/** Text in Markdown means only itself, also inside a table. */
+export const plain = (text: string): string =>
+  text
+    .replace(/[\r\n]+/g, ' ')
+    .replace(/[\\`*_{}[\]()#+!|<>~-]/g, (c) => (c === '-' ? c : c === '<' ? '&lt;' : c === '>' ? '&gt;' : `\\${c}`))
+    .replace(/^(\s*)([-=])/, '$1\\$2');
+
+const code = (text: string): string => {
+  const clean = text.replace(/[\r\n]+/g, ' ').replaceAll('|', '\\|');
+  const fence = clean.includes('`') ? '``' : '`';
+  return `${fence}${fence === '``' ? ' ' : ''}${clean}${fence === '``' ? ' ' : ''}${fence}`;
+};
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+const day = (us: number): string => new Date(us / 1000).toISOString().slice(0, 10);
+const number = (f: Figure): string => (f.ok ? f.value.toFixed(4) : `none (${plain(f.reason)})`);
+const interval = (f: Figure): string =>
+  f.ok && f.interval
+    ? `${f.interval.low.toFixed(4)} to ${f.interval.high.toFixed(4)} (${f.interval.level * 100} %, ${f.interval.method})`
+    : 'not computed';
+
+export function renderCard(c: CardView): string {
+  const { model: m, evaluation: e, gate: g, training: t, environment: env } = c;
+  return `${[
+    `# Model card: ${plain(m.name)}, version ${m.number}`,
+    m.description === '' ? 'The project gives no description of this model.' : plain(m.description),
+    '## Intended use',
+    [
+      `- Task: ${c.task}${e?.label ? `; the label is ${code(e.label)}` : ''}`,
+      `- Served at: ${c.endpoints.length === 0 ? 'no endpoint' : c.endpoints.map(code).join(', ')}`,
+      `- Inputs: ${m.inputs.map((i) => `${code(i.name)} (${i.type})`).join(', ') || 'not known'}`,
+      '- Out of scope: any use on rows unlike those of the training data below, and any decision for which the intervals below are too wide.',
+    ].join('\n'),
+    '## Training data',
+    [
+      m.trainingRows === null
+        ? 'The version does not say how many rows it was trained on.'
+        : `${m.trainingRows} rows${m.trainingCutoffUs === null ? '' : `, whose outcomes were all known by ${day(m.trainingCutoffUs)}`}.`,
+      ...(t.datasets.length === 0
+        ? []
+        : [
+            '',
+            table(
+              ['Dataset', 'Version', 'Rows', 'Id', 'Logical digest'],
+              t.datasets.map((d) => [plain(d.name), String(d.number), String(d.rows), code(d.id), code(d.logicalDigest)]),
+            ),
+          ]),
+    ].join('\n'),
+    '## Training',
+    table(
+      ['What', 'Value'],
+      [
+        ...m.parameters.map(([name, value]) => [`parameter ${code(name)}`, code(value)]),
+        ...(env
+          ? [
+              ['Python', plain(env.python)],
+              ['platform', plain(env.platform)],
+              ['lock file', `${code(env.lockFile)}, ${env.packages} packages`],
+              ['lock digest', code(env.lockDigest)],
+              ['environment digest', code(env.digest)],
+            ]
+          : [['environment', 'not recorded']]),
+      ],
+    ),
+    '## Evaluation',
+    e ? evaluation(e) : 'This version has no evaluation made by Gyre.',
+    '## Gate',
+    g
+      ? [
+          `Decision: **${g.outcome}** on ${day(g.recordedMs * 1000)} by ${plain(g.actor)} (${code(g.id)}). ${plain(g.reason)}`,
+          '',
+          table(
+            ['Rule', 'Threshold', 'Found', 'Verdict'],
+            g.rows.map((r) => [plain(r.rule), plain(r.threshold), plain(r.found), r.passed ? 'passed' : `failed: ${plain(r.why)}`]),
+          ),
+        ].join('\n')
+      : 'No decision about this version is recorded.',
+    '## Limits',
+    limits(c)
+      .map((x) => `- ${x}`)
+      .join('\n'),
+    '## Lineage',
+    table(
+      ['What', 'Id'],
+      (
+        [
+          ['model version', m.id],
+          ['model files (SHA-256)', m.digest],
+          ['training table (SHA-256)', m.trainingTable],
+          ['evaluation', e?.id ?? null],
+          ['gate decision', g?.id ?? null],
+          ['pipeline run', t.pipelineRun],
+          ['tracking run', t.trackingRun],
+          ['logged model', t.loggedModel],
+          ['code snapshot (SHA-256)', t.codeSnapshot],
+          ['commit', t.commit],
+          ['project revision', c.project ? `${c.project.revisionId}` : null],
+        ] as const
+      ).flatMap(([what, id]) => (id === null ? [] : [[what, code(id)]])),
+    ),
+  ].join('\n\n')}\n`;
+}
+
+const metricLines = (rows: readonly MetricRow[]): string =>
+  table(
+    ['Metric', 'Value', 'Interval', 'n', 'Better', 'What it says'],
+    rows.map((m) => [m.title, number(m.figure), interval(m.figure), String(m.figure.n), m.better, m.meaning]),
+  );
+
+function evaluation(e: EvaluationView): string {
+  return [
+    `Gyre scored the sealed model with the serving runtime on ${e.rows} rows of ${plain(e.dataset.name)} (${code(e.dataset.id)}), ${day(e.window.fromUs)} to ${day(e.window.toUs - 1)}, UTC. The training saw none of them.`,
+    '',
+    metricLines(e.metrics),
+    ...(e.slices.length === 0
+      ? []
+      : [
+          '',
+          `### Slices: ${e.primary.title}`,
+          '',
+          table(
+            ['Column', 'Value', 'n', e.primary.title, 'Interval'],
+            e.slices.map((s) => [plain(s.column), plain(s.value), String(s.figure.n), number(s.figure), interval(s.figure)]),
+          ),
+        ]),
+  ].join('\n');
+}
+
+/** What follows from the record itself; a person should add what only people know. */
+function limits({ evaluation: e, environment, gate, model }: CardView): string[] {
+  const thin = e?.slices.filter((s) => !s.figure.ok || (s.figure.interval && s.figure.interval.high - s.figure.interval.low > 0.2)) ?? [];
+  const drop = e?.metrics.find((m) => m.metric === 'calibration_error')?.figure;
+  return [
+    ...(e
+      ? [`The figures hold for rows like those from ${day(e.window.fromUs)} to ${day(e.window.toUs - 1)}; later data may differ.`]
+      : ['Nothing is known of how well it predicts.']),
+    ...(thin.length > 0
+      ? [
+          `Too few rows to judge (no figure, or an interval wider than 0.2): ${thin.map((s) => `${plain(s.column)} = ${plain(s.value)} (n = ${s.figure.n})`).join(', ')}.`,
+        ]
+      : []),
+    ...(drop?.ok
+      ? [
+          `A predicted probability is off by ${(drop.value * 100).toFixed(1)} percentage points on average (calibration error over ten bins, n = ${drop.n}).`,
+        ]
+      : []),
+    ...(gate?.outcome === 'overridden' ? ['It did not pass its gate; it was let through by hand.'] : []),
+    ...(environment ? [] : ['The environment it was trained in is not recorded, so training cannot be repeated exactly.']),
+    ...(model.state === 'sealed' ? [] : ['Its files are not sealed: it passes no gate and is served nowhere.']),
+    'No analysis of fairness or of harm to people was made by this record.',
+  ];
+}

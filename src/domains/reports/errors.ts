@@ -1,0 +1,15 @@
+import { defineErrors } from '../../kernel/errors.ts';
+
+export const { fail } = defineErrors({
+  'report-endpoint-missing': {
+    status: 404,
+    title: 'The project has no such endpoint',
+    detail: (p: { project: string; endpoint: string }) =>
+      `The current revision of "${p.project}" has no endpoint "${p.endpoint}". Name one of its endpoints, or none for the first.`,
+  },
+  'report-truth-unclear': {
+    status: 400,
+    title: 'It is not clear what the truth of the predictions is',
+    detail: (p: { why: string }) => `The report cannot set the predictions against the truth: ${p.why}`,
+  },
+});

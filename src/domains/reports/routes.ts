@@ -1,0 +1,81 @@
+import Type from 'typebox';
+import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
+import { momentUs } from '../features/public.ts';
+import { renderReport } from './html/page.ts';
+import { makeCard } from './service/make-card.ts';
+import { makeReport } from './service/make-report.ts';
+
+const name = Type.String({ maxLength: 200 });
+const expression = Type.String({ minLength: 1, maxLength: 5000 });
+
+const CreateReport = Type.Object({
+  endpoint: Type.Optional(Type.String({ maxLength: 200, description: 'Default: the first one of the project' })),
+  from: Type.Optional(Type.String({ maxLength: 40, description: 'First event time of the predictions shown' })),
+  to: Type.Optional(Type.String({ maxLength: 40, description: 'Event time after the last' })),
+  prediction: Type.Optional(
+    Type.String({ maxLength: 200, description: 'Id of the prediction whose chain is drawn; default: the last one with a known outcome' }),
+  ),
+  truth: Type.Optional(
+    Type.Object(
+      {
+        dataset: Type.Optional(name),
+        label: Type.Optional(expression),
+        where: Type.Optional(expression),
+        at: Type.Optional(
+          Type.Union([expression, Type.Null()], { description: 'Moment a row was predicted at; null = it does not tell rows apart' }),
+        ),
+        keys: Type.Optional(Type.Array(name, { maxItems: 50, description: 'Columns that requests and dataset share' })),
+      },
+      { description: 'Where the truth is. Default: the label of the pipeline that evaluates the endpoint’s model' },
+    ),
+  ),
+});
+
+export const reportRoutes: readonly AnyRoute[] = [
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/report',
+    permission: 'lineage:read',
+    summary: 'Data, evaluation, predictions against truth and lineage of a project, as one HTML file',
+    errors: [
+      'project-not-found',
+      'report-endpoint-missing',
+      'report-truth-unclear',
+      'prediction-not-found',
+      'moment-invalid',
+      'compute-sql-invalid',
+      'compute-sql-refused',
+      'compute-timeout',
+      'compute-memory-exceeded',
+    ],
+    params: Type.Object({ project: name }),
+    body: CreateReport,
+    reply: { 200: 'text/html' },
+    handler: async (ctx, { params, body }) => {
+      const report = await makeReport(ctx, params.project, {
+        endpoint: body.endpoint,
+        prediction: body.prediction,
+        truth: body.truth,
+        window: {
+          ...(body.from === undefined ? {} : { fromUs: momentUs('"from"', body.from) }),
+          ...(body.to === undefined ? {} : { toUs: momentUs('"to"', body.to) - 1 }),
+        },
+      });
+      return new Reply(200, await renderReport(report), {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models/:model/versions/:version/card',
+    permission: 'models:read',
+    summary: 'The model card of a version, in Markdown',
+    errors: ['model-not-found', 'model-version-not-found'],
+    params: Type.Object({ model: name, version: Type.String({ maxLength: 256, description: 'Number, alias or "latest"' }) }),
+    reply: { 200: 'text/markdown' },
+    handler: async (ctx, { params }) =>
+      new Reply(200, await makeCard(ctx, params.model, params.version), { 'content-type': 'text/markdown; charset=utf-8' }),
+  }),
+];

@@ -1,0 +1,103 @@
+// Gathers what the other domains know of a project into one report.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { describeDatasets, getVersion as getDatasetVersion, stageFiles, type DatasetDescription } from '../../datasets/public.ts';
+import { currentRevision, type EndpointDefinition, type Revision } from '../../projects/public.ts';
+import { findDecision, getEvaluation, getVersion, type Evaluation, type ModelVersion } from '../../registry/public.ts';
+import { findCurrentEndpointRevision } from '../../releases/public.ts';
+import { datasetView, histogramColumns } from '../data-view.ts';
+import { fail } from '../errors.ts';
+import { evaluationView, gateView, modelView } from '../model-view.ts';
+import type { CommandRow, DatasetView, Report } from '../model.ts';
+import { queryHistograms } from '../queries.ts';
+import { evaluationStepOf } from '../truth.ts';
+import { describeChain } from './chain.ts';
+import { describeLive, type LiveAsked } from './live.ts';
+
+export interface ReportAsked extends LiveAsked {
+  readonly endpoint: string | undefined;
+  readonly prediction: string | undefined;
+}
+
+/**
+ * Raises `project-not-found`, `report-endpoint-missing`, `report-truth-unclear`, `prediction-not-found`, and
+ * compute's problems for expressions that the caller gave.
+ */
+export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked): Promise<Report> {
+  const revision = await currentRevision(ctx, project);
+  const { definition } = revision;
+  const name = asked.endpoint ?? Object.keys(definition.endpoints)[0];
+  const endpoint = name === undefined ? undefined : definition.endpoints[name];
+  if (asked.endpoint !== undefined && !endpoint) fail('report-endpoint-missing', { project, endpoint: asked.endpoint });
+  const described = await describeDatasets(ctx, revision);
+  const served = endpoint ? await servedBy(ctx, revision, endpoint) : null;
+  const live = endpoint
+    ? await describeLive(ctx, revision, endpoint, served?.version ?? null, described, asked)
+    : { live: { absent: 'The project declares no endpoint.' }, example: null };
+  return {
+    project,
+    description: definition.description,
+    revision: { id: revision.id, number: revision.number },
+    madeMs: ctx.clock.now(),
+    endpoint: endpoint?.name ?? null,
+    model: served ? modelView(served.version, definition.models[served.version.model]?.description ?? '') : null,
+    datasets: await Promise.all(described.map((d) => drawn(ctx, d))),
+    evaluation: served?.evaluation
+      ? evaluationView(
+          served.evaluation,
+          (await getDatasetVersion(ctx, served.evaluation.datasetVersion)).dataset,
+          evaluationStepOf(definition, served.version.model)?.spine.label ?? null,
+        )
+      : null,
+    gate: served ? await gateOf(ctx, served) : null,
+    live: live.live,
+    chain: await describeChain(ctx, asked.prediction, live.example),
+    commands: commandsOf(revision, endpoint, asked.prediction ?? live.example?.id),
+  };
+}
+
+export interface Served {
+  readonly version: ModelVersion;
+  readonly decision: string;
+  readonly evaluation: Evaluation | null;
+}
+
+async function servedBy(ctx: Ctx, revision: Revision, endpoint: EndpointDefinition): Promise<Served | null> {
+  const current = await findCurrentEndpointRevision(ctx.db, ctx.workspace, revision.project, endpoint.name);
+  // Of several variants the one with the most traffic is the model in service.
+  const variant = current && [...current.variants].sort((a, b) => b.weight - a.weight)[0];
+  if (!variant) return null;
+  const version = await getVersion(ctx, variant.versionId);
+  const { evaluation } = version.evidence;
+  return { version, decision: current.decision, evaluation: evaluation === undefined ? null : await getEvaluation(ctx, evaluation) };
+}
+
+async function gateOf(ctx: Ctx, { version, evaluation }: Served): Promise<Report['gate']> {
+  const decision = await findDecision(ctx, version);
+  return decision ? gateView(decision, evaluation) : null;
+}
+
+async function drawn(ctx: Ctx, d: DatasetDescription): Promise<DatasetView> {
+  const files = await stageFiles(
+    ctx,
+    d.files.map((f) => f.digest),
+  );
+  return datasetView(d, await queryHistograms(ctx, d.definition.name, { files }, histogramColumns(d.version.profile)));
+}
+
+function commandsOf({ definition }: Revision, endpoint: EndpointDefinition | undefined, prediction: string | undefined): CommandRow[] {
+  const pipeline = Object.keys(definition.pipelines)[0];
+  const dataset = Object.values(definition.datasets).find((d) => d.sql === null)?.name;
+  return [
+    { command: 'gyre status', what: 'the processes, their addresses and the endpoints' },
+    ...(pipeline ? [{ command: `gyre run ${pipeline}`, what: 'train again; unchanged steps come from the cache' }] : []),
+    ...(pipeline ? [{ command: 'gyre why run RUN', what: 'why each step of a run was done again' }] : []),
+    ...(endpoint ? [{ command: `gyre models versions ${endpoint.model}`, what: 'versions with their gate decisions' }] : []),
+    ...(endpoint ? [{ command: `gyre models card ${endpoint.model}`, what: 'the model card, in Markdown' }] : []),
+    ...(endpoint
+      ? [{ command: `gyre release ${endpoint.name} latest`, what: 'put the newest version that passed its gate into service' }]
+      : []),
+    ...(prediction ? [{ command: `gyre why prediction ${prediction}`, what: 'the chain below, on the terminal' }] : []),
+    ...(dataset ? [{ command: `gyre lineage dataset ${dataset}`, what: 'the other direction: what was made from this data' }] : []),
+    { command: 'gyre report', what: 'this page again, as things stand then' },
+  ];
+}
