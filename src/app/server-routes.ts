@@ -70,7 +70,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
       const records = await shipSegments(ctx, liveAcks(ctx));
       const { worker, subscribers } = running();
       await subscribers.drain();
-      await worker.drain({ project: params.project });
+      await worker.drain({ workspace: ctx.workspace, project: params.project });
       await subscribers.drain();
       await publishPlan(ctx);
       return { now: usToIso(state.nowUs), records };

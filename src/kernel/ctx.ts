@@ -75,14 +75,17 @@ export function makeCtx(platform: Platform, caller: Caller): Ctx {
       ...base,
       db,
       inTransaction: true,
+      // Whoever is woken reads committed state, so waking waits for the commit.
+      wakeJobs: () => onCommit(platform.wakeJobs),
+      wakeSubscribers: () => onCommit(platform.wakeSubscribers),
       tx: <T>(body: (ctx: Ctx) => Promise<T>) => body(ctx),
       emit: async (event: NewEvent) => {
         await insertEvent(ctx, event);
-        onCommit(platform.wakeSubscribers);
+        ctx.wakeSubscribers();
       },
       enqueue: async <P>(job: Enqueue<P>) => {
         const id = await insertJob(ctx, job);
-        onCommit(platform.wakeJobs);
+        ctx.wakeJobs();
         return id;
       },
     });

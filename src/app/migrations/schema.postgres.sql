@@ -46,6 +46,7 @@ create table jobs (
   "progress" text,
   "error" text,
   "cancel_requested" smallint not null,
+  "rerun" smallint not null,
   "created_ms" bigint not null,
   "finished_ms" bigint,
   primary key ("id"),

@@ -46,6 +46,7 @@ create table jobs (
   "progress" text,
   "error" text,
   "cancel_requested" integer not null,
+  "rerun" integer not null,
   "created_ms" integer not null,
   "finished_ms" integer,
   primary key ("id"),

@@ -1,11 +1,13 @@
 // The sequencer gives committed events their dense number and chains them: hash = H(previous hash, seq,
 // H(record)). On SQLite it runs inside each commit; on PostgreSQL one holder of an advisory lock at a time.
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Database, Db } from '../db/database.ts';
 import { eventsIn, type EventRow } from './events.ts';
 
 const ADVISORY_LOCK = 7_400_001;
+const IDLE_LOOK_MS = 5000;
 export const CHAIN_START = '0'.repeat(64);
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -53,6 +55,14 @@ export async function sequenceEvents(db: Db): Promise<number> {
   return pending.length;
 }
 
+/** False if another replica is at it. */
+async function sequenceAlone(db: Db): Promise<boolean> {
+  const { rows } = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${ADVISORY_LOCK}) as held`.execute(db);
+  if (!rows[0]?.held) return false;
+  await sequenceEvents(db);
+  return true;
+}
+
 /** Attaches the sequencer to a database; returns `poke` (after a commit) and `stop`. */
 export function startSequencer(database: Database & { onBeforeCommit?: (hook: (db: Db) => Promise<void>) => void }): {
   poke: () => void;
@@ -68,20 +78,22 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
   const run = async (): Promise<void> => {
     do {
       again = false;
-      await database.tx(async (db) => {
-        const { rows } = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${ADVISORY_LOCK}) as held`.execute(db);
-        if (rows[0]?.held) await sequenceEvents(db);
-      });
+      try {
+        // Another replica that holds the lock may have looked before our event was committed, so we look too.
+        while (!(await database.tx(sequenceAlone))) await delay(10);
+      } catch {
+        // The database is away or busy; the next event, or the timer, comes back to it.
+      }
     } while (again);
+    // In the same step as the last look at `again`, so that no call in between is lost.
+    running = undefined;
   };
   const poke = (): void => {
     again = true;
-    running ??= run()
-      .catch(() => undefined)
-      .finally(() => (running = undefined));
+    running ??= Promise.resolve().then(run);
   };
   // What another replica committed and then died over is picked up here.
-  const timer = setInterval(poke, 1000).unref();
+  const timer = setInterval(poke, IDLE_LOOK_MS).unref();
   return {
     poke,
     settle: async () => {
@@ -112,11 +124,15 @@ export async function verifyChain(db: Db, expectedHead?: { seq: number; hash: st
   let seq = 0;
   let count = 0;
   let sawHead = expectedHead === undefined;
-  for (let after = 0; ;) {
+  for (let after = Number.MIN_SAFE_INTEGER; ;) {
     const page = await eventsIn(db).selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(1000).execute();
     if (page.length === 0) break;
     for (const event of page) {
       const found = event.seq!;
+      if (found <= 0) {
+        faults.push({ seq: found, what: 'no event has this number: the record was inserted' });
+        continue;
+      }
       if (found !== seq + 1) faults.push({ seq: found, what: `events ${seq + 1} to ${found - 1} are missing` });
       const expected = chainHash(hash, found, event);
       if (expected !== event.hash) faults.push({ seq: found, what: 'the record or its predecessor was changed' });
@@ -128,7 +144,7 @@ export async function verifyChain(db: Db, expectedHead?: { seq: number; hash: st
       seq = found;
       count += 1;
     }
-    after = seq;
+    after = page.at(-1)!.seq!;
   }
   if (!sawHead) faults.push({ seq: expectedHead!.seq, what: 'the exported head is not there: the tail was cut off' });
   return { ok: faults.length === 0, events: count, head: hash, faults };

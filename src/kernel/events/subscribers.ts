@@ -1,6 +1,7 @@
 // Subscribers read committed events by `seq`, each with a cursor that moves in the same transaction as
 // the subscriber's own writes: every event has its effect exactly once.
 import type { Platform } from '../ctx.ts';
+import type { Db } from '../db/database.ts';
 import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
 import { eventsIn, type Edge, type EventRow, type Ref } from './events.ts';
 
@@ -43,6 +44,7 @@ export const toStoredEvent = (row: EventRow): StoredEvent => ({
 });
 
 const BATCH = 200;
+const IDLE_LOOK_MS = 5000;
 
 export interface SubscriberLoop {
   wake(): void;
@@ -62,15 +64,11 @@ export function startSubscribers(
 
   const advance = async (subscriber: Subscriber): Promise<boolean> => {
     const { database } = platform();
-    const cursor = await eventsIn(database.reader)
-      .selectFrom('event_cursors')
-      .select('seq')
-      .where('subscriber', '=', subscriber.name)
-      .executeTakeFirst();
+    const cursor = await getCursor(database.reader, subscriber.name);
     const page = await eventsIn(database.reader)
       .selectFrom('events')
       .selectAll()
-      .where('seq', '>', cursor?.seq ?? 0)
+      .where('seq', '>', cursor)
       .orderBy('seq')
       .limit(BATCH)
       .execute();
@@ -79,19 +77,28 @@ export function startSubscribers(
     for (const event of wanted) {
       const ctx = makeCtx(platform(), { actor: systemActor, workspace: event.workspace });
       await ctx.tx(async (tx) => {
+        // Another replica may have handled it since the page was read, or between two attempts of this transaction.
+        if ((await getCursor(tx.db, subscriber.name)) >= event.seq) return;
         await subscriber.handle(tx, event);
         await setCursor(tx, subscriber.name, event.seq);
       });
     }
     const end = page.at(-1)!.seq!;
     if (wanted.at(-1)?.seq !== end)
-      await makeCtx(platform(), { actor: systemActor, workspace: '' }).tx((tx) => setCursor(tx, subscriber.name, end));
+      await makeCtx(platform(), { actor: systemActor, workspace: '' }).tx(async (tx) => {
+        if ((await getCursor(tx.db, subscriber.name)) < end) await setCursor(tx, subscriber.name, end);
+      });
     return true;
   };
 
   const loop = async (): Promise<void> => {
     do {
       again = false;
+      try {
+        await settleSequencer();
+      } catch (error) {
+        platform().log.warn({ event: 'subscribers.sequencer-failed', error });
+      }
       for (const subscriber of subscribers) {
         try {
           while (!stopped && (await advance(subscriber))) again = true;
@@ -100,18 +107,17 @@ export function startSubscribers(
         }
       }
     } while (again && !stopped);
+    // In the same step as the last look at `again`, so that no call in between is lost.
+    running = undefined;
   };
 
   const wake = (): void => {
     again = true;
-    running ??= settleSequencer()
-      .then(loop)
-      .catch((error: unknown) => platform().log.error({ event: 'subscribers.failed', error }))
-      .finally(() => (running = undefined));
+    if (!stopped) running ??= Promise.resolve().then(loop);
   };
 
   // A failed handler is tried again; so is what was committed by another process.
-  const timer = setInterval(() => !stopped && wake(), 2000).unref();
+  const timer = setInterval(wake, IDLE_LOOK_MS).unref();
   return {
     wake,
     drain: async () => {
@@ -125,6 +131,9 @@ export function startSubscribers(
     },
   };
 }
+
+const getCursor = async (db: Db, subscriber: string): Promise<number> =>
+  (await eventsIn(db).selectFrom('event_cursors').select('seq').where('subscriber', '=', subscriber).executeTakeFirst())?.seq ?? 0;
 
 async function setCursor(ctx: Ctx, subscriber: string, seq: number): Promise<void> {
   await eventsIn(ctx.db)

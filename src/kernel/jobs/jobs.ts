@@ -30,6 +30,8 @@ export interface JobRow {
   progress: string | null;
   error: string | null;
   cancel_requested: number;
+  /** Asked for again while it ran: it runs once more instead of ending. */
+  rerun: number;
   created_ms: number;
   finished_ms: number | null;
 }
@@ -53,6 +55,7 @@ export const jobTables: readonly Table[] = [
       progress: 'json?',
       error: 'json?',
       cancel_requested: 'bool',
+      rerun: 'bool',
       created_ms: 'int',
       finished_ms: 'int?',
     },
@@ -93,7 +96,7 @@ export interface JobRun {
 export interface Job<P> {
   readonly name: string;
   readonly timeoutMs: number;
-  /** Further attempts after a failure that is not a Problem, and the first delay; it doubles. */
+  /** Further attempts after a failure that no user caused, and the first delay; it doubles. */
   readonly retry: { readonly limit: number; readonly backoffMs: number };
   /** Wall-clock schedule (five fields, UTC) for jobs that keep the house. */
   readonly cron?: string;
@@ -105,7 +108,10 @@ export const defineJob = <P>(job: Job<P>): Job<P> => Object.freeze(job);
 export interface Enqueue<P> {
   readonly job: Job<P>;
   readonly payload: P;
-  /** While a job with this key is queued or running, enqueueing again returns that one's id. */
+  /**
+   * There is one job with this key at a time. While it is queued, asking again changes nothing; while it
+   * runs, it runs once more afterwards, because it may have read its input already.
+   */
   readonly uniqueKey?: string;
   readonly runAtMs?: number;
   /** Event time (microseconds) of `project` before which the job is not due. */
@@ -118,11 +124,17 @@ export async function insertJob<P>(ctx: Ctx, item: Enqueue<P>): Promise<string> 
   if (item.uniqueKey !== undefined) {
     const active = await jobsIn(ctx.db)
       .selectFrom('jobs')
-      .select('id')
+      .select(['id', 'state'])
       .where('workspace_id', '=', ctx.workspace)
       .where('name', '=', item.job.name)
       .where('unique_key', '=', item.uniqueKey)
       .executeTakeFirst();
+    if (active?.state === 'running')
+      await jobsIn(ctx.db)
+        .updateTable('jobs')
+        .set({ rerun: 1, payload: JSON.stringify(item.payload) })
+        .where('id', '=', active.id)
+        .execute();
     if (active) return active.id;
   }
   await jobsIn(ctx.db)
@@ -143,6 +155,7 @@ export async function insertJob<P>(ctx: Ctx, item: Enqueue<P>): Promise<string> 
       progress: null,
       error: null,
       cancel_requested: 0,
+      rerun: 0,
       created_ms: ctx.clock.now(),
       finished_ms: null,
     })
@@ -160,7 +173,12 @@ export const cancelJob = (ctx: Ctx, id: string): Promise<void> =>
       .where('workspace_id', '=', workspace)
       .executeTakeFirst();
     if (!row) fail('job-not-found', { id });
-    await jobsIn(db).updateTable('jobs').set({ cancel_requested: 1 }).where('id', '=', id).where('state', '=', 'running').execute();
+    await jobsIn(db)
+      .updateTable('jobs')
+      .set({ cancel_requested: 1, rerun: 0 })
+      .where('id', '=', id)
+      .where('state', '=', 'running')
+      .execute();
     await jobsIn(db)
       .updateTable('jobs')
       .set({ state: 'cancelled', finished_ms: clock.now(), unique_key: null })
