@@ -10,7 +10,7 @@ import { cacheKey, dependantsOf, doomedSteps, explainMiss, isReady, outcomeOf, r
 import * as cache from '../store/cache.ts';
 import { finishRun, type Run } from '../store/runs.ts';
 import * as store from '../store/steps.ts';
-import type { Step } from '../store/steps.ts';
+import type { StepSummary } from '../store/steps.ts';
 import { keyPartsOf } from './key-parts.ts';
 import { loadRun, type RunContext } from './run-context.ts';
 
@@ -27,33 +27,57 @@ export interface PipelineJobs {
 }
 
 /** While a job with this key is there, the step has somebody who performs it. */
-export const stepJobKey = (step: Pick<Step, 'runId' | 'name' | 'earlierAttempts'>): string =>
+export const stepJobKey = (step: Pick<StepSummary, 'runId' | 'name' | 'earlierAttempts'>): string =>
   `${step.runId} ${step.name} ${step.earlierAttempts}`;
 
 /** What is to become of a waiting step. */
 interface Verdict {
-  readonly step: Step;
+  readonly step: StepSummary;
   /** The step as it will be; for one that is to start, as it will be if nobody else does the same work. */
   readonly to: store.StepChange;
   readonly start: KeyParts | null;
 }
 
-const HITS_AT_ONCE = 100;
+/** A step that has ended: how it stands then, and what is written in the transaction that decides what follows. */
+export interface EndedStep {
+  readonly name: string;
+  readonly to: store.StepChange;
+  /** False if the step was no longer running: then nothing follows from it. */
+  readonly write: (tx: Ctx) => Promise<boolean>;
+}
+
+const VERDICTS_AT_ONCE = 100;
 const DECIDED_BEFORE_A_TURN = 25;
 
-export async function advanceRun(ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<void> {
-  for (;;) {
+export async function advanceRun(ctx: Ctx, runId: string, jobs: PipelineJobs, ended?: EndedStep): Promise<void> {
+  for (let pending = ended; ;) {
     const context = await loadRun(ctx, runId);
-    if (context.run.state !== 'running') return;
+    const { run, steps } = context;
+    if (run.state !== 'running') return void (pending && (await ctx.tx(pending.write)));
+    if (pending) steps.set(pending.name, { ...steps.get(pending.name)!, ...pending.to });
+    // Another step may end at the same time and not see this one's end, as this one does not see its.
+    let settled = pending === undefined || ![...steps.values()].some((s) => s.state === 'running');
     const verdicts = await decideAll(ctx, context);
-    let asDecided = true;
-    for (let i = 0; i < verdicts.length; i += HITS_AT_ONCE)
-      asDecided = (await record(ctx, context, verdicts.slice(i, i + HITS_AT_ONCE), jobs)) && asDecided;
-    // Somebody else moved the run in the meantime; what is recorded now decides.
-    if (!asDecided) continue;
-    const outcome = outcomeOf([...context.steps.values()]);
-    if (outcome) await finish(ctx, context, outcome);
-    return;
+    const outcome = outcomeOf([...steps.values()]);
+    for (let i = 0; i < Math.max(verdicts.length, 1); i += VERDICTS_AT_ONCE) {
+      const first = i === 0 ? pending : undefined;
+      const last = i + VERDICTS_AT_ONCE >= verdicts.length;
+      const part = verdicts.slice(i, i + VERDICTS_AT_ONCE);
+      if (part.length === 0 && !first && !outcome) return;
+      const asDecided = await ctx.tx(async (tx) => {
+        if (first && !(await first.write(tx))) return false;
+        if (!(await record(tx, context, part, jobs))) return false;
+        if (last && outcome) await finish(tx, context, outcome);
+        return true;
+      });
+      // Somebody else moved the run in the meantime; what is recorded now decides.
+      if (!asDecided) {
+        settled = false;
+        break;
+      }
+    }
+    if (settled) return;
+    pending = undefined;
   }
 }
 
@@ -82,7 +106,7 @@ async function decideAll(ctx: Ctx, context: RunContext): Promise<Verdict[]> {
   return verdicts;
 }
 
-async function decide(ctx: Ctx, context: RunContext, step: Step): Promise<Verdict> {
+async function decide(ctx: Ctx, context: RunContext, step: StepSummary): Promise<Verdict> {
   const { run } = context;
   const now = ctx.clock.now();
   let parts: KeyParts;
@@ -124,64 +148,62 @@ async function findHit(ctx: Ctx, key: string): Promise<cache.CacheEntry | undefi
   return hit;
 }
 
-/** Writes verdicts in one transaction; false if a step was not as they expected. */
-const record = (ctx: Ctx, { run }: RunContext, verdicts: readonly Verdict[], jobs: PipelineJobs): Promise<boolean> =>
-  ctx.tx(async (tx) => {
-    let asDecided = true;
-    const keys: { step: string; parts: KeyParts }[] = [];
-    for (const { step, to, start } of verdicts) {
-      if (start && !run.noCache) {
-        // The same work in another run: wait for it instead of doing it twice.
-        if (await store.findRunning(tx.db, tx.workspace, to.cacheKey!, run.id)) {
-          await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], { cacheKey: to.cacheKey! });
-          continue;
-        }
-        // It ended just now: decide again, as a hit.
-        if (await findHit(tx, to.cacheKey!)) {
-          asDecided = false;
-          continue;
-        }
+/** Writes verdicts; false if a step was not as they expected. */
+async function record(tx: Ctx, { run }: RunContext, verdicts: readonly Verdict[], jobs: PipelineJobs): Promise<boolean> {
+  let asDecided = true;
+  const keys: { step: string; parts: KeyParts }[] = [];
+  for (const { step, to, start } of verdicts) {
+    if (start && !run.noCache) {
+      // The same work in another run: wait for it instead of doing it twice.
+      if (await store.findRunning(tx.db, tx.workspace, to.cacheKey!, run.id)) {
+        await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], { cacheKey: to.cacheKey! });
+        continue;
       }
-      if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], to))) {
+      // It ended just now: decide again, as a hit.
+      if (await findHit(tx, to.cacheKey!)) {
         asDecided = false;
         continue;
       }
-      if (to.keyParts) keys.push({ step: step.name, parts: to.keyParts });
-      if (start)
-        await tx.enqueue({
-          job: jobs.step,
-          payload: { runId: run.id, step: step.name, round: step.earlierAttempts },
-          uniqueKey: stepJobKey(step),
-        });
-      if (to.state === 'failed')
-        await tx.emit({
-          type: 'step.finished',
-          subject: { kind: 'step', id: `${run.id}/${step.name}` },
-          label: `step ${step.name}`,
-          project: run.project,
-          payload: { state: 'failed' },
-        });
     }
-    await cache.putHistory(tx.db, tx.workspace, run, keys);
-    return asDecided;
-  });
+    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['waiting'], to))) {
+      asDecided = false;
+      continue;
+    }
+    if (to.keyParts) keys.push({ step: step.name, parts: to.keyParts });
+    if (start)
+      await tx.enqueue({
+        job: jobs.step,
+        payload: { runId: run.id, step: step.name, round: step.earlierAttempts },
+        uniqueKey: stepJobKey(step),
+      });
+    if (to.state === 'failed')
+      await tx.emit({
+        type: 'step.finished',
+        subject: { kind: 'step', id: `${run.id}/${step.name}` },
+        label: `step ${step.name}`,
+        project: run.project,
+        payload: { state: 'failed' },
+      });
+  }
+  await cache.putHistory(tx.db, tx.workspace, run, keys);
+  return asDecided;
+}
 
-const finish = (ctx: Ctx, { run, steps }: RunContext, outcome: Run['state']): Promise<void> =>
-  ctx.tx(async (tx) => {
-    const failed = [...steps.values()].find((s) => s.state === 'failed');
-    const error = failed ? { step: failed.name, problem: failed.error } : null;
-    if (!(await finishRun(tx.db, tx.workspace, run.id, outcome, error, tx.clock.now()))) return;
-    const self = { kind: 'pipeline-run', id: run.id };
-    const cached = [...steps.values()].filter((s) => s.cachedFrom !== null);
-    await tx.emit({
-      type: 'pipeline-run.finished',
-      subject: self,
-      project: run.project,
-      payload: { state: outcome, cached: cached.length, steps: steps.size },
-      occurredUs: run.occurredUs,
-      edges: cached.flatMap((s): Edge[] => [
-        { from: self, to: { kind: 'step', id: `${s.cachedFrom}/${s.name}` }, relation: 'reuses' },
-        ...(s.trackingRunId ? [{ from: self, to: { kind: 'tracking-run', id: s.trackingRunId }, relation: 'reuses' }] : []),
-      ]),
-    });
+async function finish(tx: Ctx, { run, steps }: RunContext, outcome: Run['state']): Promise<void> {
+  const failed = [...steps.values()].find((s) => s.state === 'failed');
+  const error = failed ? { step: failed.name, problem: failed.error } : null;
+  if (!(await finishRun(tx.db, tx.workspace, run.id, outcome, error, tx.clock.now()))) return;
+  const self = { kind: 'pipeline-run', id: run.id };
+  const cached = [...steps.values()].filter((s) => s.cachedFrom !== null);
+  await tx.emit({
+    type: 'pipeline-run.finished',
+    subject: self,
+    project: run.project,
+    payload: { state: outcome, cached: cached.length, steps: steps.size },
+    occurredUs: run.occurredUs,
+    edges: cached.flatMap((s): Edge[] => [
+      { from: self, to: { kind: 'step', id: `${s.cachedFrom}/${s.name}` }, relation: 'reuses' },
+      ...(s.trackingRunId ? [{ from: self, to: { kind: 'tracking-run', id: s.trackingRunId }, relation: 'reuses' }] : []),
+    ]),
   });
+}

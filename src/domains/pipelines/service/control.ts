@@ -5,7 +5,7 @@ import { fail } from '../errors.ts';
 import { listAttempts } from '../store/attempts.ts';
 import * as store from '../store/runs.ts';
 import type { Run } from '../store/runs.ts';
-import { updateStep, type Step } from '../store/steps.ts';
+import { updateStep, type StepSummary } from '../store/steps.ts';
 import { stepJobKey, type PipelineJobs } from './advance.ts';
 import { loadRun } from './run-context.ts';
 import { wakeWaiting } from './run-step.ts';
@@ -31,7 +31,7 @@ export const cancelRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<
     });
   });
 
-async function cancelStepJob(tx: Ctx, step: Step, jobs: PipelineJobs): Promise<void> {
+async function cancelStepJob(tx: Ctx, step: StepSummary, jobs: PipelineJobs): Promise<void> {
   const row = await jobsIn(tx.db)
     .selectFrom('jobs')
     .select('id')

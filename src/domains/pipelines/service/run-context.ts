@@ -11,28 +11,45 @@ import {
 import { fail } from '../errors.ts';
 import type { StepOutput } from '../model.ts';
 import { getRun, type Run } from '../store/runs.ts';
-import { listSteps, type Step } from '../store/steps.ts';
+import { listSummaries, type StepSummary } from '../store/steps.ts';
 
 /** A run with its pinned definition and its steps; what is read of its snapshot is kept while it is looked at. */
 export interface RunContext {
   readonly run: Run;
   readonly definition: ProjectDefinition;
   /** By name, in the order of the pipeline. */
-  readonly steps: Map<string, Step>;
+  readonly steps: Map<string, StepSummary>;
   readonly stepDefinitions: ReadonlyMap<string, StepDefinition>;
   readonly kept: Map<string, Promise<unknown>>;
+}
+
+type Pinned = Pick<RunContext, 'definition' | 'stepDefinitions'>;
+
+// A revision never changes; a run of many steps looks at its own once a step.
+const REVISIONS_KEPT = 20;
+const revisions = new Map<string, Pinned>();
+
+async function definitionOf(ctx: Ctx, run: Run): Promise<Pinned> {
+  const key = `${ctx.workspace} ${run.revisionId} ${run.pipeline}`;
+  const held = revisions.get(key);
+  if (held) return held;
+  const { definition } = await revisionById(ctx, run.revisionId);
+  const pinned = { definition, stepDefinitions: new Map(definition.pipelines[run.pipeline]!.steps.map((s) => [s.name, s])) };
+  if (revisions.size >= REVISIONS_KEPT) revisions.delete(revisions.keys().next().value!);
+  revisions.set(key, pinned);
+  return pinned;
 }
 
 /** Raises `run-not-found`. */
 export async function loadRun(ctx: Ctx, runId: string): Promise<RunContext> {
   const run = (await getRun(ctx.db, ctx.workspace, runId)) ?? fail('run-not-found', { id: runId });
-  const { definition } = await revisionById(ctx, run.revisionId);
-  const steps = await listSteps(ctx.db, ctx.workspace, runId);
+  const { definition, stepDefinitions } = await definitionOf(ctx, run);
+  const steps = await listSummaries(ctx.db, ctx.workspace, runId);
   return {
     run,
     definition,
     steps: new Map(steps.map((s) => [s.name, s])),
-    stepDefinitions: new Map(definition.pipelines[run.pipeline]!.steps.map((s) => [s.name, s])),
+    stepDefinitions,
     kept: new Map(),
   };
 }

@@ -8,8 +8,8 @@ import { fail } from '../errors.ts';
 import type { Outputs } from '../model.ts';
 import { putCached } from '../store/cache.ts';
 import * as store from '../store/steps.ts';
-import type { Step } from '../store/steps.ts';
-import { advanceRun, type PipelineJobs, type StepPayload } from './advance.ts';
+import type { Step, StepSummary } from '../store/steps.ts';
+import { advanceRun, type EndedStep, type PipelineJobs, type StepPayload } from './advance.ts';
 import { performEvaluate, performFeatures, performRegister, type Performed } from './perform.ts';
 import { endLeftovers, performRun, type RunParts } from './perform-run.ts';
 import { loadRun, type RunContext } from './run-context.ts';
@@ -19,7 +19,7 @@ export const STEP_RETRIES = 3;
 
 export async function runStep(ctx: Ctx, payload: StepPayload, job: JobRun, jobs: PipelineJobs, parts: RunParts): Promise<void> {
   const context = await loadRun(ctx, payload.runId);
-  const step = context.steps.get(payload.step);
+  const step = await store.getStep(ctx.db, ctx.workspace, payload.runId, payload.step);
   if (!step) return;
   const definition = context.stepDefinitions.get(step.name)!;
   if (step.state !== 'running' || step.earlierAttempts !== payload.round) {
@@ -27,17 +27,17 @@ export async function runStep(ctx: Ctx, payload: StepPayload, job: JobRun, jobs:
     // It was done before this handler was run again: only the run may need to move on.
     return advanceRun(ctx, payload.runId, jobs);
   }
+  let ended: EndedStep;
   try {
-    const performed = await perform();
-    failpoint('pipelines.before-step-recorded');
-    await succeed(ctx, context, step, performed, jobs);
-    failpoint('pipelines.after-step-recorded');
+    ended = succeeded(ctx, context, step, await perform(), jobs);
   } catch (error) {
     const problem = toProblem(error);
     if (problem === undefined) throw error;
-    await recordFailure(ctx, context, step, toProblemDocument(problem, job.id), jobs);
+    ended = failed(ctx, context, step, toProblemDocument(problem, job.id), jobs);
   }
-  await advanceRun(ctx, payload.runId, jobs);
+  failpoint('pipelines.before-step-recorded');
+  await advanceRun(ctx, payload.runId, jobs, ended);
+  failpoint('pipelines.after-step-recorded');
 
   function perform(): Promise<Performed> {
     switch (definition.kind) {
@@ -73,15 +73,14 @@ function caught(raise: () => never): Problem {
   }
 }
 
-const succeed = (ctx: Ctx, context: RunContext, step: Step, { outputs, record }: Performed, jobs: PipelineJobs): Promise<void> =>
-  ctx.tx(async (tx) => {
-    const { run } = context;
+function succeeded(ctx: Ctx, context: RunContext, step: Step, { outputs, record }: Performed, jobs: PipelineJobs): EndedStep {
+  const { run } = context;
+  const to = { state: 'succeeded', outputs, finishedMs: ctx.clock.now() } as const;
+  const write = async (tx: Ctx): Promise<boolean> => {
     await record?.(tx);
-    const now = tx.clock.now();
-    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'succeeded', outputs, finishedMs: now })))
-      return;
+    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], to))) return false;
     const trackingRunId = (await store.getStep(tx.db, tx.workspace, run.id, step.name))?.trackingRunId ?? null;
-    await putCached(tx.db, tx.workspace, step.cacheKey!, { runId: run.id, step: step.name, outputs, trackingRunId }, now);
+    await putCached(tx.db, tx.workspace, step.cacheKey!, { runId: run.id, step: step.name, outputs, trackingRunId }, to.finishedMs);
     const self = { kind: 'step', id: `${run.id}/${step.name}` };
     await tx.emit({
       type: 'step.finished',
@@ -97,12 +96,15 @@ const succeed = (ctx: Ctx, context: RunContext, step: Step, { outputs, record }:
       ],
     });
     await wakeWaiting(tx, step, jobs);
-  });
+    return true;
+  };
+  return { name: step.name, to, write };
+}
 
-const recordFailure = (ctx: Ctx, { run }: RunContext, step: Step, error: Record<string, unknown>, jobs: PipelineJobs): Promise<void> =>
-  ctx.tx(async (tx) => {
-    const now = tx.clock.now();
-    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { state: 'failed', error, finishedMs: now }))) return;
+function failed(ctx: Ctx, { run }: RunContext, step: Step, error: Record<string, unknown>, jobs: PipelineJobs): EndedStep {
+  const to = { state: 'failed', error, finishedMs: ctx.clock.now() } as const;
+  const write = async (tx: Ctx): Promise<boolean> => {
+    if (!(await store.updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], to))) return false;
     await tx.emit({
       type: 'step.finished',
       subject: { kind: 'step', id: `${run.id}/${step.name}` },
@@ -111,10 +113,13 @@ const recordFailure = (ctx: Ctx, { run }: RunContext, step: Step, error: Record<
       payload: { state: 'failed', code: error.code },
     });
     await wakeWaiting(tx, step, jobs);
-  });
+    return true;
+  };
+  return { name: step.name, to, write };
+}
 
 /** Other runs that waited for this work decide again. */
-export async function wakeWaiting(tx: Ctx, step: Step, jobs: Pick<PipelineJobs, 'advance'>): Promise<void> {
+export async function wakeWaiting(tx: Ctx, step: StepSummary, jobs: Pick<PipelineJobs, 'advance'>): Promise<void> {
   if (step.cacheKey === null) return;
   for (const runId of await store.listWaitingFor(tx.db, tx.workspace, step.cacheKey))
     if (runId !== step.runId) await tx.enqueue({ job: jobs.advance, payload: { runId } });

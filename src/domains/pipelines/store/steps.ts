@@ -2,7 +2,7 @@ import type { Db } from '../../../kernel/db/database.ts';
 import type { Difference, KeyParts, Outputs, StepState } from '../model.ts';
 import { parsed, toText } from './columns.ts';
 
-export interface Step {
+export interface StepSummary {
   readonly runId: string;
   readonly name: string;
   readonly position: number;
@@ -11,8 +11,6 @@ export interface Step {
   readonly state: StepState;
   readonly cachedFrom: string | null;
   readonly cacheKey: string | null;
-  readonly keyParts: KeyParts | null;
-  readonly explanation: readonly Difference[] | null;
   readonly outputs: Outputs | null;
   readonly trackingRunId: string | null;
   readonly error: unknown;
@@ -21,6 +19,11 @@ export interface Step {
   readonly startedMs: number | null;
   readonly finishedMs: number | null;
   readonly version: number;
+}
+
+export interface Step extends StepSummary {
+  readonly keyParts: KeyParts | null;
+  readonly explanation: readonly Difference[] | null;
 }
 
 type StepRow = {
@@ -45,7 +48,7 @@ type StepRow = {
 };
 const tablesIn = (db: Db) => db.withTables<{ steps: StepRow }>();
 
-const toStep = (r: StepRow): Step => ({
+const toSummary = (r: Omit<StepRow, 'key_parts' | 'explanation'>): StepSummary => ({
   runId: r.run_id,
   name: r.name,
   position: r.position,
@@ -54,8 +57,6 @@ const toStep = (r: StepRow): Step => ({
   state: r.state,
   cachedFrom: r.cached_from,
   cacheKey: r.cache_key,
-  keyParts: parsed<KeyParts>(r.key_parts),
-  explanation: parsed<Difference[]>(r.explanation),
   outputs: parsed<Outputs>(r.outputs),
   trackingRunId: r.tracking_run_id,
   error: parsed(r.error),
@@ -64,6 +65,31 @@ const toStep = (r: StepRow): Step => ({
   finishedMs: r.finished_ms,
   version: r.version,
 });
+const toStep = (r: StepRow): Step => ({
+  ...toSummary(r),
+  keyParts: parsed<KeyParts>(r.key_parts),
+  explanation: parsed<Difference[]>(r.explanation),
+});
+
+const summary = [
+  'workspace_id',
+  'run_id',
+  'name',
+  'position',
+  'kind',
+  'needs',
+  'state',
+  'cached_from',
+  'cache_key',
+  'outputs',
+  'tracking_run_id',
+  'error',
+  'earlier_attempts',
+  'started_ms',
+  'finished_ms',
+  'version',
+] as const;
+
 /** Inserts steps that wait. */
 export async function insertSteps(
   db: Db,
@@ -107,6 +133,18 @@ export async function listSteps(db: Db, workspace: string, runId: string): Promi
     .orderBy('position')
     .execute();
   return rows.map(toStep);
+}
+
+/** Without what only explains them. */
+export async function listSummaries(db: Db, workspace: string, runId: string): Promise<StepSummary[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('steps')
+    .select(summary)
+    .where('workspace_id', '=', workspace)
+    .where('run_id', '=', runId)
+    .orderBy('position')
+    .execute();
+  return rows.map(toSummary);
 }
 
 export async function getStep(db: Db, workspace: string, runId: string, name: string): Promise<Step | undefined> {
