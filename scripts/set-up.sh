@@ -68,7 +68,7 @@ fi
 
 # A stamp inside node_modules says which lock they were installed from; it goes when the folder goes.
 stamp=$modules/.installed-from
-wanted=$(cat package.json package-lock.json | cksum)
+wanted=$(cksum <package-lock.json)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   say 'installing packages for Node (once; about a minute) ...'
   # Without this onnxruntime-node fetches several hundred megabytes of CUDA libraries that nothing here uses.

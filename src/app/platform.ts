@@ -14,7 +14,8 @@ import { eventsIn } from '../kernel/events/events.ts';
 import { startSequencer } from '../kernel/events/sequencer.ts';
 import { startSubscribers, type Subscriber, type SubscriberLoop } from '../kernel/events/subscribers.ts';
 import { systemIds, type IdSource } from '../kernel/ids.ts';
-import { jobsIn, type Job } from '../kernel/jobs/jobs.ts';
+import type { Job } from '../kernel/jobs/jobs.ts';
+import { endAllLeases } from '../kernel/jobs/orphans.ts';
 import { startWorker, type Worker } from '../kernel/jobs/worker.ts';
 import { openLog, type Log } from '../kernel/log.ts';
 import { openTimeline } from '../kernel/timeline/timeline.ts';
@@ -56,8 +57,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   const database = options.database ?? (await openDatabase(settings));
   await migrate(database, migrations);
   // One process writes a SQLite file, so whoever held a job's lease is gone.
-  if (database.dialect.name === 'sqlite')
-    await database.tx((db) => jobsIn(db).updateTable('jobs').set({ lease_until_ms: 0 }).where('state', '=', 'running').execute());
+  if (database.dialect.name === 'sqlite') await endAllLeases(database);
   const sequencer = startSequencer(database);
   const compute = openCompute({ dir: join(settings.dir, 'compute'), memoryMb: settings.computeMemoryMb, threads: settings.computeThreads });
   const blobs = await openBlobStore({ dir: settings.dir, durability: settings.durability });

@@ -1,38 +1,9 @@
 import type { Ctx } from '../../kernel/ctx.ts';
-import type { Db } from '../../kernel/db/database.ts';
 import { fail } from './errors.ts';
-import { diffLocks, parseLock, type LockedPackage, type PackageChange } from './lock.ts';
+import { diffLocks, parseLock, type PackageChange } from './lock.ts';
+import type { Environment } from './model.ts';
 import { realise, resolveEnvironment, type Realisation, type ResolvedEnvironment } from './realise.ts';
-
-type EnvironmentRow = {
-  workspace_id: string;
-  digest: string;
-  lock_digest: string;
-  lock_file: string;
-  packages: string;
-  python: string;
-  platform: string;
-  created_ms: number;
-};
-const environmentsIn = (db: Db) => db.withTables<{ environments: EnvironmentRow }>();
-
-export interface Environment {
-  readonly digest: string;
-  readonly lockDigest: string;
-  readonly lockFile: string;
-  readonly packages: readonly LockedPackage[];
-  readonly python: string;
-  readonly platform: string;
-}
-
-const toEnvironment = (r: EnvironmentRow): Environment => ({
-  digest: r.digest,
-  lockDigest: r.lock_digest,
-  lockFile: r.lock_file,
-  packages: JSON.parse(r.packages) as LockedPackage[],
-  python: r.python,
-  platform: r.platform,
-});
+import * as store from './store.ts';
 
 /** Names a lock's environment on this machine and records it. Raises `lock-invalid`, `python-missing`. */
 export async function declareEnvironment(
@@ -42,29 +13,18 @@ export async function declareEnvironment(
   python: string | null,
 ): Promise<ResolvedEnvironment> {
   const resolved = await resolveEnvironment(parseLock(lockText, lockFile), python);
-  const known = await environmentsIn(ctx.db)
-    .selectFrom('environments')
-    .select('digest')
-    .where('workspace_id', '=', ctx.workspace)
-    .where('digest', '=', resolved.digest)
-    .executeTakeFirst();
-  if (known) return resolved;
+  if (await store.getEnvironment(ctx.db, ctx.workspace, resolved.digest)) return resolved;
   await ctx.tx(async (tx) => {
     const { interpreter } = resolved;
-    await environmentsIn(tx.db)
-      .insertInto('environments')
-      .values({
-        workspace_id: tx.workspace,
-        digest: resolved.digest,
-        lock_digest: resolved.lockDigest,
-        lock_file: lockFile,
-        packages: JSON.stringify(resolved.lock.packages),
-        python: `${interpreter.implementation} ${interpreter.version}`,
-        platform: interpreter.platform,
-        created_ms: tx.clock.now(),
-      })
-      .onConflict((c) => c.doNothing())
-      .execute();
+    const environment: Environment = {
+      digest: resolved.digest,
+      lockDigest: resolved.lockDigest,
+      lockFile,
+      packages: resolved.lock.packages,
+      python: `${interpreter.implementation} ${interpreter.version}`,
+      platform: interpreter.platform,
+    };
+    await store.insertEnvironment(tx.db, tx.workspace, environment, tx.clock.now());
     await tx.emit({
       type: 'environment.declared',
       subject: { kind: 'environment', id: resolved.digest },
@@ -79,17 +39,7 @@ export async function declareEnvironment(
 export const realiseEnvironment = (ctx: Ctx, environment: ResolvedEnvironment, lockText: string, lockFile: string): Promise<Realisation> =>
   realise(environment, lockText, lockFile, { dir: ctx.settings.dir, uvCacheDir: ctx.settings.uvCacheDir, signal: ctx.signal });
 
-export async function listEnvironments(ctx: Ctx): Promise<Environment[]> {
-  const rows = await environmentsIn(ctx.db)
-    .selectFrom('environments')
-    .selectAll()
-    .where('workspace_id', '=', ctx.workspace)
-    .orderBy('created_ms', 'desc')
-    .orderBy('digest')
-    .limit(1000)
-    .execute();
-  return rows.map(toEnvironment);
-}
+export const listEnvironments = (ctx: Ctx): Promise<Environment[]> => store.listEnvironments(ctx.db, ctx.workspace);
 
 /** By digest or its beginning. Raises `environment-not-found`. */
 export async function getEnvironment(ctx: Ctx, id: string): Promise<Environment> {

@@ -32,5 +32,4 @@ export type { InferenceRecord, ServedView } from './log/record.ts';
 export { assignVariant } from './plane/assignment.ts';
 export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
-export { shipSegments } from './service/ship.ts';
-export { inferenceFiles } from './service/inference-segments.ts';
+export { inferenceFiles, shipSegments } from './service/ship.ts';

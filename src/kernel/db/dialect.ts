@@ -1,5 +1,6 @@
 // Every difference between the two databases, in one place.
-import type { ColumnType } from './tables.ts';
+
+export type ColumnType = 'id' | 'text' | 'int' | 'real' | 'bool' | 'json' | 'bytes';
 
 export interface Dialect {
   readonly name: 'sqlite' | 'postgres';

@@ -1,8 +1,7 @@
 // Tables as data: one source for both databases. Portable column types only; times are integers
 // (`_ms` for records, `_us` for data). A "?" makes a column nullable.
-import type { Dialect } from './dialect.ts';
+import type { ColumnType, Dialect } from './dialect.ts';
 
-export type ColumnType = 'id' | 'text' | 'int' | 'real' | 'bool' | 'json' | 'bytes';
 export type ColumnSpec = ColumnType | `${ColumnType}?`;
 
 export interface Table {

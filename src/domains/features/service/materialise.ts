@@ -3,12 +3,15 @@ import { fork } from 'node:child_process';
 import { extname, join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint, failpointEnvironment } from '../../../kernel/failpoints.ts';
+import { recordedMs } from '../../../kernel/recorded.ts';
 import { currentVersion, stageFiles } from '../../datasets/public.ts';
 import { currentRevision, type FeatureServiceDefinition, type FeatureViewDefinition } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import type { ViewColumn } from '../model.ts';
 import type { FillReply, FillRequest } from '../online-filler.ts';
+import { heldMark } from '../online-store.ts';
 import * as store from '../store.ts';
+import type { ViewTable } from '../store.ts';
 import { materialiseView } from './view-table.ts';
 
 /** The file of the online store of a project; data planes open it read-only. */
@@ -33,28 +36,32 @@ export async function materialiseViews(ctx: Ctx, project: string): Promise<Mater
     const held = await store.findOnline(ctx.db, ctx.workspace, project, view.name);
     const state = await ctx.timeline.read(ctx.db, ctx.workspace, project);
     const key = `${table.key}:${view.ttlUs ?? ''}`;
-    if (held?.key === key) {
+    const storePath = onlineStorePath(ctx, project);
+    const mark = markOf(table, view);
+    const inStore = heldMark(storePath, view.name);
+    if (held?.key === key && inStore === mark) {
       done.push({ view: view.name, rows: table.rows, added: 0 });
       continue;
     }
     const [after] = await stageFiles(ctx, [table.digest]);
-    const before = held ? (await stageFiles(ctx, [held.digest]))[0]! : null;
+    const usable = inStore !== undefined && shapeOf(inStore) === shapeOf(mark);
+    const before = usable ? { mark: inStore, file: (await stageFiles(ctx, [digestOf(inStore)]))[0]! } : null;
     const reply = await fillInProcess(
       {
-        storePath: onlineStorePath(ctx, project),
+        storePath,
         view: view.name,
         entity: table.entityColumns,
         columns: table.columns,
         ttlUs: view.ttlUs,
         before,
-        after: after!,
+        after: { mark, file: after! },
         horizonUs: state.mode === 'live' ? state.nowUs : null,
       },
       ctx.signal,
     );
     failpoint('features.before-online-recorded');
     await ctx.tx(async (tx) => {
-      await store.putOnline(tx.db, tx.workspace, project, view.name, { key, digest: table.digest }, tx.clock.now());
+      await store.putOnline(tx.db, tx.workspace, project, view.name, { key, digest: table.digest }, recordedMs(tx));
       const self = { kind: 'feature-view', id: `${project}/${view.name}` };
       await tx.emit({
         type: 'feature-view.materialised',
@@ -70,6 +77,13 @@ export async function materialiseViews(ctx: Ctx, project: string): Promise<Mater
   }
   return done;
 }
+
+// What the store holds, as it is written into the store itself in the transaction that fills it: the table's
+// digest, and the shape in which its rows lie there.
+const markOf = (table: ViewTable, view: FeatureViewDefinition): string =>
+  `${table.digest} ${JSON.stringify([table.entityColumns, table.columns, view.ttlUs])}`;
+const digestOf = (mark: string): string => mark.slice(0, mark.indexOf(' '));
+const shapeOf = (mark: string): string => mark.slice(mark.indexOf(' '));
 
 function fillInProcess(request: FillRequest, signal: AbortSignal): Promise<FillReply> {
   return new Promise((resolve, reject) => {

@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { recordedMs } from '../../../kernel/recorded.ts';
 import { stageVersion, type DatasetVersion } from '../../datasets/public.ts';
 import { snapshotText, type FeatureViewDefinition, type ProjectDefinition } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
@@ -100,7 +101,7 @@ export async function materialiseView(ctx: Ctx, inputs: ViewInputs): Promise<Vie
       entityColumns,
       datasetVersion: version.id,
     };
-    await ctx.tx((tx) => store.insertViewTable(tx.db, tx.workspace, table, tx.clock.now()));
+    await ctx.tx((tx) => store.insertViewTable(tx.db, tx.workspace, table, recordedMs(tx)));
     return table;
   });
 }

@@ -8,15 +8,19 @@ import type { PlanAck } from '../schema.ts';
 import { readSegment } from '../log/segment.ts';
 import type { InferenceRecord } from '../log/record.ts';
 import { internalToken, servingKey } from '../plan.ts';
-import { segmentsIn } from './inference-segments.ts';
-
-/** The row of no workspace says that all of a segment is shipped; it is written last. */
-const WHOLE = '';
+import * as store from '../store.ts';
 
 interface Sealed {
   readonly replica: string;
   readonly segments: readonly { readonly segment: string; readonly path: string }[];
 }
+
+/**
+ * Digests of the Parquet files with records between two event times, both included; files also hold other
+ * endpoints' records.
+ */
+export const inferenceFiles = (ctx: Ctx, fromUs: number, toUs: number): Promise<string[]> =>
+  store.listFiles(ctx.db, ctx.workspace, fromUs, toUs);
 
 /** Asks the given data planes to seal what they have, and ships every segment not shipped yet. Returns the number of records. */
 export async function shipSegments(ctx: Ctx, planes: readonly PlanAck[]): Promise<number> {
@@ -29,13 +33,7 @@ export async function shipSegments(ctx: Ctx, planes: readonly PlanAck[]): Promis
     });
     if (!reply.ok) throw new Error(`data plane ${plane.replica} did not seal its log: ${reply.status}`);
     const sealed = (await reply.json()) as Sealed;
-    const known = await segmentsIn(ctx.db)
-      .selectFrom('inference_segments')
-      .select('segment')
-      .where('workspace_id', '=', WHOLE)
-      .where('replica', '=', sealed.replica)
-      .execute();
-    const shipped = new Set(known.map((r) => r.segment));
+    const shipped = await store.listShipped(ctx.db, sealed.replica);
     for (const { segment, path } of sealed.segments.filter((s) => !shipped.has(s.segment)))
       records += await shipOne(ctx, sealed.replica, segment, path);
   }
@@ -51,25 +49,21 @@ async function shipOne(ctx: Ctx, replica: string, segment: string, path: string)
     if (own) own.push(record);
     else byWorkspace.set(record.workspace, [record]);
   }
-  for (const [workspace, own] of [...byWorkspace, [WHOLE, []] as const]) {
+  for (const [workspace, own] of [...byWorkspace, [store.WHOLE, []] as const]) {
     const scoped = makeCtx(ctx, { actor: systemActor, workspace });
     const digest = own.length === 0 ? '' : await toParquet(scoped, own);
     const times = own.map((r) => r.eventTimeUs);
     await scoped.tx((tx) =>
-      segmentsIn(tx.db)
-        .insertInto('inference_segments')
-        .values({
-          workspace_id: workspace,
-          replica,
-          segment,
-          digest,
-          records: own.length,
-          from_us: times.reduce((a, b) => Math.min(a, b), Number.MAX_SAFE_INTEGER),
-          to_us: times.reduce((a, b) => Math.max(a, b), 0),
-          shipped_ms: tx.clock.now(),
-        })
-        .onConflict((c) => c.doNothing())
-        .execute(),
+      store.insertShipped(tx.db, {
+        workspace,
+        replica,
+        segment,
+        digest,
+        records: own.length,
+        fromUs: times.reduce((a, b) => Math.min(a, b), Number.MAX_SAFE_INTEGER),
+        toUs: times.reduce((a, b) => Math.max(a, b), 0),
+        shippedMs: tx.clock.now(),
+      }),
     );
   }
   return records.length;
