@@ -36,7 +36,7 @@ export function notProbabilities({ scores }: Pick<Scores, 'scores'>): string | u
 }
 
 function ofProbabilities(rows: Scores, of: PerRow): Figure {
-  const fault = notProbabilities(rows);
+  const fault = unusable(rows) ?? notProbabilities(rows);
   return fault ? none(fault, rows.labels.length) : meanFigure(rows, of);
 }
 
