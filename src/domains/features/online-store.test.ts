@@ -161,3 +161,31 @@ test('Whatever the order of arrival, the store answers as the rule over all fact
     { numRuns: 40 },
   );
 });
+
+test('A reader finds the facts of a view that was filled anew while it was open', (t) => {
+  const { writer, reader, at } = store(t);
+  writer.declare({ ...view, name: 'other' });
+  writer.append('v', [row('a', 10, 20, 1)]);
+  assert.equal(at(20), 1);
+  writer.remove('v');
+  writer.declare({ ...view, columns: [{ name: 'y', type: 'string' }] });
+  writer.append('v', [{ entity: ['a'], occurredAtUs: 10, knownAtUs: 20, values: ['new'] }]);
+  assert.deepEqual(reader.read('v', ['a'], 20)?.values, ['new']);
+});
+
+test('A fill that ends early leaves the facts and the mark of before', async (t) => {
+  const { writer, at } = store(t);
+  writer.append('v', [row('a', 10, 20, 1)]);
+  writer.mark('v', 'first');
+  await assert.rejects(
+    writer.atomically(async () => {
+      writer.remove('v');
+      writer.declare(view);
+      writer.append('v', [row('a', 10, 20, 2)]);
+      writer.mark('v', 'second');
+      throw new Error('killed');
+    }),
+    /killed/,
+  );
+  assert.deepEqual([at(20), writer.held('v')], [1, 'first']);
+});

@@ -2,9 +2,10 @@
 // when. Writers keep the envelope: a fact that is older (`occurred_at`) than one already known for its key
 // is left out, an equal one known later is a correction. So "the newest fact known at t" is one backward
 // seek on `known_at`, the same rule as the offline ASOF join.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { failpoint } from '../../kernel/failpoints.ts';
 import { packValues, unpackValues, type ColumnType, type FeatureColumn, type FeatureValue } from './packed-values.ts';
 
 export type { ColumnType, FeatureColumn, FeatureValue };
@@ -36,7 +37,12 @@ export interface OnlineReader {
 }
 
 export interface OnlineWriter {
-  /** Declares a view; with other columns than before, its facts are removed. */
+  /** Makes one transaction of everything the body writes: readers see all of it or nothing. */
+  atomically<T>(body: () => Promise<T>): Promise<T>;
+  /** The mark of what the view holds, as `mark` set it; undefined if nothing is known of it. */
+  held(view: string): string | undefined;
+  mark(view: string, mark: string): void;
+  /** Declares a view; with another definition than before, its facts are removed. */
   declare(view: OnlineView): void;
   /** Adds facts in one transaction, in any order; repeating a batch changes nothing. */
   append(view: string, rows: Iterable<FactRow>): { readonly kept: number; readonly leftOut: number };
@@ -70,9 +76,10 @@ export function openOnlineWriter(path: string): OnlineWriter {
   const db = new DatabaseSync(path, { timeout: 10_000 });
   // The store can be made again from the datasets, so losing its last moments to a power cut is no loss.
   db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -65536;
-    create table if not exists views (id integer primary key, name text not null unique, definition text not null) strict;
+    create table if not exists views (id integer primary key autoincrement, name text not null unique, definition text not null) strict;
     create table if not exists facts (view_id integer not null, entity text not null, known_at integer not null, occurred_at integer not null,
       packed blob not null, primary key (view_id, entity, known_at, occurred_at)) without rowid, strict;
+    create table if not exists marks (view text primary key, mark text not null) strict;
     pragma user_version = ${FORMAT}`);
   const latest = db.prepare(
     'select known_at, occurred_at from facts where view_id = ? and entity = ? order by known_at desc, occurred_at desc limit 1',
@@ -89,6 +96,7 @@ export function openOnlineWriter(path: string): OnlineWriter {
     return found;
   };
   const inTransaction = <T>(body: () => T): T => {
+    if (db.isTransaction) return body();
     db.exec('begin immediate');
     try {
       const result = body();
@@ -100,21 +108,42 @@ export function openOnlineWriter(path: string): OnlineWriter {
     }
   };
 
+  const remove = (name: string): void => {
+    const found = loadViews(db).get(name);
+    if (!found) return;
+    db.prepare('delete from facts where view_id = ?').run(found.id);
+    db.prepare('delete from views where id = ?').run(found.id);
+    db.prepare('delete from marks where view = ?').run(name);
+  };
+
   return {
+    atomically: async (body) => {
+      db.exec('begin immediate');
+      try {
+        const result = await body();
+        failpoint('features.before-online-commit');
+        db.exec('commit');
+        failpoint('features.after-online-commit');
+        return result;
+      } catch (error) {
+        if (db.isTransaction) db.exec('rollback');
+        throw error;
+      }
+    },
+    held: (name) => heldIn(db, name),
+    mark: (name, mark) =>
+      void db
+        .prepare('insert into marks (view, mark) values (?, ?) on conflict (view) do update set mark = excluded.mark')
+        .run(view(name).name, mark),
     declare: (declared) =>
       inTransaction(() => {
-        const definition = JSON.stringify({
-          name: declared.name,
-          entity: declared.entity,
-          columns: declared.columns,
-          ttlUs: declared.ttlUs,
-        });
-        const known = loadViews(db).get(declared.name);
-        if (known && JSON.stringify([known.entity, known.columns]) !== JSON.stringify([declared.entity, declared.columns]))
-          db.prepare('delete from facts where view_id = ?').run(known.id);
-        db.prepare(
-          'insert into views (name, definition) values (?, ?) on conflict (name) do update set definition = excluded.definition',
-        ).run(declared.name, definition);
+        const { name, entity, columns, ttlUs } = declared;
+        const definition = JSON.stringify({ name, entity, columns, ttlUs });
+        const known = db.prepare('select definition from views where name = ?').get(name);
+        if (known?.definition === definition) return;
+        // Under a new number, so that a reader that knows the old definition does not take the new facts for its own.
+        remove(name);
+        db.prepare('insert into views (name, definition) values (?, ?)').run(name, definition);
       }),
     append: (name, rows) => {
       const { id, columns } = view(name);
@@ -151,13 +180,7 @@ export function openOnlineWriter(path: string): OnlineWriter {
       if (ttlUs === null) return 0;
       return Number(db.prepare('delete from facts where view_id = ? and occurred_at < ?').run(id, horizonUs - ttlUs).changes);
     },
-    remove: (name) =>
-      inTransaction(() => {
-        const found = loadViews(db).get(name);
-        if (!found) return;
-        db.prepare('delete from facts where view_id = ?').run(found.id);
-        db.prepare('delete from views where id = ?').run(found.id);
-      }),
+    remove: (name) => inTransaction(() => remove(name)),
     close: () => db.close(),
   };
 }
@@ -167,22 +190,46 @@ function newestOf(latest: StatementSync, id: number, entity: string): { knownAtU
   return row && { knownAtUs: Number(row.known_at), occurredAtUs: Number(row.occurred_at) };
 }
 
+interface FactOfView {
+  readonly view_id: number;
+  readonly packed: Uint8Array;
+  readonly occurred_at: number;
+  readonly known_at: number;
+}
+
+const heldIn = (db: DatabaseSync, view: string): string | undefined =>
+  db.prepare('select mark from marks where view = ?').get(view)?.mark as string | undefined;
+
+/** The mark of what a view of the store at `path` holds; undefined if there is no such store or view. */
+export function heldMark(path: string, view: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
+  try {
+    return heldIn(db, view);
+  } catch {
+    // A store of a time before there were marks.
+    return undefined;
+  } finally {
+    db.close();
+  }
+}
+
 /** Opens a store read-only; it sees what the writer commits. Raises an Error if there is none at `path`. */
 export function openOnlineReader(path: string): OnlineReader {
   const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
   db.exec('pragma mmap_size = 268435456; pragma cache_size = -16384');
   const seek = db.prepare(
-    'select packed, occurred_at, known_at from facts where view_id = ? and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1',
+    'select view_id, packed, occurred_at, known_at from facts where view_id = (select id from views where name = ?) and entity = ? and known_at <= ? order by known_at desc, occurred_at desc limit 1',
   );
   let views = loadViews(db);
   return {
     views: () => [...(views = loadViews(db)).values()].map(({ name, entity, columns, ttlUs }) => ({ name, entity, columns, ttlUs })),
     read: (name, entity, asOfUs) => {
-      // A view declared after this reader was opened is found on the second look.
-      const view = views.get(name) ?? (views = loadViews(db)).get(name);
-      if (!view) return undefined;
-      const row = seek.get(view.id, keyOf(entity), asOfUs) as { packed: Uint8Array; occurred_at: number; known_at: number } | undefined;
+      const row = seek.get(name, keyOf(entity), asOfUs) as FactOfView | undefined;
       if (!row) return undefined;
+      // A view declared, or filled anew, after this reader was opened has a number that is not known yet.
+      const view = views.get(name)?.id === row.view_id ? views.get(name) : (views = loadViews(db)).get(name);
+      if (view?.id !== row.view_id) return undefined;
       if (view.ttlUs !== null && row.occurred_at < asOfUs - view.ttlUs) return undefined;
       return { values: unpackValues(view.columns, row.packed), occurredAtUs: row.occurred_at, knownAtUs: row.known_at };
     },
