@@ -16,6 +16,7 @@ import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
 import { openProcessEngine } from '../engines/process/process-engine.ts';
 import type { BlobStore } from '../kernel/blobs/blob-store.ts';
+import { blobJobs } from '../kernel/blobs/jobs.ts';
 import type { Subscriber } from '../kernel/events/subscribers.ts';
 import type { AnyRoute, Dialect } from '../kernel/http/route.ts';
 import type { Job } from '../kernel/jobs/jobs.ts';
@@ -44,7 +45,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...reportRoutes,
       ...mlflowProtocolRoutes,
     ],
-    jobs: [...datasetJobs, ...featureJobs, ...pipelines.all],
+    jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...pipelines.all],
     // Who listens to what.
     subscribers: [...datasetSubscribers, ...featureSubscribers, ...lineageSubscribers],
   };

@@ -2,14 +2,15 @@
 // large ones are a pack of their own. `paths/` is mutable, in the layout that MLflow's clients expect.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { randomBytes } from 'node:crypto';
 import { fail, isDiskFull } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { openPathZone, type PathZone } from './path-zone.ts';
+import { syncFolder } from './sync-folder.ts';
 
 /** Where the bytes with this digest are: `offset` and `length` within the pack. */
 export interface BlobEntry {
@@ -64,46 +65,32 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
   const incoming = join(cas, 'incoming');
   await mkdir(incoming, { recursive: true });
   const packPath = (pack: string): string => join(cas, pack.slice(0, 2), pack);
+  const streamOf = (entry: BlobEntry, range = { start: 0, end: entry.length }): Readable => {
+    const end = Math.min(range.end, entry.length);
+    return end <= range.start
+      ? Readable.from([])
+      : createReadStream(packPath(entry.pack), { start: entry.offset + range.start, end: entry.offset + end - 1 });
+  };
 
   return {
     paths: openPathZone(join(dir, 'paths'), durability),
     begin: async () => beginBatch(incoming, packPath, durability),
-    open: (entry, range = { start: 0, end: entry.length }) =>
-      range.end <= range.start
-        ? Readable.from([])
-        : createReadStream(packPath(entry.pack), {
-            start: entry.offset + range.start,
-            end: entry.offset + Math.min(range.end, entry.length) - 1,
-          }),
+    open: (entry, range) => streamOf(entry, range),
     read: async (entry) => {
-      const file = await open(packPath(entry.pack));
-      try {
-        const bytes = Buffer.alloc(entry.length);
-        await file.read(bytes, 0, entry.length, entry.offset);
-        return bytes;
-      } finally {
-        await file.close();
-      }
+      const chunks: Buffer[] = [];
+      for await (const chunk of streamOf(entry)) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks);
     },
     verify: async (entry) => {
       const hash = createHash('sha256');
-      const stream = createReadStream(packPath(entry.pack), {
-        start: entry.offset,
-        end: Math.max(entry.offset, entry.offset + entry.length - 1),
-      });
-      if (entry.length > 0) for await (const chunk of stream) hash.update(chunk as Buffer);
+      for await (const chunk of streamOf(entry)) hash.update(chunk as Buffer);
       return hash.digest('hex') === entry.digest;
     },
     materialise: async (entry, path) => {
       await mkdir(dirname(path), { recursive: true });
-      // A range of a stream holds at least one byte.
-      if (entry.length === 0) return writeFile(path, '');
       const whole = entry.offset === 0 && (await stat(packPath(entry.pack))).size === entry.length;
-      if (whole) return copyFile(packPath(entry.pack), path, 2 /* COPYFILE_FICLONE: share blocks if possible */);
-      await pipeline(
-        createReadStream(packPath(entry.pack), { start: entry.offset, end: entry.offset + entry.length - 1 }),
-        createWriteStream(path),
-      );
+      if (whole) await copyFile(packPath(entry.pack), path, 2 /* COPYFILE_FICLONE: share blocks if possible */);
+      else await pipeline(streamOf(entry), createWriteStream(path));
     },
     localPath: (entry) => (entry.pack.endsWith('.one') ? packPath(entry.pack) : undefined),
     sweep: async (isReferenced, graceMs) => {
@@ -124,6 +111,11 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
   };
 }
 
+// A disk that becomes full takes a part of the bytes without an error; the rest then raises it.
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+}
+
 /** A file being filled with one or many blobs. */
 interface OpenPack {
   readonly name: string;
@@ -136,10 +128,12 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
   const entries = new Map<string, BlobEntry>();
   const finished: OpenPack[] = [];
   let shared: OpenPack | undefined;
+  let over = false;
   // Adds may be concurrent; writes into the shared pack are not.
   let turn: Promise<unknown> = Promise.resolve();
 
   const openPack = async (suffix: '' | '.one'): Promise<OpenPack> => {
+    if (over) throw new Error('the batch has ended');
     const name = `${randomBytes(16).toString('hex')}${suffix}`;
     const temporary = join(incoming, name);
     return { name, temporary, file: await open(temporary, 'wx', 0o600), size: 0 };
@@ -150,7 +144,7 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
       if (entries.has(digest)) return;
       shared ??= await openPack('');
       const offset = shared.size;
-      await shared.file.write(bytes, 0, bytes.length, offset);
+      await writeAll(shared.file, bytes, offset);
       shared.size += bytes.length;
       entries.set(digest, { digest, sizeBytes: bytes.length, pack: shared.name, offset, length: bytes.length });
       if (shared.size >= PACK_BYTES) {
@@ -169,7 +163,7 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
   ): Promise<{ digest: string; sizeBytes: number }> => {
     const pack = await openPack('.one');
     const append = async (chunk: Buffer): Promise<void> => {
-      await pack.file.write(chunk, 0, chunk.length, pack.size);
+      await writeAll(pack.file, chunk, pack.size);
       pack.size += chunk.length;
     };
     try {
@@ -178,6 +172,7 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
         hash.update(next.value);
         await append(next.value);
       }
+      if (over) throw new Error('the batch has ended');
     } catch (error) {
       await pack.file.close();
       await unlink(pack.temporary).catch(() => undefined);
@@ -195,6 +190,9 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
   };
 
   const abandon = async (): Promise<void> => {
+    over = true;
+    await turn;
+    entries.clear();
     for (const pack of [...finished, ...(shared ? [shared] : [])]) {
       await pack.file.close().catch(() => undefined);
       await unlink(pack.temporary).catch(() => undefined);
@@ -218,30 +216,40 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
       orFull(async () => {
         const hash = createHash('sha256');
         const chunks = chunksOf(source);
-        const head: Buffer[] = [];
-        let size = 0;
-        for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
-          hash.update(next.value);
-          head.push(next.value);
-          size += next.value.length;
-          if (size >= OWN_PACK_BYTES) return addLarge(head, chunks, hash);
+        try {
+          const head: Buffer[] = [];
+          let size = 0;
+          for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+            hash.update(next.value);
+            head.push(next.value);
+            size += next.value.length;
+            if (size >= OWN_PACK_BYTES) return await addLarge(head, chunks, hash);
+          }
+          const digest = hash.digest('hex');
+          await addSmall(head.length === 1 ? head[0]! : Buffer.concat(head), digest);
+          return { digest, sizeBytes: size };
+        } finally {
+          // A file is closed; a stream of the caller's is left to the caller, who may have to answer on its socket.
+          if (!(source instanceof Readable)) await chunks.return(undefined);
         }
-        const digest = hash.digest('hex');
-        await addSmall(head.length === 1 ? head[0]! : Buffer.concat(head), digest);
-        return { digest, sizeBytes: size };
       }),
     commit: () =>
       orFull(async () => {
         await turn;
+        if (over) throw new Error('the batch has ended');
+        over = true;
         if (shared) finished.push(shared);
         shared = undefined;
         const folders = new Set<string>();
         failpoint('blobs.before-sync');
+        const now = new Date();
         for (const pack of finished) {
+          // What was filled hours ago is new to the sweeper all the same.
+          await pack.file.utimes(now, now);
           if (durability === 'power') await pack.file.sync();
           await pack.file.close();
           const final = packPath(pack.name);
-          await mkdir(dirname(final), { recursive: true });
+          if (await mkdir(dirname(final), { recursive: true })) folders.add(dirname(dirname(final)));
           failpoint('blobs.before-rename');
           await rename(pack.temporary, final);
           failpoint('blobs.after-rename');
@@ -261,31 +269,4 @@ async function* chunksOf(source: BlobSource): AsyncGenerator<Buffer> {
   else
     for await (const chunk of source instanceof Readable ? source : createReadStream(source.path, { highWaterMark: 1024 * 1024 }))
       yield chunk as Buffer;
-}
-
-/** Makes the names in a folder durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Passes bytes through and calls back with their SHA-256 and size at the end. */
-export function hashing(done: (digest: string, sizeBytes: number) => void): Transform {
-  const hash = createHash('sha256');
-  let size = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, next) {
-      hash.update(chunk);
-      size += chunk.length;
-      next(null, chunk);
-    },
-    flush(next) {
-      done(hash.digest('hex'), size);
-      next();
-    },
-  });
 }

@@ -1,13 +1,14 @@
 // The mutable zone `paths/`: files by path, overwritten whole. A write is a temporary file that is synced
 // and renamed, so a reader sees the old bytes or the new ones.
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { createReadStream, createWriteStream, type ReadStream, type Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { defineErrors, fail as failAny, isDiskFull } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
+import { syncFolder } from './sync-folder.ts';
 
 const { fail } = defineErrors({
   'path-invalid': {
@@ -45,18 +46,39 @@ const MAX_PATH = 4000;
 
 export function openPathZone(root: string, durability: 'power' | 'process'): PathZone {
   const resolve = (path: string): string => join(root, ...safeParts(path));
+  // Links are not followed, neither as the file nor on the way to it: what they lead to is not the zone's.
   const info = async (path: string): Promise<PathInfo | undefined> => {
-    const found = await stat(resolve(path)).catch(() => undefined);
+    let at = root;
+    let found: Stats | undefined;
+    for (const part of ['', ...safeParts(path)]) {
+      at = join(at, part);
+      found = await lstat(at).catch(() => undefined);
+      if (!found || (!found.isDirectory() && !found.isFile())) return undefined;
+    }
     return found && { name: path.split('/').at(-1)!, isFolder: found.isDirectory(), sizeBytes: found.isDirectory() ? 0 : found.size };
+  };
+  const makeFolder = async (folder: string): Promise<void> => {
+    await mkdir(root, { recursive: true });
+    let at = root;
+    for (const part of folder.slice(root.length).split('/').filter(Boolean)) {
+      const parent = at;
+      at = join(at, part);
+      try {
+        await mkdir(at);
+        if (durability === 'power') await syncFolder(parent);
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'EEXIST' || !(await lstat(at)).isDirectory()) throw error;
+      }
+    }
   };
   const zone: PathZone = {
     resolve,
     write: async (path, source) => {
       const final = resolve(path);
       if (final === root) fail('path-invalid', { path });
-      await mkdir(dirname(final), { recursive: true });
       const temporary = join(dirname(final), `.incoming-${randomBytes(8).toString('hex')}`);
       try {
+        await makeFolder(dirname(final));
         const sink = createWriteStream(temporary, { flags: 'wx', mode: 0o600 });
         await pipeline(source, sink);
         if (durability === 'power') {
@@ -67,16 +89,12 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
         failpoint('paths.before-rename');
         await rename(temporary, final);
         failpoint('paths.after-rename');
-        if (durability === 'power') {
-          const folder = await open(dirname(final), 'r');
-          await folder.sync();
-          await folder.close();
-        }
+        if (durability === 'power') await syncFolder(dirname(final));
         return { sizeBytes: sink.bytesWritten };
       } catch (error) {
         await unlink(temporary).catch(() => undefined);
         if (isDiskFull(error)) return failAny('storage-full', { what: `the file "${path}"` });
-        if (['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes((error as { code?: string }).code ?? ''))
+        if (['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'ENAMETOOLONG'].includes((error as { code?: string }).code ?? ''))
           return fail('path-invalid', { path });
         throw error;
       }
@@ -88,6 +106,7 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
     },
     stat: info,
     list: async (path) => {
+      if (!(await info(path))?.isFolder) return [];
       const names = await readdir(resolve(path), { withFileTypes: true }).catch(() => []);
       const entries = names.filter((n) => !n.name.startsWith('.incoming-'));
       const found = await Promise.all(entries.map((entry) => info([path, entry.name].filter(Boolean).join('/'))));
@@ -121,7 +140,12 @@ export function safeParts(path: string): string[] {
   if (path === '') return [];
   const parts = path.split('/');
   const bad = (part: string): boolean =>
-    part === '' || part === '.' || part === '..' || part.length > 255 || part.startsWith('.incoming-') || /[\\\0-\x1f]/.test(part);
+    part === '' ||
+    part === '.' ||
+    part === '..' ||
+    Buffer.byteLength(part) > 255 ||
+    part.startsWith('.incoming-') ||
+    /[\\\0-\x1f]/.test(part);
   if (parts.some(bad)) fail('path-invalid', { path });
   return parts;
 }

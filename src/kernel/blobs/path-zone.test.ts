@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { test, type TestContext } from 'node:test';
+import { isProblem } from '../errors.ts';
+import { openPathZone, type PathZone } from './path-zone.ts';
+
+function openZone(t: TestContext): { zone: PathZone; root: string; outside: string } {
+  const dir = mkdtempSync(join(tmpdir(), 'gyre-paths-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const outside = join(dir, 'outside');
+  mkdirSync(outside);
+  writeFileSync(join(outside, 'secret'), 'secret');
+  return { zone: openPathZone(join(dir, 'paths'), 'power'), root: join(dir, 'paths'), outside };
+}
+
+const bytes = (text: string): Readable => Readable.from([Buffer.from(text)]);
+const read = async (zone: PathZone, path: string): Promise<string> => Buffer.concat(await (await zone.open(path)).toArray()).toString();
+const isInvalid = (error: unknown): boolean => isProblem(error, 'path-invalid');
+
+const refused = [
+  '..',
+  '../outside/secret',
+  'a/../../outside/secret',
+  'a/..',
+  './a',
+  'a/./b',
+  '/etc/passwd',
+  'a//b',
+  'a/',
+  'a\\b',
+  'nul\0',
+  'line\nbreak',
+  `${'x'.repeat(256)}`,
+  `${'ä'.repeat(200)}`,
+  '.incoming-0123',
+  'a/'.repeat(3000) + 'b',
+];
+
+test('paths that lead elsewhere, or that no file can have, are refused by every call', async (t) => {
+  const { zone, root } = openZone(t);
+  for (const path of refused) {
+    const label = JSON.stringify(path.slice(0, 40));
+    await assert.rejects(zone.write(path, bytes('x')), isInvalid, label);
+    await assert.rejects(zone.open(path), isInvalid, label);
+    await assert.rejects(zone.stat(path), isInvalid, label);
+    await assert.rejects(zone.list(path), isInvalid, label);
+    await assert.rejects(zone.walk(path), isInvalid, label);
+    await assert.rejects(zone.remove(path), isInvalid, label);
+    assert.throws(() => zone.resolve(path), isInvalid, label);
+  }
+  await assert.rejects(zone.write('', bytes('x')), isInvalid);
+  await assert.rejects(zone.remove(''), isInvalid);
+  assert.equal(existsSync(root), false);
+});
+
+test('names that only look odd are names', async (t) => {
+  const { zone } = openZone(t);
+  for (const path of ['...', 'a..b', '%2e%2e', 'ä/𝄞', ' ', '~', '$HOME', '-rf', 'a:b', '*']) {
+    await zone.write(path, bytes(path));
+    assert.equal(await read(zone, path), path);
+  }
+});
+
+test('a file is overwritten whole, and a write that breaks off leaves the old one', async (t) => {
+  const { zone, root } = openZone(t);
+  assert.deepEqual(await zone.write('1/run/artifacts/model.txt', bytes('old and longer')), { sizeBytes: 14 });
+  await zone.write('1/run/artifacts/model.txt', bytes('new'));
+  assert.equal(await read(zone, '1/run/artifacts/model.txt'), 'new');
+  const broken = Readable.from(
+    (async function* () {
+      yield Buffer.from('half');
+      throw new Error('the client went away');
+    })(),
+  );
+  await assert.rejects(zone.write('1/run/artifacts/model.txt', broken), /went away/);
+  assert.equal(await read(zone, '1/run/artifacts/model.txt'), 'new');
+  assert.deepEqual(readdirSync(join(root, '1/run/artifacts')), ['model.txt']);
+});
+
+test('a file where a folder is, or a folder where a file is, is refused as the client’s mistake', async (t) => {
+  const { zone } = openZone(t);
+  await zone.write('a/b', bytes('x'));
+  await assert.rejects(zone.write('a', bytes('x')), isInvalid);
+  await assert.rejects(zone.write('a/b/c', bytes('x')), isInvalid);
+  await assert.rejects(zone.open('a'), (error) => isProblem(error, 'path-not-found'));
+  await assert.rejects(zone.open('a/b/c'), (error) => isProblem(error, 'path-not-found'));
+});
+
+test('folders are listed by name, walked in full, and removed with what is in them', async (t) => {
+  const { zone } = openZone(t);
+  for (const path of ['m/z', 'm/a', 'm/sub/deep/file', 'n']) await zone.write(path, bytes(path));
+  assert.deepEqual(await zone.list('m'), [
+    { name: 'a', isFolder: false, sizeBytes: 3 },
+    { name: 'sub', isFolder: true, sizeBytes: 0 },
+    { name: 'z', isFolder: false, sizeBytes: 3 },
+  ]);
+  assert.deepEqual(
+    (await zone.walk('m')).map((f) => f.path),
+    ['a', 'sub/deep/file', 'z'],
+  );
+  assert.deepEqual(
+    (await zone.list('')).map((f) => f.name),
+    ['m', 'n'],
+  );
+  assert.deepEqual(await zone.list('none'), []);
+  assert.equal(await zone.remove('m'), true);
+  assert.equal(await zone.remove('m'), false);
+  assert.equal(await zone.stat('m/a'), undefined);
+});
+
+test('a link is not followed: not to a file, not to a folder, not on the way, not when writing', async (t) => {
+  const { zone, root, outside } = openZone(t);
+  await zone.write('own/file', bytes('mine'));
+  symlinkSync(join(outside, 'secret'), join(root, 'own/link'));
+  symlinkSync(outside, join(root, 'own/folder'));
+  for (const path of ['own/link', 'own/folder', 'own/folder/secret']) {
+    assert.equal(await zone.stat(path), undefined, path);
+    await assert.rejects(zone.open(path), (error) => isProblem(error, 'path-not-found'), path);
+    assert.deepEqual(await zone.list(path), [], path);
+  }
+  assert.deepEqual(
+    (await zone.walk('own')).map((f) => f.path),
+    ['file'],
+  );
+  await assert.rejects(zone.write('own/folder/new', bytes('x')), isInvalid);
+  await zone.write('own/link', bytes('mine too'));
+  await zone.remove('own');
+  assert.deepEqual(readdirSync(outside), ['secret']);
+  assert.equal(readFileSync(join(outside, 'secret'), 'utf8'), 'secret');
+});
