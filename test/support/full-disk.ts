@@ -28,6 +28,9 @@ const chunks = (count: number): Readable => Readable.from(Array.from({ length: c
 
 say('large', await attempt(put(chunks(40))));
 say('small', await attempt(put(...Array.from({ length: 20 }, () => randomBytes(MB / 2)))));
+// The last write gets half of what it asked for and no error.
+const halves = (mode === 'limit' ? 3 : 6) * 2;
+say('short', await attempt(put(...Array.from({ length: halves - 1 }, () => randomBytes(MB / 2)), randomBytes(MB - 1))));
 say('path', await attempt(store.paths.write('1/run/artifacts/model', chunks(40))));
 say('files left', files(join(dir, 'cas')) + files(join(dir, 'paths')));
 say('in room', await attempt(put(randomBytes(MB), Buffer.from('small'))));

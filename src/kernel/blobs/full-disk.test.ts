@@ -32,6 +32,7 @@ async function story(prelude: string, mode: string, dir: string): Promise<Record
 const blobs = {
   large: 'storage-full',
   small: 'storage-full',
+  short: 'storage-full',
   path: 'storage-full',
   'files left': 0,
   'in room': 'stored',
