@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { authorise, createUser, hasUsers, identify, isLoopback } from '../domains/access/public.ts';
+import { publishPlan } from '../domains/releases/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
 import { defineErrors } from '../kernel/errors.ts';
@@ -75,6 +76,10 @@ export async function startControl(
     const { port } = app.server.address() as { port: number };
     const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
     url = `http://${host}:${port}`;
+    // What was released is what is served, whatever happened between the one and the other before.
+    void publishPlan(makeCtx(platform, { actor: systemActor, workspace: '' })).catch((error: unknown) =>
+      platform.log.warn({ event: 'serving.plan.not-published', error }),
+    );
     return {
       ...running,
       app,

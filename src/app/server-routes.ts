@@ -57,7 +57,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     path: '/api/gyre/v1/projects/:project/timeline/advance',
     permission: 'timeline:advance',
     summary: 'Move a replay’s event time forward; answers when everything due by then is done',
-    errors: ['project-not-found', 'timeline-not-replay', 'timeline-backwards'],
+    errors: ['project-not-found', 'timeline-not-replay', 'timeline-backwards', 'data-plane-away'],
     params: Type.Object({ project: name }),
     body: Type.Object({ to: Type.String({ format: 'date-time' }) }),
     reply: { 200: Type.Object({ now: Type.String(), records: Type.Integer() }) },
@@ -67,7 +67,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
       if (Number.isNaN(toMs))
         return fail('invalid-input', { what: 'The moment' }, [{ pointer: '/to', detail: `"${body.to}" is not a moment` }]);
       const state = await moveTimeline(ctx, params.project, toMs * 1000);
-      const records = await shipSegments(ctx, liveAcks(ctx));
+      const records = await shipSegments(ctx, () => liveAcks(ctx));
       const { worker, subscribers } = running();
       await subscribers.drain();
       await worker.drain({ workspace: ctx.workspace, project: params.project });

@@ -1,5 +1,5 @@
 // What other rooms may use of releases.
 export { publishPlan } from './service/publish.ts';
-export { liveAcks } from './service/release.ts';
+export { liveAcks } from './service/settle.ts';
 export { findCurrent as findCurrentEndpointRevision, findRevision as findEndpointRevision } from './store.ts';
 export type { EndpointRevision } from './model.ts';

@@ -118,6 +118,16 @@ export const setCurrent = (db: Db, workspace: string, endpoint: string, revision
     .where('name', '=', endpoint)
     .execute();
 
+/** Moves an endpoint back, if it still is where it was. */
+export const replaceCurrent = (db: Db, workspace: string, endpoint: string, from: string, to: string | null) =>
+  tablesIn(db)
+    .updateTable('endpoints')
+    .set({ current_revision: to })
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', endpoint)
+    .where('current_revision', '=', from)
+    .execute();
+
 export const insertRevision = (db: Db, workspace: string, r: EndpointRevision) =>
   tablesIn(db)
     .insertInto('endpoint_revisions')
@@ -152,23 +162,42 @@ export const insertRelease = (db: Db, workspace: string, r: Release) =>
     })
     .execute();
 
+/** Ends a started release; false if it has ended already. */
 export async function finishRelease(
   db: Db,
   workspace: string,
   id: string,
-  state: ReleaseState,
-  reason: string,
-  nowMs: number,
+  end: Pick<Release, 'state' | 'reason' | 'planNumber' | 'finishedMs'>,
 ): Promise<boolean> {
   const result = await tablesIn(db)
     .updateTable('releases')
-    .set({ state, reason, finished_ms: nowMs })
+    .set({ state: end.state, reason: end.reason, plan_number: end.planNumber, finished_ms: end.finishedMs })
     .where('workspace_id', '=', workspace)
     .where('id', '=', id)
     .where('state', '=', 'started')
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
+
+export const getRelease = async (db: Db, workspace: string, id: string): Promise<Release> =>
+  toRelease(
+    await tablesIn(db)
+      .selectFrom('releases')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow(),
+  );
+
+export const getRevision = async (db: Db, workspace: string, id: string): Promise<EndpointRevision> =>
+  toRevision(
+    await tablesIn(db)
+      .selectFrom('endpoint_revisions')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow(),
+  );
 
 export async function listReleases(db: Db, workspace: string, endpoint: string, before: string, limit: number): Promise<Release[]> {
   const rows = await tablesIn(db)

@@ -69,6 +69,12 @@ export const { fail } = defineErrors({
     title: 'The serving plan cannot be used',
     detail: (p: { path: string; why: string }) => `${p.path}: ${p.why}. The data plane goes on with the plan it has.`,
   },
+  'data-plane-away': {
+    status: 503,
+    title: 'A data plane does not answer',
+    detail: (p: { replica: string }) =>
+      `The data plane "${p.replica}" has records that are not shipped, and it does not answer. Repeat the request once it runs again.`,
+  },
   'replica-running': {
     status: 409,
     title: 'The replica is running',

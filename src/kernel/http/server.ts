@@ -38,6 +38,8 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     genReqId: () => newId('req', platform.ids),
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: 2000 },
     forceCloseConnections: 'idle',
+    // What still comes over a connection that is open is answered; the reply then closes it.
+    return503OnClosing: false,
     // Node answers malformed HTTP by itself; this one speaks RFC 9457 too.
     clientErrorHandler: (_error, socket) => {
       if (socket.writable)

@@ -81,8 +81,17 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
   };
 }
 
+// One after the other, so that what is written last is what was read last and has the highest number.
+let turn: Promise<unknown> = Promise.resolve();
+
 /** Writes the next plan of this server. Returns its number. */
-export async function publishPlan(ctx: Ctx): Promise<number> {
+export function publishPlan(ctx: Ctx): Promise<number> {
+  const mine = turn.then(() => publishNow(ctx));
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+async function publishNow(ctx: Ctx): Promise<number> {
   const endpoints: PlanEndpoint[] = [];
   for (const { workspace, revision } of await store.listAllCurrent(ctx.database.reader)) {
     const own = makeCtx(ctx, { actor: systemActor, workspace });

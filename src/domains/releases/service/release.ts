@@ -1,19 +1,18 @@
-// A release: from a passed decision to traffic, acknowledged by the data planes.
-import { readdirSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+// A release begins: from a passed decision to a revision that is to be served.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { serviceForPlan } from '../../features/public.ts';
 import { currentRevision } from '../../projects/public.ts';
-import { championAlias, findVersion, requirePassed, setAlias } from '../../registry/public.ts';
-import { readAck, servingPaths, type PlanAck } from '../../serving/public.ts';
+import { findVersion, requirePassed } from '../../registry/public.ts';
 import { fail } from '../errors.ts';
+import { settleRelease } from '../jobs.ts';
 import type { EndpointRevision, Release } from '../model.ts';
 import * as store from '../store.ts';
-import { checkSignature, planColumns, publishPlan } from './publish.ts';
+import { checkSignature, planColumns } from './publish.ts';
+import { settle } from './settle.ts';
 
-const ACK_MS = 15_000;
+/** A release whose server died in the middle is taken up again so long after it began. */
+const RECOVER_MS = 3000;
 
 export interface NewRelease {
   readonly project: string;
@@ -33,9 +32,9 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
   const service = definition.service === null ? null : await serviceForPlan(ctx, input.project, definition.service);
   checkSignature(input.endpoint, version, planColumns(definition, version, service).provided);
 
-  const previous = await store.findCurrent(ctx.db, ctx.workspace, input.project, input.endpoint);
-  const started = await ctx.tx(async (tx) => {
+  const id = await ctx.tx(async (tx) => {
     const now = tx.clock.now();
+    const previous = await store.findCurrent(tx.db, tx.workspace, input.project, input.endpoint);
     const revision: EndpointRevision = {
       id: newId('epr', tx.ids),
       project: input.project,
@@ -85,74 +84,11 @@ export async function release(ctx: Ctx, input: NewRelease): Promise<Release> {
       payload: { revision: revision.id },
       edges: [{ from: { kind: 'release', id: made.id }, to: self, relation: 'moves-to' }],
     });
-    return { release: made, revision };
+    await tx.enqueue({ job: settleRelease, payload: { releaseId: made.id }, uniqueKey: made.id, runAtMs: now + RECOVER_MS });
+    return made.id;
   });
 
-  failpoint('releases.before-plan');
-  const number = await publishPlan(ctx);
-  failpoint('releases.after-plan');
-  const refusal = await acknowledged(ctx, number, started.revision);
-  if (refusal !== undefined) {
-    await settle(ctx, started.release, 'failed', refusal, previous?.id ?? null);
-    await publishPlan(ctx);
-    return fail('release-not-taken', { endpoint: input.endpoint, why: refusal });
-  }
-  await setAlias(ctx, version.model, championAlias, version.number);
-  failpoint('releases.before-settle');
-  await settle(ctx, started.release, 'promoted', input.reason, started.revision.id);
-  failpoint('releases.after-settle');
-  return { ...started.release, state: 'promoted', planNumber: number, finishedMs: ctx.clock.now() };
-}
-
-const settle = (
-  ctx: Ctx,
-  { id, endpoint, project }: Release,
-  state: 'promoted' | 'failed',
-  reason: string,
-  current: string | null,
-): Promise<void> =>
-  ctx.tx(async (tx) => {
-    if (!(await store.finishRelease(tx.db, tx.workspace, id, state, reason, tx.clock.now()))) return;
-    if (state === 'failed') await store.setCurrent(tx.db, tx.workspace, endpoint, current);
-    await tx.emit({ type: `release.${state}`, subject: { kind: 'release', id }, project, payload: { reason } });
-  });
-
-/** Acknowledgements of data planes that are alive. */
-export function liveAcks(ctx: Ctx): PlanAck[] {
-  const { acks } = servingPaths(ctx.settings.dir);
-  let names: string[];
-  try {
-    names = readdirSync(acks);
-  } catch {
-    return [];
-  }
-  return names
-    .filter((n) => n.endsWith('.json'))
-    .map((n) => readAck(ctx.settings.dir, n.replace(/\.json$/, '')))
-    .filter((ack): ack is PlanAck => ack !== undefined && isAlive(ack.pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === 'EPERM';
-  }
-}
-
-/** Waits until every live data plane serves the revision; answers why it is not, if it is not. */
-async function acknowledged(ctx: Ctx, number: number, revision: EndpointRevision): Promise<string | undefined> {
-  const deadline = performance.now() + ACK_MS;
-  for (;;) {
-    const acks = liveAcks(ctx);
-    const failure = acks
-      .flatMap((a) => (a.number >= number ? a.failures : []))
-      .find((f) => f.workspace === ctx.workspace && f.endpoint === revision.endpoint && f.revision === revision.number);
-    if (failure) return failure.why;
-    if (acks.length > 0 && acks.every((a) => a.number >= number)) return undefined;
-    if (performance.now() > deadline)
-      return acks.length === 0 ? 'no data plane is running' : 'a data plane did not acknowledge the plan in time';
-    await delay(25);
-  }
+  const ended = await settle(ctx, id);
+  if (ended.state === 'failed') return fail('release-not-taken', { endpoint: input.endpoint, why: ended.reason });
+  return ended;
 }

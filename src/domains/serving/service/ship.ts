@@ -1,14 +1,20 @@
 // Sealed segments of the inference log become Parquet: one blob per segment, recorded once.
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import type { PlanAck } from '../schema.ts';
-import { readSegment } from '../log/segment.ts';
+import { fail } from '../errors.ts';
+import { openName, readSegment, sealedName, sealedSegments } from '../log/segment.ts';
 import type { InferenceRecord } from '../log/record.ts';
-import { internalToken, servingKey } from '../plan.ts';
+import { internalToken, servingKey, servingPaths } from '../plan.ts';
 import * as store from '../store.ts';
+
+/** How long a data plane may take to be started again. */
+const AWAY_MS = 10_000;
 
 interface Sealed {
   readonly replica: string;
@@ -22,22 +28,55 @@ interface Sealed {
 export const inferenceFiles = (ctx: Ctx, fromUs: number, toUs: number): Promise<string[]> =>
   store.listFiles(ctx.db, ctx.workspace, fromUs, toUs);
 
-/** Asks the given data planes to seal what they have, and ships every segment not shipped yet. Returns the number of records. */
-export async function shipSegments(ctx: Ctx, planes: readonly PlanAck[]): Promise<number> {
+/**
+ * Lets every data plane that has a log here seal it, and ships each segment not shipped yet. Returns the number
+ * of records. One that is being started again is waited for. Raises `data-plane-away`.
+ */
+export async function shipSegments(ctx: Ctx, live: () => readonly PlanAck[]): Promise<number> {
   let records = 0;
-  for (const plane of planes) {
-    const reply = await fetch(`${plane.url}/internal/seal`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${internalToken(servingKey(ctx.settings.dir))}` },
-      signal: AbortSignal.timeout(30_000),
-    });
-    if (!reply.ok) throw new Error(`data plane ${plane.replica} did not seal its log: ${reply.status}`);
-    const sealed = (await reply.json()) as Sealed;
+  for (const replica of replicasIn(ctx.settings.dir)) {
+    const sealed = await sealedBy(ctx, replica, live);
     const shipped = await store.listShipped(ctx.db, sealed.replica);
     for (const { segment, path } of sealed.segments.filter((s) => !shipped.has(s.segment)))
       records += await shipOne(ctx, sealed.replica, segment, path);
   }
   return records;
+}
+
+function replicasIn(dir: string): string[] {
+  const { log } = servingPaths(dir);
+  return existsSync(log) ? readdirSync(log).sort() : [];
+}
+
+async function sealedBy(ctx: Ctx, replica: string, live: () => readonly PlanAck[]): Promise<Sealed> {
+  const folder = join(servingPaths(ctx.settings.dir).log, replica);
+  const deadline = performance.now() + AWAY_MS;
+  for (;;) {
+    const plane = live().find((ack) => ack.replica === replica);
+    const sealed = plane && (await askToSeal(ctx, plane));
+    if (sealed) return sealed;
+    // One that was stopped in good order has sealed all it had.
+    if (!plane && !readdirSync(folder).some((name) => name.endsWith(openName('')))) {
+      const paths = sealedSegments(folder);
+      return { replica, segments: paths.map((path) => ({ segment: basename(path, sealedName('')), path })) };
+    }
+    if (performance.now() > deadline) return fail('data-plane-away', { replica });
+    await delay(100);
+  }
+}
+
+async function askToSeal(ctx: Ctx, plane: PlanAck): Promise<Sealed | undefined> {
+  try {
+    const reply = await fetch(`${plane.url}/internal/seal`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${internalToken(servingKey(ctx.settings.dir))}` },
+      signal: AbortSignal.timeout(30_000),
+    });
+    return reply.ok ? ((await reply.json()) as Sealed) : undefined;
+  } catch {
+    // It has just died: the next acknowledgement is the one of its successor.
+    return undefined;
+  }
 }
 
 async function shipOne(ctx: Ctx, replica: string, segment: string, path: string): Promise<number> {
