@@ -1,9 +1,8 @@
 // Data contracts as ODCS 3.1 (Bitol, Open Data Contract Standard): read, checked, written.
 import { isMap, isNode, isSeq, LineCounter, parseDocument, stringify } from 'yaml';
-import { sqlName, sqlText } from '../../kernel/compute/compute.ts';
 import type { Fault } from '../../kernel/errors.ts';
 import { fail } from './errors.ts';
-import type { Column, Violation } from './model.ts';
+import type { Column } from './model.ts';
 
 export interface QualityRule {
   readonly rule: 'rowCount' | 'nullValues' | 'missingValues' | 'invalidValues' | 'duplicateValues' | 'sql';
@@ -17,10 +16,13 @@ export interface QualityRule {
       | 'mustBeGreaterOrEqualTo'
       | 'mustBeLessThan'
       | 'mustBeLessOrEqualTo'
-      | 'mustBeBetween';
+      | 'mustBeBetween'
+      | 'mustNotBeBetween';
     readonly value: number | readonly [number, number];
   };
-  readonly validValues?: readonly (string | number)[];
+  readonly validValues?: readonly (string | number | boolean)[];
+  /** Texts that mean "no value", besides NULL. */
+  readonly missingValues?: readonly string[];
   readonly pattern?: string;
   readonly columns?: readonly string[];
   readonly query?: string;
@@ -36,6 +38,7 @@ export interface ContractColumn {
 }
 
 export interface Contract {
+  readonly apiVersion: string;
   readonly id: string;
   readonly version: string;
   readonly status: string;
@@ -54,6 +57,7 @@ const OPS = [
   'mustBeLessThan',
   'mustBeLessOrEqualTo',
   'mustBeBetween',
+  'mustNotBeBetween',
 ] as const;
 const RULES = ['rowCount', 'nullValues', 'missingValues', 'invalidValues', 'duplicateValues'] as const;
 type Json = Readonly<Record<string, unknown>>;
@@ -85,7 +89,12 @@ export function parseContract(text: string, file: string): Contract {
     }
     faults.push({ pointer: at(offset, path), detail });
   };
-  const raw: unknown = document.toJS({ maxAliasCount: 100 });
+  let raw: unknown;
+  try {
+    raw = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    return fail('contract-invalid', { file }, [{ pointer: at(0), detail: (error as Error).message }]);
+  }
   if (!isJson(raw))
     return fail('contract-invalid', { file }, [
       { pointer: at(0), detail: 'must be a mapping with apiVersion, kind, id, version, status and schema' },
@@ -118,6 +127,7 @@ export function parseContract(text: string, file: string): Contract {
   }
   if (faults.length > 0) return fail('contract-invalid', { file }, faults);
   return {
+    apiVersion: String(raw.apiVersion),
     id: String(raw.id),
     version: String(raw.version),
     status: String(raw.status),
@@ -142,8 +152,8 @@ function readRule(
   if (!op) return wrong(path, `a rule needs one of ${OPS.join(', ')}`);
   const value = q[op];
   const pair = Array.isArray(value) && value.length === 2 && value.every((v) => typeof v === 'number');
-  if (op === 'mustBeBetween' ? !pair : typeof value !== 'number')
-    return wrong([...path, op], op === 'mustBeBetween' ? 'two numbers are needed' : 'a number is needed');
+  const range = op === 'mustBeBetween' || op === 'mustNotBeBetween';
+  if (range ? !pair : typeof value !== 'number') return wrong([...path, op], range ? 'two numbers are needed' : 'a number is needed');
   const bound = { op, value: value as number } as QualityRule['bound'];
   const unit = q.unit === 'percent' ? 'percent' : 'rows';
   if (type === 'sql') {
@@ -154,18 +164,24 @@ function readRule(
   const rule = RULES.find((r) => r === name);
   if (!rule) return wrong(path, `"${name}" is not a rule of the library: ${RULES.join(', ')}`);
   const args = isJson(q.arguments) ? q.arguments : {};
-  const validValues = listOf(args.validValues ?? q.validValues).filter(
-    (v): v is string | number => typeof v === 'string' || typeof v === 'number',
-  );
+  const validValues = listOf(args.validValues ?? q.validValues).filter((v) => ['string', 'number', 'boolean'].includes(typeof v));
   const pattern = args.pattern ?? q.pattern;
   const columns = listOf(args.properties).map(String);
+  const missingValues = listOf(args.missingValues).filter((v) => v !== null);
+  if (rule === 'duplicateValues' && column === null && columns.length === 0)
+    return wrong(path, 'duplicateValues of a table needs "arguments: { properties: [...] }"');
+  if (!['rowCount', 'duplicateValues'].includes(rule) && column === null)
+    return wrong(path, `${rule} belongs to a property, not to the table`);
+  if (rule === 'invalidValues' && validValues.length === 0 && typeof pattern !== 'string')
+    return wrong(path, 'invalidValues needs "arguments" with "validValues" or "pattern"');
   rules.push({
     rule,
     column,
     unit,
     bound,
-    ...(validValues.length > 0 ? { validValues } : {}),
+    ...(validValues.length > 0 ? { validValues: validValues as (string | number | boolean)[] } : {}),
     ...(typeof pattern === 'string' ? { pattern } : {}),
+    ...(missingValues.length > 0 ? { missingValues: missingValues.map(String) } : {}),
     ...(columns.length > 0 ? { columns } : {}),
   });
 }
@@ -194,111 +210,3 @@ export function logicalTypeOf(type: string): string {
   if (type === 'BOOLEAN') return 'boolean';
   return 'string';
 }
-
-/** A check as two questions: how many rows fail (or how many there are), and which, by key. */
-export interface Check {
-  readonly rule: QualityRule;
-  readonly count: string;
-  readonly failing: string | null;
-  /** Written by the user: runs as user SQL. */
-  readonly untrusted: boolean;
-}
-
-/** SQL of every rule over a table called `t`. */
-export function checksOf(contract: Contract, key: readonly string[]): Check[] {
-  const implied: QualityRule[] = contract.columns.flatMap((c): QualityRule[] => [
-    ...(c.required
-      ? [{ rule: 'nullValues' as const, column: c.name, unit: 'rows' as const, bound: { op: 'mustBe' as const, value: 0 } }]
-      : []),
-    ...(c.unique
-      ? [{ rule: 'duplicateValues' as const, column: c.name, unit: 'rows' as const, bound: { op: 'mustBe' as const, value: 0 } }]
-      : []),
-  ]);
-  const primary = contract.columns.filter((c) => c.primaryKey).map((c) => c.name);
-  if (primary.length > 0)
-    implied.push({ rule: 'duplicateValues', column: null, unit: 'rows', bound: { op: 'mustBe', value: 0 }, columns: primary });
-  const shown = key.map((k) => `coalesce(${sqlName(k)}::varchar, 'null')`).join(` || ' ' || `) || `'row'`;
-  return [...implied, ...contract.rules].map((rule): Check => {
-    if (rule.rule === 'sql')
-      return { rule, count: rule.query!.replaceAll('{object}', 't').replaceAll('${object}', 't'), failing: null, untrusted: true };
-    if (rule.rule === 'rowCount') return { rule, count: 'select count(*) as n from t', failing: null, untrusted: false };
-    if (rule.rule === 'duplicateValues') {
-      const columns = (rule.columns ?? [rule.column!]).map(sqlName).join(', ');
-      return {
-        rule,
-        count: `select coalesce(sum(c - 1), 0) as n from (select count(*) as c from t group by ${columns} having count(*) > 1)`,
-        failing: `select any_value(${shown}) as k from t group by ${columns} having count(*) > 1 limit 5`,
-        untrusted: false,
-      };
-    }
-    const column = sqlName(rule.column!);
-    const invalid = rule.validValues
-      ? `${column} is not null and ${column}::varchar not in (${rule.validValues.map((v) => sqlText(String(v))).join(', ')})`
-      : `${column} is not null and not regexp_matches(${column}::varchar, ${sqlText(rule.pattern ?? '.*')})`;
-    const condition = rule.rule === 'invalidValues' ? invalid : `${column} is null`;
-    return {
-      rule,
-      count: `select count(*) as n from t where ${condition}`,
-      failing: `select ${shown} as k from t where ${condition} limit 5`,
-      untrusted: false,
-    };
-  });
-}
-
-const holds = (bound: QualityRule['bound'], n: number): boolean => {
-  const v = bound.value as number;
-  switch (bound.op) {
-    case 'mustBe':
-      return n === v;
-    case 'mustNotBe':
-      return n !== v;
-    case 'mustBeGreaterThan':
-      return n > v;
-    case 'mustBeGreaterOrEqualTo':
-      return n >= v;
-    case 'mustBeLessThan':
-      return n < v;
-    case 'mustBeLessOrEqualTo':
-      return n <= v;
-    case 'mustBeBetween': {
-      const [low, high] = bound.value as readonly [number, number];
-      return n >= low && n <= high;
-    }
-  }
-};
-
-/** The violation of one rule for a found number; undefined if the rule holds. */
-export function judge(rule: QualityRule, found: number, rows: number, sampleRows: readonly string[]): Violation | undefined {
-  const n = rule.unit === 'percent' ? (rows === 0 ? 0 : (100 * found) / rows) : found;
-  if (holds(rule.bound, n)) return undefined;
-  return {
-    rule: rule.rule === 'sql' ? `sql: ${rule.query}` : rule.rule,
-    column: rule.column ?? rule.columns?.join(', ') ?? null,
-    expected: `${rule.bound.op} ${[rule.bound.value].flat().join(' and ')}${rule.unit === 'percent' ? ' percent' : ''}`,
-    found: String(n),
-    failingRows: rule.rule === 'rowCount' || rule.rule === 'sql' ? 0 : found,
-    sampleRows,
-  };
-}
-
-/** Columns that the contract names and the table lacks, or has with another type. */
-export const schemaViolations = (contract: Contract, columns: readonly Column[]): Violation[] => {
-  const types = new Map(columns.map((c) => [c.name, c.type]));
-  const compatible = (wanted: string, type: string): boolean => {
-    const is = logicalTypeOf(type);
-    return (
-      wanted === is ||
-      (wanted === 'number' && is === 'integer') ||
-      (wanted === 'timestamp' && is === 'date') ||
-      ['object', 'array', 'time'].includes(wanted)
-    );
-  };
-  return contract.columns.flatMap((c): Violation[] => {
-    const type = types.get(c.name);
-    if (type === undefined)
-      return [{ rule: 'column', column: c.name, expected: 'a column of this name', found: 'none', failingRows: 0, sampleRows: [] }];
-    if (c.logicalType !== null && !compatible(c.logicalType, type))
-      return [{ rule: 'logicalType', column: c.name, expected: c.logicalType, found: type, failingRows: 0, sampleRows: [] }];
-    return [];
-  });
-};

@@ -24,14 +24,26 @@ export const { fail } = defineErrors({
   'dataset-no-rows': {
     status: 400,
     title: 'There are no rows',
-    detail: (p: { dataset: string }) =>
-      `The files of dataset "${p.dataset}" hold no rows. Nothing was changed. Send files with rows, or leave this push out.`,
+    detail: (p: { dataset: string; files: readonly string[] }) =>
+      `${p.files.length === 0 ? `Dataset "${p.dataset}" would have no rows` : `In dataset "${p.dataset}", no row is in ${p.files.join(', ')}`}. Nothing was changed. Send files with rows, and leave the empty ones out.`,
   },
   'schema-changed': {
     status: 409,
     title: 'The schema changed',
     detail: (p: { dataset: string; columns: string }) =>
       `Dataset "${p.dataset}" lost or changed columns: ${p.columns}. The version before stays current. If this is meant, push with "acceptSchemaChange".`,
+  },
+  'key-missing': {
+    status: 422,
+    title: 'Columns of the key are missing',
+    detail: (p: { dataset: string; columns: readonly string[] }) =>
+      `Dataset "${p.dataset}" has no column ${p.columns.map((c) => `"${c}"`).join(', ')}, and its "key" in gyre.yaml names it. Mend the key, or send files that have it.`,
+  },
+  'versions-unrelated': {
+    status: 400,
+    title: 'The versions are of different datasets',
+    detail: (p: { before: string; after: string }) =>
+      `One version is of "${p.before}", the other of "${p.after}"; compare two versions of one dataset.`,
   },
   'contract-violated': {
     status: 422,

@@ -21,6 +21,8 @@ export interface ColumnProfile {
   readonly type: string;
   readonly rows: number;
   readonly nulls: number;
+  /** Infinite values and NaN: in no mean, deviation or quantile. */
+  readonly notFinite: number;
   /** HyperLogLog estimate. */
   readonly approxDistinct: number;
   readonly min: string | null;
@@ -90,6 +92,7 @@ export function diffProfiles(before: readonly ColumnProfile[], after: readonly C
   const summary = (c: ColumnProfile) => ({
     rows: c.rows,
     nulls: c.nulls,
+    notFinite: c.notFinite,
     approxDistinct: c.approxDistinct,
     min: c.min,
     max: c.max,

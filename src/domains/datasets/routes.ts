@@ -78,6 +78,10 @@ export const datasetRoutes: readonly AnyRoute[] = [
       'dataset-not-pushed',
       'dataset-no-rows',
       'schema-changed',
+      'key-missing',
+      'compute-sql-invalid',
+      'compute-sql-refused',
+      'storage-full',
       'contract-violated',
       'contract-invalid',
       'time-missing',
@@ -176,13 +180,12 @@ export const datasetRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/dataset-versions/:id/diff/:other',
     permission: 'datasets:read',
     summary: 'What differs between two versions: schema, statistics, rows by key',
-    errors: ['dataset-version-not-found', 'dataset-not-found'],
+    errors: ['dataset-version-not-found', 'dataset-not-found', 'versions-unrelated', 'key-missing'],
     params: Type.Object({ id: name, other: name }),
     reply: { 200: Type.Unknown() },
     handler: async (ctx, { params }) => {
       const [before, after] = [await getVersion(ctx, params.id), await getVersion(ctx, params.other)];
-      const { definition } = await definitionOf(ctx, after.project, after.dataset);
-      return diffVersions(ctx, before, after, definition.key);
+      return diffVersions(ctx, before, after, (await definitionOf(ctx, after.project, after.dataset)).definition.key);
     },
   }),
   route({

@@ -4,10 +4,11 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { currentRevision, snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
 import type { DatasetVersion } from '../model.ts';
 import * as store from '../store.ts';
-import { createVersion } from './create-version.ts';
+import { createVersion, refuseViolations } from './create-version.ts';
 import { stageFiles } from './stage.ts';
 
 const underWay = new Map<string, Promise<unknown>>();
@@ -26,12 +27,20 @@ export function refreshDatasets(ctx: Ctx, project: string): Promise<DatasetVersi
 async function buildAll(ctx: Ctx, project: string): Promise<DatasetVersion[]> {
   const revision = await currentRevision(ctx, project);
   const made: DatasetVersion[] = [];
+  const failures: unknown[] = [];
   for (const definition of inOrder(Object.values(revision.definition.datasets)).filter((d) => d.sql !== null)) {
     const inputs = await Promise.all(definition.from.map((name) => store.findCurrent(ctx.db, ctx.workspace, project, name)));
     if (inputs.some((v) => v === undefined)) continue;
-    const version = await build(ctx, revision, definition, inputs as DatasetVersion[]);
-    if (version) made.push(version);
+    // One dataset that cannot be built keeps its version; the others do not wait for it.
+    try {
+      const version = await build(ctx, revision, definition, inputs as DatasetVersion[]);
+      if (version) made.push(version);
+    } catch (error) {
+      if (!isProblem(error)) throw error;
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return made;
 }
 
@@ -58,6 +67,8 @@ async function build(
     .digest('hex');
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
   if (current?.buildKey === key) return undefined;
+  const [newest] = await store.listVersions(ctx.db, ctx.workspace, revision.project, definition.name, Number.MAX_SAFE_INTEGER, 1);
+  if (newest?.state === 'quarantined' && newest.buildKey === key) return refuseViolations(newest);
   const folder = join(ctx.settings.dir, 'compute', 'made');
   await mkdir(folder, { recursive: true });
   const target = join(folder, `${randomBytes(8).toString('hex')}.parquet`);

@@ -3,15 +3,15 @@ import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
-import { fail as failAny } from '../../../kernel/errors.ts';
+import { fail as failAny, isProblem, Problem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
-import { checksOf, judge, parseContract, schemaViolations } from '../contract.ts';
+import type { DatasetDefinition, Revision } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import { brokenColumns, type DatasetVersion, type VersionFile, type Violation } from '../model.ts';
 import * as store from '../store.ts';
-import { inspectTable, profileTable } from './inspect.ts';
+import { checkTimes, contractViolations } from './check-contract.ts';
+import { inspectFiles, inspectTable, profileTable, type Inspection } from './inspect.ts';
 import { stageFiles } from './stage.ts';
 
 export interface NewVersion {
@@ -28,53 +28,43 @@ export interface NewVersion {
 }
 
 /**
- * Raises `dataset-no-rows`, `schema-changed`, `time-missing`, `contract-violated` (the version is then in
- * quarantine), `contract-invalid`, `compute-input-unreadable`. Unchanged files give the version there is.
+ * Raises `dataset-no-rows`, `schema-changed`, `key-missing`, `time-missing`, `contract-violated` (the version
+ * is then in quarantine), `contract-invalid`, `compute-input-unreadable`. Unchanged files give the version
+ * there is, and files that broke the contract before give the quarantined one.
  */
 export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ version: DatasetVersion; created: boolean }> {
   const { definition, revision } = input;
-  const what = `dataset ${definition.name}`;
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
-  if (current && !input.build && sameFiles(await store.listFiles(ctx.db, ctx.workspace, current), input.files))
-    return { version: current, created: false };
-  const entries = await findBlobs(
-    ctx.db,
-    ctx.workspace,
-    input.files.map((f) => f.digest),
+  const held = current ? await store.listFiles(ctx.db, ctx.workspace, current) : [];
+  if (current && !input.build && sameFiles(held, input.files)) return { version: current, created: false };
+  const files = await describeFiles(ctx, input);
+  const staged = await stageFiles(
+    ctx,
+    files.map((f) => f.digest),
   );
-  const absent = input.files.filter((f) => !entries.has(f.digest));
-  if (absent.length > 0)
-    failAny(
-      'invalid-input',
-      { what: 'The list of files' },
-      absent.map((f) => ({ pointer: f.path, detail: `the blob ${f.digest} was not uploaded` })),
-    );
-  if (input.files.length === 0) fail('dataset-no-rows', { dataset: definition.name });
-  const table: ComputeTable = {
-    files: await stageFiles(
-      ctx,
-      input.files.map((f) => f.digest),
-    ),
-  };
-  const found = await inspectTable(ctx, what, table);
-  if (found.rows === 0) fail('dataset-no-rows', { dataset: definition.name });
-  const broken = current ? brokenColumns(current.columns, found.columns) : [];
-  if (broken.length > 0 && !input.acceptSchemaChange && !input.build)
-    fail('schema-changed', {
-      dataset: definition.name,
-      columns: broken.map((b) => `${b.column} (${b.before} -> ${b.after ?? 'gone'})`).join(', '),
-    });
+  const pathOf = new Map(staged.map((path, i) => [path, files[i]!.path]));
+  const known = new Set(held.map((f) => f.digest));
+  const fresh = input.build ? [] : staged.filter((_, i) => !known.has(files[i]!.digest));
+  const table: ComputeTable = { files: staged };
+  const found = await withTheirNames(pathOf, () => checkShape(ctx, input, table, current, fresh, pathOf));
   await checkTimes(ctx, definition, table);
-  const [profile, violations] = [await profileTable(ctx, what, table, found.columns), await contractViolations(ctx, input, table, found)];
+  const profile = await profileTable(ctx, `dataset ${definition.name}`, table, found.columns);
+  const violations = await contractViolations(ctx, input, table, found);
+  const before = violations.length > 0 ? await sameQuarantined(ctx, input, files, violations) : undefined;
+  if (before) refuseViolations(before);
 
-  const files: VersionFile[] = input.files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: entries.get(f.digest)!.sizeBytes }));
   failpoint('datasets.before-version');
-  const version = await ctx.tx(async (tx) => {
+  const result = await ctx.tx(async (tx) => {
+    const number = await store.takeNumber(tx.db, tx.workspace, revision.project, definition.name);
+    // The number is held by this transaction now, so who pushed the same files meanwhile is seen here.
+    const meanwhile = await store.findCurrent(tx.db, tx.workspace, revision.project, definition.name);
+    if (meanwhile && meanwhile.id !== current?.id && sameFiles(await store.listFiles(tx.db, tx.workspace, meanwhile), files))
+      return { version: meanwhile, created: false };
     const v: DatasetVersion = {
       id: newId('dsv', tx.ids),
       project: revision.project,
       dataset: definition.name,
-      number: await store.takeNumber(tx.db, tx.workspace, revision.project, definition.name),
+      number,
       state: violations.length > 0 ? 'quarantined' : 'current',
       columns: found.columns,
       rows: found.rows,
@@ -89,31 +79,104 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
     };
     await store.insertVersion(tx.db, tx.workspace, v, files);
     if (v.state === 'current') await store.setCurrent(tx.db, tx.workspace, v);
-    const self = { kind: 'dataset-version', id: v.id };
-    const edges: Edge[] = input.build
-      ? [
-          ...input.build.inputs.map((id): Edge => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' })),
-          { from: self, to: { kind: 'source-file', id: `${input.build.sqlFile.digest} ${input.build.sqlFile.path}` }, relation: 'code' },
-        ]
-      : files.map((f): Edge => ({ from: self, to: { kind: 'source-file', id: `${f.digest} ${f.path}` }, relation: 'source' }));
-    await tx.emit({
-      type: v.state === 'current' ? 'dataset-version.created' : 'dataset-version.quarantined',
-      subject: self,
-      label: `${v.dataset} version ${v.number}`,
-      project: v.project,
-      payload: { dataset: v.dataset, number: v.number, rows: v.rows, logicalDigest: v.logicalDigest, violations: violations.length },
-      edges: [
-        ...edges,
-        { from: self, to: { kind: 'dataset', id: `${v.project}/${v.dataset}` }, relation: 'version-of' },
-        { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' },
-      ],
-    });
-    return v;
+    await emitVersion(tx, input, v, files);
+    return { version: v, created: true };
   });
   failpoint('datasets.after-version');
-  if (violations.length > 0)
-    fail('contract-violated', { dataset: definition.name, version: version.id, rules: violations.length }, violations.map(toFault));
-  return { version, created: true };
+  if (result.created && violations.length > 0) refuseViolations(result.version);
+  return result;
+}
+
+/** Raises `contract-violated` for a version in quarantine. */
+export const refuseViolations = (v: DatasetVersion): never =>
+  fail('contract-violated', { dataset: v.dataset, version: v.id, rules: v.violations.length }, v.violations.map(toFault));
+
+async function describeFiles(ctx: Ctx, { definition, files }: NewVersion): Promise<VersionFile[]> {
+  if (files.length === 0) fail('dataset-no-rows', { dataset: definition.name, files: [] });
+  const seen = new Set<string>();
+  const twice = files.filter((f) => seen.has(f.path) || !seen.add(f.path));
+  const entries = await findBlobs(
+    ctx.db,
+    ctx.workspace,
+    files.map((f) => f.digest),
+  );
+  const faults = [
+    ...twice.map((f) => ({ pointer: f.path, detail: 'is there twice; name each file once' })),
+    ...files.filter((f) => !entries.has(f.digest)).map((f) => ({ pointer: f.path, detail: `the blob ${f.digest} was not uploaded` })),
+  ];
+  if (faults.length > 0) failAny('invalid-input', { what: 'The list of files' }, faults);
+  return files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: entries.get(f.digest)!.sizeBytes }));
+}
+
+/** Messages of the reader name our own copies; the user knows the files by their own names. */
+async function withTheirNames<T>(pathOf: ReadonlyMap<string, string>, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isProblem(error, 'compute-input-unreadable')) throw error;
+    const named = (text: unknown): string => [...pathOf].reduce((t, [staged, path]) => t.replaceAll(staged, path), String(text));
+    const { code, status, title, params } = error;
+    throw new Problem(code, { status, title, detail: () => named(error.message) }, { ...params, why: named(params.why) });
+  }
+}
+
+async function checkShape(
+  ctx: Ctx,
+  { definition, acceptSchemaChange = false, build }: NewVersion,
+  table: ComputeTable,
+  current: DatasetVersion | undefined,
+  fresh: readonly string[],
+  pathOf: ReadonlyMap<string, string>,
+): Promise<Inspection> {
+  const what = `dataset ${definition.name}`;
+  const found = await inspectTable(ctx, what, table);
+  const { empty, lacking } = fresh.length > 0 ? await inspectFiles(ctx, what, fresh, found.columns) : { empty: [], lacking: [] };
+  if (empty.length > 0 || found.rows === 0)
+    fail('dataset-no-rows', { dataset: definition.name, files: empty.map((path) => pathOf.get(path) ?? path) });
+  const absent = definition.key.filter((k) => !found.columns.some((c) => c.name === k));
+  if (absent.length > 0) fail('key-missing', { dataset: definition.name, columns: absent });
+  const changed = [
+    ...(current ? brokenColumns(current.columns, found.columns) : []).map((b) => `${b.column} (${b.before} -> ${b.after ?? 'gone'})`),
+    ...lacking.map((l) => `${l.column} (not in ${pathOf.get(l.file)})`),
+  ];
+  if (changed.length > 0 && !acceptSchemaChange && !build)
+    fail('schema-changed', { dataset: definition.name, columns: changed.join(', ') });
+  return found;
+}
+
+/** The newest version, if it is these files, in quarantine for these reasons. */
+async function sameQuarantined(
+  ctx: Ctx,
+  { revision, definition, build }: NewVersion,
+  files: readonly VersionFile[],
+  violations: readonly Violation[],
+): Promise<DatasetVersion | undefined> {
+  const [newest] = await store.listVersions(ctx.db, ctx.workspace, revision.project, definition.name, Number.MAX_SAFE_INTEGER, 1);
+  if (newest?.state !== 'quarantined' || newest.buildKey !== (build?.key ?? null)) return undefined;
+  const same = sameFiles(await store.listFiles(ctx.db, ctx.workspace, newest), files);
+  return same && JSON.stringify(newest.violations) === JSON.stringify(violations) ? newest : undefined;
+}
+
+async function emitVersion(tx: Ctx, { build, revision }: NewVersion, v: DatasetVersion, files: readonly VersionFile[]): Promise<void> {
+  const self = { kind: 'dataset-version', id: v.id };
+  const edges: Edge[] = build
+    ? [
+        ...build.inputs.map((id): Edge => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' })),
+        { from: self, to: { kind: 'source-file', id: `${build.sqlFile.digest} ${build.sqlFile.path}` }, relation: 'code' },
+      ]
+    : files.map((f): Edge => ({ from: self, to: { kind: 'source-file', id: `${f.digest} ${f.path}` }, relation: 'source' }));
+  await tx.emit({
+    type: v.state === 'current' ? 'dataset-version.created' : 'dataset-version.quarantined',
+    subject: self,
+    label: `${v.dataset} version ${v.number}`,
+    project: v.project,
+    payload: { dataset: v.dataset, number: v.number, rows: v.rows, logicalDigest: v.logicalDigest, violations: v.violations.length },
+    edges: [
+      ...edges,
+      { from: self, to: { kind: 'dataset', id: `${v.project}/${v.dataset}` }, relation: 'version-of' },
+      { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' },
+    ],
+  });
 }
 
 const toFault = (v: Violation) => ({
@@ -129,71 +192,3 @@ const sameFiles = (before: readonly VersionFile[], after: readonly { path: strin
       .join('\n');
   return key(before) === key(after);
 };
-
-async function checkTimes(ctx: Ctx, definition: DatasetDefinition, table: ComputeTable): Promise<void> {
-  if (definition.occurredAt === null) return;
-  const { rows } = await ctx.compute.run(
-    {
-      what: `occurred_at and known_at of dataset ${definition.name}`,
-      tables: { t: table },
-      statements: [
-        {
-          userSql: `select ((${definition.occurredAt}\n)::timestamp) is null as lost, (${definition.knownAt ?? definition.occurredAt}\n)::timestamp as known_at from t`,
-          into: { table: 'times' },
-        },
-      ],
-      rows: 'select count(*) filter (where lost) as lost from times',
-    },
-    ctx.signal,
-  );
-  const lost = Number(rows[0]!.lost);
-  if (lost > 0) fail('time-missing', { dataset: definition.name, expression: definition.occurredAt, rows: lost });
-}
-
-async function contractViolations(
-  ctx: Ctx,
-  { revision, definition }: NewVersion,
-  table: ComputeTable,
-  found: { columns: DatasetVersion['columns']; rows: number },
-): Promise<Violation[]> {
-  if (definition.contract === null) return [];
-  const { text } = await snapshotText(ctx, revision.snapshot, definition.contract);
-  const contract = parseContract(text, definition.contract);
-  const schema = schemaViolations(contract, found.columns);
-  if (schema.length > 0) return schema;
-  const checks = checksOf(contract, definition.key);
-  const what = `contract ${definition.contract}`;
-  const own = checks.filter((c) => !c.untrusted);
-  const violations: Violation[] = [];
-  if (own.length > 0) {
-    const counts = await ctx.compute.run(
-      { what, tables: { t: table }, statements: [], rows: own.map((c, i) => `select ${i} as i, (${c.count}) as n`).join(' union all ') },
-      ctx.signal,
-    );
-    for (const { i, n } of counts.rows as { i: number; n: number }[]) {
-      const check = own[i]!;
-      if (judge(check.rule, n, found.rows, []) === undefined) continue;
-      const sample =
-        check.failing === null
-          ? []
-          : (await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: check.failing }, ctx.signal)).rows.map((r) =>
-              String(r.k),
-            );
-      violations.push(judge(check.rule, n, found.rows, sample)!);
-    }
-  }
-  for (const check of checks.filter((c) => c.untrusted)) {
-    const { rows } = await ctx.compute.run(
-      {
-        what,
-        tables: { t: table },
-        statements: [{ userSql: check.count, into: { table: 'answer' } }],
-        rows: 'select * from answer limit 1',
-      },
-      ctx.signal,
-    );
-    const violation = judge(check.rule, Number(Object.values(rows[0] ?? { n: 0 })[0]), found.rows, []);
-    if (violation) violations.push(violation);
-  }
-  return violations;
-}

@@ -1,5 +1,5 @@
 // What DuckDB tells of a table: schema, rows, logical digest, a profile per column.
-import { sqlName, type ComputeTable } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText, type ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { logicalDigest, profileQuantiles, type Column, type ColumnProfile } from '../model.ts';
 
@@ -37,15 +37,49 @@ export async function inspectTable(ctx: Ctx, what: string, table: ComputeTable):
   return { columns, rows, digest: logicalDigest(byName, rows, low, high) };
 }
 
+export interface FileFaults {
+  /** Files without a row. */
+  readonly empty: readonly string[];
+  /** Columns of the table that a file lacks; read together with others they would be NULL there, silently. */
+  readonly lacking: readonly { readonly column: string; readonly file: string }[];
+}
+
+/** Looks at each Parquet file by itself, by its footer. */
+export async function inspectFiles(ctx: Ctx, what: string, files: readonly string[], columns: readonly Column[]): Promise<FileFaults> {
+  const list = `[${files.map(sqlText).join(', ')}]`;
+  const names = `[${columns.map((c) => sqlText(c.name)).join(', ')}]`;
+  const { rows } = await ctx.compute.run(
+    {
+      what,
+      tables: { t: { files } },
+      statements: [],
+      rows: `with stored as (select distinct file_name, lower(name) as name from parquet_schema(${list})),
+          wanted as (select unnest(${names}) as name), files as (select file_name, num_rows from parquet_file_metadata(${list}))
+        select file_name as file, null as lacks from files where num_rows = 0
+        union all
+        select min(file_name), wanted.name from files, wanted
+          where not exists (from stored s where s.file_name = files.file_name and s.name = lower(wanted.name)) group by wanted.name`,
+    },
+    ctx.signal,
+  );
+  const found = rows as { file: string; lacks: string | null }[];
+  return {
+    empty: found.filter((r) => r.lacks === null).map((r) => r.file),
+    lacking: found.filter((r) => r.lacks !== null).map((r) => ({ column: r.lacks!, file: r.file })),
+  };
+}
+
 const numeric = (type: string): boolean => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(type);
 
 export async function profileTable(ctx: Ctx, what: string, table: ComputeTable, columns: readonly Column[]): Promise<ColumnProfile[]> {
   const parts = columns.map((c, i) => {
     const x = sqlName(c.name);
     const number = numeric(c.type);
-    return `select ${i} as i, count(*) as rows, count(*) - count(${x}) as nulls, approx_count_distinct(${x}) as "approxDistinct", min(${x})::varchar as min, max(${x})::varchar as max,
-      ${number ? `avg(${x})::double` : 'null::double'} as mean, ${number ? `stddev_samp(${x})::double` : 'null::double'} as std,
-      ${number ? `quantile_cont(${x}::double, [${profileQuantiles.join(', ')}])` : 'null::double[]'} as quantiles,
+    // Infinity and NaN have no place in a mean or a quantile; they are counted instead.
+    const finite = /^(FLOAT|DOUBLE)$/.test(c.type) ? ` filter (where isfinite(${x}))` : '';
+    return `select ${i} as i, count(*) as rows, count(*) - count(${x}) as nulls, ${finite ? `count(${x}) - count(${x})${finite}` : '0'} as "notFinite", approx_count_distinct(${x}) as "approxDistinct", min(${x})::varchar as min, max(${x})::varchar as max,
+      ${number ? `avg(${x})${finite}::double` : 'null::double'} as mean, ${number ? `stddev_samp(${x}::double)${finite}` : 'null::double'} as std,
+      ${number ? `quantile_cont(${x}::double, [${profileQuantiles.join(', ')}])${finite}` : 'null::double[]'} as quantiles,
       (select list(struct_pack(value := v, count := c) order by c desc, v) from (select ${x}::varchar as v, count(*) as c from t where ${x} is not null group by 1 order by 2 desc, 1 limit 10)) as top
       from t`;
   });

@@ -1,5 +1,5 @@
 // Reading versions: files, rows, differences.
-import { sqlName } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail } from '../errors.ts';
 import { diffProfiles, type ColumnChange, type DatasetVersion } from '../model.ts';
@@ -26,24 +26,57 @@ export interface VersionDiff {
   readonly to: string;
   readonly columns: readonly ColumnChange[];
   readonly rows: { readonly added: number; readonly removed: number; readonly changed: number; readonly unchanged: number };
+  /** The first differing rows by key, at most 20 of each kind; of a changed row, which columns. */
+  readonly examples: readonly {
+    readonly key: string;
+    readonly change: 'added' | 'removed' | 'changed';
+    readonly columns: readonly string[];
+  }[];
 }
 
-/** Differences of two versions by schema, statistics and rows; rows are told apart by the key. */
+const EXAMPLES = 20;
+
+/**
+ * Differences of two versions of one dataset by schema, statistics and rows; rows are told apart by the key,
+ * and compared by the columns that both have. Raises `versions-unrelated`, `key-missing`.
+ */
 export async function diffVersions(ctx: Ctx, before: DatasetVersion, after: DatasetVersion, key: readonly string[]): Promise<VersionDiff> {
-  const shared = before.columns.map((c) => c.name).filter((n) => after.columns.some((c) => c.name === n) && !key.includes(n));
+  const [a, b] = [`${before.project}/${before.dataset}`, `${after.project}/${after.dataset}`];
+  if (a !== b) fail('versions-unrelated', { before: a, after: b });
+  const types = new Map(before.columns.map((c) => [c.name, c.type]));
+  const absent = key.filter((k) => !types.has(k) || !after.columns.some((c) => c.name === k));
+  if (absent.length > 0) fail('key-missing', { dataset: after.dataset, columns: absent });
+  const differs = after.columns
+    .filter((c) => types.has(c.name) && !key.includes(c.name))
+    .map((c) => {
+      // A column whose type changed is compared as text.
+      const cast = types.get(c.name) === c.type ? '' : '::varchar';
+      return { name: c.name, sql: `a.${sqlName(c.name)}${cast} is distinct from b.${sqlName(c.name)}${cast}` };
+    });
   const keys = key.map((k) => `a.${sqlName(k)} is not distinct from b.${sqlName(k)}`).join(' and ');
-  const equal = shared.map((c) => `a.${sqlName(c)} is not distinct from b.${sqlName(c)}`).join(' and ') || 'true';
+  const shown = key.map((k) => `coalesce(a.${sqlName(k)}, b.${sqlName(k)})::varchar`).join(', ');
+  const changed = differs.map((d) => `case when ${d.sql} then ${sqlText(d.name)} end`).join(', ');
   const { rows } = await ctx.compute.run(
     {
       what: `the difference of ${before.id} and ${after.id}`,
       tables: { a: { files: await stageVersion(ctx, before) }, b: { files: await stageVersion(ctx, after) } },
-      statements: [],
-      rows: `select count(*) filter (where ai is null) as added, count(*) filter (where bi is null) as removed, count(*) filter (where ai and bi and not same) as changed, count(*) filter (where ai and bi and same) as unchanged
-        from (select a.ai, b.bi, (${equal}) as same from (select true as ai, * from a) a full join (select true as bi, * from b) b on ${keys})`,
+      statements: [
+        {
+          sql: `create table compared as select concat_ws(' ', ${shown}) as key,
+            case when ai is null then 'added' when bi is null then 'removed' when ${differs.map((d) => d.sql).join(' or ') || 'false'} then 'changed' else 'unchanged' end as change,
+            ${changed === '' ? '[]::varchar[]' : `list_filter([${changed}], lambda x: x is not null)`} as columns
+            from (select true as ai, * from a) a full join (select true as bi, * from b) b on ${keys}`,
+        },
+      ],
+      rows: `select ${['added', 'removed', 'changed', 'unchanged'].map((c) => `count(*) filter (where change = '${c}') as ${c}`).join(', ')},
+        (select list(struct_pack(key := key, change := change, columns := case when change = 'changed' then columns else [] end) order by change, key)
+          from (from compared where change <> 'unchanged' qualify row_number() over (partition by change order by key) <= ${EXAMPLES})) as examples
+        from compared`,
     },
     ctx.signal,
   );
-  return { from: before.id, to: after.id, columns: diffProfiles(before.profile, after.profile), rows: rows[0] as VersionDiff['rows'] };
+  const { examples, ...counts } = rows[0] as VersionDiff['rows'] & { examples: VersionDiff['examples'] | null };
+  return { from: before.id, to: after.id, columns: diffProfiles(before.profile, after.profile), rows: counts, examples: examples ?? [] };
 }
 
 export async function previewRows(ctx: Ctx, version: DatasetVersion, limit: number): Promise<readonly unknown[]> {

@@ -1,7 +1,7 @@
 // Files of the store as paths that a compute process can read. Small files live in shared packs and are
 // copied out once, under their digest.
-import { existsSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getBlob } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
@@ -15,10 +15,16 @@ export async function stageFiles(ctx: Ctx, digests: readonly string[]): Promise<
       const direct = ctx.blobs.localPath(entry);
       if (direct) return direct;
       const path = join(folder, digest);
-      if (existsSync(path)) return path;
+      // A copy that a power cut left short is made again.
+      if (statSync(path, { throwIfNoEntry: false })?.size === entry.sizeBytes) return path;
       const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-      await ctx.blobs.materialise(entry, temporary);
-      await rename(temporary, path);
+      try {
+        await ctx.blobs.materialise(entry, temporary);
+        await rename(temporary, path);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
       return path;
     }),
   );
