@@ -28,6 +28,12 @@ export const { fail } = defineErrors({
     detail: (p: { id: string; state: string }) =>
       `Run "${p.id}" is ${p.state}; only a run that failed or was cancelled can be resumed. Start a new run instead.`,
   },
+  'process-engine-not-trusted': {
+    status: 403,
+    title: 'Steps may not run as the server’s user',
+    detail: () =>
+      'Users are defined, and a step would run as the operating-system user of the server, who can read its database and secrets. Start the server with GYRE_TRUST_PROCESS_ENGINE=1 if everybody who may run code here may do that.',
+  },
   'parameter-invalid': {
     status: 400,
     title: 'A parameter cannot be used',

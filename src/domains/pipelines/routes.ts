@@ -70,7 +70,7 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     path: '/api/gyre/v1/projects/:project/pipelines/:pipeline/runs',
     permission: 'pipelines:run',
     summary: 'Start a run of a pipeline of the current revision',
-    errors: ['project-not-found', 'pipeline-not-found', 'parameter-invalid'],
+    errors: ['project-not-found', 'pipeline-not-found', 'parameter-invalid', 'process-engine-not-trusted'],
     params: Type.Object({ project: name, pipeline: name }),
     body: Type.Object({
       params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1000 }), Type.Number(), Type.Boolean()]))),
@@ -137,7 +137,7 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     path: '/api/gyre/v1/runs/:id/resume',
     permission: 'pipelines:run',
     summary: 'Go on with a run that failed or was cancelled; what succeeded is not run again',
-    errors: ['run-not-found', 'run-not-resumable'],
+    errors: ['run-not-found', 'run-not-resumable', 'process-engine-not-trusted'],
     params: OfRun,
     reply: { 200: View },
     handler: async (ctx, { params }) => runView(await resumeRun(ctx, params.id, jobs)),

@@ -9,6 +9,7 @@ import { updateStep, type StepSummary } from '../store/steps.ts';
 import { stepJobKey, type PipelineJobs } from './advance.ts';
 import { loadRun } from './run-context.ts';
 import { wakeWaiting } from './run-step.ts';
+import { requireTrust } from './trust.ts';
 
 /** Ends the run at once; its processes are ended by the jobs that look after them. Raises `run-not-found`, `run-ended`. */
 export const cancelRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<void> =>
@@ -48,7 +49,8 @@ async function cancelStepJob(tx: Ctx, step: StepSummary, jobs: PipelineJobs): Pr
  */
 export const resumeRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<Run> =>
   ctx.tx(async (tx) => {
-    const { run, steps } = await loadRun(tx, runId);
+    const { run, steps, stepDefinitions } = await loadRun(tx, runId);
+    await requireTrust(tx, [...stepDefinitions.values()]);
     if (!(await store.reopenRun(tx.db, tx.workspace, runId))) fail('run-not-resumable', { id: runId, state: run.state });
     for (const step of steps.values()) {
       if (step.state === 'succeeded') continue;

@@ -8,6 +8,7 @@ import type { Job } from '../../../kernel/jobs/jobs.ts';
 import * as store from '../store/runs.ts';
 import type { Run } from '../store/runs.ts';
 import { insertSteps } from '../store/steps.ts';
+import { requireTrust } from './trust.ts';
 
 export interface StartRun {
   readonly project: string;
@@ -17,13 +18,14 @@ export interface StartRun {
   readonly noCache: boolean;
 }
 
-/** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`. */
+/** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`, `process-engine-not-trusted`. */
 export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: string }>): Promise<Run> {
   const revision = await currentRevision(ctx, input.project);
   const { definition } = revision;
   if (!Object.hasOwn(definition.pipelines, input.pipeline))
     fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
   const pipeline = definition.pipelines[input.pipeline]!;
+  await requireTrust(ctx, pipeline.steps);
   const params: Record<string, Parameter> = { ...pipeline.params };
   for (const [name, value] of Object.entries(input.params)) {
     if (!Object.hasOwn(params, name))
