@@ -1,0 +1,34 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { defineConfig } from 'vitepress';
+
+const pages = (folder: string) =>
+  readdirSync(join(import.meta.dirname, '..', folder))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => file.replace('.md', ''))
+    .sort()
+    .map((name) => ({ text: name === 'gyre-yaml' ? 'gyre.yaml' : name, link: `/${folder}/${name}` }));
+
+export default defineConfig({
+  title: 'Gyre',
+  description: 'From raw data to a model in production that stays good.',
+  cleanUrls: true,
+  // "{braces}" in the reference are placeholders of messages, not attributes of elements.
+  markdown: { attrs: { disable: true } },
+  themeConfig: {
+    search: { provider: 'local' },
+    sidebar: [
+      {
+        text: 'Start',
+        items: [
+          { text: 'What it is', link: '/' },
+          { text: 'Quickstart', link: '/quickstart' },
+          { text: 'Concepts', link: '/concepts' },
+          { text: 'Security', link: '/security' },
+        ],
+      },
+      { text: 'Domains', items: pages('domains') },
+      { text: 'Reference', items: pages('reference') },
+    ],
+  },
+});
