@@ -59,7 +59,12 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   // One process writes a SQLite file, so whoever held a job's lease is gone.
   if (database.dialect.name === 'sqlite') await endAllLeases(database);
   const sequencer = startSequencer(database);
-  const compute = openCompute({ dir: join(settings.dir, 'compute'), memoryMb: settings.computeMemoryMb, threads: settings.computeThreads });
+  const compute = openCompute({
+    dir: join(settings.dir, 'compute'),
+    memoryMb: settings.computeMemoryMb,
+    threads: settings.computeThreads,
+    timeoutMs: settings.computeTimeoutMs,
+  });
   const blobs = await openBlobStore({ dir: settings.dir, durability: settings.durability });
 
   const parts = options.compose(blobs);

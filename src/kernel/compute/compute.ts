@@ -2,9 +2,10 @@
 // the statements to run; each job gets a fresh DuckDB with a budget handed out beforehand. Killing the
 // process is how a job is cancelled.
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { defineErrors } from '../errors.ts';
+import { openBudget } from './budget.ts';
 
 export interface ComputeTable {
   /** Absolute paths; all files of one schema by name. */
@@ -96,6 +97,8 @@ const { fail } = defineErrors({
 export interface ComputeFault {
   readonly kind: 'refused' | 'invalid' | 'unreadable' | 'memory' | 'failed' | 'full';
   readonly why: string;
+  /** Where in the user's text. */
+  readonly place?: { readonly line: number; readonly column: number };
 }
 
 export type WorkerReply = { readonly result: ComputeResult } | { readonly fault: ComputeFault };
@@ -112,9 +115,15 @@ export interface ComputeOptions {
   readonly threads: number;
   readonly timeoutMs?: number;
   readonly maxProcesses?: number;
+  /** How long a process without work is kept. */
+  readonly idleMs?: number;
 }
 
 const IDLE_MS = 5000;
+const WATCH_MS = 250;
+const SLACK = 1.25;
+/** What a compute process needs before it has read anything, generously. */
+const PROCESS_MB = 256;
 
 /** The process went away before it answered: killed from outside, or a crash of its own. */
 class ProcessEnded extends Error {}
@@ -125,26 +134,12 @@ export function openCompute(options: ComputeOptions): Compute {
   const idle: ChildProcess[] = [];
   const all = new Set<ChildProcess>();
   const timers = new Map<ChildProcess, NodeJS.Timeout>();
-  const waiting: { memoryMb: number; go: () => void }[] = [];
-  let freeMb = options.memoryMb;
-  let busy = 0;
+  const budget = openBudget(options.memoryMb, maxProcesses);
   let closed = false;
   mkdirSync(options.dir, { recursive: true });
-
-  const admit = (): void => {
-    // In order: a large job is not overtaken for ever by small ones.
-    while (waiting.length > 0 && busy < maxProcesses && waiting[0]!.memoryMb <= freeMb) {
-      const next = waiting.shift()!;
-      freeMb -= next.memoryMb;
-      busy += 1;
-      next.go();
-    }
-  };
-  const release = (memoryMb: number): void => {
-    freeMb += memoryMb;
-    busy -= 1;
-    admit();
-  };
+  // What the processes of a killed server left behind.
+  for (const name of readdirSync(options.dir))
+    if (name.startsWith('tmp-')) rmSync(join(options.dir, name), { recursive: true, force: true });
 
   const start = (): ChildProcess => {
     const child = fork(join(import.meta.dirname, `worker${extname(import.meta.filename)}`), [], {
@@ -154,6 +149,8 @@ export function openCompute(options: ComputeOptions): Compute {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     all.add(child);
+    // Messages to a process that has just died; its exit says the rest.
+    child.on('error', () => undefined);
     child.once('exit', () => {
       all.delete(child);
       clearTimeout(timers.get(child));
@@ -167,7 +164,7 @@ export function openCompute(options: ComputeOptions): Compute {
     if (closed || !child.connected) return void child.kill('SIGKILL');
     idle.push(child);
     // An idle process costs memory, so it goes; and it must not keep ours alive.
-    timers.set(child, setTimeout(() => child.kill('SIGKILL'), IDLE_MS).unref());
+    timers.set(child, setTimeout(() => child.kill('SIGKILL'), options.idleMs ?? IDLE_MS).unref());
     child.unref();
     child.channel?.unref();
   };
@@ -191,9 +188,16 @@ export function openCompute(options: ComputeOptions): Compute {
         clearTimeout(timeout);
         signal?.removeEventListener('abort', cancel);
         child.removeAllListeners('message').off('exit', died);
-        if (reusable) rest(child);
-        else child.kill('SIGKILL');
-        rmSync(tempDir, { recursive: true, force: true });
+        clearInterval(watch);
+        const clear = (): void => rmSync(tempDir, { recursive: true, force: true, maxRetries: 3 });
+        if (reusable) {
+          clear();
+          return rest(child);
+        }
+        // A process that is still alive may put another file there.
+        if (child.exitCode !== null || child.signalCode !== null) return clear();
+        child.once('exit', clear);
+        child.kill('SIGKILL');
       };
       const cancel = (): void => {
         done(false);
@@ -203,6 +207,12 @@ export function openCompute(options: ComputeOptions): Compute {
         done(false);
         raise(() => fail('compute-timeout', { what: job.what, timeoutMs }));
       }, timeoutMs);
+      // DuckDB keeps to its limit for what it buffers, but not for every value and not for what its results need.
+      const watch = setInterval(() => {
+        if (residentMb(child.pid) <= memoryMb * SLACK + PROCESS_MB) return;
+        done(false);
+        raise(() => fail('compute-memory-exceeded', { what: job.what, memoryMb }));
+      }, WATCH_MS);
       const died = (code: number | null, killed: string | null): void => {
         done(false);
         reject(new ProcessEnded(`the process ended (${killed ?? code}); run it again`));
@@ -213,10 +223,13 @@ export function openCompute(options: ComputeOptions): Compute {
       child.on('message', (reply: WorkerReply) => {
         done(true);
         if ('result' in reply) return resolve(reply.result);
-        const { kind, why } = reply.fault;
+        const { kind, why, place } = reply.fault;
         raise(() => {
           if (kind === 'refused') return fail('compute-sql-refused', { what: job.what, why });
-          if (kind === 'invalid') return fail('compute-sql-invalid', { what: job.what, why });
+          if (kind === 'invalid') {
+            const faults = place ? [{ pointer: `${job.what}:${place.line}:${place.column}`, detail: why.split('\n')[0]! }] : [];
+            return fail('compute-sql-invalid', { what: job.what, why }, faults);
+          }
           if (kind === 'unreadable') return fail('compute-input-unreadable', { what: job.what, why });
           if (kind === 'memory') return fail('compute-memory-exceeded', { what: job.what, memoryMb });
           if (kind === 'full') throw Object.assign(new Error(why), { code: 'ENOSPC' });
@@ -231,9 +244,9 @@ export function openCompute(options: ComputeOptions): Compute {
     run: async (job, signal) => {
       if (closed) throw new Error('compute is closed');
       const memoryMb = Math.min(job.memoryMb ?? share, options.memoryMb);
-      await new Promise<void>((go) => {
-        waiting.push({ memoryMb, go });
-        admit();
+      const giveBack = await budget.take(memoryMb, signal).catch((error: unknown) => {
+        if (signal?.aborted) return fail('compute-cancelled', { what: job.what });
+        throw error;
       });
       try {
         // A query changes nothing, so one whose process was killed is run once more.
@@ -245,18 +258,28 @@ export function openCompute(options: ComputeOptions): Compute {
         if (error instanceof ProcessEnded) return fail('compute-failed', { what: job.what, why: error.message });
         throw error;
       } finally {
-        release(memoryMb);
+        giveBack();
       }
     },
     pids: () => [...all].map((child) => child.pid!),
     close: async () => {
       closed = true;
+      budget.close();
       const running = [...all];
       const gone = running.map((child) => new Promise((resolve) => child.once('exit', resolve)));
       for (const child of running) child.kill('SIGKILL');
       await Promise.all(gone);
     },
   };
+}
+
+/** Memory that a process holds now; 0 where the system does not tell. */
+function residentMb(pid: number | undefined): number {
+  try {
+    return (Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096) / 1024 ** 2;
+  } catch {
+    return 0;
+  }
 }
 
 /** A text literal of SQL. */

@@ -15,7 +15,30 @@ process.on('message', (request: WorkerRequest) => {
     .then((reply) => process.send?.(reply));
 });
 
+const SPILL_FACTOR = 16;
+
 class Refused extends Error {}
+
+/** An error in the user's text, with its place there. */
+class InText extends Error {
+  readonly place: { readonly line: number; readonly column: number } | undefined;
+  constructor(cause: unknown, text: string, linesBefore: number) {
+    const told = cause instanceof Error ? cause.message : String(cause);
+    super(told.replace(/LINE (\d+):/, (_, line: string) => `LINE ${Number(line) - linesBefore}:`));
+    this.place = placeOf(this.message, text);
+  }
+}
+
+// DuckDB shows the line, shortened at both ends when it is long, with a caret below it.
+function placeOf(message: string, text: string): { line: number; column: number } | undefined {
+  const found = /LINE (\d+): (.*)\n( *)\^/.exec(message);
+  if (!found) return undefined;
+  const line = Number(found[1]);
+  const shown = found[2]!.replace(/^\.\.\./, '').replace(/\.\.\.$/, '');
+  const cut = found[2]!.length - found[2]!.replace(/^\.\.\./, '').length;
+  const at = found[3]!.length - `LINE ${line}: `.length - cut;
+  return { line, column: Math.max(0, (text.split('\n')[line - 1] ?? '').indexOf(shown)) + at + 1 };
+}
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 const name = (text: string): string => `"${text.replaceAll('"', '""')}"`;
@@ -26,6 +49,8 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
     threads: String(request.threads),
     memory_limit: `${request.memoryMb}MB`,
     temp_directory: request.tempDir,
+    // Spilling may not fill the disk that everybody writes to.
+    max_temp_directory_size: `${request.memoryMb * SPILL_FACTOR}MB`,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
@@ -63,18 +88,29 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
 
 async function runOne(connection: DuckDBConnection, statement: Statement): Promise<void> {
   if ('sql' in statement) return void (await connection.run(statement.sql));
-  const text = statement.userSql.trim().replace(/;\s*$/, '');
-  const extracted = await connection.extractStatements(text);
-  if (extracted.count !== 1) throw new Refused(`there are ${extracted.count} statements; write one SELECT.`);
-  const prepared = await extracted.prepare(0);
-  const { statementType } = prepared;
-  prepared.destroySync();
-  if (statementType !== StatementType.SELECT) throw new Refused('it is not a SELECT.');
+  const text = statement.userSql.trimEnd().replace(/;\s*$/, '');
+  try {
+    // Of a text without a statement the binding says only that a callback failed.
+    const extracted = await connection.extractStatements(text).catch((error: Error) => {
+      throw /native callback/.test(error.message) ? new Refused('there are 0 statements; write one SELECT.') : error;
+    });
+    if (extracted.count !== 1) throw new Refused(`there are ${extracted.count} statements; write one SELECT.`);
+    const prepared = await extracted.prepare(0);
+    const { statementType } = prepared;
+    prepared.destroySync();
+    if (statementType !== StatementType.SELECT) throw new Refused('it is not a SELECT.');
+  } catch (error) {
+    throw error instanceof Refused ? error : new InText(error, text, 0);
+  }
   // The line breaks keep a comment at the end of the user's text from reaching ours.
   const query = statement.where === undefined ? text : `select * from (\n${text}\n) where ${statement.where}`;
   const into = statement.into;
-  if ('parquet' in into) await connection.run(`copy (\n${query}\n) to ${literal(into.parquet)} (format parquet, compression zstd)`);
-  else await connection.run(`create table ${name(into.table)} as (\n${query}\n)`);
+  try {
+    if ('parquet' in into) await connection.run(`copy (\n${query}\n) to ${literal(into.parquet)} (format parquet, compression zstd)`);
+    else await connection.run(`create table ${name(into.table)} as (\n${query}\n)`);
+  } catch (error) {
+    throw new InText(error, text, statement.where === undefined ? 1 : 2);
+  }
 }
 
 function faultOf(error: unknown): ComputeFault {
@@ -90,12 +126,13 @@ function faultOf(error: unknown): ComputeFault {
   if (/^Out of Memory Error|failed to (allocate|offload|pin)|could not allocate/i.test(why)) return { kind: 'memory', why };
   if (/No space left|disk full|File too large/i.test(why)) return { kind: 'full', why };
   if (/No magic bytes|Parquet|TProtocol|snappy|zstd|too small to be|No files found/i.test(why) && !/^(Parser|Binder|Catalog)/.test(why))
-    return { kind: 'unreadable', why };
+    // Without the line of ours that it points at.
+    return { kind: 'unreadable', why: why.split('\n')[0]! };
   if (
     /^(Parser|Binder|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Not implemented|Mismatch|Syntax|Type|Missing Extension|Sequence|Dependency)/i.test(
       why,
     )
   )
-    return { kind: 'invalid', why };
+    return { kind: 'invalid', why, ...(error instanceof InText && error.place ? { place: error.place } : {}) };
   return { kind: 'failed', why };
 }
