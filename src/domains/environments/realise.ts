@@ -129,8 +129,9 @@ async function make(
   await run('venv', '--quiet', '--python', environment.interpreter.path, root);
   const python = join(bin, 'python');
   const requirements = environment.lock.format === 'requirements' ? lockFile : await exportRequirements(environment.lock, lockFile);
-  // Wheels only: building a package would run code that no hash speaks for. Compiled now, so that no step pays for it.
-  await run('pip', 'sync', '--quiet', '--python', python, '--require-hashes', '--only-binary', ':all:', '--compile-bytecode', requirements);
+  // Wheels only: building a package would run code that no hash speaks for. Not compiled here: that is twenty
+  // seconds of processor time for all packages, and Python keeps what it compiles for the modules a step imports.
+  await run('pip', 'sync', '--quiet', '--python', python, '--require-hashes', '--only-binary', ':all:', requirements);
   const installed = await installedPackages(root);
   failpoint('environments.before-marker');
   const handle = await open(marker, 'w');
