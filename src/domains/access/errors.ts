@@ -35,6 +35,12 @@ export const { fail } = defineErrors({
   },
   'user-not-found': { status: 404, title: 'No such user', detail: (p: { name: string }) => `There is no user "${p.name}".` },
   'token-not-found': { status: 404, title: 'No such token', detail: (p: { id: string }) => `There is no token "${p.id}" of yours here.` },
+  'first-user-not-admin': {
+    status: 409,
+    title: 'The first user must be an administrator',
+    detail: (p: { name: string }) =>
+      `"${p.name}" would be the first user, and from then on everybody has to log in: give it the role "admin" in the workspace "default".`,
+  },
   'last-admin': {
     status: 409,
     title: 'Somebody must stay administrator',

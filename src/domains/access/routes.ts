@@ -47,7 +47,7 @@ export const accessRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/users',
     permission: 'access:admin',
     summary: 'Create a user with a role in the workspace',
-    errors: ['user-exists'],
+    errors: ['user-exists', 'first-user-not-admin'],
     body: schema.CreateUser,
     reply: { 201: schema.UserView },
     handler: async (ctx, { body }) => {
@@ -70,7 +70,7 @@ export const accessRoutes: readonly AnyRoute[] = [
     method: 'DELETE',
     path: '/api/gyre/v1/users/:name',
     permission: 'access:admin',
-    summary: 'Remove a user and all its tokens',
+    summary: 'Remove a user and its tokens from the workspace',
     errors: ['user-not-found', 'last-admin'],
     params: schema.UserParams,
     reply: { 204: Type.Null() },
@@ -120,8 +120,11 @@ export const accessRoutes: readonly AnyRoute[] = [
     errors: [],
     reply: { 200: schema.WorkspaceList },
     handler: async (ctx) => {
-      const all = await store.listWorkspaces(ctx.db);
-      return { items: all.filter((name) => ctx.actor.kind === 'local' || name === ctx.workspace).map((name) => ({ name })) };
+      if (ctx.actor.kind === 'local') return { items: (await store.listWorkspaces(ctx.db)).map((name) => ({ name })) };
+      // A token is good for its own workspace only.
+      const user = ctx.actor.kind === 'user' ? await store.findUser(ctx.db, ctx.actor.id) : undefined;
+      const names = user ? await store.listWorkspacesOf(ctx.db, user.id) : [ctx.workspace];
+      return { items: names.map((name) => ({ name })) };
     },
   }),
   route({

@@ -6,7 +6,7 @@ import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
 import { guardOrigin, isLoopback } from './guard.ts';
 import { isUsable, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
-import { hashPassword, verifyPassword } from './password.ts';
+import { hashPassword, nobodysHash, verifyPassword } from './password.ts';
 import * as store from './store.ts';
 
 const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
@@ -42,9 +42,10 @@ export async function identify(platform: Platform, headers: Headers): Promise<{ 
   const basic = authorization && /^Basic\s+(\S+)$/i.exec(authorization)?.[1];
   if (basic) {
     const [name = '', ...rest] = Buffer.from(basic, 'base64').toString('utf8').split(':');
+    if (name === '' || rest.length === 0)
+      return fail('unauthenticated', { why: 'The Basic credentials are not "name:password" in base64.' });
     const user = await store.findUser(db, name);
-    // An unknown name costs as much time as a wrong password.
-    const stored = user?.passwordHash ?? 'scrypt$32768$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=';
+    const stored = user?.passwordHash ?? nobodysHash;
     const right = await verifyPassword(rest.join(':'), stored, platform.clock.now());
     if (!user || !right) return fail('unauthenticated', { why: 'The user name or the password is wrong.' });
     const role = await store.getRole(db, workspace, user.id);
@@ -65,19 +66,25 @@ export async function createUser(ctx: Ctx, input: { name: string; password: stri
   const passwordHash = await hashPassword(input.password);
   return ctx.tx(async (tx) => {
     if (await store.findUser(tx.db, input.name)) return fail('user-exists', { name: input.name });
+    // From the first user on everybody has to log in, and somebody must be able to let others in.
+    const first = !(await store.hasUsers(tx.db));
+    if (first && (input.role !== 'admin' || tx.workspace !== 'default')) return fail('first-user-not-admin', { name: input.name });
     const user: User = { id: newId('usr', tx.ids), name: input.name, passwordHash, createdMs: tx.clock.now() };
     await store.insertUser(tx.db, user);
-    await store.setGrant(tx.db, { workspace: tx.workspace, userId: user.id, role: input.role });
+    for (const workspace of first ? await store.listWorkspaces(tx.db) : [tx.workspace])
+      await store.setGrant(tx.db, { workspace, userId: user.id, role: input.role });
     await tx.emit({ type: 'user.created', subject: { kind: 'user', id: user.id }, payload: { role: input.role } });
     return user;
   });
 }
 
+/** Takes a user and its tokens out of the workspace; who is in no other one is removed altogether. Raises `user-not-found`, `last-admin`. */
 export const removeUser = (ctx: Ctx, name: string): Promise<void> =>
   ctx.tx(async (tx) => {
-    const user = (await store.findUser(tx.db, name)) ?? fail('user-not-found', { name });
+    const user = await store.findUser(tx.db, name);
+    if (!user || !(await store.getRole(tx.db, tx.workspace, user.id))) return fail('user-not-found', { name });
     await keepAnAdmin(tx, user);
-    await store.deleteUser(tx.db, user.id);
+    await store.deleteMember(tx.db, tx.workspace, user);
     await tx.emit({ type: 'user.removed', subject: { kind: 'user', id: user.id } });
   });
 
@@ -138,5 +145,8 @@ export const deleteStepTokens = (tx: Ctx, attemptId: string): Promise<void> => s
 export const createWorkspace = (ctx: Ctx, id: string): Promise<void> =>
   ctx.tx(async (tx) => {
     await store.insertWorkspace(tx.db, id, tx.clock.now());
+    // Who makes it lets the others in. (Before there are users nobody needs to.)
+    const user = await store.findUser(tx.db, tx.actor.id);
+    if (user && tx.actor.kind !== 'local') await store.setGrant(tx.db, { workspace: id, userId: user.id, role: 'admin' });
     await tx.emit({ type: 'workspace.created', subject: { kind: 'workspace', id } });
   });

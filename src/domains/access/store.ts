@@ -60,10 +60,16 @@ export const insertUser = (db: Db, user: User) =>
     .values({ id: user.id, name: user.name, password_hash: user.passwordHash, created_ms: user.createdMs })
     .execute();
 
-export async function deleteUser(db: Db, id: string): Promise<void> {
-  await tablesIn(db).deleteFrom('grants').where('user_id', '=', id).execute();
-  await tablesIn(db).deleteFrom('tokens').where('owner_id', '=', id).execute();
-  await tablesIn(db).deleteFrom('users').where('id', '=', id).execute();
+/** Removes the grant and the tokens of a user in a workspace, and the user if no grant is left. */
+export async function deleteMember(db: Db, workspace: string, { id, name }: User): Promise<void> {
+  const t = tablesIn(db);
+  await t.deleteFrom('grants').where('workspace_id', '=', workspace).where('user_id', '=', id).execute();
+  // Tokens belong to the name that made them, as everything else that a user does.
+  await t.deleteFrom('tokens').where('workspace_id', '=', workspace).where('owner_id', '=', name).execute();
+  const left = await t.selectFrom('grants').select('workspace_id').where('user_id', '=', id).limit(1).executeTakeFirst();
+  if (left) return;
+  await t.deleteFrom('tokens').where('owner_id', '=', name).execute();
+  await t.deleteFrom('users').where('id', '=', id).execute();
 }
 
 export async function getRole(db: Db, workspace: string, userId: string): Promise<GrantableRole | undefined> {
@@ -171,4 +177,15 @@ export const insertWorkspace = (db: Db, id: string, nowMs: number) =>
 export async function listWorkspaces(db: Db): Promise<string[]> {
   const rows = await tablesIn(db).selectFrom('workspaces').select('id').orderBy('id').execute();
   return [...new Set(['default', ...rows.map((row) => row.id)])];
+}
+
+/** Workspaces in which a user has a role. */
+export async function listWorkspacesOf(db: Db, userId: string): Promise<string[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('grants')
+    .select('workspace_id')
+    .where('user_id', '=', userId)
+    .orderBy('workspace_id')
+    .execute();
+  return rows.map((row) => row.workspace_id);
 }
