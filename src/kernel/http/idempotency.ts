@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Ctx } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import type { Table } from '../db/tables.ts';
-import { defineErrors } from '../errors.ts';
+import { defineErrors, fail as failAny } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 
 interface KeyRow {
@@ -44,13 +44,17 @@ const { fail } = defineErrors({
   },
 });
 
-/** Runs `work` once per key. Raises `idempotency-key-reused`, `idempotency-in-progress`. */
+/** Runs `work` once per key. Raises `invalid-input`, `idempotency-key-reused`, `idempotency-in-progress`. */
 export async function once(
   ctx: Ctx,
   key: string,
   request: unknown,
   work: () => Promise<{ status: number; body: unknown }>,
 ): Promise<{ status: number; body: unknown; replayed: boolean }> {
+  if (!/^[\x21-\x7e]{1,255}$/.test(key))
+    return failAny('invalid-input', { what: 'The header Idempotency-Key' }, [
+      { pointer: 'Idempotency-Key', detail: 'has 1 to 255 visible ASCII characters' },
+    ]);
   const digest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
   const owner = { workspace_id: ctx.workspace, actor_id: ctx.actor.id, key };
   const mine = (db: Db) =>

@@ -3,14 +3,22 @@
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Counter, Histogram, Registry } from 'prom-client';
-import secureJson from 'secure-json-parse';
 import { makeCtx, type Actor, type Ctx, type Platform } from '../ctx.ts';
-import { fail, isDiskFull, isProblem, Problem, toProblemDocument } from '../errors.ts';
+import { defineErrors, fail, isDiskFull, isProblem, Problem, toProblemDocument } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Permission } from '../permissions.ts';
 import { once } from './idempotency.ts';
+import { readJson } from './read-json.ts';
 import { Reply, type AnyRoute } from './route.ts';
-import { check, compileBody, compileText } from './validation.ts';
+import { check, compileBody, compileText, nothing } from './validation.ts';
+
+const { internal } = defineErrors({
+  internal: {
+    status: 500,
+    title: 'Internal error',
+    detail: (_: object) => 'Something went wrong on our side; nothing was half written. The log has the details under this instance id.',
+  },
+}).table;
 
 export interface Access {
   /** Who sends this request, and in which workspace. Raises a problem with status 401, 403 or 421. */
@@ -29,7 +37,10 @@ export interface ServerParts {
   readonly dialectOf?: (path: string) => AnyRoute['dialect'];
 }
 
-const JSON_TYPES = /^(application\/json|application\/[\w.+-]+\+json)\s*(;|$)/i;
+/** Who asks a public route; there it does not matter. */
+const anybody: { actor: Actor; workspace: string } = { actor: { kind: 'service', id: 'anybody', roles: [] }, workspace: 'default' };
+
+const pathOf = (request: FastifyRequest): string => request.url.split('?')[0]!;
 
 export function buildServer({ platform, routes, access, readiness, dialectOf }: ServerParts): FastifyInstance {
   const app = fastify({
@@ -40,6 +51,8 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     forceCloseConnections: 'idle',
     // What still comes over a connection that is open is answered; the reply then closes it.
     return503OnClosing: false,
+    // A path that does not decode is refused before any route is known.
+    frameworkErrors: (error, request, reply) => sendProblem(error, request as FastifyRequest, reply as FastifyReply),
     // Node answers malformed HTTP by itself; this one speaks RFC 9457 too.
     clientErrorHandler: (_error, socket) => {
       if (socket.writable)
@@ -69,11 +82,10 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
   );
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]!;
     try {
-      fail('route-not-found', { method: request.method, path });
+      fail('route-not-found', { method: request.method, path: pathOf(request) });
     } catch (error) {
-      return sendProblem(error, request, reply, dialectOf?.(path));
+      return sendProblem(error, request, reply);
     }
   });
   app.addHook('onResponse', async (request, reply) => {
@@ -87,10 +99,10 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     error: unknown,
     request: FastifyRequest,
     reply: FastifyReply,
-    dialect = (request.routeOptions.config as { dialect?: AnyRoute['dialect'] }).dialect,
+    dialect = (request.routeOptions?.config as { dialect?: AnyRoute['dialect'] } | undefined)?.dialect ?? dialectOf?.(pathOf(request)),
   ) => {
     // Whoever went away in the middle hears nothing, and it is no defect of ours.
-    if (request.raw.destroyed && !request.raw.complete) return reply.hijack();
+    if (reply.raw.destroyed || (request.raw.destroyed && !request.raw.complete)) return reply.hijack();
     const problem = toProblem(error, platform.settings.bodyLimitBytes);
     if (problem.status >= 500 && !isProblem(error)) {
       defects.inc();
@@ -103,7 +115,7 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     }
     return reply
       .code(problem.status)
-      .header('content-type', 'application/problem+json')
+      .headers({ 'content-type': 'application/problem+json', 'x-request-id': request.id, 'x-content-type-options': 'nosniff' })
       .send(JSON.stringify(toProblemDocument(problem, request.id)));
   };
 
@@ -128,8 +140,10 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
 
 function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, access: Access): void {
   const params = route.params && compileText(route.params);
-  const query = route.query && compileText(route.query);
-  const body = route.body && typeof route.body !== 'string' ? compileBody(route.body) : undefined;
+  // Protocols of others may carry what they like; ours knows every member.
+  const unasked = route.dialect ? undefined : nothing;
+  const query = route.query ? compileText(route.query) : unasked;
+  const body = typeof route.body === 'string' ? undefined : route.body ? compileBody(route.body) : unasked;
   const status = Number(Object.keys(route.reply ?? { 200: 0 })[0]);
   const kind = typeof route.body === 'string' ? route.body : route.body ? 'schema' : 'none';
 
@@ -155,18 +169,19 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
     url: route.path,
     config: { body: kind, dialect: route.dialect, permission: route.permission },
     // Who asks, and may they, comes before the body is read.
-    onRequest: async (request) => {
-      const caller = await access.identify(request);
+    onRequest: async (request, reply) => {
+      const caller = route.permission === 'public' ? anybody : await access.identify(request);
       if (route.permission !== 'public') access.authorise(caller.actor, route.permission);
       const abort = new AbortController();
-      request.raw.once('close', () => !request.raw.complete && abort.abort(new Error('the client went away')));
+      // The request is over when its body is read; only the reply's connection tells that nobody waits for it.
+      reply.raw.once('close', () => !reply.raw.writableFinished && abort.abort(new Error('the client went away')));
       (request as { ctx?: Ctx }).ctx = makeCtx(platform, { ...caller, requestId: request.id, signal: abort.signal });
     },
     handler: async (request, reply) => {
       const ctx = (request as { ctx?: Ctx }).ctx!;
       check(params, request.params, 'The path');
       check(query, request.query, 'The query');
-      if (kind === 'schema') check(body, request.body ?? {}, 'The body');
+      if (body) check(body, request.body ?? {}, 'The body');
       const key = request.headers['idempotency-key'];
       let result;
       if (route.idempotent && typeof key === 'string') {
@@ -184,43 +199,17 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
   });
 }
 
-async function readJson(request: FastifyRequest, payload: NodeJS.ReadableStream, limitBytes: number): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('payload-too-large', { limitBytes });
-  for await (const chunk of payload) {
-    size += (chunk as Buffer).length;
-    if (size > limitBytes) fail('payload-too-large', { limitBytes });
-    chunks.push(chunk as Buffer);
-  }
-  if (size === 0) return undefined;
-  const type = request.headers['content-type'] ?? '';
-  if (!JSON_TYPES.test(type)) fail('unsupported-media-type', { contentType: type });
-  try {
-    return secureJson.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (error) {
-    return fail('invalid-input', { what: 'The body' }, [{ pointer: '/', detail: `is not JSON: ${(error as Error).message}` }]);
-  }
-}
-
 function toProblem(error: unknown, limitBytes: number): Problem {
   if (isProblem(error)) return error;
   try {
     if (isDiskFull(error)) fail('storage-full', { what: 'the change' });
-    // Fastify's own refusals (malformed paths, over-long parameters) are the client's.
-    const refused = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500;
-    if (refused && (error as { statusCode: number }).statusCode === 413) fail('payload-too-large', { limitBytes });
-    if (refused) fail('invalid-input', { what: 'The request' }, [{ pointer: '/', detail: error.message }]);
+    // Fastify's own refusals (malformed paths, headers that are no media type) are the client's.
+    const { statusCode = 500, message } = error as { statusCode?: number; message: string };
+    if (statusCode === 413) fail('payload-too-large', { limitBytes });
+    if (statusCode === 415) fail('unsupported-media-type', { contentType: 'of this request' });
+    if (statusCode < 500) fail('invalid-input', { what: 'The request' }, [{ pointer: '/', detail: message }]);
   } catch (problem) {
     return problem as Problem;
   }
-  return new Problem(
-    'internal',
-    {
-      status: 500,
-      title: 'Internal error',
-      detail: () => 'Something went wrong on our side; nothing was half written. The log has the details under this instance id.',
-    },
-    {},
-  );
+  return new Problem('internal', internal, {});
 }

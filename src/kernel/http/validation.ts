@@ -5,13 +5,16 @@ import type { TSchema } from 'typebox';
 import { fail, type Fault } from '../errors.ts';
 
 // Values of paths and queries arrive as text and are converted; a body must have the right types as it is.
-const options = { allErrors: false, strict: false, useDefaults: true, ownProperties: true } as const;
+const options = { allErrors: false, strict: false, strictNumbers: true, useDefaults: true, ownProperties: true } as const;
 const forText = new Ajv2020({ ...options, coerceTypes: 'array' });
 const forBody = new Ajv2020(options);
 for (const ajv of [forText, forBody]) (addFormats as unknown as (a: Ajv2020) => void)(ajv);
 
 export const compileText = (schema: TSchema): ValidateFunction => forText.compile(closed(schema));
 export const compileBody = (schema: TSchema): ValidateFunction => forBody.compile(closed(schema));
+
+/** For a route that takes no query, or no body: anything in it is unknown. */
+export const nothing: ValidateFunction = compileBody({ type: 'object', properties: {} } as TSchema);
 
 /** Runs a compiled check; raises `invalid-input` with every fault's place. */
 export function check(validate: ValidateFunction | undefined, value: unknown, what: string): void {
@@ -29,7 +32,8 @@ function toFault(error: ErrorObject): Fault {
 
 const escape = (token: string): string => token.replaceAll('~', '~0').replaceAll('/', '~1');
 
-// Requests with unknown members are refused, so every object of a request schema is closed unless it says otherwise.
+// Requests with unknown members are refused, so every object of a request schema is closed unless it says
+// otherwise; and an integer is one that a number and both databases hold exactly.
 function closed(schema: TSchema): TSchema {
   const copy = JSON.parse(JSON.stringify(schema)) as Record<string, unknown>;
   const close = (node: unknown): void => {
@@ -37,6 +41,10 @@ function closed(schema: TSchema): TSchema {
     const object = node as Record<string, unknown>;
     if (object.type === 'object' && object.properties !== undefined && object.additionalProperties === undefined)
       object.additionalProperties = false;
+    if (object.type === 'integer') {
+      object.minimum ??= Number.MIN_SAFE_INTEGER;
+      object.maximum ??= Number.MAX_SAFE_INTEGER;
+    }
     for (const child of Object.values(object)) close(child);
   };
   close(copy);

@@ -1,0 +1,78 @@
+// JSON bodies from outside: bounded in size and depth, well-formed UTF-8, without keys that reach a prototype.
+import type { FastifyRequest } from 'fastify';
+import secureJson from 'secure-json-parse';
+import { fail } from '../errors.ts';
+
+const JSON_TYPES = /^(application\/json|application\/[\w.+-]+\+json)\s*(;|$)/i;
+// Deeper values would overflow the stack of whoever walks them.
+const MAX_DEPTH = 100;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The body as JSON; undefined if there is none. Raises `payload-too-large`, `unsupported-media-type`, `invalid-input`. */
+export async function readJson(request: FastifyRequest, payload: NodeJS.ReadableStream, limitBytes: number): Promise<unknown> {
+  const bytes = await collect(payload, Number(request.headers['content-length'] ?? 0), limitBytes);
+  if (bytes.length === 0) return undefined;
+  const type = request.headers['content-type'] ?? '';
+  if (!JSON_TYPES.test(type)) fail('unsupported-media-type', { contentType: type });
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return refuse('is not UTF-8');
+  }
+  if (depthOf(bytes) > MAX_DEPTH) refuse(`is nested more than ${MAX_DEPTH} levels deep`);
+  try {
+    return secureJson.parse(text);
+  } catch (error) {
+    return refuse(`is not JSON: ${(error as Error).message}`);
+  }
+}
+
+const refuse = (detail: string): never => fail('invalid-input', { what: 'The body' }, [{ pointer: '/', detail }]);
+
+// Listeners instead of an iterator: leaving an iterator early destroys the socket, and with it the reply.
+function collect(payload: NodeJS.ReadableStream, announced: number, limitBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const tooLarge = (): void => {
+      try {
+        fail('payload-too-large', { limitBytes });
+      } catch (error) {
+        reject(error as Error);
+      }
+    };
+    if (announced > limitBytes) return tooLarge();
+    payload.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= limitBytes) chunks.push(chunk);
+      else {
+        // What still comes is read and forgotten, so that the client gets to read the reply.
+        chunks.length = 0;
+        tooLarge();
+      }
+    });
+    payload.once('end', () => resolve(Buffer.concat(chunks)));
+    payload.once('error', reject);
+  });
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** The greatest depth of brackets outside of texts. */
+function depthOf(bytes: Uint8Array): number {
+  let depth = 0;
+  let deepest = 0;
+  let inText = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (inText) {
+      if (byte === BACKSLASH) i += 1;
+      else if (byte === QUOTE) inText = false;
+    } else if (byte === QUOTE) inText = true;
+    else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (byte === 0x5d || byte === 0x7d) depth -= 1;
+  }
+  return deepest;
+}
