@@ -40,10 +40,12 @@ export const plain = (text: string): string =>
     .replace(/[\\`*_{}[\]()#+!|<>~-]/g, (c) => (c === '-' ? c : c === '<' ? '&lt;' : c === '>' ? '&gt;' : `\\${c}`))
     .replace(/^(\s*)([-=])/, '$1\\$2');
 
+/** As code; the fence is longer than any run of backticks within. */
 const code = (text: string): string => {
   const clean = text.replace(/[\r\n]+/g, ' ').replaceAll('|', '\\|');
-  const fence = clean.includes('`') ? '``' : '`';
-  return `${fence}${fence === '``' ? ' ' : ''}${clean}${fence === '``' ? ' ' : ''}${fence}`;
+  const longest = Math.max(0, ...[...clean.matchAll(/`+/g)].map((m) => m[0].length));
+  const fence = '`'.repeat(longest + 1);
+  return longest === 0 ? `\`${clean}\`` : `${fence} ${clean} ${fence}`;
 };
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -51,7 +53,7 @@ const day = (us: number): string => new Date(us / 1000).toISOString().slice(0, 1
 const number = (f: Figure): string => (f.ok ? f.value.toFixed(4) : `none (${plain(f.reason)})`);
 const interval = (f: Figure): string =>
   f.ok && f.interval
-    ? `${f.interval.low.toFixed(4)} to ${f.interval.high.toFixed(4)} (${f.interval.level * 100} %, ${f.interval.method})`
+    ? `${f.interval.low.toFixed(4)} to ${f.interval.high.toFixed(4)} (${f.interval.level * 100} %, ${plain(f.interval.method)})`
     : 'not computed';
 
 export function renderCard(c: CardView): string {
@@ -63,7 +65,7 @@ export function renderCard(c: CardView): string {
     [
       `- Task: ${c.task}${e?.label ? `; the label is ${code(e.label)}` : ''}`,
       `- Served at: ${c.endpoints.length === 0 ? 'no endpoint' : c.endpoints.map(code).join(', ')}`,
-      `- Inputs: ${m.inputs.map((i) => `${code(i.name)} (${i.type})`).join(', ') || 'not known'}`,
+      `- Inputs: ${m.inputs.map((i) => `${code(i.name)} (${plain(i.type)})`).join(', ') || 'not known'}`,
       '- Out of scope: any use on rows unlike those of the training data below, and any decision for which the intervals below are too wide.',
     ].join('\n'),
     '## Training data',
@@ -139,7 +141,7 @@ export function renderCard(c: CardView): string {
 const metricLines = (rows: readonly MetricRow[]): string =>
   table(
     ['Metric', 'Value', 'Interval', 'n', 'Better', 'What it says'],
-    rows.map((m) => [m.title, number(m.figure), interval(m.figure), String(m.figure.n), m.better, m.meaning]),
+    rows.map((m) => [plain(m.title), number(m.figure), interval(m.figure), String(m.figure.n), m.better, m.meaning]),
   );
 
 function evaluation(e: EvaluationView): string {

@@ -36,9 +36,15 @@ export const sourceFile = (id: string): { digest: string; path: string } => {
   return at < 0 ? { digest: '', path: id } : { digest: id.slice(0, at), path: id.slice(at + 1) };
 };
 
-function labelOf({ kind, id, label }: EvidenceGraph['nodes'][number]): string {
-  if (kind === 'variant') return `variant ${id.slice(id.lastIndexOf('/') + 1)}`;
+// The title of a box says what it is, so its label says only which one.
+function labelOf({ kind, id, label, payload }: EvidenceGraph['nodes'][number]): string {
+  if (kind === 'variant') return id.slice(id.lastIndexOf('/') + 1);
+  if (kind === 'decision' && textOf(payload.outcome)) return textOf(payload.outcome)!;
   if (kind === 'prediction') return id;
+  if (kind === 'evaluation' && typeof payload.rows === 'number') return `${payload.rows.toLocaleString('en-US')} rows`;
+  if (kind === 'code-snapshot' && typeof payload.files === 'number') return `${payload.files} files`;
+  if (kind === 'environment') return label.slice(label.lastIndexOf(' on ') + 1).replace(/^on /, '') || id;
+  if (kind === 'logged-model') return label.replace(/^logged model (?=.)/, '') || id;
   return label === '' ? id : label;
 }
 
@@ -47,6 +53,9 @@ const digestOf = ({ kind, id, payload }: EvidenceGraph['nodes'][number]): string
     ? id
     : (textOf(payload.digest) ?? textOf(payload.logicalDigest) ?? textOf(payload.scoreTable));
 
+// "python/requirements.lock on CPython 3.11"
+const lockOf = (label: string): string[] => (label.includes(' on ') ? [label.slice(0, label.lastIndexOf(' on '))] : []);
+
 export function chainOf(graph: EvidenceGraph): Pick<ChainView, 'nodes' | 'edges' | 'folded'> {
   // A step is drawn as the run it is part of.
   const alias = new Map(
@@ -54,6 +63,11 @@ export function chainOf(graph: EvidenceGraph): Pick<ChainView, 'nodes' | 'edges'
   );
   const shown = new Map(graph.nodes.filter((n) => n.kind in titles).map((n) => [keyOf(n), n]));
   const files = new Map<string, Set<string>>();
+  // What a step ran comes first in the list of a snapshot's files.
+  const ran = new Set(
+    graph.edges.filter((e) => e.from.kind === 'step' && e.to.kind === 'source-file').map((e) => sourceFile(e.to.id).path),
+  );
+  const ranFirst = (a: string, b: string): number => Number(ran.has(b)) - Number(ran.has(a)) || (a < b ? -1 : 1);
   const arrows = new Map<string, Set<string>>([...shown.keys()].map((key) => [key, new Set()]));
   for (const { from, to } of graph.edges) {
     const source = alias.get(keyOf(from)) ?? keyOf(from);
@@ -75,7 +89,7 @@ export function chainOf(graph: EvidenceGraph): Pick<ChainView, 'nodes' | 'edges'
     id: node.id,
     digest: digestOf(node),
     layer: layer.get(key) ?? 0,
-    files: [...(files.get(key) ?? [])].sort(),
+    files: node.kind === 'environment' ? lockOf(node.label) : [...(files.get(key) ?? [])].sort(ranFirst),
   }));
   return {
     nodes: nodes.sort((a, b) => a.layer - b.layer || (a.title < b.title ? -1 : a.title > b.title ? 1 : a.label < b.label ? -1 : 1)),

@@ -58,7 +58,7 @@ function ruleOf(g: Gate): string {
 }
 
 function thresholdOf(g: Gate): string {
-  if (g.notWorseThan) return `margin ${g.margin ?? 0} at ${(g.confidence ?? 0.95) * 100} %`;
+  if (g.notWorseThan) return `margin ${g.margin ?? 0} at ${Number(((g.confidence ?? 0.95) * 100).toPrecision(4))} %`;
   return [...(g.floor === undefined ? [] : [`at least ${g.floor}`]), ...(g.ceiling === undefined ? [] : [`at most ${g.ceiling}`])].join(
     ', ',
   );
@@ -84,7 +84,7 @@ export const gateView = (d: Decision, e: Evaluation | null): GateView => ({
   id: d.id,
   outcome: d.outcome,
   reason: d.reason,
-  actor: `${d.actor.kind} ${d.actor.id}`,
+  actor: d.actor.kind === d.actor.id ? d.actor.id : `${d.actor.kind} ${d.actor.id}`,
   recordedMs: d.recordedMs,
   bounds: new Map(
     d.results.flatMap(({ gate: g }) => {

@@ -193,7 +193,8 @@ export interface ChainView {
     readonly id: string;
     readonly atUs: number;
     readonly score: number | null;
-    readonly truth: number | null;
+    /** What came true, in words; null if it is not known. */
+    readonly outcome: string | null;
     readonly request: readonly (readonly [string, string])[];
   };
   readonly nodes: readonly ChainNode[];

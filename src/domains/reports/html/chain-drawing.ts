@@ -19,17 +19,20 @@ interface Layout {
   readonly name: string;
 }
 
-const GAP = 14;
+const GAP = 12;
 const ROW_GAP = 34;
 const LINE = 17;
 const PAD = 10;
 // Mean width of a character of each kind, in pixels; a little wide, so that nothing is cut.
-const CHARACTER = { title: 6.6, label: 7.4, id: 7.0 } as const;
+const CHARACTER = { title: 6.4, label: 8.3, id: 6.9 } as const;
 const SHOWN_FILES = 4;
+const FRAME = 7;
 
 const fit = (text: string, kind: keyof typeof CHARACTER, wide: number): string => {
   const room = Math.max(4, Math.floor((wide - 2 * PAD) / CHARACTER[kind]));
-  return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
+  if (text.length <= room) return text;
+  // The beginning of an id is the time it was made; its end tells it apart.
+  return kind === 'id' ? `${text.slice(0, Math.ceil(room / 2) - 1)}…${text.slice(-Math.floor(room / 2))}` : `${text.slice(0, room - 1)}…`;
 };
 
 function linesOf(node: ChainNode, wide: number): Box['lines'] {
@@ -56,7 +59,10 @@ function place(nodes: readonly ChainNode[], { wide, perRow }: Layout): { boxes: 
     const each = Math.ceil(own.length / rows);
     for (let r = 0; r < rows; r++) {
       const row = own.slice(r * each, (r + 1) * each);
-      const boxWide = Math.min(250, (wide - 8 - GAP * (perRow - 1)) / Math.min(perRow, Math.max(row.length, perRow === 1 ? 1 : 2)));
+      const boxWide = Math.min(
+        perRow === 1 ? 320 : 250,
+        (wide - 8 - GAP * (perRow - 1)) / Math.min(perRow, Math.max(row.length, perRow === 1 ? 1 : 2)),
+      );
       const lines = row.map((node) => linesOf(node, boxWide));
       const high = Math.max(...lines.map((l) => l.length)) * LINE + 2 * PAD - 4;
       const left = (wide - row.length * boxWide - (row.length - 1) * GAP) / 2;
@@ -64,19 +70,39 @@ function place(nodes: readonly ChainNode[], { wide, perRow }: Layout): { boxes: 
       y += high + (r === rows - 1 ? ROW_GAP : GAP);
     }
   }
-  return { boxes, high: y - ROW_GAP + 4 };
+  return { boxes, high: y - ROW_GAP + FRAME + 2 };
+}
+
+type Area = Pick<Box, 'x' | 'y' | 'wide' | 'high'>;
+
+/** One column cannot show which box of a layer an arrow belongs to, so there a layer is one frame. */
+function framesOf(boxes: readonly Box[]): Area[] {
+  const layers = [...new Set(boxes.map((b) => b.node.layer))];
+  return layers.map((layer) => {
+    const own = boxes.filter((b) => b.node.layer === layer);
+    const [x, y] = [own[0]!.x, own[0]!.y];
+    const last = own.at(-1)!;
+    const room = own.length > 1 ? FRAME : 0;
+    return { x: x - room, y: y - room, wide: last.wide + 2 * room, high: last.y + last.high - y + 2 * room };
+  });
 }
 
 function drawing(chain: ChainView, layout: Layout): Html {
   const { boxes, high } = place(chain.nodes, layout);
   const byKey = new Map(boxes.map((b) => [b.node.key, b]));
-  const arrows = chain.edges.flatMap(({ from, to }) => {
-    const [a, b] = [byKey.get(from), byKey.get(to)];
-    if (!a || !b || b.y < a.y + a.high) return [];
+  const frames = layout.perRow === 1 ? framesOf(boxes) : [];
+  const pairs: [Area, Area][] =
+    layout.perRow === 1
+      ? frames.slice(1).map((frame, i) => [frames[i]!, frame])
+      : chain.edges.flatMap(({ from, to }) => {
+          const [a, b] = [byKey.get(from), byKey.get(to)];
+          return a && b && b.y >= a.y + a.high ? [[a, b] as [Area, Area]] : [];
+        });
+  const arrows = pairs.map(([a, b]) => {
     const [x1, y1, x2, y2] = [a.x + a.wide / 2, a.y + a.high, b.x + b.wide / 2, b.y - 5];
     const bend = Math.min(40, (y2 - y1) * 0.5);
     const d = `M${n(x1)},${n(y1)} C${n(x1)},${n(y1 + bend)} ${n(x2)},${n(y2 - bend)} ${n(x2)},${n(y2)}`;
-    return [html`<path d="${d}" fill="none" stroke="var(--muted)" stroke-width="1.3" marker-end="url(#arrow-${layout.name})" />`];
+    return html`<path d="${d}" fill="none" stroke="var(--muted)" stroke-width="1.3" marker-end="url(#arrow-${layout.name})" />`;
   });
   return html`<svg
     class="${layout.name}"
@@ -89,11 +115,14 @@ function drawing(chain: ChainView, layout: Layout): Html {
         <path d="M0,0 L8,4 L0,8 z" fill="var(--muted)" />
       </marker>
     </defs>
-    ${arrows}${boxes.map(boxOf)}
+    ${arrows}${frames.map(frameOf)}${boxes.map(boxOf)}
   </svg>`;
 }
 
 const n = (x: number): string => x.toFixed(1);
+
+const frameOf = ({ x, y, wide, high }: Area): Html =>
+  html`<rect x="${n(x)}" y="${n(y)}" width="${n(wide)}" height="${n(high)}" rx="9" fill="none" stroke="var(--line)" />`;
 
 const attributes = { title: 11, label: 13.5, id: 11.5 } as const;
 
@@ -128,5 +157,5 @@ function boxOf({ node, lines, x, y, wide, high }: Box): Html {
 
 export const chainDrawings = (chain: ChainView): Html =>
   html`<div class="drawing">
-    ${drawing(chain, { wide: 1040, perRow: 4, name: 'wide' })}${drawing(chain, { wide: 360, perRow: 1, name: 'narrow' })}
+    ${drawing(chain, { wide: 1080, perRow: 5, name: 'wide' })}${drawing(chain, { wide: 360, perRow: 1, name: 'narrow' })}
   </div>`;

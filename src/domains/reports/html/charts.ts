@@ -14,8 +14,8 @@ export const colour = {
   paper: '#010107',
 } as const;
 
-const WIDTH = 500;
-const HEIGHT = 320;
+// A chart is drawn at about the size it is shown at, so that its words are as large as those around it.
+const SIZES = { half: [480, 300], third: [350, 300] } as const;
 
 type Core = typeof import('echarts/core');
 let loading: Promise<Core> | undefined;
@@ -39,13 +39,15 @@ export interface Chart {
   readonly description: string;
   readonly caption: Part;
   readonly option: EChartsCoreOption;
-  readonly height?: number;
+  /** How much of the page's width it takes. */
+  readonly size: keyof typeof SIZES;
 }
 
 /** A chart as a figure. `prefix` makes its inner ids unique on the page and the same in every run. */
 export async function drawChart(chart: Chart, prefix: string): Promise<Html> {
   const { init } = await load();
-  const instance = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: chart.height ?? HEIGHT });
+  const [width, height] = SIZES[chart.size];
+  const instance = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
     instance.setOption({ animation: false, textStyle: { fontFamily: 'sans-serif' }, ...chart.option });
     const svg = tidy(instance.renderToSVGString(), prefix, chart);
@@ -61,7 +63,8 @@ export async function drawChart(chart: Chart, prefix: string): Promise<Html> {
 function tidy(svg: string, prefix: string, { title, description }: Chart): string {
   let text = svg
     .replaceAll(/\bzr\d+-/g, `${prefix}-`)
-    .replaceAll(/<style[\s\S]*?<\/style>/g, '')
+    // What is there for a mouse: a printed page has none, and its numbers would differ from run to run.
+    .replaceAll(/<style[\s\S]*?<\/style>| class="[^"]*"| pointer-events="visible"| ecmeta_\w+="[^"]*"/g, '')
     .replace(/^<svg /, `<svg role="img" aria-label="${escapeText(`${title}: ${description}`)}" `)
     .replace(/ xmlns(:xlink)?="[^"]*"/g, '');
   for (const [name, value] of Object.entries(colour)) text = text.replaceAll(value, `var(--${name})`);

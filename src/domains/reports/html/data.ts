@@ -1,7 +1,7 @@
 // The data profile: each dataset's current version, column by column.
 import type { ColumnView, DatasetView } from '../model.ts';
-import { brief, bytes, count, day, moment, percent, short } from './format.ts';
-import { html, type Html } from './html.ts';
+import { brief, bytes, count, day, moment, percent, short, sample, some } from './format.ts';
+import { code, html, type Html } from './html.ts';
 import { sparkline } from './small-charts.ts';
 import { verdict } from './summary.ts';
 
@@ -19,17 +19,19 @@ const dataset = (d: DatasetView): Html =>
   html`<h3 id="dataset-${d.name}">${d.name}, version ${d.version.number}</h3>
     ${d.description && html`<p>${d.description}</p>`}
     <p class="note">
-      ${count(d.rows)} rows, ${d.columns.length} columns, ${d.files} ${d.files === 1 ? 'file' : 'files'}, ${bytes(d.sizeBytes)}; made by
-      <code>${d.madeBy}</code>, recorded ${day(d.version.recordedMs * 1000)}.
+      ${some(d.rows, 'row')}, ${some(d.columns.length, 'column')}, ${some(d.files, 'file')}, ${bytes(d.sizeBytes)}; made by
+      ${code(d.madeBy)}, recorded ${day(d.version.recordedMs * 1000)}.
       <span class="id" title="${d.version.id}">${d.version.id}</span>, logical digest
       <span class="id" title="${d.version.logicalDigest}">${brief(d.version.logicalDigest)}</span>
     </p>
     <p>${contract(d)}</p>
     <div class="scroll">
-      <table>
+      <table class="profile">
         <caption>
-          Columns of ${d.name}; n = ${count(d.rows)}. Bars of numbers are of equal width, the outer ones hold what lies beyond; bars of
-          words are the most frequent ten.
+          <span>
+            Columns of ${d.name}; ${sample(d.rows)}. Bars of numbers are of equal width, the outer ones hold what lies beyond; bars of words
+            are the most frequent ten.
+          </span>
         </caption>
         <thead>
           <tr>

@@ -2,8 +2,8 @@
 import type { CalibrationBin, Point } from '../../../stats/curves.ts';
 import type { EvaluationView, GateView, MetricRow, SliceRow } from '../model.ts';
 import { below, beside, colour, drawChart, grid, numbers, whiskers } from './charts.ts';
-import { count, day, days, fixed, interval, percent, value } from './format.ts';
-import { html, type Html } from './html.ts';
+import { count, day, days, fixed, interval, percent, value, sample, some } from './format.ts';
+import { code, html, type Html } from './html.ts';
 import { forest, forestScale } from './small-charts.ts';
 import { verdict } from './summary.ts';
 
@@ -27,12 +27,11 @@ export async function evaluationSection(e: EvaluationView | null, gate: GateView
         e.label === null
           ? ''
           : html`The label is
-              <code>${e.label}</code
-              >${e.positives === null ? '' : html`; ${count(e.positives)} rows (${percent(e.positives / e.rows)}) are positive`}.`
+            ${code(e.label)}${e.positives === null ? '' : html`; ${count(e.positives)} rows (${percent(e.positives / e.rows)}) are positive`}.`
       }
     </p>
     <p class="note">Evaluation <span class="id">${e.id}</span> on dataset version <span class="id">${e.dataset.id}</span></p>
-    ${figures.length > 0 && html`<div class="charts">${figures}</div>`}
+    ${figures.length > 0 && html`<div class="charts three">${figures}</div>`}
     <h3>Metrics</h3>
     ${metricTable(e.metrics, `Over ${window}`)} ${sliceTables(e, gate)} ${gateTable(gate)}
   </section>`;
@@ -40,15 +39,15 @@ export async function evaluationSection(e: EvaluationView | null, gate: GateView
 
 export const metricTable = (rows: readonly MetricRow[], caption: string): Html =>
   html`<div class="scroll">
-    <table>
+    <table class="metrics">
       <caption>
-        ${caption}
+        <span> ${caption} </span>
       </caption>
       <thead>
         <tr>
           <th>Metric</th>
           <th class="n">Value</th>
-          <th class="n">95 % interval</th>
+          <th class="n">95 % interval</th>
           <th>Method of the interval</th>
           <th class="n">n</th>
           <th>Better</th>
@@ -76,9 +75,10 @@ async function rocChart(e: EvaluationView): Promise<Html> {
   const f = e.primary.figure;
   return drawChart(
     {
+      size: 'third',
       title: 'ROC curve',
       description: `true positive rate against false positive rate; area ${value(f)}`,
-      caption: `Area ${value(f)}${interval(f) && ` (${interval(f)})`}, n = ${count(f.n)}; the dashed line is a coin.`,
+      caption: `Area ${value(f)}${interval(f) && ` (${interval(f)})`}, ${sample(f.n)}; the dashed line is guessing by a coin.`,
       option: {
         grid: { ...grid, right: 22 },
         xAxis: numbers('false positive rate', { ...below, min: 0, max: 1 }),
@@ -101,9 +101,10 @@ async function recallChart(e: EvaluationView): Promise<Html> {
   const f = e.metrics.find((m) => m.metric === 'pr_auc')?.figure;
   return drawChart(
     {
+      size: 'third',
       title: 'Precision and recall',
       description: `precision against recall${f?.ok ? `; average precision ${value(f)}` : ''}`,
-      caption: `${f?.ok ? `Average precision ${value(f)}, n = ${count(f.n)}. ` : ''}${base === null ? '' : `The dashed line is the share of positives, ${percent(base)}.`}`,
+      caption: `${f?.ok ? `Average precision ${value(f)}, ${sample(f.n)}. ` : ''}${base === null ? '' : `The dashed line is the share of positives, ${percent(base)}.`}`,
       option: {
         grid: { ...grid, right: 22 },
         xAxis: numbers('recall', { ...below, min: 0, max: 1 }),
@@ -130,9 +131,10 @@ export async function calibrationChart(bins: readonly CalibrationBin[], name: st
   const top = Math.min(1, Math.ceil(Math.max(0.1, ...bins.flatMap((b) => [b.predicted, b.high])) * 10) / 10);
   return drawChart(
     {
+      size: 'third',
       title: 'Calibration',
       description: `observed share against mean prediction in ${bins.length} bins, ${window}: ${bins.map((b) => `${percent(b.predicted, 0)} predicted, ${percent(b.observed, 0)} observed`).join('; ')}`,
-      caption: `${bins.length} bins of about ${count(Math.round(n / Math.max(1, bins.length)))} rows by prediction; bars are 95 % intervals (Wilson). On the dashed line, what is predicted is what happens.`,
+      caption: `${some(bins.length, 'bin')} of about ${count(Math.round(n / Math.max(1, bins.length)))} rows by prediction; bars are 95\u00a0% intervals (Wilson). On the dashed line, what is predicted is what happens.`,
       option: {
         grid: { ...grid, right: 22 },
         xAxis: numbers('mean prediction', { ...below, min: 0, max: top }),
@@ -201,18 +203,20 @@ const sliceTable = (column: string, slices: readonly SliceRow[], e: EvaluationVi
     bound,
   );
   return html`<div class="scroll">
-      <table>
+      <table class="slices">
         <caption>
-          ${e.primary.title} by ${column}. The line is the figure over all
-          rows${overall === null ? '' : ` (${fixed(overall)})`}${bound === null ? '' : `; dashed, the gate’s bound (${bound})`}; the axis
-          runs from ${fixed(scale.low, 2)} to ${fixed(scale.high, 2)}.
+          <span>
+            ${e.primary.title} by ${column}. The line is the figure over all
+            rows${overall === null ? '' : ` (${fixed(overall)})`}${bound === null ? '' : `; dashed, the gate’s bound (${bound})`}; the axis
+            runs from ${fixed(scale.low, 2)} to ${fixed(scale.high, 2)}.
+          </span>
         </caption>
         <thead>
           <tr>
             <th>${column}</th>
             <th class="n">n</th>
             <th class="n">${e.primary.title}</th>
-            <th class="n">95 % interval</th>
+            <th class="n">95 % interval</th>
             <th>Figure and interval</th>
           </tr>
         </thead>
@@ -243,17 +247,19 @@ function gateTable(gate: GateView | null): Html {
       ${gate.outcome === 'overridden' ? html`It was let through by hand: “${gate.reason}”.` : ''}
     </p>
     <div class="scroll">
-      <table>
+      <table class="gate">
         <caption>
-          Decision
-          <span class="id">${gate.id}</span>
-          by ${gate.actor}, ${day(gate.recordedMs * 1000)}
+          <span>
+            Decision
+            <span class="id">${gate.id}</span>
+            by ${gate.actor}, ${day(gate.recordedMs * 1000)}
+          </span>
         </caption>
         <thead>
           <tr>
             <th>Rule</th>
             <th>Threshold</th>
-            <th>Found (95 % interval in brackets)</th>
+            <th>Found (95 % interval in brackets)</th>
             <th>Verdict</th>
           </tr>
         </thead>
@@ -263,7 +269,7 @@ function gateTable(gate: GateView | null): Html {
               html`<tr>
                 <th scope="row">${g.rule}</th>
                 <td class="nowrap">${g.threshold}</td>
-                <td>${g.found}${!g.passed && html`<div class="small">${g.why}</div>`}</td>
+                <td>${sized(g.found)}${!g.passed && html`<div class="small">${g.why}</div>`}</td>
                 <td>${verdict(g.passed)}</td>
               </tr>`,
           )}
@@ -271,3 +277,6 @@ function gateTable(gate: GateView | null): Html {
       </table>
     </div>`;
 }
+
+// "n = 12489" as everywhere else on the page.
+const sized = (text: string): string => text.replaceAll(/\bn = (\d+)/g, (_, digits: string) => sample(Number(digits)));

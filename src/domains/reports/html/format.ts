@@ -4,11 +4,17 @@ import type { Figure } from '../../../stats/figure.ts';
 const grouped = new Intl.NumberFormat('en-US');
 export const count = (n: number): string => grouped.format(n);
 
+/** "1 dataset", "2 datasets" */
+export const some = (n: number, what: string): string => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+
+/** The size of a sample, on one line. */
+export const sample = (n: number): string => `n\u00a0=\u00a0${count(n)}`;
+
 export const fixed = (x: number, digits = 3): string => x.toFixed(digits);
 
 export function percent(x: number, digits = 1): string {
-  if (x > 0 && x * 100 < 0.5 * 10 ** -digits) return `< ${(10 ** -digits).toFixed(digits)} %`;
-  return `${(x * 100).toFixed(digits)} %`;
+  if (x > 0 && x * 100 < 0.5 * 10 ** -digits) return `< ${(10 ** -digits).toFixed(digits)}\u00a0%`;
+  return `${(x * 100).toFixed(digits)}\u00a0%`;
 }
 
 /** Up to four digits that matter. */
@@ -25,6 +31,9 @@ export function value(f: Figure, digits = 3): string {
 export const interval = (f: Figure, digits = 3): string =>
   f.ok && f.interval ? `${fixed(f.interval.low, digits)} to ${fixed(f.interval.high, digits)}` : '';
 
+/** "95 %" */
+export const level = (share: number): string => `${Number((share * 100).toPrecision(4))}\u00a0%`;
+
 export const day = (us: number): string =>
   new Date(us / 1000).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 export const moment = (us: number): string => `${new Date(us / 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
@@ -38,8 +47,8 @@ export const days = (fromUs: number, toUs: number): string => {
 const SIZES = ['B', 'KB', 'MB', 'GB', 'TB'];
 export function bytes(n: number): string {
   let [x, unit] = [n, 0];
-  while (x >= 1000 && unit < SIZES.length - 1) [x, unit] = [x / 1000, unit + 1];
-  return `${unit === 0 ? x : x.toPrecision(3)} ${SIZES[unit]}`;
+  while (x >= 999.5 && unit < SIZES.length - 1) [x, unit] = [x / 1000, unit + 1];
+  return `${unit === 0 ? x : Number(x.toPrecision(3))} ${SIZES[unit]}`;
 }
 
 /** A duration in the unit that fits. */

@@ -28,5 +28,8 @@ function render(part: Part): string {
 export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]): Html =>
   new Html(strings.reduce((text, s, i) => text + s + (i < parts.length ? render(parts[i]) : ''), ''));
 
+/** An expression or a name as code; a short one stays on one line. */
+export const code = (text: string): Html => html`<code>${text.length <= 40 ? text.replaceAll(' ', '\u00a0') : text}</code>`;
+
 /** Markup of our own making. Never for text that came from outside. */
 export const trusted = (text: string): Html => new Html(text);

@@ -1,7 +1,7 @@
 // One prediction and everything it was made from.
 import type { ChainView } from '../model.ts';
 import { chainDrawings } from './chain-drawing.ts';
-import { fixed, moment } from './format.ts';
+import { fixed, moment, some } from './format.ts';
 import { html, type Html } from './html.ts';
 
 export function lineageSection(chain: ChainView | { readonly absent: string }): Html {
@@ -16,7 +16,7 @@ export function lineageSection(chain: ChainView | { readonly absent: string }): 
     <p>
       Any prediction leads back to what it was made from: endpoint revision, model version, evaluation and gate, run, code, environment,
       dataset versions, files. This one was answered for ${moment(p.atUs)} with the score
-      ${p.score === null ? 'none' : fixed(p.score)}${p.truth === null ? '' : `; the outcome was ${p.truth}`}.
+      ${p.score === null ? 'none' : fixed(p.score)}${p.outcome === null ? '' : `; ${p.outcome}`}.
     </p>
     <dl>
       <dt>Prediction</dt>
@@ -27,18 +27,17 @@ export function lineageSection(chain: ChainView | { readonly absent: string }): 
     ${chainDrawings(chain)}
     <p class="note">
       Each arrow points at what something was made from or with. Arrows that a longer way implies are not
-      drawn${chain.folded > 0 ? `; ${chain.folded} nodes that only group things, steps and single files are folded in` : ''}.
+      drawn${chain.folded > 0 ? `; steps, single files and what only groups things (${some(chain.folded, 'node')}) are folded in` : ''}.
     </p>
     <details>
       <summary>The same as a table, with whole ids and digests</summary>
       <div class="scroll">
-        <table>
+        <table class="ids">
           <thead>
             <tr>
               <th>What</th>
               <th>Name</th>
-              <th>Id</th>
-              <th>SHA-256</th>
+              <th>Id, SHA-256</th>
               <th>Files</th>
             </tr>
           </thead>
@@ -48,8 +47,7 @@ export function lineageSection(chain: ChainView | { readonly absent: string }): 
                 html`<tr>
                   <th scope="row" class="nowrap">${n.title}</th>
                   <td>${n.label}</td>
-                  <td class="id">${n.id}</td>
-                  <td class="id">${n.digest ?? ''}</td>
+                  <td class="id">${n.id}${n.digest !== null && n.digest !== n.id && html`<br />${n.digest}`}</td>
                   <td class="small">${n.files.join(', ')}</td>
                 </tr>`,
             )}

@@ -2,8 +2,8 @@
 import type { DayRow, LiveView } from '../model.ts';
 import { below, beside, colour, dayAxis, drawChart, grid, numbers, rule, whiskers } from './charts.ts';
 import { calibrationChart, metricTable } from './evaluation.ts';
-import { count, days, duration, fixed, interval, moment, percent, value } from './format.ts';
-import { html, type Html } from './html.ts';
+import { count, days, duration, fixed, interval, moment, percent, value, sample } from './format.ts';
+import { code, html, type Html } from './html.ts';
 
 export async function liveSection(live: LiveView | { readonly absent: string }): Promise<Html> {
   if ('absent' in live)
@@ -15,20 +15,19 @@ export async function liveSection(live: LiveView | { readonly absent: string }):
   return html`<section id="live">
     <h2>Predictions against truth</h2>
     <p>
-      From ${window} the endpoint <b>${live.endpoint}</b> answered ${count(live.predictions)} predictions. The outcome
-      (<code>${live.label}</code>) of ${count(live.withTruth)} of them was known by
+      From ${window} the endpoint <b>${live.endpoint}</b> answered ${count(live.predictions)} predictions. The outcome (${code(live.label)})
+      of ${count(live.withTruth)} of them was known by
       ${moment(live.knownByUs)}${live.failed > 0 ? `; ${count(live.failed)} got no score` : ''}. A prediction and its outcome are joined by
       ${live.joinedBy}${live.ambiguous > 0 ? `; ${count(live.ambiguous)} that more than one row fits are left out` : ''}.${
         live.sampled < 1 ? ` The figures below come from an even sample of ${percent(live.sampled)} of them.` : ''
       }
     </p>
     <p class="note">
-      Answered by ${live.versions.map((v) => `version ${v.version} (variant ${v.variant}), n = ${count(v.predictions)}`).join('; ')}
+      Answered by ${live.versions.map((v) => `version ${v.version} (variant ${v.variant}), ${sample(v.predictions)}`).join('; ')}
     </p>
-    <div class="charts">
+    <div class="charts">${[await leadChart(live), await shareChart(live)]}</div>
+    <div class="charts three">
       ${[
-        await leadChart(live),
-        await shareChart(live),
         await volumeChart(live.days),
         ...(live.scores ? [await scoreChart(live)] : []),
         ...(live.calibration.length > 0 ? [await calibrationChart(live.calibration, 'live', window)] : []),
@@ -40,10 +39,12 @@ export async function liveSection(live: LiveView | { readonly absent: string }):
     ${viewTable(live)}${columnTable(live)}
     <h3>Latency</h3>
     <div class="scroll">
-      <table>
+      <table class="slim">
         <caption>
-          From the inference log, n = ${count(live.predictions)}. The log holds one time per prediction, from the moment its features are
-          found to the moment its score is there; HTTP and the look-up of features come on top.
+          <span>
+            From the inference log, ${sample(live.predictions)}. The log holds one time per prediction, from the moment its features are
+            found to the moment its score is there; HTTP and the look-up of features come on top.
+          </span>
         </caption>
         <thead>
           <tr>
@@ -82,9 +83,10 @@ async function leadChart(live: LiveView): Promise<Html> {
   const low = [...rows].sort((a, b) => a.f.value - b.f.value)[0];
   return drawChart(
     {
+      size: 'half',
       title: `${live.primaryTitle} by day`,
       description: rows.map(({ d, f }) => `${d.day} ${fixed(f.value)}`).join(', '),
-      caption: `Bars are 95 % intervals${rows[0]?.f.interval ? ` (${rows[0].f.interval.method})` : ''}; the dashed line is the whole time${lead?.ok ? `, ${value(lead)}` : ''}.${low ? ` Lowest: ${low.d.day}, ${fixed(low.f.value)}, n = ${count(low.f.n)}.` : ''}`,
+      caption: `Bars are 95\u00a0% intervals${rows[0]?.f.interval ? ` (${rows[0].f.interval.method})` : ''}; the dashed line is all days together${lead?.ok ? `, ${value(lead)}` : ''}, which also tells days apart.${low ? ` Lowest: ${low.d.day}, ${fixed(low.f.value)}, ${sample(low.f.n)}.` : ''}`,
       option: {
         grid: { ...grid, bottom: 30 },
         xAxis: dayAxis(live.days.map((d) => d.day)),
@@ -121,11 +123,12 @@ async function shareChart(live: LiveView): Promise<Html> {
   const invisible = { type: 'line', symbol: 'none', silent: true, lineStyle: { opacity: 0 } };
   return drawChart(
     {
+      size: 'half',
       title: binary ? 'Share predicted and observed' : 'Mean predicted and observed',
       description: live.days
         .map((d) => `${d.day}: predicted ${d.predicted === null ? 'none' : fixed(d.predicted, 2)}, observed ${value(d.observed, 2)}`)
         .join('; '),
-      caption: html`<span class="key second"></span>observed, with its 95 % interval${binary ? ' (Wilson)' : ''}
+      caption: html`<span class="key second"></span>observed, with its 95 % interval${binary ? ' (Wilson)' : ''}
         <span class="key first"></span>predicted, the mean of the scores. By day, of the predictions whose outcome is known.`,
       option: {
         grid: { ...grid, bottom: 30 },
@@ -152,6 +155,7 @@ async function volumeChart(rows: readonly DayRow[]): Promise<Html> {
   const without = rows.reduce((sum, d) => sum + d.predictions - d.withTruth, 0);
   return drawChart(
     {
+      size: 'third',
       title: 'Predictions by day',
       description: rows.map((d) => `${d.day} ${d.predictions}`).join(', '),
       caption: html`<span class="key first"></span>with a known outcome <span class="key" style="background:var(--line)"></span>without one
@@ -183,6 +187,7 @@ async function scoreChart(live: LiveView): Promise<Html> {
   });
   return drawChart(
     {
+      size: 'third',
       title: 'Scores by outcome',
       description: `distribution of the score over ${positive.length} bins, for positive and for negative outcomes`,
       caption: html`<span class="key second"></span>outcome positive <span class="key first"></span>outcome negative; share of each
@@ -202,9 +207,9 @@ const dayTable = (live: LiveView): Html =>
   html`<details>
     <summary>Figures of each day</summary>
     <div class="scroll">
-      <table>
+      <table class="days">
         <caption>
-          By day of event time, UTC. Intervals are of 95 %.
+          <span> By day of event time, UTC. Intervals are of 95 %. </span>
         </caption>
         <thead>
           <tr>
@@ -243,10 +248,12 @@ const viewTable = (live: LiveView): Html | null =>
   live.views.length === 0
     ? null
     : html`<div class="scroll">
-        <table>
+        <table class="views">
           <caption>
-            Features looked up at the moment of each prediction. “Not found” is an entity that the store did not know, or whose newest fact
-            was older than the view allows.
+            <span>
+              Features looked up at the moment of each prediction. “Not found” is an entity that the store did not know, or whose newest
+              fact was older than the view allows.
+            </span>
           </caption>
           <thead>
             <tr>
@@ -278,12 +285,14 @@ const viewTable = (live: LiveView): Html | null =>
 
 function columnTable(live: LiveView): Html {
   const gaps = live.columns.filter((c) => c.missing > 0 || (c.trainingMissing ?? 0) > 0);
-  if (gaps.length === 0) return html`<p>No input of the model was ever missing, n = ${count(live.predictions)}.</p>`;
+  if (gaps.length === 0) return html`<p>No input of the model was ever missing, ${sample(live.predictions)}.</p>`;
   return html`<div class="scroll">
-    <table>
+    <table class="slim">
       <caption>
-        Inputs of the model with missing values; the other ${live.columns.length - gaps.length} of ${live.columns.length} were never
-        missing, n = ${count(live.predictions)}.
+        <span>
+          Inputs of the model with missing values; the other ${live.columns.length - gaps.length} of ${live.columns.length} were never
+          missing, ${sample(live.predictions)}.
+        </span>
       </caption>
       <thead>
         <tr>

@@ -63,7 +63,7 @@ const next = ({ commands }: Report): Html =>
   html`<section id="next">
     <h2>How to go on</h2>
     <div class="scroll">
-      <table>
+      <table class="commands">
         <thead>
           <tr>
             <th>Command</th>

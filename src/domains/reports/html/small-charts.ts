@@ -47,42 +47,25 @@ export function forestScale(figures: readonly Figure[], overall: number | null, 
   const found = figures.flatMap((f) => (f.ok ? [f.value, ...(f.interval ? [f.interval.low, f.interval.high] : [])] : []));
   const all = [...found, ...[overall, bound].filter((x) => x !== null)];
   const [low, high] = [Math.min(...all), Math.max(...all)];
+  if (all.length === 0) return { low: 0, high: 1, overall, bound };
   const room = (high - low) * 0.04 || 0.01;
-  return all.length === 0 ? { low: 0, high: 1, overall, bound } : { low: low - room, high: high + room, overall, bound };
+  // Shares and areas end at 0 and 1.
+  const share = low >= 0 && high <= 1;
+  return { low: share ? Math.max(0, low - room) : low - room, high: share ? Math.min(1, high + room) : high + room, overall, bound };
 }
 
-const [FOREST_WIDE, FOREST_HIGH] = [240, 22];
-
-/** The figure as a dot on its interval. */
+/** The figure as a dot on its interval; positions are shares of the cell, so that the dot stays round. */
 export function forest(f: Figure, scale: ForestScale): Html {
-  const x = (v: number): string => fixed(((v - scale.low) / (scale.high - scale.low)) * FOREST_WIDE, 1);
+  const x = (v: number): string => `${fixed((100 * (v - scale.low)) / (scale.high - scale.low), 2)}%`;
   const upright = (v: number | null, dash: string): Html | null =>
     v === null
       ? null
-      : html`<line
-          x1="${x(v)}"
-          x2="${x(v)}"
-          y1="0"
-          y2="${FOREST_HIGH}"
-          stroke="var(--muted)"
-          stroke-width="1"
-          stroke-dasharray="${dash}"
-        />`;
-  const label = f.ok
-    ? `${fixed(f.value)}${f.interval ? `, from ${fixed(f.interval.low)} to ${fixed(f.interval.high)}` : ''}`
-    : `none: ${f.reason}`;
-  return html`<svg class="forest" viewBox="0 0 ${FOREST_WIDE} ${FOREST_HIGH}" preserveAspectRatio="none" role="img" aria-label="${label}">
-    ${upright(scale.overall, 'none')}${upright(scale.bound, '3 3')}${
-      f.ok
-        ? html`${f.interval && html`<line x1="${x(f.interval.low)}" x2="${x(f.interval.high)}" y1="11" y2="11" stroke="var(--first)" stroke-width="2" />`}<rect
-              x="${fixed(Number(x(f.value)) - 4, 1)}"
-              y="7"
-              width="8"
-              height="8"
-              rx="1.5"
-              fill="var(--first)"
-            />`
-        : null
-    }
+      : html`<line x1="${x(v)}" x2="${x(v)}" y1="0" y2="22" stroke="var(--muted)" stroke-width="1" stroke-dasharray="${dash}" />`;
+  const span = f.ok && f.interval;
+  const label = f.ok ? `${fixed(f.value)}${span ? `, from ${fixed(span.low)} to ${fixed(span.high)}` : ''}` : `none: ${f.reason}`;
+  return html`<svg class="forest" role="img" aria-label="${label}">
+    ${upright(scale.overall, 'none')}${upright(scale.bound, '3 3')}
+    ${span && html`<line x1="${x(span.low)}" x2="${x(span.high)}" y1="11" y2="11" stroke="var(--first)" stroke-width="2" />`}
+    ${f.ok && html`<circle cx="${x(f.value)}" cy="11" r="4" fill="var(--first)" />`}
   </svg>`;
 }

@@ -36,34 +36,40 @@ th:last-child,td:last-child{padding-right:0}
 thead th{font-weight:600;color:var(--muted);font-size:.82rem;vertical-align:bottom;border-bottom-color:var(--muted)}
 tbody th{font-weight:600}
 .n{text-align:right;white-space:nowrap}
+.n+td:not(.n),.n+th:not(.n){padding-left:10px}
 .nowrap{white-space:nowrap}
-.small{font-size:.84rem;color:var(--muted)}
+.small{font-size:.93em;color:var(--muted)}
+.profile td,.profile th{vertical-align:middle}
+.card code{font-size:.95em}
 .verdict{display:inline-block;font-weight:600;font-size:.84rem;padding:1px 9px;border-radius:10px;white-space:nowrap}
 .passed{color:var(--good);background:var(--good-bg)}
 .failed{color:var(--bad);background:var(--bad-bg)}
-.charts{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:22px 28px;margin:14px 0}
+.charts{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:22px 28px;margin:14px 0 26px}
+.charts.three{grid-template-columns:repeat(3,minmax(0,1fr))}
 figure{margin:0;break-inside:avoid}
 figcaption{font-size:.86rem;color:var(--muted);line-height:1.45}
 figcaption b{color:var(--ink)}
 .chart svg,.drawing svg{display:block;width:100%;height:auto}
 svg text{font-family:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif!important;font-variant-numeric:tabular-nums}
 svg.spark{display:block;width:132px;height:28px}
-svg.forest{display:block;width:240px;height:22px}
+svg.forest{display:block;width:100%;min-width:170px;height:22px;overflow:visible}
 .key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 4px 0 10px;vertical-align:-1px}
 .key:first-child{margin-left:0}
 .first{background:var(--first)}.second{background:var(--second)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:10px 0;font-size:.92rem}
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
 details{margin:10px 0}summary{cursor:pointer;color:var(--first);font-size:.92rem}
-.narrow{display:none}
+.drawing svg.narrow{display:none}
 footer{margin-top:56px;padding-top:14px;padding-bottom:40px;border-top:1px solid var(--line);color:var(--muted);font-size:.84rem}
 @media (max-width:720px){
 body{font-size:15px}main,header,footer{padding-left:16px;padding-right:16px}header{padding-top:24px}
 h1{font-size:1.6rem}h2{margin-top:40px;font-size:1.25rem}
-.cards,.charts{grid-template-columns:1fr}.card .figure{font-size:1.5rem}
-.wide{display:none}.narrow{display:block}
+.cards,.charts,.charts.three{grid-template-columns:1fr}.card .figure{font-size:1.5rem}
+.drawing svg.wide{display:none}.drawing svg.narrow{display:block;max-width:420px}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
-svg.forest{width:150px}
+svg.forest{min-width:130px}
+.profile{min-width:700px}.metrics{min-width:820px}.gate{min-width:640px}.days{min-width:760px}.views{min-width:640px}.ids{min-width:760px}.slices{min-width:460px}.commands{min-width:560px}
+caption span{display:block;position:sticky;left:0;max-width:calc(100vw - 32px)}
 }
 @media (max-width:1000px) and (min-width:721px){.cards{grid-template-columns:repeat(2,1fr)}}
 @media print{
@@ -71,7 +77,7 @@ svg.forest{width:150px}
 @page{margin:14mm}
 body{font-size:10.5pt}header{padding-top:0}nav{display:none}
 h2{margin-top:26pt}h2,h3,caption{break-after:avoid}tr,.card,figure{break-inside:avoid}
-.cards{grid-template-columns:repeat(3,1fr);gap:8pt}.charts{grid-template-columns:repeat(2,minmax(0,1fr));gap:12pt 16pt}.wide{display:block}.narrow{display:none}
+.cards{grid-template-columns:repeat(3,1fr);gap:8pt}.charts{grid-template-columns:repeat(2,minmax(0,1fr));gap:12pt 16pt}.charts.three{grid-template-columns:repeat(3,minmax(0,1fr))}.drawing svg.wide{display:block}.drawing svg.narrow{display:none}
 .scroll{overflow:visible}a{color:inherit;text-decoration:none}table{font-size:8.5pt}
 .card .figure{font-size:15pt}
 details::details-content{content-visibility:visible;display:block}summary{display:none}

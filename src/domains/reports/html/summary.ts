@@ -1,8 +1,8 @@
 // The first screen: what this is, what is in service, and the figures that matter.
 import type { Figure } from '../../../stats/figure.ts';
 import type { MetricRow, Report } from '../model.ts';
-import { count, day, days, interval, percent, value } from './format.ts';
-import { html, type Html, type Part } from './html.ts';
+import { count, day, days, interval, level, percent, value, sample, some } from './format.ts';
+import { code, html, type Html, type Part } from './html.ts';
 
 const card = (name: string, figure: Part, about: Part): Html =>
   html`<div class="card">
@@ -11,14 +11,14 @@ const card = (name: string, figure: Part, about: Part): Html =>
     <div class="about">${about}</div>
   </div>`;
 
-const level = (f: Figure): string =>
-  f.ok && f.interval ? `${f.interval.level * 100} % interval ${interval(f)} (${f.interval.method}), ` : '';
+const span = (f: Figure): string =>
+  f.ok && f.interval ? `${level(f.interval.level)} interval ${interval(f)} (${f.interval.method}), ` : '';
 
 const metricCard = (name: string, { title, figure }: MetricRow, window: string): Html =>
   card(
     `${title}, ${name}`,
     value(figure),
-    figure.ok ? `${level(figure)}n = ${count(figure.n)}, ${window}` : `${figure.reason}; n = ${count(figure.n)}, ${window}`,
+    figure.ok ? `${span(figure)}${sample(figure.n)}, ${window}` : `${figure.reason}; ${sample(figure.n)}, ${window}`,
   );
 
 export const verdict = (passed: boolean, words?: string): Html =>
@@ -44,7 +44,7 @@ export function summary(r: Report): Html {
       ${e && metricCard('evaluation', e.primary, days(e.window.fromUs, e.window.toUs))}
       ${live && first && metricCard('in service', first, days(live.window.fromUs, live.window.toUs + 1))}
       ${gate && card('Gate', verdict(gate.outcome !== 'failed', gate.outcome), html`${gate.rows.filter((g) => g.passed).length} of ${gate.rows.length} rules hold; decided ${day(gate.recordedMs * 1000)}`)}
-      ${live && card('Predictions answered', count(live.predictions), html`${percent(live.predictions === 0 ? 0 : live.withTruth / live.predictions)} have a known outcome (n = ${count(live.withTruth)}), ${days(live.window.fromUs, live.window.toUs + 1)}`)}
+      ${live && card('Predictions answered', count(live.predictions), html`${percent(live.predictions === 0 ? 0 : live.withTruth / live.predictions)} have a known outcome (${sample(live.withTruth)}), ${days(live.window.fromUs, live.window.toUs + 1)}`)}
       ${
         live &&
         live.predicted !== null &&
@@ -53,16 +53,15 @@ export function summary(r: Report): Html {
           live.task === 'binary'
             ? `${live.observed.ok ? percent(live.observed.value) : 'none'} / ${percent(live.predicted)}`
             : `${value(live.observed)} / ${live.predicted.toFixed(3)}`,
-          html`Positive means <code>${live.label}</code>;
-            ${
-              live.observed.ok && live.observed.interval
-                ? `observed ${live.observed.interval.level * 100} % interval ${percent(live.observed.interval.low)} to ${percent(live.observed.interval.high)} (${live.observed.interval.method}), `
-                : ''
-            }n
-            = ${count(live.withTruth)}`,
+          html`Positive means ${code(live.label)};
+          ${
+            live.observed.ok && live.observed.interval
+              ? `observed ${level(live.observed.interval.level)} interval ${percent(live.observed.interval.low)} to ${percent(live.observed.interval.high)} (${live.observed.interval.method}), `
+              : ''
+          }${sample(live.withTruth)}`,
         )
       }
-      ${card('Data', count(r.datasets.reduce((sum, d) => sum + d.rows, 0)), html`rows in the current versions of ${r.datasets.length} datasets; ${contracts(r)}`)}
+      ${card('Data', count(r.datasets.reduce((sum, d) => sum + d.rows, 0)), html`rows in the current versions of ${some(r.datasets.length, 'dataset')}; ${contracts(r)}`)}
     </div>
   </section>`;
 }
@@ -71,5 +70,7 @@ function contracts({ datasets }: Report): string {
   const held = datasets.filter((d) => d.contract.file !== null);
   const broken = held.filter((d) => d.contract.broken.length > 0);
   if (held.length === 0) return 'no contracts are declared';
-  return broken.length === 0 ? `all ${held.length} contracts are kept` : `${broken.length} of ${held.length} contracts are broken`;
+  return broken.length === 0
+    ? `${some(held.length, 'contract')}, none broken`
+    : `${broken.length} of ${some(held.length, 'contract')} broken`;
 }

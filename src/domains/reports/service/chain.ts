@@ -3,13 +3,14 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { whyPrediction } from '../../lineage/public.ts';
 import { chainOf } from '../chain.ts';
-import type { ChainView } from '../model.ts';
+import type { ChainView, LiveView } from '../model.ts';
+import type { LiveFound } from './live.ts';
 
 /** Raises `prediction-not-found` for one that was asked for by name. */
 export async function describeChain(
   ctx: Ctx,
   asked: string | undefined,
-  example: { readonly id: string; readonly label: number } | null,
+  { example, live }: LiveFound,
 ): Promise<ChainView | { absent: string }> {
   const id = asked ?? example?.id;
   if (id === undefined) return { absent: 'There is no prediction to trace yet.' };
@@ -20,7 +21,7 @@ export async function describeChain(
         id,
         atUs: prediction.eventTimeUs,
         score: prediction.score,
-        truth: example?.id === id ? example.label : null,
+        outcome: example?.id === id && 'label' in live ? outcomeText(example.label, live) : null,
         request: Object.entries(prediction.request).map(([name, value]) => [name, value === null ? 'missing' : String(value)]),
       },
       ...chainOf(graph),
@@ -32,3 +33,6 @@ export async function describeChain(
     throw error;
   }
 }
+
+const outcomeText = (value: number, { task, label }: LiveView): string =>
+  task === 'regression' ? `${label} was ${value}` : `${label} ${value === 1 ? 'came true' : 'did not come true'}`;

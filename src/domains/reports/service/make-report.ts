@@ -50,7 +50,7 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
       : null,
     gate: served ? await gateOf(ctx, served) : null,
     live: live.live,
-    chain: await describeChain(ctx, asked.prediction, live.example),
+    chain: await describeChain(ctx, asked.prediction, live),
     commands: commandsOf(revision, endpoint, asked.prediction ?? live.example?.id),
   };
 }
