@@ -6,7 +6,8 @@ import { fail, type Fault } from '../errors.ts';
 
 // Values of paths and queries arrive as text and are converted; a body must have the right types as it is.
 const options = { allErrors: false, strict: false, strictNumbers: true, useDefaults: true, ownProperties: true } as const;
-const forText = new Ajv2020({ ...options, coerceTypes: 'array' });
+// "1e999" is converted to Infinity, which must meet the bounds and not be passed over as no number at all.
+const forText = new Ajv2020({ ...options, strictNumbers: false, coerceTypes: 'array' });
 const forBody = new Ajv2020(options);
 for (const ajv of [forText, forBody]) (addFormats as unknown as (a: Ajv2020) => void)(ajv);
 
