@@ -11,7 +11,7 @@ import { packValues, unpackValues, type ColumnType, type FeatureColumn, type Fea
 export type { ColumnType, FeatureColumn, FeatureValue };
 
 /** The value of an entity key, one per column of the view's entity. */
-export type EntityKey = readonly (string | number | boolean)[];
+export type EntityKey = readonly (string | number | bigint | boolean)[];
 
 export interface Fact {
   readonly values: readonly FeatureValue[];
@@ -55,7 +55,11 @@ export interface OnlineWriter {
 
 const FORMAT = 1;
 
-const keyOf = (entity: EntityKey): string => JSON.stringify(entity);
+// JSON, with integers beyond 2^53 as their digits.
+const keyOf = (entity: EntityKey): string =>
+  entity.some((part) => typeof part === 'bigint')
+    ? `[${entity.map((part) => (typeof part === 'bigint' ? String(part) : JSON.stringify(part))).join(',')}]`
+    : JSON.stringify(entity);
 
 interface StoredView extends OnlineView {
   readonly id: number;

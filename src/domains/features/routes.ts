@@ -1,12 +1,26 @@
 import { existsSync } from 'node:fs';
 import Type from 'typebox';
+import { fail as failAny, type Fault } from '../../kernel/errors.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { momentUs } from './service/training-table.ts';
 import { materialiseViews, onlineStorePath, serviceForPlan } from './service/materialise.ts';
-import { openOnlineReader, type EntityKey } from './online-store.ts';
+import { openOnlineReader, type ColumnType, type EntityKey } from './online-store.ts';
 
 const name = Type.String({ maxLength: 100 });
+
+type Entity = Readonly<Record<string, string | number | boolean>>;
+
+function entityFaults(entity: Entity, at: string, keys: ReadonlyMap<string, ColumnType>, request: readonly string[]): Fault[] {
+  const unknown = Object.keys(entity).filter((name) => !request.includes(name));
+  const wrong = [...keys].flatMap(([name, type]): Fault[] => {
+    const wanted = type === 'string' ? 'string' : type === 'boolean' ? 'boolean' : 'number';
+    if (!Object.hasOwn(entity, name))
+      return [{ pointer: `${at}/${name}`, detail: `is missing: features are looked up by it; send a ${wanted}` }];
+    return typeof entity[name] === wanted ? [] : [{ pointer: `${at}/${name}`, detail: `must be a ${wanted}` }];
+  });
+  return [...unknown.map((name) => ({ pointer: `${at}/${name}`, detail: `is not in "request" of the feature service` })), ...wrong];
+}
 
 export const featureRoutes: readonly AnyRoute[] = [
   route({
@@ -35,7 +49,10 @@ export const featureRoutes: readonly AnyRoute[] = [
     }),
     reply: { 200: Type.Object({ asOf: Type.String(), items: Type.Array(Type.Record(Type.String(), Type.Unknown())) }) },
     handler: async (ctx, { params, body }) => {
-      const { views } = await serviceForPlan(ctx, params.project, params.service);
+      const { views, service } = await serviceForPlan(ctx, params.project, params.service);
+      const keys = new Map(views.flatMap((v) => v.entityColumns.map((c) => [c.name, c.type] as const)));
+      const faults = body.entities.flatMap((entity, i) => entityFaults(entity, `/entities/${i}`, keys, service.request));
+      if (faults.length > 0) return failAny('invalid-input', { what: 'The body' }, faults.slice(0, 50));
       const asOfUs = body.asOf ? momentUs('"asOf"', body.asOf) : (await ctx.timeline.read(ctx.db, ctx.workspace, params.project)).nowUs;
       const path = onlineStorePath(ctx, params.project);
       const reader = existsSync(path) ? openOnlineReader(path) : undefined;

@@ -71,6 +71,12 @@ export async function inspectFiles(ctx: Ctx, what: string, files: readonly strin
 
 const numeric = (type: string): boolean => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(type);
 
+// The square of a value beyond 1e150 is no double any more, and DuckDB ends the query over it; then there is no figure.
+const stdSql = (x: string, finite: string): string =>
+  finite === ''
+    ? `stddev_samp(${x}::double)`
+    : `case when max(abs(${x}))${finite} < 1e150 then stddev_samp(${x}::double) filter (where isfinite(${x}) and abs(${x}) < 1e150) end`;
+
 export async function profileTable(ctx: Ctx, what: string, table: ComputeTable, columns: readonly Column[]): Promise<ColumnProfile[]> {
   const parts = columns.map((c, i) => {
     const x = sqlName(c.name);
@@ -78,7 +84,7 @@ export async function profileTable(ctx: Ctx, what: string, table: ComputeTable, 
     // Infinity and NaN have no place in a mean or a quantile; they are counted instead.
     const finite = /^(FLOAT|DOUBLE)$/.test(c.type) ? ` filter (where isfinite(${x}))` : '';
     return `select ${i} as i, count(*) as rows, count(*) - count(${x}) as nulls, ${finite ? `count(${x}) - count(${x})${finite}` : '0'} as "notFinite", approx_count_distinct(${x}) as "approxDistinct", min(${x})::varchar as min, max(${x})::varchar as max,
-      ${number ? `avg(${x})${finite}::double` : 'null::double'} as mean, ${number ? `stddev_samp(${x}::double)${finite}` : 'null::double'} as std,
+      ${number ? `avg(${x})${finite}::double` : 'null::double'} as mean, ${number ? stdSql(x, finite) : 'null::double'} as std,
       ${number ? `quantile_cont(${x}::double, [${profileQuantiles.join(', ')}])${finite}` : 'null::double[]'} as quantiles,
       (select list(struct_pack(value := v, count := c) order by c desc, v) from (select ${x}::varchar as v, count(*) as c from t where ${x} is not null group by 1 order by 2 desc, 1 limit 10)) as top
       from t`;

@@ -95,9 +95,11 @@ function fillInProcess(request: FillRequest, signal: AbortSignal): Promise<FillR
     });
     const cancel = (): void => void child.kill('SIGKILL');
     signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
     child.once('message', (reply: FillReply | { error: string }) =>
       'error' in reply ? reject(new Error(`filling the online store: ${reply.error}`)) : resolve(reply),
     );
+    child.once('error', reject);
     child.once('exit', (code, killed) => {
       signal.removeEventListener('abort', cancel);
       reject(new Error(`the process that fills the online store ended (${killed ?? code})`));

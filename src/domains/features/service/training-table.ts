@@ -4,6 +4,7 @@ import { getVersion, inspectTable, stageFiles, stageVersion, type Column } from 
 import type { ProjectDefinition, SpineDefinition } from '../../projects/public.ts';
 import { sqlName } from '../../../kernel/compute/compute.ts';
 import { fail } from '../errors.ts';
+import { featureType, type ViewColumn } from '../model.ts';
 import { joinSql, type JoinedView } from '../view-sql.ts';
 import { materialiseView, withTarget } from './view-table.ts';
 
@@ -40,6 +41,18 @@ export function momentUs(what: string, value: string): number {
   return Number.isNaN(ms) ? fail('moment-invalid', { what, value }) : ms * 1000;
 }
 
+// The online store tells 1 from '1'; a join that does not would show training what serving never finds.
+function checkKey(view: string, key: ViewColumn, dataset: string, columns: readonly Column[]): void {
+  const kind = (type: string | undefined): string =>
+    type === 'integer' || type === 'number' ? 'a number' : type === 'string' ? 'a text' : `a ${type}`;
+  const found = featureType(columns.find((c) => c.name === key.name)?.type ?? '');
+  if (kind(found) !== kind(key.type))
+    fail('feature-view-invalid', {
+      view,
+      why: `its key "${key.name}" is ${kind(key.type)}, and in dataset "${dataset}" it is ${found ? kind(found) : 'of a type that cannot be a key'}. Cast one of them in SQL.`,
+    });
+}
+
 /**
  * Builds the table and hands its Parquet file to `use` before it is removed. Exactly one row per spine row
  * whose moment lies in `between` and whose label was known by the cut-off. Columns: row_key, at_us, request
@@ -72,6 +85,7 @@ export async function buildTrainingTable<T>(
     const version = await getVersion(ctx, input.datasets[view.dataset]!);
     versions.add(version.id);
     const made = await materialiseView(ctx, { definition, snapshot: input.snapshot, view, version });
+    for (const column of made.entityColumns) checkKey(name, column, spine.dataset, spineVersion.columns);
     tables[`view_${name}`] = { files: await stageFiles(ctx, [made.digest]) };
     views.push({ view, table: `view_${name}` });
   }
@@ -92,7 +106,7 @@ export async function buildTrainingTable<T>(
           },
           {
             sql: `create table spine as select to_json([${keyText}])::varchar as row_key, epoch_us(gyre_at) as at_us, ${plain},
-                  case when typeof(gyre_label) = 'BOOLEAN' then (gyre_label::varchar = 'true')::integer::double else try_cast(gyre_label::varchar as double) end as label from chosen`,
+                  gyre_label::double as label from chosen`,
           },
           { sql: `copy (${joinSql(service.request, input.slices, views)}) to '${target}' (format parquet, compression zstd)` },
         ],

@@ -39,7 +39,7 @@ export async function viewKey(ctx: Ctx, { definition, snapshot, view, version }:
   // The TTL is applied by the join, so changing it does not make the table again.
   const { ttlUs: _, ...shape } = view;
   return createHash('sha256')
-    .update(JSON.stringify(['1', shape, sql, dataset.occurredAt, dataset.knownAt, version.logicalDigest]))
+    .update(JSON.stringify(['2', shape, sql, dataset.occurredAt, dataset.knownAt, version.logicalDigest]))
     .digest('hex');
 }
 
@@ -84,7 +84,7 @@ export async function materialiseView(ctx: Ctx, inputs: ViewInputs): Promise<Vie
         writes: [target],
         statements: [
           { userSql, into: { table: 'source' } },
-          { sql: `copy (${envelopeSql(view)}) to '${target}' (format parquet, compression zstd)` },
+          { sql: `copy (${envelopeSql(view, types)}) to '${target}' (format parquet, compression zstd)` },
         ],
         rows: `select count(*) as rows from read_parquet('${target}')`,
       },
