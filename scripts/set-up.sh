@@ -41,8 +41,8 @@ done
 
 # --- What the machine has to bring ---------------------------------------------------------------------
 
-command -v node >/dev/null 2>&1 || stop 'Node 20 or newer is needed and no "node" was found on this machine; install it from https://nodejs.org.'
-node_version=$(node --version)
+node_version=$(node --version 2>/dev/null || true)
+[ -n "$node_version" ] || stop 'Node 20 or newer is needed and no "node" that starts was found on this machine; install it from https://nodejs.org.'
 node_major=${node_version#v}
 [ "${node_major%%.*}" -ge 20 ] || stop "Node 20 or newer is needed and this machine has $node_version; install a newer one from https://nodejs.org."
 command -v npm >/dev/null 2>&1 || stop 'npm is needed and was not found on this machine; it comes with Node from https://nodejs.org.'
