@@ -1,5 +1,7 @@
 // Routes that need the whole server: its status, the chain of events, and the barrier that moves event time.
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import Type from 'typebox';
 import { currentRevision } from '../domains/projects/public.ts';
 import { liveAcks, publishPlan } from '../domains/releases/public.ts';
@@ -51,6 +53,15 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
         events: await running().headSeq(),
       };
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/openapi.json',
+    permission: 'public',
+    summary: 'This interface, described in OpenAPI 3.1',
+    errors: [],
+    reply: { 200: Type.Unknown() },
+    handler: async () => JSON.parse(await readFile(join(import.meta.dirname, '../../openapi.json'), 'utf8')) as unknown,
   }),
   route({
     method: 'POST',
