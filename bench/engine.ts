@@ -1,7 +1,6 @@
 // Overhead of the engine: a chain of steps that do nothing, and a run whose steps are all in the cache.
-// Prints one row of the table per figure. `node bench/engine.ts [--durability process]`
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { compose } from '../src/app/compose.ts';
@@ -14,6 +13,7 @@ import { openProcessEngine } from '../src/engines/process/process-engine.ts';
 import { readSettings } from '../src/kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../src/kernel/ctx.ts';
 import { silentLog } from '../src/kernel/log.ts';
+import { row, type Row } from './table.ts';
 
 const CHAIN = 50;
 const CACHED = 1000;
@@ -26,8 +26,7 @@ const chain = (name: string, steps: number): string =>
 const linked = (name: string, steps: number): string =>
   `  ${name}:\n    steps:\n${Array.from({ length: steps }, (_, i) => `      s${i}: { run: "echo ${i} > out/d", code: [], out: { d: folder }${i === 0 ? '' : `, in: [s${i - 1}]`} }`).join('\n')}\n`;
 
-async function main(): Promise<void> {
-  const durability = process.argv.includes('process') ? 'process' : 'power';
+export async function engine(durability: 'power' | 'process'): Promise<Row[]> {
   const dir = mkdtempSync(join(tmpdir(), 'gyre-bench-'));
   const settings = readSettings({ GYRE_DIR: dir, GYRE_DURABILITY: durability, GYRE_LOG_LEVEL: 'silent', GYRE_PORT: '0' });
   const running = await openPlatform({ settings, log: silentLog, compose: (blobs) => compose(blobs, () => 'http://127.0.0.1:1') });
@@ -41,12 +40,13 @@ async function main(): Promise<void> {
     const first = await runMs(running, 'linked', false);
     const cached: number[] = [];
     for (let i = 0; i < ROUNDS; i++) cached.push(await runMs(running, 'linked', false));
-    const machine = `${cpus().length} x ${cpus()[0]!.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, SQLite, durability ${durability}`;
-    const row = (what: string, figure: string, target: string): void => console.log(`| ${what} | ${figure} | ${target} | ${machine} |`);
     const perStep = Math.min(...chains) / CHAIN - bare;
-    row(`engine overhead per step, chain of ${CHAIN} (process itself ${bare.toFixed(1)} ms)`, `${perStep.toFixed(1)} ms`, '30 ms');
-    row(`${CACHED} cached steps in a chain`, `${(Math.min(...cached) / 1000).toFixed(2)} s`, '1 s');
-    row(`${CACHED} steps that write a file, first time`, `${(first / CACHED).toFixed(1)} ms a step`, '-');
+    return [
+      row(`engine overhead per step, chain of ${CHAIN}`, `${perStep.toFixed(1)} ms`, '30 ms'),
+      row('  the bare process of a step', `${bare.toFixed(1)} ms`),
+      row(`${CACHED.toLocaleString('en-US')} cached steps in a chain`, `${(Math.min(...cached) / 1000).toFixed(2)} s`, '1 s'),
+      row(`  the first time, a step that writes a file`, `${(first / CACHED).toFixed(1)} ms`),
+    ];
   } finally {
     await running.close();
     rmSync(dir, { recursive: true, force: true });
@@ -75,5 +75,3 @@ async function runMs({ platform, worker }: RunningPlatform, pipeline: string, no
   if (ended?.state !== 'succeeded') throw new Error(`the run ${ended?.state}: ${JSON.stringify(ended?.error)}`);
   return wallMs;
 }
-
-await main();

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { startServer, type DemoServer } from '../../scripts/demo/server.ts';
+import { checkoutEnvironment, testPython as madePython } from '../../scripts/environment.ts';
 import { runCli } from '../../src/app/cli.ts';
 import { openClient, type Client } from '../../src/kernel/cli/client.ts';
 
@@ -13,7 +14,7 @@ const MONTHS = ['2013-01', '2013-02', '2013-03'] as const;
 
 /** The Python of the tests' own environment; the test fails without it, it does not pass silently. */
 export function testPython(): string {
-  const python = process.env.TEST_PYTHON ?? join(repository, '.cache/python/bin/python');
+  const python = process.env.TEST_PYTHON ?? madePython;
   assert.ok(existsSync(python), `There is no Python of the tests at ${python}. "npm test" makes it, or name one in TEST_PYTHON.`);
   return python;
 }
@@ -43,6 +44,7 @@ export interface FlightsProject {
 }
 
 export async function openFlights(): Promise<FlightsProject> {
+  testPython();
   const root = mkdtempSync(join(tmpdir(), 'gyre-journey-'));
   const [folder, out, state] = [join(root, 'flights'), join(root, 'out'), join(root, 'state')];
   mkdirSync(out, { recursive: true });
@@ -51,12 +53,8 @@ export async function openFlights(): Promise<FlightsProject> {
   mkdirSync(join(folder, 'data/flights'));
   for (const month of MONTHS) cpSync(join(example, `data/flights/${month}.parquet`), join(folder, `data/flights/${month}.parquet`));
 
-  const start = (): Promise<DemoServer> =>
-    startServer(state, {
-      GYRE_UV_CACHE_DIR: process.env.GYRE_UV_CACHE_DIR ?? join(repository, '.cache/uv'),
-      // uv of the tests' environment is found last, so that a uv of the machine is preferred.
-      PATH: [process.env.PATH, dirname(testPython())].join(delimiter),
-    });
+  const { PATH = '', GYRE_UV_CACHE_DIR = '' } = checkoutEnvironment();
+  const start = (): Promise<DemoServer> => startServer(state, { PATH, GYRE_UV_CACHE_DIR });
   let server: DemoServer | undefined = await start();
   const project: FlightsProject = {
     folder,

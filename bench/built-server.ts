@@ -1,0 +1,54 @@
+// The server as it is installed: built JavaScript, started as a process.
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { checkoutEnvironment } from '../scripts/environment.ts';
+
+const repository = join(import.meta.dirname, '..');
+
+export function build(): void {
+  execFileSync(join(repository, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: repository, stdio: 'inherit' });
+}
+
+export interface BuiltServer {
+  readonly url: string;
+  /** From the start of the process to the line that says it is ready. */
+  readonly readyMs: number;
+  stop(): Promise<void>;
+}
+
+export async function startBuilt(dir: string, environment: Readonly<Record<string, string>> = {}): Promise<BuiltServer> {
+  const began = performance.now();
+  const child = spawn(process.execPath, ['--no-warnings', join(repository, 'dist/app/main.js'), 'up', '--dir', dir, '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...checkoutEnvironment(), GYRE_LOG_LEVEL: 'warn', ...environment },
+  });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).once('line', (line) => resolve(line.replace(/^.* at /, '')));
+    child.once('exit', (code) => reject(new Error(`the server ended with code ${code} before it was ready`)));
+  });
+  return {
+    url,
+    readyMs: performance.now() - began,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+export interface Usage {
+  readonly rssMb: number;
+  readonly cpuMs: number;
+}
+
+const TICK_MS = 10;
+
+/** Memory and processor time of a process, as Linux counts them. */
+export function usageOf(pid: number): Usage {
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return { rssMb: rss / 1024, cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };
+}

@@ -1,0 +1,31 @@
+// `npm run bench [-- NAME...]`: every figure that has a target, beside it. Slow and noisy by nature, so no test.
+//   --durability process   a lesser one than the default
+import { parseArgs } from 'node:util';
+import { build } from './built-server.ts';
+import { engine } from './engine.ts';
+import { flights } from './flights.ts';
+import { start } from './start.ts';
+import { machine, print, type Row } from './table.ts';
+import { tracking } from './tracking.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { durability: { type: 'string', default: 'power' } },
+});
+const durability = values.durability === 'process' ? 'process' : 'power';
+const benches: Readonly<Record<string, { readonly title: string; readonly run: () => Promise<Row[]> }>> = {
+  start: { title: 'Start', run: start },
+  engine: { title: 'Pipelines', run: () => engine(durability) },
+  flights: { title: 'Flights: features, predictions, rest', run: flights },
+  tracking: { title: 'Tracking', run: () => tracking(durability) },
+};
+const unknown = positionals.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  console.error(`There is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}.`);
+  process.exit(2);
+}
+
+for (const line of machine(durability)) console.log(line);
+build();
+for (const [name, bench] of Object.entries(benches))
+  if (positionals.length === 0 || positionals.includes(name)) print(bench.title, await bench.run());
