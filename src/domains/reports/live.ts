@@ -103,7 +103,7 @@ export function liveView(rows: LiveRows, input: LiveInput): LiveView {
         ttlUs: input.ttlUs.get(v.view) ?? null,
       };
     }),
-    latency: rows.predictions === 0 ? [] : [latencyRow('model and queue, per prediction', rows.latency)],
+    latency: rows.predictions === 0 ? [] : [latencyRow('model and queue', rows.latency)],
   };
 }
 

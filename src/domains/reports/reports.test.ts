@@ -252,6 +252,11 @@ test('what a caller says of the truth is checked: SQL that reads a file, a wrong
   assert.equal(await code({ truth: { label: 'no_such_column' } }), 'compute-sql-invalid');
   assert.equal(await code({ truth: { keys: ['no_such_column'] } }), 'report-truth-unclear');
   assert.equal(await code({ from: 'yesterday' }), 'moment-invalid');
+  assert.equal((await reportOf(b, { from: '-271821-04-20T00:00:00Z', to: '+275760-09-13T00:00:00Z' })).status, 200);
+  assert.match(
+    (await reportOf(b, { from: '2013-03-05', to: '2013-03-04' })).words,
+    /No predictions of this endpoint|no predictions in the time asked for/,
+  );
   assert.equal(await code({ prediction: 'r1.nothing.1' }), 'prediction-not-found');
   assert.equal(await code({ truth: { label: 1 } }), 'invalid-input');
 });

@@ -31,6 +31,9 @@ const CreateReport = Type.Object({
   ),
 });
 
+// Years beyond what an integer of microseconds holds exactly mean no bound.
+const within = (us: number): number => Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, us));
+
 export const reportRoutes: readonly AnyRoute[] = [
   route({
     method: 'POST',
@@ -57,8 +60,8 @@ export const reportRoutes: readonly AnyRoute[] = [
         prediction: body.prediction,
         truth: body.truth,
         window: {
-          ...(body.from === undefined ? {} : { fromUs: momentUs('"from"', body.from) }),
-          ...(body.to === undefined ? {} : { toUs: momentUs('"to"', body.to) - 1 }),
+          ...(body.from === undefined ? {} : { fromUs: within(momentUs('"from"', body.from)) }),
+          ...(body.to === undefined ? {} : { toUs: within(momentUs('"to"', body.to) - 1) }),
         },
       });
       return new Reply(200, await renderReport(report), {

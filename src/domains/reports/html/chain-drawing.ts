@@ -24,7 +24,7 @@ const ROW_GAP = 34;
 const LINE = 17;
 const PAD = 10;
 // Mean width of a character of each kind, in pixels; a little wide, so that nothing is cut.
-const CHARACTER = { title: 6.4, label: 8.3, id: 6.9 } as const;
+const CHARACTER = { title: 6.4, label: 8.3, id: 7.1 } as const;
 const SHOWN_FILES = 4;
 const FRAME = 7;
 

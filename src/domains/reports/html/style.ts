@@ -53,9 +53,8 @@ figcaption b{color:var(--ink)}
 svg text{font-family:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif!important;font-variant-numeric:tabular-nums}
 svg.spark{display:block;width:132px;height:28px}
 svg.forest{display:block;width:100%;min-width:170px;height:22px;overflow:visible}
-.key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 4px 0 10px;vertical-align:-1px}
-.key:first-child{margin-left:0}
-.first{background:var(--first)}.second{background:var(--second)}
+.key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 4px 0 6px;vertical-align:-1px}
+.first{background:var(--first)}.second{background:var(--second)}.none{background:var(--line)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:10px 0;font-size:.92rem}
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
 details{margin:10px 0}summary{cursor:pointer;color:var(--first);font-size:.92rem}
@@ -68,7 +67,7 @@ h1{font-size:1.6rem}h2{margin-top:40px;font-size:1.25rem}
 .drawing svg.wide{display:none}.drawing svg.narrow{display:block;max-width:420px}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
 svg.forest{min-width:130px}
-.profile{min-width:700px}.metrics{min-width:820px}.gate{min-width:640px}.days{min-width:760px}.views{min-width:640px}.ids{min-width:760px}.slices{min-width:460px}.commands{min-width:560px}
+.profile{min-width:700px}.metrics{min-width:820px}.gate{min-width:640px}.days{min-width:760px}.views{min-width:640px}.ids{min-width:760px}.slices th:nth-child(4),.slices td:nth-child(4){display:none}.commands{min-width:560px}
 caption span{display:block;position:sticky;left:0;max-width:calc(100vw - 32px)}
 }
 @media (max-width:1000px) and (min-width:721px){.cards{grid-template-columns:repeat(2,1fr)}}
