@@ -12,6 +12,23 @@ export const { fail } = defineErrors({
     detail: (p: { endpoint: string; columns: string }) =>
       `The model reads ${p.columns}, which endpoint "${p.endpoint}" gets neither from the request nor from its feature service.`,
   },
+  'endpoint-name-taken': {
+    status: 409,
+    title: 'The endpoint belongs to another project',
+    detail: (p: { endpoint: string; project: string }) =>
+      `The endpoint "${p.endpoint}" of this workspace is served by project "${p.project}"; give yours another name.`,
+  },
+  'release-under-way': {
+    status: 409,
+    title: 'Another release is under way',
+    detail: (p: { endpoint: string; release: string }) =>
+      `Endpoint "${p.endpoint}" is being moved by release ${p.release}; wait until it has ended and try again.`,
+  },
+  'rollback-not-possible': {
+    status: 409,
+    title: 'There is nothing to go back to',
+    detail: (p: { endpoint: string; why: string }) => `Endpoint "${p.endpoint}" stays as it is: ${p.why}`,
+  },
   'release-not-taken': {
     status: 409,
     title: 'The release was not taken',

@@ -1,10 +1,11 @@
 import Type from 'typebox';
+import type { Ctx } from '../../kernel/ctx.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { currentRevision } from '../projects/public.ts';
 import { fail } from './errors.ts';
 import type { EndpointRevision, Release } from './model.ts';
-import { release } from './service/release.ts';
+import { release, rollBack } from './service/release.ts';
 import * as store from './store.ts';
 
 const name = Type.String({ maxLength: 200 });
@@ -14,6 +15,11 @@ const View = Type.Unknown();
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 const revisionView = ({ createdMs, ...r }: EndpointRevision) => ({ ...r, createdAt: iso(createdMs) });
 const releaseView = ({ createdMs, finishedMs, ...r }: Release) => ({ ...r, createdAt: iso(createdMs), finishedAt: iso(finishedMs) });
+
+async function requireEndpoint(ctx: Ctx, of: { project: string; endpoint: string }): Promise<void> {
+  const { definition } = await currentRevision(ctx, of.project);
+  if (!Object.hasOwn(definition.endpoints, of.endpoint)) fail('endpoint-not-found', of);
+}
 
 export const releaseRoutes: readonly AnyRoute[] = [
   route({
@@ -48,6 +54,9 @@ export const releaseRoutes: readonly AnyRoute[] = [
       'model-version-not-found',
       'gate-not-passed',
       'endpoint-signature-mismatch',
+      'dataset-empty',
+      'endpoint-name-taken',
+      'release-under-way',
       'release-not-taken',
     ],
     params: OfEndpoint,
@@ -68,6 +77,46 @@ export const releaseRoutes: readonly AnyRoute[] = [
       ),
   }),
   route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/rollback',
+    permission: 'releases:write',
+    summary: 'Go back to a revision that was promoted before; needs no new decision',
+    errors: [
+      'project-not-found',
+      'endpoint-not-found',
+      'rollback-not-possible',
+      'endpoint-signature-mismatch',
+      'release-under-way',
+      'release-not-taken',
+    ],
+    params: OfEndpoint,
+    body: Type.Object({
+      revision: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+      reason: Type.Optional(Type.String({ maxLength: 500 })),
+    }),
+    reply: { 201: View },
+    idempotent: true,
+    handler: async (ctx, { params, body }) =>
+      releaseView(await rollBack(ctx, { ...params, revision: body.revision, reason: body.reason ?? 'rolled back' })),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/revisions',
+    permission: 'releases:read',
+    summary: 'Revisions of an endpoint, newest first',
+    errors: ['cursor-invalid', 'endpoint-not-found'],
+    params: OfEndpoint,
+    query: Type.Object(pageQuery),
+    reply: { 200: pageOf(View) },
+    handler: async (ctx, { params, query }) => {
+      await requireEndpoint(ctx, params);
+      const limit = query.limit ?? 100;
+      const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
+      const rows = await store.listRevisions(ctx.db, ctx.workspace, params.endpoint, before, limit + 1);
+      return toPage(rows, limit, (r) => [r.number], revisionView);
+    },
+  }),
+  route({
     method: 'GET',
     path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/releases',
     permission: 'releases:read',
@@ -77,7 +126,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
     query: Type.Object(pageQuery),
     reply: { 200: pageOf(View) },
     handler: async (ctx, { params, query }) => {
-      if (!(await currentRevision(ctx, params.project)).definition.endpoints[params.endpoint]) return fail('endpoint-not-found', params);
+      await requireEndpoint(ctx, params);
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
       return toPage(await store.listReleases(ctx.db, ctx.workspace, params.endpoint, before, limit + 1), limit, (r) => [r.id], releaseView);

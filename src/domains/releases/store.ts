@@ -100,6 +100,17 @@ export async function listAllCurrent(db: Db): Promise<{ workspace: string; revis
   return rows.map((row) => ({ workspace: row.workspace_id, revision: toRevision(row) }));
 }
 
+/** The project that an endpoint of this name belongs to. */
+export async function findOwner(db: Db, workspace: string, name: string): Promise<string | undefined> {
+  const row = await tablesIn(db)
+    .selectFrom('endpoints')
+    .select('project')
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return row?.project;
+}
+
 export async function takeNumber(db: Db, workspace: string, project: string, name: string): Promise<number> {
   const row = await tablesIn(db)
     .insertInto('endpoints')
@@ -161,6 +172,55 @@ export const insertRelease = (db: Db, workspace: string, r: Release) =>
       finished_ms: r.finishedMs,
     })
     .execute();
+
+/** The release of an endpoint that has not ended, if there is one. */
+export async function findStarted(db: Db, workspace: string, endpoint: string): Promise<string | undefined> {
+  const row = await tablesIn(db)
+    .selectFrom('releases')
+    .select('id')
+    .where('workspace_id', '=', workspace)
+    .where('endpoint', '=', endpoint)
+    .where('state', '=', 'started')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** The revisions that were promoted last, newest first. */
+export async function listPromoted(db: Db, workspace: string, endpoint: string, limit: number): Promise<EndpointRevision[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('releases')
+    .innerJoin('endpoint_revisions', (j) =>
+      j.onRef('endpoint_revisions.id', '=', 'releases.revision').onRef('endpoint_revisions.workspace_id', '=', 'releases.workspace_id'),
+    )
+    .selectAll('endpoint_revisions')
+    .where('releases.workspace_id', '=', workspace)
+    .where('releases.endpoint', '=', endpoint)
+    .where('releases.state', '=', 'promoted')
+    .orderBy('endpoint_revisions.number', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(toRevision);
+}
+
+export async function listRevisions(
+  db: Db,
+  workspace: string,
+  endpoint: string,
+  before: number,
+  limit: number,
+): Promise<EndpointRevision[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('endpoint_revisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('endpoint', '=', endpoint)
+    .where('number', '<', before)
+    .orderBy('number', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(toRevision);
+}
 
 /** Ends a started release; false if it has ended already. */
 export async function finishRelease(

@@ -16,12 +16,12 @@ const ACK_MS = 15_000;
  * Brings a started release to its end; a release that has ended stays as it is. May be run again after a
  * crash, also beside another run of itself: whoever ends the release first decides.
  */
-export async function settle(ctx: Ctx, id: string): Promise<Release> {
+export async function settle(ctx: Ctx, id: string, ackMs = ACK_MS): Promise<Release> {
   const release = await store.getRelease(ctx.db, ctx.workspace, id);
   if (release.state !== 'started') return release;
   const revision = await store.getRevision(ctx.db, ctx.workspace, release.revision);
   failpoint('releases.before-plan');
-  const taken = await publishAndWait(ctx, revision);
+  const taken = await publishAndWait(ctx, revision, ackMs);
   failpoint('releases.before-settle');
   await ctx.tx((tx) => (taken.ok ? promote(tx, release, revision, taken.plan) : takeBack(tx, release, taken.why)));
   failpoint('releases.after-settle');
@@ -31,7 +31,7 @@ export async function settle(ctx: Ctx, id: string): Promise<Release> {
 
 type Taken = { readonly ok: true; readonly plan: number } | { readonly ok: false; readonly why: string };
 
-async function publishAndWait(ctx: Ctx, revision: EndpointRevision): Promise<Taken> {
+async function publishAndWait(ctx: Ctx, revision: EndpointRevision, ackMs: number): Promise<Taken> {
   let plan: number;
   try {
     plan = await publishPlan(ctx);
@@ -40,7 +40,7 @@ async function publishAndWait(ctx: Ctx, revision: EndpointRevision): Promise<Tak
     return { ok: false, why: error.message };
   }
   failpoint('releases.after-plan');
-  const refusal = await acknowledged(ctx, plan, revision);
+  const refusal = await acknowledged(ctx, plan, revision, ackMs);
   return refusal === undefined ? { ok: true, plan } : { ok: false, why: refusal };
 }
 
@@ -86,15 +86,18 @@ function isAlive(pid: number): boolean {
 }
 
 /** Waits until every live data plane serves the revision; answers why it is not, if it is not. */
-async function acknowledged(ctx: Ctx, number: number, revision: EndpointRevision): Promise<string | undefined> {
-  const deadline = performance.now() + ACK_MS;
+async function acknowledged(ctx: Ctx, number: number, revision: EndpointRevision, ackMs: number): Promise<string | undefined> {
+  const deadline = performance.now() + ackMs;
+  const serves = (ack: PlanAck): boolean =>
+    ack.number >= number &&
+    ack.endpoints.some((e) => e.workspace === ctx.workspace && e.name === revision.endpoint && e.revision === revision.number);
   for (;;) {
     const acks = liveAcks(ctx);
     const failure = acks
       .flatMap((a) => (a.number >= number ? a.failures : []))
       .find((f) => f.workspace === ctx.workspace && f.endpoint === revision.endpoint && f.revision === revision.number);
     if (failure) return failure.why;
-    if (acks.length > 0 && acks.every((a) => a.number >= number)) return undefined;
+    if (acks.length > 0 && acks.every(serves)) return undefined;
     if (performance.now() > deadline)
       return acks.length === 0 ? 'no data plane is running' : 'a data plane did not acknowledge the plan in time';
     await delay(25);
