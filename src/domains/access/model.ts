@@ -62,5 +62,3 @@ export interface Token {
 
 export const isUsable = (token: Token, nowMs: number): boolean =>
   token.revokedMs === null && (token.expiresMs === null || token.expiresMs > nowMs);
-
-export const isWorkspaceName = (name: string): boolean => /^[a-z][a-z0-9-]{0,62}$/.test(name);

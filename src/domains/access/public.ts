@@ -2,4 +2,3 @@
 export { authorise, createToken, createUser, deleteStepTokens, identify } from './service.ts';
 export { isLoopback } from './guard.ts';
 export { hasUsers } from './store.ts';
-export { grantableRoles, permissionsOf, roles, type GrantableRole, type Role } from './model.ts';

@@ -1,9 +1,6 @@
 // What a view's rows are, and how their types are called at the door. Pure.
 import type { ColumnType } from './packed-values.ts';
 
-/** A timeless dataset's rows are known from this moment on (1900-01-01, microseconds). */
-export const BEGINNING_US = -2_208_988_800_000_000;
-
 export interface ViewColumn {
   readonly name: string;
   readonly type: ColumnType;
@@ -18,6 +15,3 @@ export function featureType(duckdbType: string): ColumnType | undefined {
   if (duckdbType === 'BOOLEAN') return 'boolean';
   return undefined;
 }
-
-/** The columns that a view adds besides entity and features. */
-export const timeColumns = ['occurred_us', 'known_us'] as const;

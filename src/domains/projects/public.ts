@@ -1,8 +1,7 @@
 // What other rooms may use of projects.
-export { currentRevision, revisionById, snapshotFiles, snapshotId, snapshotText } from './service.ts';
-export { durationMs, namedFiles, parametersIn } from './model.ts';
+export { currentRevision, revisionById, snapshotFiles, snapshotText } from './service.ts';
+export { namedFiles, parametersIn } from './model.ts';
 export { parseProject } from './parse.ts';
-export { ProjectFile } from './schema.ts';
 export type {
   DatasetDefinition,
   EndpointDefinition,

@@ -15,21 +15,10 @@ export {
 } from './http/protocol.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
 export type { PredictedRow } from './plane/predictor.ts';
-export { internalToken, readAck, readPlan, servingKey, servingPaths, writePlan } from './plan.ts';
-export {
-  ServingPlan,
-  type ColumnType,
-  type Missing,
-  type PlanAck,
-  type PlanColumn,
-  type PlanEndpoint,
-  type PlanToken,
-  type PlanVariant,
-  type PlanView,
-} from './schema.ts';
-export { findPrediction, parsePredictionId, readSegment, sealedSegments, type SegmentContents } from './log/segment.ts';
+export { readAck, servingPaths, writePlan } from './plan.ts';
+export type { ColumnType, Missing, PlanAck, PlanColumn, PlanEndpoint, PlanToken, PlanVariant, PlanView } from './schema.ts';
+export { findPrediction, type SegmentContents } from './log/segment.ts';
 export type { InferenceRecord, ServedView } from './log/record.ts';
-export { assignVariant } from './plane/assignment.ts';
 export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
 export { inferenceFiles, shipSegments } from './service/ship.ts';

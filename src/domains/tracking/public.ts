@@ -2,7 +2,6 @@
 export {
   createExperiment,
   deleteExperimentTag,
-  ensureDefault,
   experimentByName,
   experimentNamed,
   getExperiment,

@@ -38,8 +38,6 @@ export interface ClientOptions {
   readonly workspace: string;
 }
 
-export const isUnreachable = (error: unknown): boolean => error instanceof Problem && error.code === 'server-unreachable';
-
 /** A path with its parameters encoded: path`/runs/${id}`. */
 export const path = (texts: TemplateStringsArray, ...values: readonly (string | number)[]): string =>
   texts.reduce((whole, text, i) => whole + encodeURIComponent(String(values[i - 1])) + text);
