@@ -245,7 +245,6 @@ test('a model that reads a column nobody provides is refused by name', async (t)
   const b = await open(t, 'sqlite', false);
   const version = await b.version();
   const names = version.signature!.inputs.map((i) => i.name);
-  assert.ok(names.length > 1);
   checkSignature('e', version, new Set(names));
   assert.throws(
     () => checkSignature('e', version, new Set(names.slice(1))),
