@@ -125,11 +125,7 @@ test('no path leads out of the workspace, however it is wrapped', async (t) => {
     const reply = await raw(server, 'GET', `${ROOT}?path=${encodeURIComponent(path)}`);
     assert.equal(reply.status, 400, path);
   }
-  assert.deepEqual(
-    readdirSync(join(server.folder, 'paths')).filter((n) => n !== 'default'),
-    [],
-  );
-  assert.ok(!existsSync(join(server.folder, 'x')) && !existsSync(join(server.folder, '..', 'x')));
+  assert.ok(!existsSync(join(server.folder, 'paths')), 'something was written');
 });
 
 test('a listing has names only, of a file nothing or itself, and of what is not there nothing', async (t) => {
