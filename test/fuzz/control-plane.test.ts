@@ -1,0 +1,10 @@
+import { test } from 'node:test';
+import { fuzzControlPlane } from './control-plane.ts';
+
+const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 1e9));
+
+test(
+  'Every route of the control plane refuses what is hostile with a problem document, and then nothing has changed',
+  { timeout: 120_000 },
+  (t) => fuzzControlPlane(t, { seed, rounds: 8 }),
+);
