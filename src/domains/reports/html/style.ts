@@ -40,6 +40,7 @@ tbody th{font-weight:600}
 .nowrap{white-space:nowrap}
 .small{font-size:.93em;color:var(--muted)}
 .profile td,.profile th{vertical-align:middle}
+.ids td:nth-child(3){width:46%}
 .card code{font-size:.95em}
 .verdict{display:inline-block;font-weight:600;font-size:.84rem;padding:1px 9px;border-radius:10px;white-space:nowrap}
 .passed{color:var(--good);background:var(--good-bg)}

@@ -96,7 +96,7 @@ function commandsOf({ definition }: Revision, endpoint: EndpointDefinition | und
     ...(endpoint
       ? [{ command: `gyre release ${endpoint.name} latest`, what: 'put the newest version that passed its gate into service' }]
       : []),
-    ...(prediction ? [{ command: `gyre why prediction ${prediction}`, what: 'the chain below, on the terminal' }] : []),
+    ...(prediction ? [{ command: `gyre why prediction ${prediction}`, what: 'the chain behind that prediction, on the terminal' }] : []),
     ...(dataset ? [{ command: `gyre lineage dataset ${dataset}`, what: 'the other direction: what was made from this data' }] : []),
     { command: 'gyre report', what: 'this page again, as things stand then' },
   ];
