@@ -16,32 +16,41 @@ export interface Graph {
 }
 
 const MAX_NODES = 2000;
+const MAX_EDGES = 10_000;
+const ASKED_AT_ONCE = 500;
 const key = (ref: Ref): string => `${ref.kind} ${ref.id}`;
 
 /** Everything reachable from `root` along ("from") or against ("to") the edges. Raises `lineage-unknown`. */
 export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth: number): Promise<Graph> {
   const seen = new Map<string, Node>();
   const edges: GraphEdge[] = [];
-  let frontier: Ref[] = [root];
+  let frontier: readonly Ref[] = [root];
   let cut = false;
   for (let level = 0; frontier.length > 0; level++) {
-    const next: Ref[] = [];
-    for (const ref of frontier) {
-      if (seen.has(key(ref))) continue;
-      if (seen.size >= MAX_NODES) {
-        cut = true;
-        break;
-      }
-      seen.set(key(ref), (await store.getNode(ctx.db, ctx.workspace, ref)) ?? { ...ref, label: '', payload: {}, firstMs: 0 });
+    const next = new Map<string, Ref>();
+    for (let i = 0; i < frontier.length; i += ASKED_AT_ONCE) {
+      const part = frontier.slice(i, i + ASKED_AT_ONCE);
+      for (const ref of part) seen.set(key(ref), { ...ref, label: '', payload: {}, firstMs: 0 });
+      for (const node of await store.findNodes(ctx.db, ctx.workspace, part)) seen.set(key(node), node);
       if (level >= depth) continue;
-      const found = await store.listEdges(ctx.db, ctx.workspace, ref, direction, 500);
-      if (level === 0 && found.length === 0 && seen.get(key(ref))!.firstMs === 0) fail('lineage-unknown', root);
-      edges.push(...found);
-      next.push(...found.map((e) => (direction === 'from' ? e.to : e.from)));
+      const room = MAX_EDGES - edges.length;
+      const found = await store.listEdges(ctx.db, ctx.workspace, part, direction, room + 1);
+      if (found.length > room) cut = true;
+      if (level === 0 && found.length === 0 && seen.get(key(root))!.firstMs === 0) fail('lineage-unknown', root);
+      edges.push(...found.slice(0, room));
+      for (const edge of found) {
+        const ref = direction === 'from' ? edge.to : edge.from;
+        if (seen.has(key(ref)) || next.has(key(ref))) continue;
+        if (seen.size + next.size >= MAX_NODES) cut = true;
+        else next.set(key(ref), ref);
+      }
     }
-    frontier = next;
+    // A later part of the same level may have been met by an earlier one.
+    frontier = [...next.values()].filter((ref) => !seen.has(key(ref)));
   }
-  return { root, nodes: [...seen.values()], edges, cut };
+  // Where the walk was cut, no edge points at a node that is not shown.
+  const shown = cut ? edges.filter((e) => seen.has(key(e.from)) && seen.has(key(e.to))) : edges;
+  return { root, nodes: [...seen.values()], edges: shown, cut };
 }
 
 export interface PredictionChain {

@@ -7,6 +7,8 @@ type NodeRow = { workspace_id: string; kind: string; id: string; label: string; 
 type EdgeRow = { workspace_id: string; from_kind: string; from_id: string; relation: string; to_kind: string; to_id: string };
 const tablesIn = (db: Db) => db.withTables<{ lineage_nodes: NodeRow; lineage_edges: EdgeRow }>();
 
+const EDGES_AT_ONCE = 1000;
+
 export interface Node extends Ref {
   readonly label: string;
   readonly payload: Readonly<Record<string, unknown>>;
@@ -49,40 +51,55 @@ export async function project(ctx: Ctx, event: StoredEvent): Promise<void> {
       .where('kind', '=', event.subject.kind)
       .where('id', '=', event.subject.id)
       .execute();
-  if (event.edges.length === 0) return;
-  await t
-    .insertInto('lineage_edges')
-    .values(
-      event.edges.map((e) => ({
-        workspace_id: event.workspace,
-        from_kind: e.from.kind,
-        from_id: e.from.id,
-        relation: e.relation,
-        to_kind: e.to.kind,
-        to_id: e.to.id,
-      })),
-    )
-    .onConflict((c) => c.doNothing())
-    .execute();
+  // A snapshot of a large project has an edge per file; statements have a limit on bound values.
+  for (let i = 0; i < event.edges.length; i += EDGES_AT_ONCE)
+    await t
+      .insertInto('lineage_edges')
+      .values(
+        event.edges.slice(i, i + EDGES_AT_ONCE).map((e) => ({
+          workspace_id: event.workspace,
+          from_kind: e.from.kind,
+          from_id: e.from.id,
+          relation: e.relation,
+          to_kind: e.to.kind,
+          to_id: e.to.id,
+        })),
+      )
+      .onConflict((c) => c.doNothing())
+      .execute();
 }
 
-export async function getNode(db: Db, workspace: string, ref: Ref): Promise<Node | undefined> {
-  const row = await tablesIn(db)
-    .selectFrom('lineage_nodes')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('kind', '=', ref.kind)
-    .where('id', '=', ref.id)
-    .executeTakeFirst();
-  return (
-    row && {
-      kind: row.kind,
-      id: row.id,
-      label: row.label,
-      payload: JSON.parse(row.payload) as Record<string, unknown>,
-      firstMs: row.first_ms,
-    }
-  );
+const byKind = (refs: readonly Ref[]): Map<string, string[]> => {
+  const ids = new Map<string, string[]>();
+  for (const { kind, id } of refs) {
+    const held = ids.get(kind);
+    if (held) held.push(id);
+    else ids.set(kind, [id]);
+  }
+  return ids;
+};
+
+/** What events said of these; who was only pointed at is not among them. */
+export async function findNodes(db: Db, workspace: string, refs: readonly Ref[]): Promise<Node[]> {
+  const nodes: Node[] = [];
+  for (const [kind, ids] of byKind(refs)) {
+    const rows = await tablesIn(db)
+      .selectFrom('lineage_nodes')
+      .selectAll()
+      .where('workspace_id', '=', workspace)
+      .where('kind', '=', kind)
+      .where('id', 'in', ids)
+      .execute();
+    for (const row of rows)
+      nodes.push({
+        kind: row.kind,
+        id: row.id,
+        label: row.label,
+        payload: JSON.parse(row.payload) as Record<string, unknown>,
+        firstMs: row.first_ms,
+      });
+  }
+  return nodes;
 }
 
 const toEdge = (r: EdgeRow): GraphEdge => ({
@@ -91,26 +108,32 @@ const toEdge = (r: EdgeRow): GraphEdge => ({
   relation: r.relation,
 });
 
-/** Edges that leave a node (what it was made from), or that arrive at it (what was made from it). */
-export async function listEdges(db: Db, workspace: string, ref: Ref, direction: 'from' | 'to', limit: number): Promise<GraphEdge[]> {
-  const query = tablesIn(db).selectFrom('lineage_edges').selectAll().where('workspace_id', '=', workspace);
-  const rows =
-    direction === 'from'
-      ? await query
-          .where('from_kind', '=', ref.kind)
-          .where('from_id', '=', ref.id)
-          .orderBy('relation')
-          .orderBy('to_kind')
-          .orderBy('to_id')
-          .limit(limit)
-          .execute()
-      : await query
-          .where('to_kind', '=', ref.kind)
-          .where('to_id', '=', ref.id)
-          .orderBy('relation')
-          .orderBy('from_kind')
-          .orderBy('from_id')
-          .limit(limit)
-          .execute();
-  return rows.map(toEdge);
+/** Edges that leave these nodes (what they were made from), or arrive at them (what was made from them). */
+export async function listEdges(
+  db: Db,
+  workspace: string,
+  refs: readonly Ref[],
+  direction: 'from' | 'to',
+  limit: number,
+): Promise<GraphEdge[]> {
+  const edges: GraphEdge[] = [];
+  for (const [kind, ids] of byKind(refs)) {
+    const left = limit - edges.length;
+    if (left <= 0) break;
+    const query = tablesIn(db).selectFrom('lineage_edges').selectAll().where('workspace_id', '=', workspace);
+    const own =
+      direction === 'from'
+        ? query.where('from_kind', '=', kind).where('from_id', 'in', ids)
+        : query.where('to_kind', '=', kind).where('to_id', 'in', ids);
+    const rows = await own
+      .orderBy('from_id')
+      .orderBy('from_kind')
+      .orderBy('relation')
+      .orderBy('to_kind')
+      .orderBy('to_id')
+      .limit(left)
+      .execute();
+    edges.push(...rows.map(toEdge));
+  }
+  return edges;
 }
