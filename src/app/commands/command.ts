@@ -6,7 +6,7 @@ import { processSettings, type Settings } from '../../kernel/config/settings.ts'
 import { openClient, type Client } from '../../kernel/cli/client.ts';
 import type { Terminal } from '../../kernel/cli/terminal.ts';
 import { processesFile, type Processes } from '../processes.ts';
-import { findProject, type LocalProject } from './local-project.ts';
+import { findProject, projectName, type LocalProject } from './local-project.ts';
 
 export interface CommonOptions {
   readonly json?: true;
@@ -23,9 +23,9 @@ export interface Use<O = CommonOptions> {
   readonly settings: () => Settings;
   readonly client: () => Client;
   /** The project on this disk. Raises `project-file-missing`, `project-invalid`. */
-  readonly local: () => LocalProject;
+  readonly local: () => Promise<LocalProject>;
   /** Its name, or the one named with --project. */
-  readonly project: () => string;
+  readonly project: () => Promise<string>;
   /** Prints data: as JSON with --json, else by `text`. */
   readonly print: (data: unknown, text: () => readonly string[]) => void;
 }
@@ -56,14 +56,14 @@ export function act<A extends readonly unknown[], O = object>(program: Program, 
 function useOf<O>(terminal: Terminal, options: O & CommonOptions): Use<O> {
   let settings: Settings | undefined;
   let client: Client | undefined;
-  let local: LocalProject | undefined;
+  let local: Promise<LocalProject> | undefined;
   const use: Use<O> = {
     options,
     terminal,
     settings: () => (settings ??= processSettings({ ...(options.workspace ? { workspace: options.workspace } : {}) })),
     client: () => (client ??= openClient({ ...use.settings(), url: addressOf(use.settings(), options.url) })),
     local: () => (local ??= findProject(options.file)),
-    project: () => options.project ?? use.local().definition.project,
+    project: async () => options.project ?? projectName(options.file) ?? (await use.local()).definition.project,
     print: (data, text) => {
       if (options.json) terminal.out(JSON.stringify(data, null, 2));
       else for (const line of text()) terminal.out(line);

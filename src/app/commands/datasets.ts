@@ -39,7 +39,7 @@ export function datasetCommands(program: Program, root: Command): void {
   act(program, datasets.command('list').description('datasets and their current versions'), async (use) => {
     const { items } = await use
       .client()
-      .get<{ items: { name: string; current: Version | null }[] }>(path`/projects/${use.project()}/datasets`);
+      .get<{ items: { name: string; current: Version | null }[] }>(path`/projects/${await use.project()}/datasets`);
     use.print(items, () =>
       table(items, [
         { title: 'DATASET', value: (d) => d.name },
@@ -54,7 +54,7 @@ export function datasetCommands(program: Program, root: Command): void {
     datasets.command('versions').description('versions of a dataset, newest first').argument('<dataset>'),
     async (use, dataset) => {
       const items: Version[] = [];
-      for await (const version of use.client().all<Version>(path`/projects/${use.project()}/datasets/${dataset}/versions`))
+      for await (const version of use.client().all<Version>(path`/projects/${await use.project()}/datasets/${dataset}/versions`))
         items.push(version);
       use.print(items, () => table(items, versionColumns));
     },
@@ -90,10 +90,10 @@ export function datasetCommands(program: Program, root: Command): void {
       .option('--files <glob...>', 'these files instead of those that "source:" names')
       .option('--accept-schema-change', 'columns may vanish or change their type'),
     async (use, dataset) => {
-      const local = use.local();
+      const local = await use.local();
       const definition = local.definition.datasets[dataset] ?? fail('not-found', { kind: 'dataset', id: dataset });
       const files = await filesUnder(local.folder, use.options.files ?? definition.source);
-      const pushed = await pushDataset(use.client(), use.terminal, use.project(), dataset, files, use.options.acceptSchemaChange);
+      const pushed = await pushDataset(use.client(), use.terminal, await use.project(), dataset, files, use.options.acceptSchemaChange);
       use.print(pushed, () => [
         pushed.created
           ? `${dataset} version ${pushed.version.number}: ${count(pushed.version.rows)} rows in ${files.length} files, ${count(pushed.sentBytes)} bytes sent (${pushed.version.id})`
@@ -102,7 +102,7 @@ export function datasetCommands(program: Program, root: Command): void {
     },
   );
   act(program, datasets.command('refresh').description('build the SQL datasets whose inputs or SQL changed'), async (use) => {
-    const { items } = await use.client().post<{ items: Version[] }>(path`/projects/${use.project()}/datasets/refresh`);
+    const { items } = await use.client().post<{ items: Version[] }>(path`/projects/${await use.project()}/datasets/refresh`);
     use.print(items, () =>
       items.length === 0
         ? ['every SQL dataset is up to date']
@@ -125,7 +125,7 @@ export function datasetCommands(program: Program, root: Command): void {
     program,
     datasets.command('contract').description('the contract as ODCS YAML; a first draft if there is none').argument('<dataset>'),
     async (use, dataset) => {
-      const yaml = await use.client().text('GET', path`/projects/${use.project()}/datasets/${dataset}/contract`);
+      const yaml = await use.client().text('GET', path`/projects/${await use.project()}/datasets/${dataset}/contract`);
       use.print({ contract: yaml }, () => [yaml.trimEnd()]);
     },
   );
@@ -146,7 +146,7 @@ export function datasetCommands(program: Program, root: Command): void {
 
   const features = root.command('features').description('feature values, offline and online');
   act(program, features.command('materialise').description('bring the online store up to the current dataset versions'), async (use) => {
-    const result = await use.client().post(path`/projects/${use.project()}/features/materialise`);
+    const result = await use.client().post(path`/projects/${await use.project()}/features/materialise`);
     use.print(result, () => ['the online store is up to date']);
   });
   act<[string, string[]], { asOf?: string }>(
@@ -161,7 +161,7 @@ export function datasetCommands(program: Program, root: Command): void {
       const parsed = entities.map((e) =>
         Object.fromEntries(e.split(',').map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)])),
       );
-      const result = await use.client().post(path`/projects/${use.project()}/features/${service}/online`, {
+      const result = await use.client().post(path`/projects/${await use.project()}/features/${service}/online`, {
         entities: parsed,
         ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
       });

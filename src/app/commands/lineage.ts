@@ -152,7 +152,7 @@ export function lineageCommands(program: Program, root: Command): void {
     program,
     lineage.command('dataset').description('what was made from the versions of a dataset').argument('<dataset>'),
     async (use, dataset) => {
-      const graph = await use.client().get<Graph>(path`/projects/${use.project()}/datasets/${dataset}/lineage`);
+      const graph = await use.client().get<Graph>(path`/projects/${await use.project()}/datasets/${dataset}/lineage`);
       use.print(graph, () => [...treeLines(graph, 'to'), `${count(graph.nodes.length)} things, ${count(graph.edges.length)} edges`]);
     },
   );

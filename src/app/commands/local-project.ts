@@ -4,7 +4,7 @@ import { createReadStream, existsSync, globSync, readFileSync, statSync } from '
 import { execFileSync } from 'node:child_process';
 import { dirname, join, matchesGlob, relative, resolve, sep } from 'node:path';
 import { defineErrors } from '../../kernel/errors.ts';
-import { namedFiles, parseProject, type ProjectDefinition } from '../../domains/projects/public.ts';
+import type { ProjectDefinition } from '../../domains/projects/public.ts';
 
 const { fail } = defineErrors({
   'project-file-missing': {
@@ -28,11 +28,25 @@ export interface LocalProject {
 }
 
 /** The project file, given or found upwards from here. Raises `project-file-missing`, `project-invalid`. */
-export function findProject(given?: string): LocalProject {
-  const file = given === undefined ? searchUpwards(process.cwd()) : resolve(given);
-  if (file === undefined || !existsSync(file)) return fail('project-file-missing', { where: given ?? process.cwd() });
+export async function findProject(given?: string): Promise<LocalProject> {
+  const file = fileOf(given) ?? fail('project-file-missing', { where: given ?? process.cwd() });
   const text = readFileSync(file, 'utf8');
+  const { parseProject } = await loadParser();
   return { file, folder: dirname(file), text, definition: parseProject(text, relative(process.cwd(), file) || file) };
+}
+
+/** The project's name alone, where the file says it plainly: what only asks the server needs no more. */
+export function projectName(given?: string): string | undefined {
+  const file = fileOf(given);
+  return file === undefined ? undefined : /^project:[ \t]*([a-z][a-z0-9-]*)[ \t]*(?:#.*)?$/m.exec(readFileSync(file, 'utf8'))?.[1];
+}
+
+// The parser of project files brings much with it that most commands do not need.
+const loadParser = () => import('../../domains/projects/public.ts');
+
+function fileOf(given: string | undefined): string | undefined {
+  const file = given === undefined ? searchUpwards(process.cwd()) : resolve(given);
+  return file !== undefined && statSync(file, { throwIfNoEntry: false })?.isFile() ? file : undefined;
 }
 
 function searchUpwards(from: string): string | undefined {
@@ -53,7 +67,7 @@ export interface LocalFile {
 
 /** The code: tracked, or untracked and not ignored, under the declared globs; and every file that gyre.yaml names. */
 export async function codeFiles({ folder, definition }: LocalProject): Promise<LocalFile[]> {
-  const named = namedFiles(definition);
+  const named = (await loadParser()).namedFiles(definition);
   const missing = named.filter((path) => !existsSync(join(folder, path)));
   if (missing.length > 0) fail('project-files-missing', { files: missing });
   const listed =

@@ -151,7 +151,7 @@ export function modelCommands(program: Program, root: Command): void {
     async (use, endpoint, version) => {
       const release = await use
         .client()
-        .post<{ id: string; state: string; revision: string }>(path`/projects/${use.project()}/endpoints/${endpoint}/releases`, {
+        .post<{ id: string; state: string; revision: string }>(path`/projects/${await use.project()}/endpoints/${endpoint}/releases`, {
           version,
           ...(use.options.reason ? { reason: use.options.reason } : {}),
         });
@@ -193,7 +193,7 @@ export function modelCommands(program: Program, root: Command): void {
       .option('--to <moment>', 'moment after the last'),
     async (use) => {
       const { output, from, to } = use.options;
-      const html = await use.client().text('POST', path`/projects/${use.project()}/report`, {
+      const html = await use.client().text('POST', path`/projects/${await use.project()}/report`, {
         ...(from ? { from: moment(from) } : {}),
         ...(to ? { to: moment(to) } : {}),
       });

@@ -70,7 +70,7 @@ export function projectCommands(program: Program, root: Command): void {
     });
 
   act(program, root.command('plan').description('what applying gyre.yaml would change'), async (use) => {
-    const plan = await use.client().post<Plan>('/projects/plan', { text: use.local().text });
+    const plan = await use.client().post<Plan>('/projects/plan', { text: (await use.local()).text });
     use.print(plan, () =>
       plan.changes.length === 0 ? [`${plan.project}: nothing would change over revision ${plan.baseRevision}`] : changeLines(plan.changes),
     );
@@ -84,7 +84,7 @@ export function projectCommands(program: Program, root: Command): void {
       .option('--no-data', 'do not push the files that "source:" names')
       .option('--base <number>', 'the revision that the plan saw; refused if another came in between'),
     async (use) => {
-      const applied = await applyAll(use, use.local(), {
+      const applied = await applyAll(use, await use.local(), {
         data: use.options.data,
         ...(use.options.base === undefined ? {} : { baseRevision: Number(use.options.base) }),
       });
@@ -98,7 +98,7 @@ export function projectCommands(program: Program, root: Command): void {
 
   const timeline = root.command('timeline').description('event time of the project');
   act(program, timeline.command('show').description('event time now, and whether it is live or a replay'), async (use) => {
-    const state = await use.client().get<{ mode: string; now: string }>(path`/projects/${use.project()}/timeline`);
+    const state = await use.client().get<{ mode: string; now: string }>(path`/projects/${await use.project()}/timeline`);
     use.print(state, () => [`${state.now} (${state.mode})`]);
   });
   act<[string]>(
@@ -110,7 +110,7 @@ export function projectCommands(program: Program, root: Command): void {
     async (use, to) => {
       const state = await use
         .client()
-        .post<{ now: string; records: number }>(path`/projects/${use.project()}/timeline/advance`, { to: moment(to) });
+        .post<{ now: string; records: number }>(path`/projects/${await use.project()}/timeline/advance`, { to: moment(to) });
       use.print(state, () => [`${state.now}, ${count(state.records)} inference records shipped`]);
     },
   );

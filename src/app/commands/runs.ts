@@ -116,9 +116,9 @@ export function runCommands(program: Program, root: Command): void {
           p.includes('=') ? [p.slice(0, p.indexOf('=')), p.slice(p.indexOf('=') + 1)] : fail('parameter-form', { given: p }),
         ),
       );
-      if (options.apply && options.project === undefined) await applyAll(use, use.local(), { data: options.data });
+      if (options.apply && options.project === undefined) await applyAll(use, await use.local(), { data: options.data });
       const client = use.client();
-      const started = await client.post<RunView>(path`/projects/${use.project()}/pipelines/${pipeline}/runs`, {
+      const started = await client.post<RunView>(path`/projects/${await use.project()}/pipelines/${pipeline}/runs`, {
         params,
         noCache: !options.cache,
         ...(options.reason ? { reason: options.reason } : {}),
@@ -142,7 +142,7 @@ export function runCommands(program: Program, root: Command): void {
   );
 
   act(program, root.command('runs').description('runs of the project, newest first'), async (use) => {
-    const { items } = await use.client().get<{ items: RunView[] }>(`${path`/projects/${use.project()}/runs`}?limit=50`);
+    const { items } = await use.client().get<{ items: RunView[] }>(`${path`/projects/${await use.project()}/runs`}?limit=50`);
     use.print(items, () =>
       table(items, [
         { title: 'RUN', value: (r) => `${r.pipeline} ${r.number}` },
