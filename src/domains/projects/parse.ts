@@ -1,5 +1,5 @@
 // gyre.yaml -> ProjectDefinition. Every fault is found in one pass and named with file, line, column and key.
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { Static } from 'typebox';
 import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml';
@@ -13,7 +13,10 @@ import { ProjectFile } from './schema.ts';
 
 const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
 (addFormats as unknown as (a: Ajv2020) => void)(ajv);
-const validate = ajv.compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringify(ProjectFile)));
+// Compiled when a file is read: most processes that load this module never read one.
+let compiled: ValidateFunction<Static<typeof ProjectFile>> | undefined;
+const validator = (): ValidateFunction<Static<typeof ProjectFile>> =>
+  (compiled ??= ajv.compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringify(ProjectFile))));
 
 export type KeyPath = readonly (string | number)[];
 export type RawProject = Static<typeof ProjectFile>;
@@ -45,6 +48,7 @@ export function parseProject(text: string, file = 'gyre.yaml'): ProjectDefinitio
     return refuse([aliasFault(document, (error as Error).message, at)]);
   }
   const faults: Fault[] = [];
+  const validate = validator();
   if (!validate(raw)) faults.push(...schemaFaults((validate.errors ?? []).slice(0, 4 * MAX_FAULTS), raw, place));
   if (faults.length > 0) return refuse(faults);
   const definition = normalise(raw as RawProject);

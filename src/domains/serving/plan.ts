@@ -93,8 +93,9 @@ export function readPlan(dir: string): ServingPlan | undefined {
   }
   const expected = `hmac-sha256:${sign(servingKey(dir), JSON.stringify(parsed?.plan) ?? '')}`;
   if (!sameText(String(parsed?.signature), expected)) return invalid('its signature does not match this folder’s key');
-  if (!checkPlan(parsed.plan)) {
-    const [error] = checkPlan.errors ?? [];
+  const check = checkPlan();
+  if (!check(parsed.plan)) {
+    const [error] = check.errors ?? [];
     return invalid(`${error?.instancePath ?? ''} ${error?.message ?? 'is not a serving plan'}`);
   }
   return parsed.plan as ServingPlan;
@@ -110,7 +111,7 @@ export function writeAck(dir: string, ack: PlanAck): void {
 export function readAck(dir: string, replica: string): PlanAck | undefined {
   try {
     const ack: unknown = JSON.parse(readFileSync(join(servingPaths(dir).acks, `${replica}.json`), 'utf8'));
-    return checkAck(ack) ? (ack as PlanAck) : undefined;
+    return checkAck()(ack) ? (ack as PlanAck) : undefined;
   } catch {
     return undefined;
   }

@@ -11,14 +11,23 @@ const forText = new Ajv2020({ ...options, strictNumbers: false, coerceTypes: 'ar
 const forBody = new Ajv2020(options);
 for (const ajv of [forText, forBody]) (addFormats as unknown as (a: Ajv2020) => void)(ajv);
 
-export const compileText = (schema: TSchema): ValidateFunction => forText.compile(closed(schema));
-export const compileBody = (schema: TSchema): ValidateFunction => forBody.compile(closed(schema));
+/** A check of a schema. It is compiled when first asked for: all at once would be half of the time of a start. */
+export type Check = () => ValidateFunction;
+
+const lazily = (ajv: Ajv2020, schema: TSchema): Check => {
+  let compiled: ValidateFunction | undefined;
+  return () => (compiled ??= ajv.compile(closed(schema)));
+};
+
+export const compileText = (schema: TSchema): Check => lazily(forText, schema);
+export const compileBody = (schema: TSchema): Check => lazily(forBody, schema);
 
 /** For a route that takes no query, or no body: anything in it is unknown. */
-export const nothing: ValidateFunction = compileBody({ type: 'object', properties: {} } as TSchema);
+export const nothing: Check = compileBody({ type: 'object', properties: {} } as TSchema);
 
 /** Runs a compiled check; raises `invalid-input` with every fault's place. */
-export function check(validate: ValidateFunction | undefined, value: unknown, what: string): void {
+export function check(compiled: Check | undefined, value: unknown, what: string): void {
+  const validate = compiled?.();
   if (!validate || validate(value)) return;
   fail('invalid-input', { what }, (validate.errors ?? []).map(toFault));
 }
