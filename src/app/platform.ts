@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openBlobStore, type BlobStore } from '../kernel/blobs/blob-store.ts';
 import { wallClock, type Clock } from '../kernel/clock.ts';
 import { openCompute } from '../kernel/compute/compute.ts';
-import type { Settings } from '../kernel/config/settings.ts';
+import { secretsOf, type Settings } from '../kernel/config/settings.ts';
 import type { Platform } from '../kernel/ctx.ts';
 import type { Database } from '../kernel/db/database.ts';
 import { migrate } from '../kernel/db/migrate.ts';
@@ -52,7 +52,7 @@ export async function openDatabase(settings: Settings): Promise<Database> {
 export async function openPlatform(options: PlatformOptions): Promise<RunningPlatform> {
   const { settings } = options;
   mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
-  const log = options.log ?? openLog(settings.logLevel);
+  const log = options.log ?? openLog(settings.logLevel, { secrets: secretsOf(settings) });
   const clock = options.clock ?? wallClock;
   const database = options.database ?? (await openDatabase(settings));
   await migrate(database, migrations);

@@ -1,6 +1,7 @@
 // Log lines are objects with a stable `event` name. ERROR means that a person must act now; what heals
 // itself is WARN. Secrets never reach a line: callers pass ids, and known secret keys are censored here.
 import { pino } from 'pino';
+import { redactorOf } from './secrets.ts';
 
 export interface Log {
   debug(line: LogLine): void;
@@ -14,11 +15,13 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-const censored = ['password', 'token', 'secret', 'authorization', 'databaseUrl'].flatMap((key) => [key, `*.${key}`]);
+const censored = ['password', 'token', 'secret', 'authorization', 'databaseUrl'].flatMap((key) => [key, `*.${key}`, `*.*.${key}`]);
 
-/** A logger that writes JSON lines to standard error (or a file descriptor). */
-export const openLog = (level: string, fd = 2): Log =>
-  pino(
+/** A logger that writes JSON lines to standard error (or a file descriptor), without the values of `secrets`. */
+export function openLog(level: string, options: { secrets?: readonly string[]; fd?: number } = {}): Log {
+  const redact = redactorOf(options.secrets ?? []);
+  const destination = pino.destination({ fd: options.fd ?? 2, sync: true });
+  return pino(
     {
       level,
       base: null,
@@ -27,8 +30,9 @@ export const openLog = (level: string, fd = 2): Log =>
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    pino.destination({ fd, sync: true }),
+    { write: (line: string) => void destination.write(redact(line)) },
   ) as unknown as Log;
+}
 
 const quiet = (): void => undefined;
 /** A logger that says nothing, for tests. */

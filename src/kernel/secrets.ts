@@ -13,3 +13,11 @@ export function resolveSecret(reference: string, env: Readonly<Record<string, st
     return undefined;
   }
 }
+
+/** Replaces each of the secrets, as they are and as JSON writes them, wherever they appear in a text. */
+export function redactorOf(secrets: readonly string[]): (text: string) => string {
+  const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]);
+  // The longest first, so that no rest of one stays behind; a very short one would take out half of every text.
+  const found = [...new Set(forms)].filter((form) => form.length >= 4).toSorted((a, b) => b.length - a.length);
+  return (text) => found.reduce((rest, form) => rest.replaceAll(form, '(redacted)'), text);
+}

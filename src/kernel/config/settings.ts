@@ -183,6 +183,14 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
 /** The settings of this process. */
 export const processSettings = (overrides: Partial<Settings> = {}): Settings => readSettings(process.env, overrides);
 
+/** The values that no log may show: the secret settings, and the password inside an address. */
+export function secretsOf(settings: Settings): string[] {
+  const secret = Object.entries(settingsTable).filter(([, entry]) => 'secret' in entry);
+  const values = secret.map(([name]) => String(settings[name as keyof Settings])).filter((value) => value !== '');
+  const passwords = values.filter((value) => URL.canParse(value)).map((value) => decodeURIComponent(new URL(value).password));
+  return [...values, ...passwords.filter((password) => password !== '')];
+}
+
 /** The candidate that shares most letters in order, or '' when none is near. */
 export function nearest(word: string, candidates: readonly string[]): string {
   let best = '';
