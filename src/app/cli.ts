@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { exitCodeOf, exitCodes } from '../kernel/cli/exit-codes.ts';
 import { processTerminal, type Terminal } from '../kernel/cli/terminal.ts';
-import { isProblem, type Problem } from '../kernel/errors.ts';
+import { defineErrors, isProblem, type Problem } from '../kernel/errors.ts';
 import { accessCommands } from './commands/access.ts';
 import type { Program } from './commands/command.ts';
 import { datasetCommands } from './commands/datasets.ts';
@@ -19,6 +19,24 @@ Exit codes: 0 done; 1 tried and did not succeed; 2 wrong command line; 3 input r
 5 conflict; 6 not allowed; 7 no server answers; 8 the server failed; 130 ended by Ctrl-C.
 
 A first round:  gyre up  |  gyre init my-project && cd my-project && gyre run train`;
+
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'it may not be read or written',
+  EPERM: 'it may not be read or written',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of its path is not a folder',
+  EROFS: 'its disk is read-only',
+  ENOSPC: 'its disk is full',
+};
+
+const { fail } = defineErrors({
+  'file-unusable': {
+    status: 400,
+    title: 'A file cannot be used',
+    detail: (p: { path: string; why: string }) => `${p.path} cannot be used: ${p.why}.`,
+  },
+});
 
 /** The whole program; `exit` hears the code of the command that ran. */
 export function buildProgram(program: Program): Command {
@@ -58,6 +76,18 @@ export function problemLines(problem: Problem): string[] {
   return [problem.message, ...problem.faults.map((f) => `  ${f.pointer}: ${f.detail}`), `(${problem.code})`];
 }
 
+// A file that a command was told to read or write, and cannot.
+function asProblem(error: unknown): unknown {
+  const { code, path } = error instanceof Error ? (error as { code?: string; path?: string }) : {};
+  const why = code === undefined ? undefined : FILE_FAULTS[code];
+  if (why === undefined || path === undefined) return error;
+  try {
+    return fail('file-unusable', { path, why });
+  } catch (problem) {
+    return problem;
+  }
+}
+
 /** Runs one command line and answers its exit code. Never throws. */
 export async function runCli(args: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
   if (args.length === 0) return runCli(['--help'], terminal);
@@ -65,7 +95,8 @@ export async function runCli(args: readonly string[], terminal: Terminal = proce
   try {
     await buildProgram({ terminal, exit }).parseAsync([...args], { from: 'user' });
     return await ended;
-  } catch (error) {
+  } catch (thrown) {
+    const error = asProblem(thrown);
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     if (!isProblem(error)) {
       terminal.say(`This is a defect of Gyre, not of yours: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
@@ -80,6 +111,6 @@ export async function runCli(args: readonly string[], terminal: Terminal = proce
         ),
       );
     for (const line of problemLines(error)) terminal.say(line);
-    return exitCodeOf(error.status);
+    return exitCodeOf(error);
   }
 }

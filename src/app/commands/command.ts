@@ -6,7 +6,16 @@ import { processSettings, type Settings } from '../../kernel/config/settings.ts'
 import { openClient, type Client } from '../../kernel/cli/client.ts';
 import type { Terminal } from '../../kernel/cli/terminal.ts';
 import { processesFile, type Processes } from '../processes.ts';
+import { defineErrors } from '../../kernel/errors.ts';
 import { findProject, projectName, type LocalProject } from './local-project.ts';
+
+const { fail } = defineErrors({
+  'parameter-form': {
+    status: 400,
+    title: 'A value is not written as name=value',
+    detail: (p: { given: string }) => `"${p.given}" is not of the form name=value, for example: learning_rate=0.1`,
+  },
+});
 
 export interface CommonOptions {
   readonly json?: true;
@@ -80,6 +89,15 @@ function addressOf(settings: Settings, given: string | undefined): string {
   const running = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Processes).control?.url : undefined;
   return running || 'http://127.0.0.1:7400';
 }
+
+/** name=value arguments by their names. Raises `parameter-form`. */
+export const assignments = (given: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    given.map((text) => {
+      const at = text.indexOf('=');
+      return at > 0 ? [text.slice(0, at), text.slice(at + 1)] : fail('parameter-form', { given: text });
+    }),
+  );
 
 /** A moment as people write it: a date, or a date with time; UTC where no zone is given. */
 export const moment = (text: string): string =>

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { count, table } from '../../kernel/cli/terminal.ts';
 import { fail } from '../../kernel/errors.ts';
-import { act, moment, type Program } from './command.ts';
+import { act, assignments, moment, type Program } from './command.ts';
 import { filesUnder } from './local-project.ts';
 import { pushDataset } from './upload.ts';
 
@@ -158,9 +158,7 @@ export function datasetCommands(program: Program, root: Command): void {
       .argument('<entity...>', 'key=value pairs, comma between the keys of one entity')
       .option('--as-of <moment>', 'UTC; otherwise event time now'),
     async (use, service, entities) => {
-      const parsed = entities.map((e) =>
-        Object.fromEntries(e.split(',').map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)])),
-      );
+      const parsed = entities.map((e) => assignments(e.split(',')));
       const result = await use.client().post(path`/projects/${await use.project()}/features/${service}/online`, {
         entities: parsed,
         ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),

@@ -5,7 +5,7 @@ import { path } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
 import { defineErrors } from '../../kernel/errors.ts';
-import { act, moment, type Program } from './command.ts';
+import { act, assignments, moment, type Program } from './command.ts';
 import { predict } from './prediction.ts';
 
 const { fail } = defineErrors({
@@ -176,7 +176,7 @@ export function modelCommands(program: Program, root: Command): void {
         token,
         workspace,
         endpoint,
-        inputs: Object.fromEntries(columns.map((c) => [c.split('=')[0]!, valueOf(c.slice(c.indexOf('=') + 1))])),
+        inputs: Object.fromEntries(Object.entries(assignments(columns)).map(([name, text]) => [name, valueOf(text)])),
         ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
       });
       use.print(answer, () => [`${answer.score}  (${answer.predictionId}, model version ${answer.modelVersion})`]);

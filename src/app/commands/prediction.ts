@@ -1,5 +1,5 @@
 // One prediction over the data plane's own protocol.
-import { Problem } from '../../kernel/errors.ts';
+import { request } from '../../kernel/cli/client.ts';
 
 export interface Ask {
   readonly url: string;
@@ -20,7 +20,7 @@ export interface Prediction {
 
 /** Raises the data plane's problem. */
 export async function predict({ url, token, workspace, endpoint, inputs, asOf }: Ask): Promise<Prediction> {
-  const response = await fetch(`${url}/endpoints/${encodeURIComponent(endpoint)}/predict`, {
+  const response = await request(url, `/endpoints/${encodeURIComponent(endpoint)}/predict`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -30,13 +30,5 @@ export async function predict({ url, token, workspace, endpoint, inputs, asOf }:
     },
     body: JSON.stringify({ inputs }),
   });
-  const body = (await response.json()) as Prediction & {
-    code: string;
-    title: string;
-    detail: string;
-    errors?: { pointer: string; detail: string }[];
-  };
-  if (!response.ok)
-    throw new Problem(body.code, { status: response.status, title: body.title, detail: () => body.detail }, {}, body.errors ?? []);
-  return body;
+  return (await response.json()) as Prediction;
 }

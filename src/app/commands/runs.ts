@@ -5,17 +5,8 @@ import type { Command } from 'commander';
 import { path, type Client } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { duration, table, type Terminal } from '../../kernel/cli/terminal.ts';
-import { defineErrors } from '../../kernel/errors.ts';
-import { act, type Program } from './command.ts';
+import { act, assignments, type Program } from './command.ts';
 import { applyAll } from './project.ts';
-
-const { fail } = defineErrors({
-  'parameter-form': {
-    status: 400,
-    title: 'A parameter is not written as name=value',
-    detail: (p: { given: string }) => `"${p.given}" is not of the form name=value, for example: -p learning_rate=0.1`,
-  },
-});
 
 export interface StepView {
   readonly name: string;
@@ -111,11 +102,7 @@ export function runCommands(program: Program, root: Command): void {
       .option('--reason <text>', 'why, for the record'),
     async (use, pipeline) => {
       const { terminal, options } = use;
-      const params = Object.fromEntries(
-        (options.param ?? []).map((p) =>
-          p.includes('=') ? [p.slice(0, p.indexOf('=')), p.slice(p.indexOf('=') + 1)] : fail('parameter-form', { given: p }),
-        ),
-      );
+      const params = assignments(options.param ?? []);
       if (options.apply && options.project === undefined) await applyAll(use, await use.local(), { data: options.data });
       const client = use.client();
       const started = await client.post<RunView>(path`/projects/${await use.project()}/pipelines/${pipeline}/runs`, {

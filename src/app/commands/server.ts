@@ -33,6 +33,17 @@ const port = (option: string, value: string | undefined): number | undefined => 
     : fail('option-invalid', { option, value, expected: 'a port from 0 to 65535' });
 };
 
+function readHead(file: string): { seq: number; hash: string } {
+  const text = readFileSync(file, 'utf8');
+  try {
+    const { seq, hash } = JSON.parse(text) as { seq: unknown; hash: unknown };
+    if (Number.isSafeInteger(seq) && typeof hash === 'string') return { seq: seq as number, hash };
+  } catch {
+    // Told below.
+  }
+  return fail('option-invalid', { option: '--head', value: file, expected: 'a file with what "gyre audit head" printed' });
+}
+
 const present = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 
@@ -150,8 +161,7 @@ export function serverCommands(program: Program, root: Command): void {
       .description('check that no event was changed, removed or inserted')
       .option('--head <file>', 'a head that "gyre audit head" printed; then a cut-off end is found too'),
     async (use) => {
-      const head =
-        use.options.head === undefined ? undefined : (JSON.parse(readFileSync(use.options.head, 'utf8')) as { seq: number; hash: string });
+      const head = use.options.head === undefined ? undefined : readHead(use.options.head);
       const result = await use.client().get<Audit>(`/audit/verify${head ? `?seq=${head.seq}&hash=${head.hash}` : ''}`);
       use.print(result, () =>
         result.ok

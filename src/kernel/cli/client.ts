@@ -50,15 +50,8 @@ export function openClient({ url, token, workspace }: ClientOptions): Client {
     ...(workspace === 'default' ? {} : { 'x-gyre-workspace': workspace }),
   };
   const ask = async (method: string, route: string, init: RequestInit = {}): Promise<Response> => {
-    let response: Response;
-    try {
-      response = await fetch(url + API + route, { method, ...init, headers: { ...headers, ...(init.headers as Record<string, string>) } });
-    } catch (error) {
-      const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-      return fail('server-unreachable', { url, why: cause?.code ?? cause?.message ?? (error as Error).message });
-    }
-    if (response.ok) return response;
-    throw problemOf(await response.text(), response.status, url);
+    const all = { ...headers, ...(init.headers as Record<string, string>) };
+    return request(url, API + route, { method, ...init, headers: all });
   };
   const json = async <T>(method: string, route: string, body?: unknown): Promise<T> => {
     const response = await ask(
@@ -97,6 +90,19 @@ export function openClient({ url, token, workspace }: ClientOptions): Client {
       } while (cursor !== null);
     },
   };
+}
+
+/** One request; the answer is a good one. Raises the server's problem, `server-unreachable`, `reply-not-understood`. */
+export async function request(url: string, route: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url + route, init);
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause;
+    return fail('server-unreachable', { url, why: cause?.code ?? cause?.message ?? (error as Error).message });
+  }
+  if (response.ok) return response;
+  throw problemOf(await response.text(), response.status, url);
 }
 
 function problemOf(text: string, status: number, url: string): Problem {

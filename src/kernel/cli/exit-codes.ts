@@ -20,8 +20,13 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-/** The exit code for a problem with this HTTP status. */
-export function exitCodeOf(status: number): number {
+// Problems of the command line itself, which no server has seen.
+const USAGE = new Set(['option-invalid', 'parameter-form', 'setting-unknown', 'setting-invalid']);
+
+/** The exit code for a problem, by its code or its HTTP status. */
+export function exitCodeOf({ code, status }: { readonly code: string; readonly status: number }): number {
+  if (USAGE.has(code)) return exitCodes.usage;
+  if (code === 'server-unreachable') return exitCodes.unreachable;
   if (status === 404) return exitCodes.notFound;
   if (status === 409) return exitCodes.conflict;
   if (status === 401 || status === 403 || status === 421) return exitCodes.denied;

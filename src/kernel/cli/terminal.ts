@@ -17,8 +17,8 @@ export function processTerminal(): Terminal {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: { code?: string }) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   return {
-    out: (line) => void process.stdout.write(`${line}\n`),
-    say: (line) => void process.stderr.write(`${line}\n`),
+    out: (line) => void process.stdout.write(`${harmless(line)}\n`),
+    say: (line) => void process.stderr.write(`${harmless(line)}\n`),
     draw: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY === true,
     columns: process.stderr.columns ?? 80,
@@ -31,9 +31,16 @@ export interface Column<T> {
   readonly right?: true;
 }
 
-// What came from outside may hold control characters that would move the cursor or hide text.
+// What came from outside may hold characters that move the cursor, hide text or turn its direction around.
 // eslint-disable-next-line no-control-regex
-const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text for a terminal: whole escape sequences (colours in a log) and control characters are taken out. */
+// eslint-disable-next-line no-control-regex
+export const harmless = (text: string): string => text.replace(/\u001b\[[0-?]*[ -/]*[@-~]/g, '').replace(CONTROL, '');
+
+/** The same for a cell of a table, which is one line. */
+const printable = (text: string): string => harmless(text).replace(/[\n\t]/g, ' ');
 
 /** Rows as aligned columns with a heading; empty if there are none. */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): string[] {
