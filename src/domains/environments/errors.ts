@@ -10,7 +10,8 @@ export const { fail } = defineErrors({
   'python-missing': {
     status: 409,
     title: 'Python is missing',
-    detail: (p: { wanted: string }) => `No ${p.wanted} was found on PATH; install it, or change "python" of the environment.`,
+    detail: (p: { wanted: string; found: readonly string[] }) =>
+      `${p.wanted} is needed, and PATH has ${p.found.length === 0 ? 'no Python' : `only ${p.found.join(', ')}`}; install it, or change "python" of the environment.`,
   },
   'uv-missing': {
     status: 409,
@@ -21,6 +22,12 @@ export const { fail } = defineErrors({
     status: 409,
     title: 'The environment could not be made',
     detail: (p: { digest: string; why: string }) => `Environment ${p.digest.slice(0, 12)}: ${p.why}`,
+  },
+  'environment-cancelled': {
+    status: 409,
+    title: 'Making the environment was cancelled',
+    detail: (p: { digest: string }) =>
+      `Environment ${p.digest.slice(0, 12)} was not made, because what needed it was cancelled; ask again.`,
   },
   'environment-not-found': {
     status: 404,

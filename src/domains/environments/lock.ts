@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import type { Fault } from '../../kernel/errors.ts';
 import { fail } from './errors.ts';
+import { neededPackages } from './uv-lock.ts';
 
 export interface LockedPackage {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface Lock {
   readonly format: 'requirements' | 'uv' | 'pylock';
   readonly packages: readonly LockedPackage[];
 }
+
+const STRONG = /^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
 
 /** PEP 503: names differ by case and by runs of ".", "-", "_" only. */
 const normal = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
@@ -36,7 +39,7 @@ function fromRequirements(text: string, file: string, faults: Fault[]): Lock {
   const packages: LockedPackage[] = [];
   let from = 0;
   let logical = '';
-  for (const [i, raw] of text.split('\n').entries()) {
+  for (const [i, raw] of text.split(/\r?\n/).entries()) {
     if (logical === '') from = i + 1;
     const line = raw.replace(/(^|\s)#.*$/, '');
     if (line.trimEnd().endsWith('\\')) {
@@ -58,6 +61,8 @@ function fromRequirements(text: string, file: string, faults: Fault[]): Lock {
       continue;
     }
     const hashes = [...match[5]!.matchAll(/--hash=(\S+)/g)].map((m) => m[1]!).sort();
+    const weak = hashes.find((hash) => !STRONG.test(hash));
+    if (weak) faults.push({ pointer, detail: `"${weak.slice(0, 40)}" is not a SHA-256, SHA-384 or SHA-512 hash` });
     if (hashes.length === 0) faults.push({ pointer, detail: `${match[1]} has no --hash` });
     packages.push({ name: normal(match[1]!), version: match[3]!, hashes, marker: match[4] || null });
   }
@@ -67,6 +72,17 @@ function fromRequirements(text: string, file: string, faults: Fault[]): Lock {
 type Json = Readonly<Record<string, unknown>>;
 const tables = (value: unknown): Json[] =>
   Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : [];
+
+/** The line on which an entry of a package begins with its name. */
+const lineOf = (text: string, name: string): number => {
+  const lines = text.split('\n');
+  return (
+    Math.max(
+      0,
+      lines.findIndex((line) => line.trim() === `name = "${name}"`),
+    ) + 1
+  );
+};
 
 function fromToml(text: string, file: string, uv: boolean, faults: Fault[]): Lock {
   const format = uv ? 'uv' : 'pylock';
@@ -80,32 +96,26 @@ function fromToml(text: string, file: string, uv: boolean, faults: Fault[]): Loc
     });
     return { format, packages: [] };
   }
-  const packages: LockedPackage[] = [];
-  for (const p of tables(uv ? toml.package : toml.packages)) {
-    const source = p.source as Json | undefined;
-    // The project itself is in uv.lock too; it is the code of the step, not a package of its environment.
-    if (uv && source && ('virtual' in source || 'editable' in source || 'directory' in source)) continue;
+  const wanted = uv ? neededPackages(tables(toml.package)) : tables(toml.packages).map((table) => ({ table, marker: table.marker }));
+  const packages = wanted.map(({ table: p, marker }): LockedPackage => {
     const files = [...tables(p.wheels), ...(p.sdist ? [p.sdist as Json] : []), ...(p.archive ? [p.archive as Json] : [])];
     const hashes = files
       .flatMap((f) =>
         typeof f.hash === 'string' ? [f.hash] : Object.entries((f.hashes ?? {}) as Json).map(([k, v]) => `${k}:${String(v)}`),
       )
+      .filter((hash) => STRONG.test(hash))
       .sort();
-    const at = text.slice(0, Math.max(0, text.indexOf(`name = "${String(p.name)}"`))).split('\n').length;
-    if (hashes.length === 0) faults.push({ pointer: `${file}:${at}`, detail: `${String(p.name)} has no file with a hash` });
-    packages.push({
-      name: normal(String(p.name)),
-      version: String(p.version ?? ''),
-      hashes,
-      marker: typeof p.marker === 'string' ? p.marker : null,
-    });
-  }
+    const pointer = `${file}:${lineOf(text, String(p.name))}`;
+    if (hashes.length === 0) faults.push({ pointer, detail: `${String(p.name)} has no file with a hash` });
+    if (typeof p.version !== 'string') faults.push({ pointer, detail: `${String(p.name)} has no version` });
+    return { name: normal(String(p.name)), version: String(p.version), hashes, marker: typeof marker === 'string' ? marker : null };
+  });
   return { format, packages };
 }
 
 const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
-/** Platform-free digest: the same packages in another order, or another format, have the same one. */
+/** Platform-free digest: the same packages under the same conditions have the same one, whatever the order and the format. */
 export const lockDigest = (lock: Lock): string => sha256(lock.packages.map((p) => [p.name, p.version, p.hashes, p.marker]));
 
 export interface Platform {
@@ -126,10 +136,19 @@ export interface PackageChange {
 
 const RANK = ['major', 'added', 'removed', 'minor', 'patch', 'rebuilt'];
 
+// A package may be locked twice, for two conditions; it is compared as one.
+const byPackage = (packages: readonly LockedPackage[]): Map<string, { version: string; hashes: readonly string[] }> => {
+  const found = new Map<string, { version: string; hashes: readonly string[] }>();
+  for (const p of packages) {
+    const other = found.get(p.name);
+    found.set(p.name, other ? { version: `${other.version}, ${p.version}`, hashes: [...other.hashes, ...p.hashes] } : p);
+  }
+  return found;
+};
+
 /** Differences of two locks, the ones most likely to matter first. */
 export function diffLocks(before: readonly LockedPackage[], after: readonly LockedPackage[]): PackageChange[] {
-  const a = new Map(before.map((p) => [p.name, p]));
-  const b = new Map(after.map((p) => [p.name, p]));
+  const [a, b] = [byPackage(before), byPackage(after)];
   const changes = [...new Set([...a.keys(), ...b.keys()])].flatMap((name): PackageChange[] => {
     const [x, y] = [a.get(name), b.get(name)];
     if (!x) return [{ name, change: 'added', before: null, after: y!.version }];

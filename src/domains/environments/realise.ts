@@ -1,9 +1,10 @@
 // A virtual environment per environment digest, made by uv from the lock and shared by all steps.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { isProblem } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import { fail } from './errors.ts';
 import { environmentDigest, lockDigest, type Lock, type Platform } from './lock.ts';
@@ -21,26 +22,33 @@ const interpreters = new Map<string, Promise<Interpreter>>();
 
 /** The interpreter for "3.11", or any >= 3.10 for null. Raises `python-missing`. */
 export function findInterpreter(wanted: string | null): Promise<Interpreter> {
-  const key = wanted ?? '';
+  const key = `${wanted ?? ''} ${process.env.PATH ?? ''}`;
   const found = interpreters.get(key) ?? look(wanted);
   interpreters.set(key, found);
   found.catch(() => interpreters.delete(key));
   return found;
 }
 
+const atLeast = (version: string, major: number, minor: number): boolean => {
+  const [a = 0, b = 0] = version.split('.').map(Number);
+  return a > major || (a === major && b >= minor);
+};
+
 async function look(wanted: string | null): Promise<Interpreter> {
   const names =
     wanted === null
       ? ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python']
       : [`python${wanted}`, 'python3', 'python'];
+  const others = new Set<string>();
   for (const name of names) {
     const answer = await exec(name, ['-c', PROBE], { timeout: 20_000 }).catch(() => undefined);
     if (!answer) continue;
     const [path, implementation, version, platform] = JSON.parse(answer.stdout) as [string, string, string, string];
     const minor = version.split('.').slice(0, 2).join('.');
-    if (wanted === null ? Number(minor.split('.')[1]) >= 10 : minor === wanted) return { path, implementation, version, minor, platform };
+    if (wanted === null ? atLeast(minor, 3, 10) : minor === wanted) return { path, implementation, version, minor, platform };
+    others.add(`Python ${version}`);
   }
-  return fail('python-missing', { wanted: wanted === null ? 'Python 3.10 or newer' : `Python ${wanted}` });
+  return fail('python-missing', { wanted: wanted === null ? 'Python 3.10 or newer' : `Python ${wanted}`, found: [...others] });
 }
 
 export interface ResolvedEnvironment {
@@ -86,7 +94,12 @@ export function realise(
 ): Promise<Realisation> {
   const root = join(options.dir, 'environments', environment.digest);
   const running = inFlight.get(root);
-  if (running) return running;
+  // Who began may have been cancelled; who waited was not, and begins anew.
+  if (running)
+    return running.catch((error: unknown) => {
+      if (isProblem(error, 'environment-cancelled') && !options.signal?.aborted) return realise(environment, lockText, lockName, options);
+      throw error;
+    });
   const mine = make(root, environment, lockText, lockName, options).finally(() => inFlight.delete(root));
   inFlight.set(root, mine);
   return mine;
@@ -123,7 +136,8 @@ async function make(
     } catch (error) {
       const { stderr, message } = error as { stderr?: string; message: string };
       await rm(root, { recursive: true, force: true });
-      fail('environment-failed', { digest: environment.digest, why: (stderr || message).trim().split('\n').slice(-6).join(' ') });
+      if (options.signal?.aborted) fail('environment-cancelled', { digest: environment.digest });
+      fail('environment-failed', { digest: environment.digest, why: (stderr || message).trim().replace(/\s+/g, ' ').slice(0, 1500) });
     }
   };
   await run('venv', '--quiet', '--python', environment.interpreter.path, root);
@@ -133,9 +147,14 @@ async function make(
   // seconds of processor time for all packages, and Python keeps what it compiles for the modules a step imports.
   await run('pip', 'sync', '--quiet', '--python', python, '--require-hashes', '--only-binary', ':all:', requirements);
   const installed = await installedPackages(root);
+  // Sizes of the files are held against the records only if they fit them to begin with.
+  const recorded = await fitsRecords(root);
+  if (recorded) checkedWhole.add(root);
   failpoint('environments.before-marker');
   const handle = await open(marker, 'w');
-  await handle.writeFile(JSON.stringify({ digest: environment.digest, python: environment.interpreter.version, packages: installed }));
+  await handle.writeFile(
+    JSON.stringify({ digest: environment.digest, python: environment.interpreter.version, packages: installed, recorded }),
+  );
   await handle.sync();
   await handle.close();
   return done(true);
@@ -167,22 +186,49 @@ async function installedPackages(root: string): Promise<string[]> {
     .sort();
 }
 
+/** Environments whose files this process has looked at one by one. */
+const checkedWhole = new Set<string>();
+
 async function isIntact(root: string, marker: string): Promise<boolean> {
   try {
-    const { packages } = JSON.parse(await readFile(marker, 'utf8')) as { packages: string[] };
-    return existsSync(join(root, 'bin', 'python')) && packages.join() === (await installedPackages(root)).join();
+    const { packages, recorded } = JSON.parse(await readFile(marker, 'utf8')) as { packages: string[]; recorded?: boolean };
+    if (!existsSync(join(root, 'bin', 'python')) || packages.join() !== (await installedPackages(root)).join()) return false;
+    if (!recorded || checkedWhole.has(root)) return true;
+    if (!(await fitsRecords(root))) return false;
+    checkedWhole.add(root);
+    return true;
   } catch {
     return false;
   }
 }
 
-let uvPath: Promise<string> | undefined;
+/** Whether every file that the packages brought is there with its size (the RECORD of each wheel, PEP 376). */
+async function fitsRecords(root: string): Promise<boolean> {
+  const { globSync } = await import('node:fs');
+  for (const record of globSync('lib/python*/site-packages/*.dist-info/RECORD', { cwd: root })) {
+    const packages = join(root, dirname(dirname(record)));
+    const lines = (await readFile(join(root, record), 'utf8')).split('\n').map((line) => /^([^",]+),[^,]*,(\d+)\r?$/.exec(line));
+    const fits = await Promise.all(
+      lines.map(async (line) => {
+        if (!line || line[1]!.endsWith('.pyc')) return true;
+        const found = await stat(join(packages, line[1]!)).catch(() => undefined);
+        return found?.size === Number(line[2]);
+      }),
+    );
+    if (fits.includes(false)) return false;
+  }
+  return true;
+}
+
+const uvPaths = new Map<string, Promise<string>>();
 
 /** uv from PATH, else installed from PyPI into the server's folder. Raises `uv-missing`. */
 export function findUv(dir: string): Promise<string> {
-  uvPath ??= lookForUv(dir);
-  uvPath.catch(() => (uvPath = undefined));
-  return uvPath;
+  const key = `${dir} ${process.env.PATH ?? ''}`;
+  const found = uvPaths.get(key) ?? lookForUv(dir);
+  uvPaths.set(key, found);
+  found.catch(() => uvPaths.delete(key));
+  return found;
 }
 
 async function lookForUv(dir: string): Promise<string> {
@@ -191,23 +237,16 @@ async function lookForUv(dir: string): Promise<string> {
   const own = join(root, 'bin', 'uv');
   if (existsSync(own)) return own;
   const { path } = await findInterpreter(null);
+  const options = { timeout: 300_000 };
+  const quiet = ['--quiet', '--disable-pip-version-check', '--no-warn-script-location', '--root-user-action=ignore'];
   try {
-    await exec(
-      path,
-      [
-        '-m',
-        'pip',
-        'install',
-        '--quiet',
-        '--disable-pip-version-check',
-        '--no-warn-script-location',
-        '--root-user-action=ignore',
-        '--target',
-        root,
-        'uv',
-      ],
-      { timeout: 300_000 },
-    );
+    // A Python without pip (as Debian ships it) can still make a virtual environment that has it.
+    if (await exec(path, ['-m', 'pip', '--version']).catch(() => undefined))
+      await exec(path, ['-m', 'pip', 'install', ...quiet, '--target', root, 'uv'], options);
+    else {
+      await exec(path, ['-m', 'venv', root], options);
+      await exec(join(root, 'bin', 'python'), ['-m', 'pip', 'install', ...quiet, 'uv'], options);
+    }
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
     return fail('uv-missing', { why: (stderr || message).trim().split('\n').at(-1) ?? '' });
