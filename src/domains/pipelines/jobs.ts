@@ -1,8 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
 import { advanceRun, type PipelineJobs, type StepPayload } from './service/advance.ts';
+import { endRun } from './service/control.ts';
 import type { RunParts } from './service/perform-run.ts';
 import { runStep, STEP_RETRIES } from './service/run-step.ts';
 
+/** Steps that run at the same time on this machine; each is a process of its own. */
+const STEPS_AT_ONCE = Math.max(4, availableParallelism());
 const DAY_MS = 24 * 3600 * 1000;
 
 /** The jobs of pipelines over an engine. */
@@ -17,8 +21,15 @@ export function pipelineJobs(parts: RunParts): PipelineJobs & { readonly all: re
     name: 'pipelines.step',
     timeoutMs: 7 * DAY_MS,
     retry: { limit: STEP_RETRIES, backoffMs: 500 },
+    ownSlots: STEPS_AT_ONCE,
     run: (ctx, payload, job) => runStep(ctx, payload, job, jobs, parts),
   });
-  const jobs: PipelineJobs = { advance, step };
-  return { ...jobs, all: [advance, step] as readonly Job<never>[] };
+  const end: Job<{ runId: string }> = defineJob({
+    name: 'pipelines.end',
+    timeoutMs: 60_000,
+    retry: { limit: 5, backoffMs: 500 },
+    run: (ctx, { runId }) => endRun(ctx, runId, parts.engine),
+  });
+  const jobs: PipelineJobs = { advance, step, end };
+  return { ...jobs, all: [advance, step, end] as readonly Job<never>[] };
 }

@@ -100,6 +100,8 @@ export interface Job<P> {
   readonly retry: { readonly limit: number; readonly backoffMs: number };
   /** Wall-clock schedule (five fields, UTC) for jobs that keep the house. */
   readonly cron?: string;
+  /** Runs beside the others, at most so many at a time: for work that may take hours and would hold up all else. */
+  readonly ownSlots?: number;
   readonly run: (ctx: Ctx, payload: P, job: JobRun) => Promise<void>;
 }
 

@@ -10,8 +10,13 @@ export const LEASE_MS = 30_000;
 const timelineNowUs = (nowMs: number) =>
   sql<number>`coalesce((select case t.mode when 'replay' then t.now_us else ${nowMs * 1000} end from timelines t where t.workspace_id = jobs.workspace_id and t.project = jobs.project), ${nowMs * 1000})`;
 
-/** The job to claim next: due, and queued or left behind by a worker that died; not one of `held`. */
-export const findClaimable = (db: Db, nowMs: number, held: readonly string[]): Promise<JobRow | undefined> =>
+/** The job to claim next: due, and queued or left behind by a worker that died; not one of `held`, none of these names. */
+export const findClaimable = (
+  db: Db,
+  nowMs: number,
+  held: readonly string[],
+  exceptNames: readonly string[] = [],
+): Promise<JobRow | undefined> =>
   jobsIn(db)
     .selectFrom('jobs')
     .selectAll()
@@ -20,6 +25,7 @@ export const findClaimable = (db: Db, nowMs: number, held: readonly string[]): P
     .where((eb) => eb.or([eb('state', '=', 'queued'), eb('lease_until_ms', '<', nowMs)]))
     .where((eb) => eb.or([eb('due_us', 'is', null), eb('due_us', '<=', timelineNowUs(nowMs))]))
     .where('id', 'not in', [...held, ''])
+    .where('name', 'not in', [...exceptNames, ''])
     .orderBy('run_at_ms')
     .orderBy('id')
     .limit(1)

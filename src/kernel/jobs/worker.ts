@@ -103,12 +103,25 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
     for (const id of await findCancelled(database.reader, [...running.keys()]))
       running.get(id)?.abort.abort(new Error('the job was cancelled'));
     await enqueueCron(platform());
-    while (!stopped && running.size < concurrency) {
-      const seen = await findClaimable(database.reader, clock.now(), [...running.keys()]);
+    while (!stopped) {
+      const seen = await findClaimable(database.reader, clock.now(), [...running.keys()], fullNames());
       if (!seen) return;
       const row = await claim(database, seen, clock.now());
       if (row) begin(row);
     }
+  };
+
+  /** Names of jobs for which there is no slot now. */
+  const fullNames = (): string[] => {
+    const count = new Map<string, number>();
+    let common = 0;
+    for (const { row } of running.values()) {
+      if (byName.get(row.name)?.ownSlots === undefined) common += 1;
+      else count.set(row.name, (count.get(row.name) ?? 0) + 1);
+    }
+    return catalogue
+      .filter(({ name, ownSlots }) => (ownSlots === undefined ? common >= concurrency : (count.get(name) ?? 0) >= ownSlots))
+      .map(({ name }) => name);
   };
 
   const planWake = async (): Promise<void> => {

@@ -24,6 +24,8 @@ export interface StepPayload {
 export interface PipelineJobs {
   readonly advance: Job<{ runId: string }>;
   readonly step: Job<StepPayload>;
+  /** Ends what a cancelled run has left running. */
+  readonly end: Job<{ runId: string }>;
 }
 
 /** While a job with this key is there, the step has somebody who performs it. */

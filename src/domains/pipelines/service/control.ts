@@ -1,6 +1,7 @@
 // Cancelling a run, and letting one go on that failed or was cancelled.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { cancelJob, jobsIn } from '../../../kernel/jobs/jobs.ts';
+import type { StepEngine } from '../engine.ts';
 import { fail } from '../errors.ts';
 import { listAttempts } from '../store/attempts.ts';
 import * as store from '../store/runs.ts';
@@ -8,6 +9,7 @@ import type { Run } from '../store/runs.ts';
 import { updateStep, type StepSummary } from '../store/steps.ts';
 import { stepJobKey, type PipelineJobs } from './advance.ts';
 import { loadRun } from './run-context.ts';
+import { endLeftovers } from './perform-run.ts';
 import { wakeWaiting } from './run-step.ts';
 import { requireTrust } from './trust.ts';
 
@@ -24,6 +26,8 @@ export const cancelRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<
       await cancelStepJob(tx, step, jobs);
       await wakeWaiting(tx, step, jobs);
     }
+    // The jobs of the steps end their processes at once; this one does if they die before they have.
+    await tx.enqueue({ job: jobs.end, payload: { runId } });
     await tx.emit({
       type: 'pipeline-run.finished',
       subject: { kind: 'pipeline-run', id: runId },
@@ -31,6 +35,12 @@ export const cancelRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<
       payload: { state: 'cancelled' },
     });
   });
+
+/** Ends whatever steps of a run that are no longer wanted have left running. Raises `run-not-found`. */
+export async function endRun(ctx: Ctx, runId: string, engine: StepEngine): Promise<void> {
+  const { steps } = await loadRun(ctx, runId);
+  for (const step of steps.values()) if (step.kind === 'run') await endLeftovers(ctx, engine, step);
+}
 
 async function cancelStepJob(tx: Ctx, step: StepSummary, jobs: PipelineJobs): Promise<void> {
   const row = await jobsIn(tx.db)

@@ -11,7 +11,7 @@ import { fail } from '../errors.ts';
 import { mayTryAgain } from '../model.ts';
 import * as store from '../store/attempts.ts';
 import type { Attempt } from '../store/attempts.ts';
-import { getStep, updateStep, type Step } from '../store/steps.ts';
+import { getStep, updateStep, type Step, type StepSummary } from '../store/steps.ts';
 import { collectOutputs } from './outputs.ts';
 import type { Performed } from './perform.ts';
 import type { RunContext } from './run-context.ts';
@@ -77,6 +77,10 @@ const beginAttempt = (
 ): Promise<{ attempt: Attempt; trackingRunId: string; secret: string }> =>
   ctx.tx(async (tx) => {
     const { run } = context;
+    const now = await getStep(tx.db, tx.workspace, run.id, step.name);
+    // Cancelled in the meantime: the end of the attempt before was no accident.
+    if (now?.state !== 'running' || now.earlierAttempts !== step.earlierAttempts)
+      return fail('run-ended', { id: run.id, state: 'cancelled' });
     const attempt: Attempt = {
       id: `${run.id}-${step.name}-${number}`,
       runId: run.id,
@@ -90,9 +94,8 @@ const beginAttempt = (
       finishedMs: null,
     };
     await store.insertAttempt(tx.db, tx.workspace, attempt);
-    const held = (await getStep(tx.db, tx.workspace, run.id, step.name))?.trackingRunId ?? null;
-    const trackingRunId = held ?? (await makeTrackingRun(tx, context, step));
-    if (held === null) await updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { trackingRunId });
+    const trackingRunId = now.trackingRunId ?? (await makeTrackingRun(tx, context, step));
+    if (now.trackingRunId === null) await updateStep(tx.db, tx.workspace, run.id, step.name, ['running'], { trackingRunId });
     const { secret } = await tokenFor(tx, context, definition, attempt, trackingRunId);
     return { attempt, trackingRunId, secret };
   });
@@ -160,11 +163,13 @@ async function endAttempt(ctx: Ctx, engine: StepEngine, attempt: Attempt, tracki
 }
 
 /** Ends what a step that is no longer wanted may have left running since a crash. */
-export async function endLeftovers(ctx: Ctx, engine: StepEngine, step: Step, round: number): Promise<void> {
-  const last = step.earlierAttempts === round ? Infinity : step.earlierAttempts;
-  for (const attempt of await store.listAttempts(ctx.db, ctx.workspace, step.runId, step.name))
-    if (attempt.state === 'running' && attempt.number > round && attempt.number <= last)
-      await endAttempt(ctx, engine, attempt, last === Infinity ? step.trackingRunId : null);
+export async function endLeftovers(ctx: Ctx, engine: StepEngine, step: StepSummary): Promise<void> {
+  const goesOn = step.state === 'running' || step.state === 'waiting';
+  for (const attempt of await store.listAttempts(ctx.db, ctx.workspace, step.runId, step.name)) {
+    const isEarlier = attempt.number <= step.earlierAttempts;
+    if (attempt.state === 'running' && (isEarlier || !goesOn))
+      await endAttempt(ctx, engine, attempt, isEarlier ? null : step.trackingRunId);
+  }
 }
 
 async function settle(

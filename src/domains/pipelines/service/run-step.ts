@@ -23,7 +23,7 @@ export async function runStep(ctx: Ctx, payload: StepPayload, job: JobRun, jobs:
   if (!step) return;
   const definition = context.stepDefinitions.get(step.name)!;
   if (step.state !== 'running' || step.earlierAttempts !== payload.round) {
-    await endLeftovers(ctx, parts.engine, step, payload.round);
+    await endLeftovers(ctx, parts.engine, step);
     // It was done before this handler was run again: only the run may need to move on.
     return advanceRun(ctx, payload.runId, jobs);
   }
