@@ -168,6 +168,7 @@ export function modelCommands(program: Program, root: Command): void {
       .argument('<column=value...>', 'the columns of the request')
       .option('--as-of <moment>', 'event time of a replay, UTC'),
     async (use, endpoint, columns) => {
+      const inputs = Object.fromEntries(Object.entries(assignments(columns)).map(([name, text]) => [name, valueOf(text)]));
       const { dataPlane } = await use.client().get<{ dataPlane: { url: string | null } }>('/status');
       const url = dataPlane.url ?? fail('no-data-plane', {});
       const { token, workspace } = use.settings();
@@ -176,7 +177,7 @@ export function modelCommands(program: Program, root: Command): void {
         token,
         workspace,
         endpoint,
-        inputs: Object.fromEntries(Object.entries(assignments(columns)).map(([name, text]) => [name, valueOf(text)])),
+        inputs,
         ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
       });
       use.print(answer, () => [`${answer.score}  (${answer.predictionId}, model version ${answer.modelVersion})`]);
