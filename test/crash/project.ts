@@ -99,21 +99,22 @@ export const makeRows = (): Promise<RowsFile[]> =>
     }),
   );
 
+/** The project's files by path, without its data. Steps append what they do to the file `counter`. */
+export const projectFiles = (counter: string): Record<string, Buffer> => ({
+  'gyre.yaml': Buffer.from(definition),
+  'steps/one.sh': Buffer.from(step('one', counter, 'mkdir -p out/made; echo "$1" > out/made/n.txt')),
+  'steps/two.sh': Buffer.from(step('two', counter, 'mkdir -p out/made; echo "$1" > out/made/n.txt')),
+  'steps/fit.py': Buffer.from(fit(counter)),
+  'steps/flat.onnx': readFileSync(join(import.meta.dirname, '../../src/domains/serving/fixtures/flat.onnx')),
+});
+
 /** Applies the project, as the command line does. */
 export async function applyProject(system: System): Promise<void> {
   const api = `${system.url}/api/gyre/v1`;
-  const model = readFileSync(join(import.meta.dirname, '../../src/domains/serving/fixtures/flat.onnx'));
-  const files: Record<string, Buffer> = {
-    'steps/one.sh': Buffer.from(step('one', system.counter, 'mkdir -p out/made; echo "$1" > out/made/n.txt')),
-    'steps/two.sh': Buffer.from(
-      step('two', system.counter, 'mkdir -p out/made; cat in/one/*/n.txt in/one/n.txt > out/made/n.txt 2>/dev/null; true'),
-    ),
-    'steps/fit.py': Buffer.from(fit(system.counter)),
-    'steps/flat.onnx': model,
-  };
+  const { 'gyre.yaml': text, ...files } = projectFiles(system.counter);
   for (const bytes of Object.values(files)) await insist({ url: `${api}/blobs/${sha256(bytes)}`, method: 'PUT', body: bytes });
   const digests = Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path, sha256(bytes)]));
   const snapshot = await insist({ url: `${api}/snapshots`, body: { files: digests } });
-  const applied = await insist({ url: `${api}/projects/apply`, body: { text: definition, snapshot: snapshot.get('id') } });
+  const applied = await insist({ url: `${api}/projects/apply`, body: { text: text!.toString(), snapshot: snapshot.get('id') } });
   if (applied.status >= 300) throw new Error(`the project was refused: ${JSON.stringify(applied.body)}`);
 }

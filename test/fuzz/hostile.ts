@@ -29,7 +29,7 @@ export const nasty: readonly unknown[] = [
   -0.5,
   1e308,
   Number.MAX_SAFE_INTEGER + 2,
-  -9_007_199_254_740_993,
+  -(2 ** 53) - 2,
   2 ** 63,
   'NaN',
   'Infinity',

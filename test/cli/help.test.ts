@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Command } from 'commander';
+import { buildProgram } from '../../src/app/cli.ts';
+import { gyre } from './gyre.ts';
+
+const quiet = { out: () => undefined, say: () => undefined, draw: () => undefined, interactive: false, columns: 80 };
+const root = buildProgram({ terminal: quiet, exit: () => undefined });
+
+const leaves = (command: Command, before: readonly string[] = []): { words: string[]; command: Command }[] =>
+  command.commands.flatMap((child) => {
+    const words = [...before, child.name()];
+    return child.commands.length > 0 ? leaves(child, words) : [{ words, command: child }];
+  });
+
+test('The commands are these', () => {
+  assert.deepEqual(
+    leaves(root).map(({ words }) => words.join(' ')),
+    [
+      ...['up', 'serve', 'status', 'config show', 'audit verify', 'audit head'],
+      ...['init', 'plan', 'apply', 'timeline show', 'timeline advance'],
+      ...['run', 'runs', 'logs', 'cancel', 'shell'],
+      ...['datasets list', 'datasets versions', 'datasets show', 'datasets push', 'datasets refresh'],
+      ...['datasets diff', 'datasets contract', 'datasets rows', 'features materialise', 'features get'],
+      ...['env list', 'env show', 'env diff'],
+      ...['models list', 'models versions', 'models show', 'models decide', 'models override', 'models alias', 'models card'],
+      ...['release', 'predict', 'report', 'why prediction', 'why run', 'lineage dataset', 'lineage of'],
+      ...['users list', 'users add', 'users role', 'users remove', 'tokens list', 'tokens create', 'tokens revoke'],
+      ...['workspaces list', 'workspaces create'],
+    ],
+  );
+});
+
+test('Every command explains itself and each of its options', async () => {
+  for (const { words, command } of leaves(root)) {
+    const { code, out, err } = await gyre(...words, '--help');
+    assert.deepEqual([code, err], [0, ''], words.join(' '));
+    assert.match(out, new RegExp(`^Usage: gyre ${words.join(' ')}`), words.join(' '));
+    assert.match(command.description(), /^[a-z].*[^.]$/, `${words.join(' ')} says in half a sentence what it does`);
+    for (const option of command.options) assert.notEqual(option.description, '', `${words.join(' ')} ${option.flags}`);
+    for (const line of out.split('\n')) assert.ok(line.length <= 100, `"${line}" is too long for a terminal`);
+  }
+});
+
+test('Groups and the program itself list what is in them', async () => {
+  for (const group of root.commands.filter((c) => c.commands.length > 0)) {
+    const { code, out } = await gyre(group.name(), '--help');
+    assert.equal(code, 0);
+    for (const child of group.commands) assert.ok(out.includes(`  ${child.name()}`), `${group.name()} ${child.name()}`);
+  }
+  const { code, out } = await gyre();
+  assert.equal(code, 0);
+  assert.match(out, /Exit codes: 0 done/);
+  assert.match((await gyre('--version')).out, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('A word that is nearly a command is answered with the command; the exit code is that of a wrong command line', async () => {
+  const { code, err, out } = await gyre('datsets', 'list');
+  assert.deepEqual([code, out], [2, '']);
+  assert.match(err, /unknown command 'datsets'/);
+  assert.match(err, /Did you mean datasets\?/);
+  assert.match((await gyre('datasets', 'lst')).err, /Did you mean list\?/);
+  assert.match((await gyre('runs', '--jsn')).err, /Did you mean --json\?[\s\S]*See "gyre runs --help"/);
+  for (const line of [['logs'], ['run'], ['predict', 'late'], ['users', 'add', 'x'], ['datasets'], ['runs', 'one-too-many']])
+    assert.equal((await gyre(...line)).code, 2, line.join(' '));
+});
+
+test('Values that no command can use are refused before anybody is asked', async () => {
+  for (const line of [
+    ['up', '--port', 'many'],
+    ['up', '--port', '70000'],
+    ['predict', 'late', 'nothing', '--url', 'http://127.0.0.1:1'],
+    ['features', 'get', 'plain', 'nothing', '--project', 'p', '--url', 'http://127.0.0.1:1'],
+  ]) {
+    const { code, err } = await gyre(...line);
+    assert.equal(code, 2, `${line.join(' ')}: ${err}`);
+  }
+});
