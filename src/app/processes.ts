@@ -3,8 +3,6 @@ import { join } from 'node:path';
 
 export interface ProcessReport {
   readonly pid: number;
-  /** When it began, in clock ticks since boot: a later process with the same number is another one. */
-  readonly began: string;
   /** '' until it is ready for the first time. */
   readonly url: string;
   readonly restarts: number;

@@ -1,13 +1,13 @@
 // `gyre up`: starts control and serve, restarts what dies, stops both on a signal. It does no other work,
 // so there is nothing in it that could take the others down.
 import { fork, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '../kernel/config/settings.ts';
 import { defineErrors, Problem } from '../kernel/errors.ts';
 import type { Bootstrap } from './control.ts';
-import { processesFile, type ProcessReport, type Processes } from './processes.ts';
+import { processesFile, type ProcessReport } from './processes.ts';
 
 const { fail } = defineErrors({
   'already-running': {
@@ -33,6 +33,7 @@ interface Spec {
 // Who dies again and again soon after its start is started again less and less often.
 const RESTART_MS = [0, 200, 1000, 5000] as const;
 const SHORT_LIFE_MS = 1000;
+const CHILD = /\/(control|serve)-process\.[jt]s$/;
 const STOP_MS = 10_000;
 
 export async function supervise(
@@ -51,20 +52,19 @@ export async function supervise(
 
   const note = (): void => {
     const file = processesFile(settings.dir);
-    writeFileSync(`${file}.new`, JSON.stringify({ supervisor: reportOf(process.pid, '', 0), ...reports }, null, 2));
+    writeFileSync(`${file}.new`, JSON.stringify({ supervisor: { pid: process.pid, url: '', restarts: 0 }, ...reports }, null, 2));
     renameSync(`${file}.new`, file);
   };
 
   const start = (spec: Spec, restarts = 0, shortLives = 0): Promise<string> =>
     new Promise((resolve, reject) => {
-      const child = fork(join(import.meta.dirname, `${spec.name}-process${extname(import.meta.filename)}`), [], {
+      const child = fork(join(import.meta.dirname, `${spec.name}-process${extname(import.meta.filename)}`), [settings.dir], {
         execArgv: ['--no-warnings'],
         env: { ...process.env, GYRE_DIR: settings.dir, GYRE_HOST: settings.host, ...spec.environment() },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       children.set(spec.name, child);
-      // Before it does anything, so that whoever comes after us knows of it.
-      reports[spec.name] = reportOf(child.pid!, reports[spec.name]?.url ?? '', restarts);
+      reports[spec.name] = { pid: child.pid!, url: reports[spec.name]?.url ?? '', restarts };
       note();
       let readyAt: number | undefined;
       child.on('message', (message: ChildMessage) => {
@@ -76,7 +76,7 @@ export async function supervise(
           readyAt = performance.now();
           // A restarted process keeps its port, so that clients find it again.
           ports[spec.name] = Number(new URL(message.ready.url).port);
-          reports[spec.name] = reportOf(child.pid!, message.ready.url, restarts);
+          reports[spec.name] = { pid: child.pid!, url: message.ready.url, restarts };
           note();
           resolve(message.ready.url);
         }
@@ -139,25 +139,32 @@ export async function supervise(
   }
 }
 
-const reportOf = (pid: number, url: string, restarts: number): ProcessReport => ({ pid, began: startOf(pid), url, restarts });
-
-// Children of a supervisor that was killed end by themselves, but not at once; and two control planes must
-// not write one folder.
+// Children of a supervisor that was killed end by themselves, but not at once; and two control planes must not
+// write one folder. They are known by their command line: whoever dies at the wrong moment writes nothing down.
 async function endLeftovers(dir: string): Promise<void> {
-  let left: Processes = {};
-  try {
-    left = JSON.parse(readFileSync(processesFile(dir), 'utf8')) as Processes;
-  } catch {
-    return;
-  }
-  const alive = Object.values(left).filter(({ pid, began }) => pid !== process.pid && startOf(pid) === began && began !== '');
-  for (const { pid } of alive)
+  const left = pidsOf((args) => CHILD.test(args.at(-2) ?? '') && args.at(-1) === dir);
+  for (const pid of left)
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
       // It has just ended by itself.
     }
-  while (alive.some(({ pid, began }) => startOf(pid) === began)) await delay(10);
+  while (left.some((pid) => startOf(pid) !== '')) await delay(10);
+}
+
+/** Processes of this machine whose arguments are the wanted ones; none where there is no /proc. */
+function pidsOf(wanted: (args: readonly string[]) => boolean): number[] {
+  if (!existsSync('/proc/self/cmdline')) return [];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return wanted(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1));
+      } catch {
+        return false;
+      }
+    });
 }
 
 // The lock is a file with the process id and the time that process began: a number that was given to
