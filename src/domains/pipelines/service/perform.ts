@@ -112,6 +112,8 @@ export async function performRegister(ctx: Ctx, context: RunContext, step: Regis
     trackingRunId: logged.sourceRunId,
     project: run.project,
     score: model?.score ?? null,
+    // The model reads what the training table gives it, and never the answer.
+    ...(table ? { columns: table.columns.filter((c) => !['row_key', 'at_us', 'label'].includes(c.name)) } : {}),
     baseline: table ? { rows: table.rows, columns: baseline } : null,
     evidence: {
       pipelineRun: run.id,
