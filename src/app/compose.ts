@@ -12,7 +12,7 @@ import { pipelineJobs } from '../domains/pipelines/jobs.ts';
 import { pipelineRoutes } from '../domains/pipelines/routes.ts';
 import { projectRoutes } from '../domains/projects/routes.ts';
 import { registryRoutes } from '../domains/registry/routes.ts';
-import { releaseJobs } from '../domains/releases/jobs.ts';
+import { releaseJobs, releaseSubscribers } from '../domains/releases/jobs.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
 import { openProcessEngine } from '../engines/process/process-engine.ts';
@@ -48,7 +48,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
     ],
     jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...releaseJobs, ...pipelines.all],
     // Who listens to what.
-    subscribers: [...datasetSubscribers, ...featureSubscribers, ...lineageSubscribers],
+    subscribers: [...datasetSubscribers, ...featureSubscribers, ...releaseSubscribers, ...lineageSubscribers],
   };
 }
 

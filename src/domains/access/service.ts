@@ -5,7 +5,7 @@ import { newId } from '../../kernel/ids.ts';
 import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
 import { guardOrigin, isLoopback } from './guard.ts';
-import { isUsable, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
+import { isUsable, may, roles, type GrantableRole, type Role, type Token, type User } from './model.ts';
 import { hashPassword, nobodysHash, verifyPassword } from './password.ts';
 import * as store from './store.ts';
 
@@ -150,3 +150,12 @@ export const createWorkspace = (ctx: Ctx, id: string): Promise<void> =>
     if (user && tx.actor.kind !== 'local') await store.setGrant(tx.db, { workspace: id, userId: user.id, role: 'admin' });
     await tx.emit({ type: 'workspace.created', subject: { kind: 'workspace', id } });
   });
+
+/** Digests of every token that may do this now, in all workspaces; for those who check tokens without the database. */
+export async function tokensFor(
+  ctx: Ctx,
+  permission: Permission,
+): Promise<{ digest: string; workspace: string; expiresMs: number | null }[]> {
+  const allowed = roles.filter((role) => role !== 'step' && may([role], permission));
+  return store.listTokenDigests(ctx.database.reader, allowed, ctx.clock.now());
+}

@@ -126,6 +126,23 @@ export async function listTokens(db: Db, workspace: string): Promise<Token[]> {
   return rows.map(toToken);
 }
 
+/** Usable tokens of every workspace that hold one of these roles. */
+export async function listTokenDigests(
+  db: Db,
+  held: readonly Role[],
+  nowMs: number,
+): Promise<{ digest: string; workspace: string; expiresMs: number | null }[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('tokens')
+    .select(['digest', 'workspace_id', 'expires_ms'])
+    .where('role', 'in', held)
+    .where('revoked_ms', 'is', null)
+    .where((eb) => eb.or([eb('expires_ms', 'is', null), eb('expires_ms', '>', nowMs)]))
+    .orderBy('digest')
+    .execute();
+  return rows.map((r) => ({ digest: r.digest, workspace: r.workspace_id, expiresMs: r.expires_ms }));
+}
+
 export const insertToken = (db: Db, token: Token, digest: string) =>
   tablesIn(db)
     .insertInto('tokens')

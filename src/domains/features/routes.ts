@@ -3,6 +3,7 @@ import Type from 'typebox';
 import { fail as failAny, type Fault } from '../../kernel/errors.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
+import { currentRevision } from '../projects/public.ts';
 import { momentUs } from './service/training-table.ts';
 import { materialiseViews, onlineStorePath, serviceForPlan } from './service/materialise.ts';
 import { openOnlineReader, type ColumnType, type EntityKey } from './online-store.ts';
@@ -49,7 +50,7 @@ export const featureRoutes: readonly AnyRoute[] = [
     }),
     reply: { 200: Type.Object({ asOf: Type.String(), items: Type.Array(Type.Record(Type.String(), Type.Unknown())) }) },
     handler: async (ctx, { params, body }) => {
-      const { views, service } = await serviceForPlan(ctx, params.project, params.service);
+      const { views, service } = await serviceForPlan(ctx, await currentRevision(ctx, params.project), params.service);
       const keys = new Map(views.flatMap((v) => v.entityColumns.map((c) => [c.name, c.type] as const)));
       const faults = body.entities.flatMap((entity, i) => entityFaults(entity, `/entities/${i}`, keys, service.request));
       if (faults.length > 0) return failAny('invalid-input', { what: 'The body' }, faults.slice(0, 50));

@@ -167,6 +167,10 @@ export const ProjectFile = Type.Object(
               Type.Record(
                 Type.String(),
                 Type.Union([Type.Literal('null'), Type.Literal('reject'), Type.Object({ default: scalar }, closed)]),
+                {
+                  description:
+                    'What stands for a column that is not sent; without a rule, one that the model or a look-up reads is refused',
+                },
               ),
             ),
             personal: Type.Optional(Type.Array(Type.String(), { description: 'Columns never written to the inference log' })),

@@ -1,4 +1,6 @@
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
+import type { Subscriber } from '../../kernel/events/subscribers.ts';
+import { publishPlan } from './service/publish.ts';
 import { settle } from './service/settle.ts';
 
 /** Ends a release whose server died before it could; one that has ended stays as it is. */
@@ -9,4 +11,20 @@ export const settleRelease = defineJob<{ releaseId: string }>({
   run: async (ctx, { releaseId }) => void (await settle(ctx, releaseId)),
 });
 
-export const releaseJobs: readonly Job<never>[] = [settleRelease];
+const publish = defineJob<object>({
+  name: 'releases.publish',
+  timeoutMs: 60_000,
+  retry: { limit: 5, backoffMs: 1000 },
+  run: async (ctx) => void (await publishPlan(ctx)),
+});
+
+export const releaseJobs: readonly Job<never>[] = [settleRelease, publish];
+
+/** Data planes know who may ask from the plan alone, so a change of tokens or users is a new plan. */
+export const releaseSubscribers: readonly Subscriber[] = [
+  {
+    name: 'releases.publish',
+    types: ['token.created', 'token.revoked', 'user.created', 'user.removed'],
+    handle: async (ctx) => void (await ctx.enqueue({ job: publish, payload: {}, uniqueKey: 'publish' })),
+  },
+];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -12,7 +13,7 @@ import { readPlan, servingPaths } from '../serving/plan.ts';
 import { decide, registerVersion, type ModelVersion } from '../registry/public.ts';
 import { createLoggedModel } from '../tracking/public.ts';
 import { releaseJobs } from './jobs.ts';
-import { checkSignature, publishPlan } from './service/publish.ts';
+import { checkSignature, planColumns, publishPlan } from './service/publish.ts';
 import { beginRelease } from './service/release.ts';
 import { settle } from './service/settle.ts';
 
@@ -250,5 +251,58 @@ test('a model that reads a column nobody provides is refused by name', async (t)
     () => checkSignature('e', version, new Set(names.slice(1))),
     (error: { code: string; params: { columns: string } }) =>
       error.code === 'endpoint-signature-mismatch' && error.params.columns === names[0],
+  );
+});
+
+test('a token that may predict is in the plan from its creation to its revocation, and no other is', async (t) => {
+  const b = await open(t);
+  await b.version();
+  await b.release(1);
+  const create = (name: string, role: string) =>
+    b.send<{ token: { id: string }; secret: string }>('POST', '/tokens', { name, role }).then((r) => r.body);
+  const digests = async (): Promise<string[]> => {
+    await b.drain();
+    return readPlan(b.folder)!.access.tokens.map((token) => token.digest);
+  };
+  const caller = await create('a caller', 'service');
+  await create('a reader', 'viewer');
+  assert.deepEqual(await digests(), [hash('sha256', caller.secret, 'hex')]);
+  await b.send('DELETE', `/tokens/${caller.token.id}`);
+  assert.deepEqual(await digests(), []);
+});
+
+test('a revision serves what the project said when it was released; an endpoint that left the file is still served', async (t) => {
+  const b = await open(t);
+  await b.version();
+  await b.release(1);
+  const before = readPlan(b.folder)!.endpoints;
+  await b.apply(project().replace(/endpoints:[^]*/, ''));
+  await publishPlan(b.ctx());
+  assert.deepEqual(readPlan(b.folder)!.endpoints, before);
+});
+
+test('what the model reads must be sent unless the project says what stands for it', () => {
+  const version = {
+    signature: {
+      inputs: [
+        { name: 'a', type: 'float32', shape: [] },
+        { name: 'b', type: 'float32', shape: [] },
+        { name: 'c', type: 'float32', shape: [] },
+      ],
+      outputs: [],
+    },
+  };
+  const endpoint = {
+    name: 'e',
+    model: 'm',
+    service: null,
+    assignBy: [],
+    personal: [],
+    missing: { b: { kind: 'null' }, c: { kind: 'default', value: 7 } },
+  } as const;
+  const { request } = planColumns(endpoint, version as unknown as ModelVersion, null);
+  assert.deepEqual(
+    request.map((c) => c.missing),
+    ['reject', null, { default: 7 }],
   );
 });

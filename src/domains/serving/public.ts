@@ -15,7 +15,7 @@ export {
 } from './http/protocol.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
 export type { PredictedRow } from './plane/predictor.ts';
-export { readAck, servingPaths, writePlan } from './plan.ts';
+export { readAck, servingPaths, readPlan, writePlan } from './plan.ts';
 export type { ColumnType, Missing, PlanAck, PlanColumn, PlanEndpoint, PlanToken, PlanVariant, PlanView } from './schema.ts';
 export { findPrediction, type SegmentContents } from './log/segment.ts';
 export type { InferenceRecord, ServedView } from './log/record.ts';

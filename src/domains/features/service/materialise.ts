@@ -5,7 +5,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint, failpointEnvironment } from '../../../kernel/failpoints.ts';
 import { recordedMs } from '../../../kernel/recorded.ts';
 import { currentVersion, stageFiles } from '../../datasets/public.ts';
-import { currentRevision, type FeatureServiceDefinition, type FeatureViewDefinition } from '../../projects/public.ts';
+import { currentRevision, type FeatureServiceDefinition, type FeatureViewDefinition, type Revision } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import type { ViewColumn } from '../model.ts';
 import type { FillReply, FillRequest } from '../online-filler.ts';
@@ -119,9 +119,8 @@ export interface ServiceForPlan {
 }
 
 /** What a data plane needs to look a service's features up. Raises `feature-service-not-found`, `dataset-empty`. */
-export async function serviceForPlan(ctx: Ctx, project: string, name: string): Promise<ServiceForPlan> {
-  const revision = await currentRevision(ctx, project);
-  const { definition } = revision;
+export async function serviceForPlan(ctx: Ctx, revision: Revision, name: string): Promise<ServiceForPlan> {
+  const { definition, project } = revision;
   const service = definition.services[name] ?? fail('feature-service-not-found', { project, service: name });
   const views = [];
   for (const viewName of service.views) {

@@ -1,11 +1,11 @@
 // The serving plan from what is released: every endpoint's current revision, with all a data plane needs.
 import { relative } from 'node:path';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
-import { hasUsers, isLoopback } from '../../access/public.ts';
+import { hasUsers, isLoopback, tokensFor } from '../../access/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
-import { currentRevision, type EndpointDefinition } from '../../projects/public.ts';
+import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
 import { getVersion, versionFolder, type ModelVersion } from '../../registry/public.ts';
-import { writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
+import { readPlan, writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import type { EndpointRevision } from '../model.ts';
 import * as store from '../store.ts';
@@ -21,12 +21,13 @@ export function planColumns(
 ): { request: PlanColumn[]; provided: Set<string> } {
   const inputs = new Map((version.signature?.inputs ?? []).map((t) => [t.name, columnType(t.type)]));
   const keys = new Map((service?.views ?? []).flatMap((v) => v.entityColumns.map((c) => [c.name, c.type] as const)));
+  // What the model or a look-up reads must be sent, unless the project says what stands for it; a column that is
+  // only carried along (an id to find the prediction by) may be left out.
   const missing = (name: string): Missing => {
-    const rule = definition.missing[name];
-    return rule === undefined || rule.kind === 'null' ? null : rule.kind === 'reject' ? 'reject' : { default: rule.value };
+    const rule = definition.missing[name] ?? { kind: inputs.has(name) || keys.has(name) ? 'reject' : 'null' };
+    return rule.kind === 'default' ? { default: rule.value } : rule.kind === 'reject' ? 'reject' : null;
   };
   const names = service ? service.service.request : [...inputs.keys()];
-  // A lookup key that is no model input may be empty only if the project says so; one that is missing finds nothing.
   const request = names.map((name) => ({ name, type: inputs.get(name) ?? keys.get(name) ?? 'string', missing: missing(name) }));
   const provided = new Set([...names, ...(service?.views ?? []).flatMap((v) => v.columns.map((c) => c.name))]);
   return { request, provided };
@@ -38,11 +39,12 @@ export function checkSignature(endpoint: string, version: ModelVersion, provided
   if (lacking.length > 0) fail('endpoint-signature-mismatch', { endpoint, columns: lacking.join(', ') });
 }
 
-async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanEndpoint | undefined> {
-  const { definition } = await currentRevision(ctx, revision.project);
-  const endpoint = definition.endpoints[revision.endpoint];
-  if (!endpoint) return undefined;
-  const service = endpoint.service === null ? null : await serviceForPlan(ctx, revision.project, endpoint.service);
+async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanEndpoint> {
+  // A revision is immutable: it serves what the project said when it was made, whatever was applied since.
+  const pinned = await revisionById(ctx, revision.projectRevision);
+  const { definition } = pinned;
+  const endpoint = definition.endpoints[revision.endpoint]!;
+  const service = endpoint.service === null ? null : await serviceForPlan(ctx, pinned, endpoint.service);
   const versions = await Promise.all(revision.variants.map((v) => getVersion(ctx, v.versionId)));
   const { request } = planColumns(endpoint, versions[0]!, service);
   const timeline = await ctx.timeline.read(ctx.db, ctx.workspace, revision.project);
@@ -94,12 +96,18 @@ export function publishPlan(ctx: Ctx): Promise<number> {
 async function publishNow(ctx: Ctx): Promise<number> {
   const endpoints: PlanEndpoint[] = [];
   for (const { workspace, revision } of await store.listAllCurrent(ctx.database.reader)) {
-    const own = makeCtx(ctx, { actor: systemActor, workspace });
-    const planned = await planEndpoint(own, revision);
-    if (planned) endpoints.push(planned);
+    try {
+      endpoints.push(await planEndpoint(makeCtx(ctx, { actor: systemActor, workspace }), revision));
+    } catch (error) {
+      // One endpoint that cannot be planned must not hold up the others; it goes on as it was.
+      ctx.log.error({ event: 'serving.endpoint.not-planned', endpoint: revision.endpoint, revision: revision.id, error });
+      const before = readPlan(ctx.settings.dir)?.endpoints.find((e) => e.workspace === workspace && e.name === revision.endpoint);
+      if (before) endpoints.push(before);
+    }
   }
   const number = await ctx.tx((tx) => store.takePlanNumber(tx.db));
   const open = isLoopback(ctx.settings.host) && !(await hasUsers(ctx.database.reader));
-  writePlan(ctx.settings.dir, { format: 1, number, access: { open, tokens: [] }, suppression: 0, endpoints });
+  const tokens = (await tokensFor(ctx, 'serving:predict')).map((t) => ({ ...t, endpoints: '*' as const }));
+  writePlan(ctx.settings.dir, { format: 1, number, access: { open, tokens }, suppression: 0, endpoints });
   return number;
 }

@@ -47,7 +47,7 @@ async function endpointOf(ctx: Ctx, project: string, endpoint: string) {
   const applied = await currentRevision(ctx, project);
   if (!Object.hasOwn(applied.definition.endpoints, endpoint)) fail('endpoint-not-found', { project, endpoint });
   const definition = applied.definition.endpoints[endpoint]!;
-  const service = definition.service === null ? null : await serviceForPlan(ctx, project, definition.service);
+  const service = definition.service === null ? null : await serviceForPlan(ctx, applied, definition.service);
   const fits = (version: ModelVersion): void => checkSignature(endpoint, version, planColumns(definition, version, service).provided);
   return { applied, definition, fits };
 }
