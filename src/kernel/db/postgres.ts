@@ -11,8 +11,9 @@ const LONGEST_PAUSE_MS = 200;
 // SQLSTATE: serialization_failure, deadlock_detected.
 const RACES = ['40001', '40P01'];
 // unique_violation, duplicate_table: another transaction may have made it meanwhile. A body that looks before
-// it writes sees it the second time; one that does not fails again and is not repeated further.
+// it writes sees it the next time (or loses to yet another one); one that does not fails again and is given up.
 const MADE_MEANWHILE = ['23505', '42P07'];
+const MADE_ATTEMPTS = 5;
 
 const { fail } = defineErrors({
   'transaction-conflict': {
@@ -65,12 +66,13 @@ export async function openPostgres(url: string, options: { schema?: string; pool
     dialect: postgresDialect,
     reader: handleOver(postgresDialect, connectionOver(pool)),
     tx: async (body) => {
+      let madeMeanwhile = 0;
       for (let attempt = 1; ; attempt++) {
         try {
           return await once(body);
         } catch (error) {
           const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-          const again = RACES.includes(code) || (MADE_MEANWHILE.includes(code) && attempt === 1);
+          const again = RACES.includes(code) || (MADE_MEANWHILE.includes(code) && ++madeMeanwhile < MADE_ATTEMPTS);
           if (!again) throw error;
           if (attempt === ATTEMPTS) fail('transaction-conflict', { attempts: ATTEMPTS });
           await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** attempt));
