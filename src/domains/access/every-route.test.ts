@@ -1,6 +1,6 @@
 // Every route of the program, asked in every role and from another workspace.
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import type { LightMyRequestResponse } from 'fastify';
 import { compose } from '../../app/compose.ts';
 import { serverRoutes } from '../../app/server-routes.ts';

@@ -83,8 +83,8 @@ eachDatabase('a run performs its steps in order and a second one takes all from 
   assert.match(String(b.step(first, 'use').trackingRun), /^[0-9a-f]{32}$/);
 });
 
-eachDatabase('a changed line of a script, or of a module it imports, is named as the reason of a miss', async (t, kind) => {
-  const b = await openPipelines(t, kind);
+test('a changed line of a script, or of a module it imports, is named as the reason of a miss', async (t) => {
+  const b = await openPipelines(t);
   const { dir, lines } = traces(t);
   await b.apply(threeSteps(dir), useCode);
   assert.deepEqual(b.step(await b.finish(), 'use').explanation, [

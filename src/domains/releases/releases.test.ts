@@ -110,8 +110,8 @@ eachDatabase('a passed version is served when the data plane has taken it, and r
   assert.deepEqual([plan.endpoints[0]!.revision, plan.endpoints[0]!.variants[0]!.modelVersion], [2, '2']);
 });
 
-eachDatabase('no version gets traffic without a recorded decision that still holds', async (t, kind) => {
-  const b = await open(t, kind, false);
+test('no version gets traffic without a recorded decision that still holds', async (t) => {
+  const b = await open(t, 'sqlite', false);
   const refused = async (version: number, why: RegExp): Promise<void> => {
     const { status, body } = await b.release(version);
     assert.deepEqual([status, body.code], [409, 'gate-not-passed'], JSON.stringify(body));
@@ -157,8 +157,8 @@ test('a release that a data plane cannot take leaves the revision before in plac
   assert.match(list.items[0]!.reason, /model/i);
 });
 
-eachDatabase('without a data plane a release fails and says so', async (t, kind) => {
-  const b = await open(t, kind, false);
+test('without a data plane a release fails and says so', async (t) => {
+  const b = await open(t, 'sqlite', false);
   await b.version();
   const id = await beginRelease(b.ctx(), { project: 'demo', endpoint: 'e', version: '1', reason: 'test' });
   const ended = await settle(b.ctx(), id, 30);

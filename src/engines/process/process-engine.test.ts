@@ -235,15 +235,15 @@ test('bytes that are no UTF-8, lines without an end and very much output pass th
     `python3 -c "
 import sys
 w=sys.stdout.buffer.write
-w(b'\\xff\\xfe\\x00bad\\n'); w(b'z'*3000000); w(b'\\n')
-for i in range(50000): w(b'line %d\\n' % i)
+w(b'\\xff\\xfe\\x00bad\\n'); w(b'z'*300000); w(b'\\n')
+for i in range(20000): w(b'line %d\\n' % i)
 w(b'no end')"`,
     { secrets: { KEY: 'hidden-value' } },
   );
   assert.equal(outcome.ok, true);
   const bytes = readFileSync(join(b.attempt().dir, 'log.txt'));
   assert.deepEqual([...bytes.subarray(0, 7)], [0xff, 0xfe, 0, 0x62, 0x61, 0x64, 0x0a]);
-  assert.equal(bytes.toString('latin1').split('\n').length, 50_003);
+  assert.equal(bytes.toString('latin1').split('\n').length, 20_003);
   assert.equal(bytes.subarray(-6).toString(), 'no end');
 });
 

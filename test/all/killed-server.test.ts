@@ -11,8 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 const failpoints = ['engine.before-go', 'engine.before-manifest', 'engine.after-manifest', 'pipelines.before-step-recorded'];
 
 const SERVER = `
-  import { startControl } from ${JSON.stringify(join(import.meta.dirname, '../../app/control.ts'))};
-  import { readSettings } from ${JSON.stringify(join(import.meta.dirname, '../../kernel/config/settings.ts'))};
+  import { startControl } from ${JSON.stringify(join(import.meta.dirname, '../../src/app/control.ts'))};
+  import { readSettings } from ${JSON.stringify(join(import.meta.dirname, '../../src/kernel/config/settings.ts'))};
   const { url } = await startControl(readSettings({ GYRE_DIR: process.env.DIR, GYRE_PORT: '0', GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent' }));
   process.stdout.write(url + '\\n');`;
 
