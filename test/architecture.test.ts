@@ -25,7 +25,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
 const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   access: ['guard.ts', 'password.ts'],
   datasets: ['contract.ts', 'contract-checks.ts'],
-  environments: ['lock.ts', 'realise.ts'],
+  environments: ['lock.ts', 'realise.ts', 'uv-lock.ts'],
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
   lineage: ['graph.ts'],
   pipelines: ['engine.ts'],

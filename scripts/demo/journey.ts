@@ -27,7 +27,7 @@ const FIRST_DAY = new Date('2013-03-01T00:00:00Z');
 const DAY_MS = 86_400_000;
 
 export async function journey(j: Journey): Promise<{ report: string; card: string; replayed: Replayed }> {
-  const { terminal, client } = j;
+  const { terminal } = j;
   mkdirSync(j.out, { recursive: true });
   const chapter = (title: string): void => terminal.out(`\n${title}`);
   const gyre = async (...args: string[]): Promise<void> => {
