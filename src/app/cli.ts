@@ -93,8 +93,9 @@ export async function runCli(args: readonly string[], terminal: Terminal = proce
   if (args.length === 0) return runCli(['--help'], terminal);
   const { promise: ended, resolve: exit } = Promise.withResolvers<number>();
   try {
-    await buildProgram({ terminal, exit }).parseAsync([...args], { from: 'user' });
-    return await ended;
+    const action = buildProgram({ terminal, exit }).parseAsync([...args], { from: 'user' });
+    // Ctrl-C may end the command while its action still waits for something.
+    return await Promise.race([ended, action.then(() => ended)]);
   } catch (thrown) {
     const error = asProblem(thrown);
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;

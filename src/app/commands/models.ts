@@ -6,7 +6,7 @@ import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { act, assignments, moment, type Program } from './command.ts';
-import { predict } from './prediction.ts';
+import { columnTypes, predict } from './prediction.ts';
 
 const { fail } = defineErrors({
   'no-data-plane': {
@@ -168,16 +168,17 @@ export function modelCommands(program: Program, root: Command): void {
       .argument('<column=value...>', 'the columns of the request')
       .option('--as-of <moment>', 'event time of a replay, UTC'),
     async (use, endpoint, columns) => {
-      const inputs = Object.fromEntries(Object.entries(assignments(columns)).map(([name, text]) => [name, valueOf(text)]));
+      const given = Object.entries(assignments(columns));
       const { dataPlane } = await use.client().get<{ dataPlane: { url: string | null } }>('/status');
       const url = dataPlane.url ?? fail('no-data-plane', {});
       const { token, workspace } = use.settings();
+      const types = await columnTypes({ url, token, workspace, endpoint });
       const answer = await predict({
         url,
         token,
         workspace,
         endpoint,
-        inputs,
+        inputs: Object.fromEntries(given.map(([name, text]) => [name, valueOf(text, types.get(name))])),
         ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
       });
       use.print(answer, () => [`${answer.score}  (${answer.predictionId}, model version ${answer.modelVersion})`]);
@@ -204,13 +205,11 @@ export function modelCommands(program: Program, root: Command): void {
   );
 }
 
-const valueOf = (text: string): unknown =>
-  text === 'null' || text === ''
-    ? null
-    : text === 'true'
-      ? true
-      : text === 'false'
-        ? false
-        : Number.isFinite(Number(text))
-          ? Number(text)
-          : text;
+// What a column is decides how its text is read; a column that the endpoint does not know is told by the server.
+function valueOf(text: string, type: string | undefined): unknown {
+  if (text === '') return null;
+  if (type === 'BYTES') return text;
+  if (text === 'null') return null;
+  if (text === 'true' || text === 'false') return text === 'true';
+  return Number.isFinite(Number(text)) ? Number(text) : text;
+}
