@@ -1,5 +1,6 @@
 // One prediction over the data plane's own protocol.
-import { isUnreachable, request } from '../../kernel/cli/client.ts';
+import { request } from '../../kernel/cli/client.ts';
+import { isProblem } from '../../kernel/errors.ts';
 
 interface Endpoint {
   readonly url: string;
@@ -45,7 +46,7 @@ export async function columnTypes({ url, token, workspace, endpoint }: Endpoint)
     const { inputs } = (await response.json()) as { inputs: readonly { name: string; datatype: string }[] };
     return new Map(inputs.map(({ name, datatype }) => [name, datatype]));
   } catch (error) {
-    if (isUnreachable(error)) throw error;
+    if (!isProblem(error, 'reply-not-understood')) throw error;
     return new Map();
   }
 }
