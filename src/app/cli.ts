@@ -6,6 +6,7 @@ import { defineErrors, isProblem, type Problem } from '../kernel/errors.ts';
 import { accessCommands } from './commands/access.ts';
 import type { Program } from './commands/command.ts';
 import { datasetCommands } from './commands/datasets.ts';
+import { endpointCommands } from './commands/endpoints.ts';
 import { lineageCommands } from './commands/lineage.ts';
 import { modelCommands } from './commands/models.ts';
 import { projectCommands } from './commands/project.ts';
@@ -53,6 +54,7 @@ export function buildProgram(program: Program): Command {
   runCommands(program, root);
   datasetCommands(program, root);
   modelCommands(program, root);
+  endpointCommands(program, root);
   lineageCommands(program, root);
   accessCommands(program, root);
   quieten(root, program.terminal);

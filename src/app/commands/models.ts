@@ -1,21 +1,10 @@
-// gyre models, release, predict, report: from a version to answers.
+// gyre models, report: versions, their gates, and what to show of them.
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
-import { defineErrors } from '../../kernel/errors.ts';
-import { act, assignments, moment, type Program } from './command.ts';
-import { columnTypes, predict } from './prediction.ts';
-
-const { fail } = defineErrors({
-  'no-data-plane': {
-    status: 409,
-    title: 'No data plane is running',
-    detail: (_p: object) =>
-      'The server runs without a data plane, so nothing answers predictions; start it without --no-data-plane, or run "gyre serve".',
-  },
-});
+import { act, moment, type Program } from './command.ts';
 
 interface Version {
   readonly id: string;
@@ -140,51 +129,6 @@ export function modelCommands(program: Program, root: Command): void {
     },
   );
 
-  act<[string, string], { reason?: string }>(
-    program,
-    root
-      .command('release')
-      .description('release a version to an endpoint; answers when the data planes serve it')
-      .argument('<endpoint>')
-      .argument('[version]', 'number, alias or latest', 'latest')
-      .option('--reason <text>', 'why, for the record'),
-    async (use, endpoint, version) => {
-      const release = await use
-        .client()
-        .post<{ id: string; state: string; revision: string }>(path`/projects/${await use.project()}/endpoints/${endpoint}/releases`, {
-          version,
-          ...(use.options.reason ? { reason: use.options.reason } : {}),
-        });
-      use.print(release, () => [`${endpoint} serves ${version}: release ${release.id} ${release.state}, revision ${release.revision}`]);
-    },
-  );
-
-  act<[string, string[]], { asOf?: string }>(
-    program,
-    root
-      .command('predict')
-      .description('ask an endpoint for one prediction')
-      .argument('<endpoint>')
-      .argument('<column=value...>', 'the columns of the request')
-      .option('--as-of <moment>', 'event time of a replay, UTC'),
-    async (use, endpoint, columns) => {
-      const given = Object.entries(assignments(columns));
-      const { dataPlane } = await use.client().get<{ dataPlane: { url: string | null } }>('/status');
-      const url = dataPlane.url ?? fail('no-data-plane', {});
-      const { token, workspace } = use.settings();
-      const types = await columnTypes({ url, token, workspace, endpoint });
-      const answer = await predict({
-        url,
-        token,
-        workspace,
-        endpoint,
-        inputs: Object.fromEntries(given.map(([name, text]) => [name, valueOf(text, types.get(name))])),
-        ...(use.options.asOf ? { asOf: moment(use.options.asOf) } : {}),
-      });
-      use.print(answer, () => [`${answer.score}  (${answer.predictionId}, model version ${answer.modelVersion})`]);
-    },
-  );
-
   act<[], { output: string; from?: string; to?: string }>(
     program,
     root
@@ -203,13 +147,4 @@ export function modelCommands(program: Program, root: Command): void {
       use.print({ file: output, sizeBytes: Buffer.byteLength(html) }, () => [output]);
     },
   );
-}
-
-// What a column is decides how its text is read; a column that the endpoint does not know is told by the server.
-function valueOf(text: string, type: string | undefined): unknown {
-  if (text === '') return null;
-  if (type === 'BYTES') return text;
-  if (text === 'null') return null;
-  if (text === 'true' || text === 'false') return text === 'true';
-  return Number.isFinite(Number(text)) ? Number(text) : text;
 }

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { path, type Client } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { duration, table, type Terminal } from '../../kernel/cli/terminal.ts';
-import { act, assignments, type Program } from './command.ts';
+import { act, assignments, type Program, type Use } from './command.ts';
 import { applyAll } from './project.ts';
 
 export interface StepView {
@@ -87,6 +87,24 @@ async function printLog(client: Client, terminal: Terminal, run: string, step: s
   if (rest !== '') terminal.out(rest);
 }
 
+/** Follows a run to its end and says how it went; Ctrl-C leaves it running. */
+async function report(program: Program, use: Pick<Use, 'client' | 'terminal' | 'print'>, started: RunView): Promise<number> {
+  const { terminal } = use;
+  process.once('SIGINT', () => {
+    terminal.say(`\nThe run goes on. Follow it with "gyre logs ${started.id}", end it with "gyre cancel ${started.id}".`);
+    program.exit(exitCodes.interrupted);
+  });
+  const run = await followRun(use.client(), started.id, (step) => terminal.say(stepLine(step)));
+  use.print(run, () => [`${run.pipeline} run ${run.number} ${run.state} in ${duration(run.wallMs ?? 0)} (${run.id})`]);
+  for (const fault of run.steps.flatMap((s) => s.error?.errors ?? [])) terminal.say(`  ${fault.pointer}: ${fault.detail}`);
+  const broken = run.steps.find((s) => s.state === 'failed');
+  if (broken)
+    terminal.say(
+      `See "gyre logs ${run.id} ${broken.name}", or open its folder with "gyre shell ${run.id} ${broken.name}"; then "gyre resume ${run.id}".`,
+    );
+  return run.state === 'succeeded' ? exitCodes.ok : exitCodes.failed;
+}
+
 export function runCommands(program: Program, root: Command): void {
   act<[string], { param?: string[]; cache: boolean; apply: boolean; data: boolean; detach?: true; reason?: string }>(
     program,
@@ -115,16 +133,7 @@ export function runCommands(program: Program, root: Command): void {
         use.print(started, () => [started.id]);
         return exitCodes.ok;
       }
-      process.once('SIGINT', () => {
-        terminal.say(`\nThe run goes on. Follow it with "gyre logs ${started.id}", end it with "gyre cancel ${started.id}".`);
-        program.exit(exitCodes.interrupted);
-      });
-      const run = await followRun(client, started.id, (step) => terminal.say(stepLine(step)));
-      use.print(run, () => [`${pipeline} run ${run.number} ${run.state} in ${duration(run.wallMs ?? 0)} (${run.id})`]);
-      for (const fault of run.steps.flatMap((s) => s.error?.errors ?? [])) terminal.say(`  ${fault.pointer}: ${fault.detail}`);
-      const broken = run.steps.find((s) => s.state === 'failed');
-      if (broken) terminal.say(`See "gyre logs ${run.id} ${broken.name}", or open its folder with "gyre shell ${run.id} ${broken.name}".`);
-      return run.state === 'succeeded' ? exitCodes.ok : exitCodes.failed;
+      return report(program, use, started);
     },
   );
 
@@ -157,6 +166,12 @@ export function runCommands(program: Program, root: Command): void {
         await printLog(use.client(), use.terminal, id, name, use.options.follow === true);
       }
     },
+  );
+
+  act<[string]>(
+    program,
+    root.command('resume').description('go on with a run that failed or was cancelled; what succeeded is not run again').argument('<run>'),
+    async (use, id) => report(program, use, await use.client().post<RunView>(path`/runs/${id}/resume`)),
   );
 
   act<[string]>(program, root.command('cancel').description('cancel a run and end its processes').argument('<run>'), async (use, id) => {
