@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { openControl, type Answer, type TestControl } from '../../../test/support/control.ts';
 import { eachDatabase, type DatabaseKind } from '../../../test/support/databases.ts';
 import { parquet } from '../../../test/support/parquet.ts';
@@ -59,8 +59,8 @@ eachDatabase('A new month adds only its own bytes, and the same files again make
   assert.equal(both[0]!.get('version.id'), both[1]!.get('version.id'));
 });
 
-eachDatabase('The logical digest is of the rows: not of files, order, row groups, compression or order of columns', async (t, kind) => {
-  const c = await open(t, kind);
+test('The logical digest is of the rows: not of files, order, row groups, compression or order of columns', async (t) => {
+  const c = await open(t, 'sqlite');
   const digest = async (files: Record<string, Buffer>): Promise<string> => {
     const reply = await c.push('p', 'd', files, { acceptSchemaChange: true });
     assert.equal(reply.status, 201, JSON.stringify(reply.body));
@@ -94,8 +94,8 @@ eachDatabase('The logical digest is of the rows: not of files, order, row groups
   assert.equal(new Set(found).size, others.length + 1);
 });
 
-eachDatabase('A profile has the figures that a computation by hand gives', async (t, kind) => {
-  const c = await open(t, kind, 'key: [i]');
+test('A profile has the figures that a computation by hand gives', async (t) => {
+  const c = await open(t, 'sqlite', 'key: [i]');
   const values = [3, -1.5, 8, 8, 0.25, null, 100, 8, 2, null].map((x, i) => ({ i, x, s: ['b', 'a', 'b', null][i % 4]!, ok: i % 3 === 0 }));
   const literal = (v: unknown): string => (v === null ? 'null' : typeof v === 'string' ? `'${v}'` : String(v));
   const rows = values.map((v) => `(${[v.i, v.x, v.s, v.ok].map(literal).join(', ')})`).join(', ');
@@ -137,8 +137,8 @@ eachDatabase('A profile has the figures that a computation by hand gives', async
   assert.deepEqual([wild.nulls, wild.notFinite, wild.mean, (wild.quantiles as number[])[8]], [0, 2, 5.5, 9]);
 });
 
-eachDatabase('What is no whole Parquet file is refused by its own name, and nothing is changed', async (t, kind) => {
-  const c = await open(t, kind);
+test('What is no whole Parquet file is refused by its own name, and nothing is changed', async (t) => {
+  const c = await open(t, 'sqlite');
   const good = await parquet(month(1, 3000));
   await c.push('p', 'd', { 'd/1.parquet': good });
   const damaged = Buffer.from(good);
@@ -160,8 +160,8 @@ eachDatabase('What is no whole Parquet file is refused by its own name, and noth
   assert.equal((await c.push('p', 'd', { 'd/2.parquet': await parquet(month(2)) })).status, 201);
 });
 
-eachDatabase('A changed schema is refused until it is accepted; a column that one new file lacks is noticed', async (t, kind) => {
-  const c = await open(t, kind);
+test('A changed schema is refused until it is accepted; a column that one new file lacks is noticed', async (t) => {
+  const c = await open(t, 'sqlite');
   const january = await parquet(month(1));
   await c.push('p', 'd', { 'd/1.parquet': january });
   const changes: [string, RegExp][] = [
@@ -187,8 +187,8 @@ eachDatabase('A changed schema is refused until it is accepted; a column that on
   assert.equal(wider.get<unknown[]>('version.columns').length, 6);
 });
 
-eachDatabase('An empty month, rows without a time, a missing key and unknown files are refused with what to do', async (t, kind) => {
-  const c = await open(t, kind);
+test('An empty month, rows without a time, a missing key and unknown files are refused with what to do', async (t) => {
+  const c = await open(t, 'sqlite');
   const january = await parquet(month(1));
   const empty = await parquet(`${month(2)} where false`);
   const alone = await c.push('p', 'd', { 'd/2.parquet': empty });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { openControl, sha256, type TestControl } from '../../../test/support/control.ts';
 import { eachDatabase } from '../../../test/support/databases.ts';
@@ -104,8 +105,8 @@ eachDatabase('Only files that the workspace does not have yet travel, and are st
   await assert.rejects(applyProject(other, { text: text(), snapshot: one }), { code: 'snapshot-incomplete' });
 });
 
-eachDatabase('A snapshot whose files were not uploaded, or lack one that gyre.yaml names, is refused by name', async (t, kind) => {
-  const c = await openControl(t, kind);
+test('A snapshot whose files were not uploaded, or lack one that gyre.yaml names, is refused by name', async (t) => {
+  const c = await openControl(t, 'sqlite');
   const absent = await c.call('POST', '/snapshots', { files: { 'a.py': sha256('never sent') } });
   assert.deepEqual([absent.status, absent.code, absent.get('parameters.missing')], [400, 'snapshot-incomplete', ['a.py']]);
   const named = text('  s: { sql: features/s.sql, from: [a], key: [k], contract: s.yaml }\n');
@@ -115,8 +116,8 @@ eachDatabase('A snapshot whose files were not uploaded, or lack one that gyre.ya
   assert.equal(unknown.code, 'snapshot-incomplete');
 });
 
-eachDatabase('Bytes that do not have the digest they were sent under are not stored', async (t, kind) => {
-  const c = await openControl(t, kind);
+test('Bytes that do not have the digest they were sent under are not stored', async (t) => {
+  const c = await openControl(t, 'sqlite');
   const digest = sha256('right');
   const refused = await c.call('PUT', `/blobs/${digest}`, Buffer.from('wrong'));
   assert.deepEqual([refused.status, refused.code, refused.get('parameters.found')], [400, 'digest-mismatch', sha256('wrong')]);
@@ -126,8 +127,8 @@ eachDatabase('Bytes that do not have the digest they were sent under are not sto
   ]);
 });
 
-eachDatabase('Names of snapshot files cannot lead out of the folder they are laid out in', async (t, kind) => {
-  const c = await openControl(t, kind);
+test('Names of snapshot files cannot lead out of the folder they are laid out in', async (t) => {
+  const c = await openControl(t, 'sqlite');
   const digest = await c.upload(Buffer.from('x'));
   for (const path of ['../x', '/etc/passwd', 'a/../../x', 'a//b', './x', 'a\\..\\x', 'x\0y', 'a/..'])
     assert.deepEqual((await c.call('POST', '/snapshots', { files: { [path]: digest } })).code, 'path-invalid', path);
@@ -180,8 +181,8 @@ eachDatabase('Applying the same request again under one idempotency key makes on
   );
 });
 
-eachDatabase('The schema of gyre.yaml is served to editors', async (t, kind) => {
-  const c = await openControl(t, kind);
+test('The schema of gyre.yaml is served to editors', async (t) => {
+  const c = await openControl(t, 'sqlite');
   const schema = await c.call('GET', '/schemas/gyre.yaml.json');
   assert.equal(schema.status, 200);
   assert.equal(schema.get('$id'), 'https://gyre.dev/schemas/gyre.yaml.json');

@@ -12,27 +12,28 @@ export interface Inspection {
 /** Schema, row count and logical digest. Raises `compute-input-unreadable`. */
 export async function inspectTable(ctx: Ctx, what: string, table: ComputeTable): Promise<Inspection> {
   const described = await ctx.compute.run(
-    { what, tables: { t: table }, statements: [], rows: 'select column_name as name, column_type as type from (describe t)' },
+    { what, tables: { t: table }, statements: [], rows: 'select column_name as name from (describe t)' },
     ctx.signal,
   );
-  const columns = described.rows.map((r) => ({ name: String(r.name), type: String(r.type) }));
+  const names = described.rows.map((r) => String(r.name));
+  const { rows } = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: inspectionSql('t', names) }, ctx.signal);
+  return inspectionOf(rows[0]!);
+}
+
+/** A query over a table of these columns whose one row `inspectionOf` reads: for a job that has the table at hand. */
+export function inspectionSql(table: string, names: readonly string[]): string {
   // Each row is hashed as canonical JSON of its values in the order of names; sums do not depend on row order.
-  const struct = columns
-    .map((c) => c.name)
+  const struct = [...names]
     .sort()
     .map((n) => `${sqlName(n)} := ${sqlName(n)}`)
     .join(', ');
-  const summed = await ctx.compute.run(
-    {
-      what,
-      tables: { t: table },
-      statements: [],
-      rows: `select count(*) as rows, coalesce(sum(md5_number_lower(j)::hugeint), 0)::varchar as low, coalesce(sum(md5_number_upper(j)::hugeint), 0)::varchar as high
-             from (select to_json(struct_pack(${struct}))::varchar as j from t)`,
-    },
-    ctx.signal,
-  );
-  const { rows, low, high } = summed.rows[0] as { rows: number; low: string; high: string };
+  return `select (select list(struct_pack(name := column_name, type := column_type)) from (describe ${sqlName(table)})) as columns,
+      count(*) as rows, coalesce(sum(md5_number_lower(j)::hugeint), 0)::varchar as low, coalesce(sum(md5_number_upper(j)::hugeint), 0)::varchar as high
+    from (select to_json(struct_pack(${struct}))::varchar as j from ${sqlName(table)})`;
+}
+
+export function inspectionOf(row: Readonly<Record<string, unknown>>): Inspection {
+  const { columns, rows, low, high } = row as unknown as { columns: Column[]; rows: number; low: string; high: string };
   const byName = [...columns].sort((a, b) => (a.name < b.name ? -1 : 1));
   return { columns, rows, digest: logicalDigest(byName, rows, low, high) };
 }

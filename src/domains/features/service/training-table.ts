@@ -1,6 +1,6 @@
 // The point-in-time join: for each row of the spine, the features as they were known at its moment.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { getVersion, inspectTable, stageFiles, stageVersion, type Column } from '../../datasets/public.ts';
+import { getVersion, inspectionOf, inspectionSql, stageFiles, stageVersion, type Column } from '../../datasets/public.ts';
 import type { ProjectDefinition, SpineDefinition } from '../../projects/public.ts';
 import { sqlName } from '../../../kernel/compute/compute.ts';
 import { fail } from '../errors.ts';
@@ -90,9 +90,11 @@ export async function buildTrainingTable<T>(
     views.push({ view, table: `view_${name}` });
   }
   const keyText = dataset.key.map((k) => `${sqlName(k)}::varchar`).join(', ');
-  const plain = [...new Set([...service.request, ...input.slices])].map(sqlName).join(', ');
+  const plain = [...new Set([...service.request, ...input.slices])];
+  const taken = [...new Set([...dataset.key, ...plain])].map(sqlName).join(', ');
+  const names = ['row_key', 'at_us', ...plain, ...views.flatMap(({ view }) => view.columns), 'label'];
   return withTarget(ctx, async (target) => {
-    await ctx.compute.run(
+    const { rows } = await ctx.compute.run(
       {
         what: `the training table of ${service.name}`,
         tables,
@@ -100,20 +102,22 @@ export async function buildTrainingTable<T>(
         memoryMb: ctx.settings.computeMemoryMb,
         statements: [
           {
-            userSql: `select *, (${spine.at}\n)::timestamp as gyre_at, (${spine.label}\n) as gyre_label, (${dataset.knownAt ?? `timestamp '1900-01-01'`}\n)::timestamp as gyre_known from ${sqlName(spine.dataset)}${spine.where === null ? '' : ` where (${spine.where}\n)`}`,
+            userSql: `select ${taken}, (${spine.at}\n)::timestamp as gyre_at, (${spine.label}\n) as gyre_label, (${dataset.knownAt ?? `timestamp '1900-01-01'`}\n)::timestamp as gyre_known from ${sqlName(spine.dataset)}${spine.where === null ? '' : ` where (${spine.where}\n)`}`,
             into: { table: 'chosen' },
             where: `epoch_us(gyre_at) >= ${fromUs} and epoch_us(gyre_at) < ${toUs} and gyre_label is not null${knownByUs === null ? '' : ` and epoch_us(gyre_known) <= ${knownByUs}`}`,
           },
           {
-            sql: `create table spine as select to_json([${keyText}])::varchar as row_key, epoch_us(gyre_at) as at_us, ${plain},
+            sql: `create table spine as select to_json([${keyText}])::varchar as row_key, epoch_us(gyre_at) as at_us, ${plain.map(sqlName).join(', ')},
                   gyre_label::double as label from chosen`,
           },
-          { sql: `copy (${joinSql(service.request, input.slices, views)}) to '${target}' (format parquet, compression zstd)` },
+          { sql: `create table training as ${joinSql(service.request, input.slices, views)}` },
+          { sql: `copy training to '${target}' (format parquet, compression zstd)` },
         ],
+        rows: inspectionSql('training', names),
       },
       ctx.signal,
     );
-    const found = await inspectTable(ctx, `the training table of ${service.name}`, { files: [target] });
+    const found = inspectionOf(rows[0]!);
     if (found.rows === 0) return fail('training-table-empty', { dataset: spine.dataset, from: spine.between[0], to: spine.between[1] });
     return use(
       { columns: found.columns, rows: found.rows, digest: found.digest, fromUs, toUs, knownByUs, datasetVersions: [...versions] },
