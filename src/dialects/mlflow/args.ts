@@ -15,7 +15,13 @@ const typeOf = (value: unknown): string => {
 const wrong = (path: string, value: unknown): never =>
   invalid(`Invalid value ${JSON.stringify(value)} for parameter '${path}' supplied:  Hint: Value was of type '${typeOf(value)}'.${SEE}`);
 
-const camelCase = (name: string): string => name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
+// The few names that are asked for, kept: a batch asks for each a thousand times.
+const camelCased = new Map<string, string>();
+function camelCase(name: string): string {
+  let found = camelCased.get(name);
+  if (found === undefined) camelCased.set(name, (found = name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())));
+  return found;
+}
 
 /** Names may be snake_case or camelCase; null is absent; `path` is what messages put before the name. */
 export class Args {

@@ -6,6 +6,8 @@ export interface Dialect {
   readonly name: 'sqlite' | 'postgres';
   readonly columnTypes: Readonly<Record<ColumnType, string>>;
   readonly tableSuffix: string;
+  /** Of tables whose rows lie in the primary key. */
+  readonly clusteredSuffix: string;
   /** Rows per multi-row insert are bounded by the number of bound values. */
   readonly maxBinds: number;
 }
@@ -15,6 +17,7 @@ export const sqliteDialect: Dialect = {
   columnTypes: { id: 'text', text: 'text', int: 'integer', real: 'real', bool: 'integer', json: 'text', bytes: 'blob' },
   // STRICT makes SQLite refuse a value of the wrong type instead of storing it.
   tableSuffix: ' strict',
+  clusteredSuffix: ' strict, without rowid',
   maxBinds: 32_766,
 };
 
@@ -31,5 +34,6 @@ export const postgresDialect: Dialect = {
     bytes: 'bytea',
   },
   tableSuffix: '',
+  clusteredSuffix: '',
   maxBinds: 65_535,
 };

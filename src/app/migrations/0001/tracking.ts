@@ -55,11 +55,13 @@ export const trackingTables: readonly Table[] = [
     name: 'tracking_metrics',
     columns: { workspace_id: 'id', run_id: 'id', key: 'text', timestamp_ms: 'int', step: 'int', value: 'real', is_nan: 'bool' },
     primary: ['workspace_id', 'run_id', 'key', 'timestamp_ms', 'step', 'value', 'is_nan'],
+    clustered: true,
   },
   {
     name: 'latest_metrics',
     columns: { workspace_id: 'id', run_id: 'id', key: 'text', timestamp_ms: 'int', step: 'int', value: 'real', is_nan: 'bool' },
     primary: ['workspace_id', 'run_id', 'key'],
+    clustered: true,
   },
   {
     name: 'tracking_datasets',
@@ -129,6 +131,7 @@ export const trackingTables: readonly Table[] = [
       dataset_digest: 'text?',
     },
     primary: ['workspace_id', 'model_id', 'key', 'timestamp_ms', 'step', 'run_id'],
+    clustered: true,
   },
   {
     name: 'logged_model_files',
