@@ -479,7 +479,7 @@ create table tracking_metrics (
   "value" real not null,
   "is_nan" integer not null,
   primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
-) strict;
+) strict, without rowid;
 
 create table latest_metrics (
   "workspace_id" text not null,
@@ -490,7 +490,7 @@ create table latest_metrics (
   "value" real not null,
   "is_nan" integer not null,
   primary key ("workspace_id", "run_id", "key")
-) strict;
+) strict, without rowid;
 
 create table tracking_datasets (
   "workspace_id" text not null,
@@ -565,7 +565,7 @@ create table logged_model_metrics (
   "dataset_name" text,
   "dataset_digest" text,
   primary key ("workspace_id", "model_id", "key", "timestamp_ms", "step", "run_id")
-) strict;
+) strict, without rowid;
 
 create table logged_model_files (
   "workspace_id" text not null,
