@@ -161,7 +161,10 @@ test('Ctrl-C leaves a run running, says so and exits with 130', async () => {
 test('A second server in the folder, and one on a port that is taken, are refused in a sentence', async () => {
   const again = await start(['up', '--dir', join(root, 'gyre'), '--port', '0'], { cwd: root }).ended;
   assert.equal(again.code, 5);
-  assert.match(again.err, /is in use by the server with process id \d+\. Stop it, or choose another folder with --dir/);
+  assert.match(
+    again.err,
+    /is in use by the server with process id \d+\. Stop it, or choose another folder with --dir\.\n\(already-running\)/,
+  );
   const elsewhere = await start(['up', '--dir', join(root, 'second'), '--port', new URL(url).port], { cwd: root }).ended;
   assert.equal(elsewhere.code, 5);
   assert.match(elsewhere.err, /Port \d+ is in use by another program\. Choose another one with --port/);

@@ -44,7 +44,8 @@ const shapes = {
   oip: (body: Record<string, unknown>) => typeof body.error === 'string' && body.error !== '',
   mlflow: (body: Record<string, unknown>) => typeof body.error_code === 'string' && typeof body.message === 'string',
 };
-const shapeOf = (path: string): keyof typeof shapes => (path.startsWith('/v2') ? 'oip' : /invocations/.test(path) ? 'mlflow' : 'gyre');
+const shapeOf = (path: string): keyof typeof shapes =>
+  path.startsWith('/v2') ? 'oip' : /^\/(endpoints\/[^/]+\/)?invocations/.test(path) ? 'mlflow' : 'gyre';
 
 interface Answer {
   readonly status: number;

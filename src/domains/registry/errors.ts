@@ -59,7 +59,6 @@ export const { fail } = defineErrors({
   },
   'model-source-invalid': { status: 400, title: 'The source cannot be used', detail: (p: { message: string }) => p.message },
   'evaluation-not-found': { status: 404, title: 'No such evaluation', detail: (p: { id: string }) => `There is no evaluation "${p.id}".` },
-  'decision-not-found': { status: 404, title: 'No such decision', detail: (p: { id: string }) => `There is no decision "${p.id}".` },
   'gate-not-passed': {
     status: 409,
     title: 'The gate did not pass',

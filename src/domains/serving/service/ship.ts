@@ -32,10 +32,10 @@ export const inferenceFiles = (ctx: Ctx, fromUs: number, toUs: number): Promise<
  * Lets every data plane that has a log here seal it, and ships each segment not shipped yet. Returns the number
  * of records. One that is being started again is waited for. Raises `data-plane-away`.
  */
-export async function shipSegments(ctx: Ctx, live: () => readonly PlanAck[]): Promise<number> {
+export async function shipSegments(ctx: Ctx, live: () => readonly PlanAck[], patienceMs = AWAY_MS): Promise<number> {
   let records = 0;
   for (const replica of replicasIn(ctx.settings.dir)) {
-    const sealed = await sealedBy(ctx, replica, live);
+    const sealed = await sealedBy(ctx, replica, live, patienceMs);
     const shipped = await store.listShipped(ctx.db, sealed.replica);
     for (const { segment, path } of sealed.segments.filter((s) => !shipped.has(s.segment)))
       records += await shipOne(ctx, sealed.replica, segment, path);
@@ -48,9 +48,9 @@ function replicasIn(dir: string): string[] {
   return existsSync(log) ? readdirSync(log).sort() : [];
 }
 
-async function sealedBy(ctx: Ctx, replica: string, live: () => readonly PlanAck[]): Promise<Sealed> {
+async function sealedBy(ctx: Ctx, replica: string, live: () => readonly PlanAck[], patienceMs: number): Promise<Sealed> {
   const folder = join(servingPaths(ctx.settings.dir).log, replica);
-  const deadline = performance.now() + AWAY_MS;
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const plane = live().find((ack) => ack.replica === replica);
     const sealed = plane && (await askToSeal(ctx, plane));
