@@ -16,6 +16,8 @@ const ENDPOINT = 'late-arrival';
 const DAY_MS = 86_400_000;
 const AT_ONCE = 16;
 const QUIET_MS = 20_000;
+/** Longer than the watch of the control process needs to see that it rests (src/app/rest.ts). */
+const SETTLE_MS = 12_000;
 
 interface Status {
   readonly control: { readonly pid: number };
@@ -168,7 +170,7 @@ async function startBare(model: string): Promise<{ url: string; stop: () => void
 
 /** After everything above: all is loaded, and nothing is asked for. */
 async function restRows(control: number, serve: number): Promise<Row[]> {
-  await delay(3000);
+  await delay(SETTLE_MS);
   const before = [usageOf(control), usageOf(serve)] as const;
   await delay(QUIET_MS);
   const after = [usageOf(control), usageOf(serve)] as const;

@@ -2,7 +2,9 @@
 import { processSettings } from '../kernel/config/settings.ts';
 import { runChild } from './child.ts';
 import { startControl } from './control.ts';
+import { collectAtRest } from './rest.ts';
 
 const { BOOTSTRAP_ADMIN_USER: adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: adminPasswordFile } = process.env;
 
 await runChild(() => startControl(processSettings(), adminUser && adminPasswordFile ? { adminUser, adminPasswordFile } : {}));
+collectAtRest();
