@@ -90,7 +90,14 @@ eachDatabase('a run keeps its name and its name tag alike, and finishing is an e
 eachDatabase('the latest metric is the greatest by step, timestamp and value, across batches and inside one', async (t, kind) => {
   const { ctx, newRun } = await open(t, kind);
   const id = await newRun();
-  const points = [point('m', 1, 5, 3), point('m', 9, 9, 2), point('m', Number.NaN, 5, 3), point('m', 2, 4, 3), point('m', 1.5, 5, 3)];
+  const points = [
+    point('m', 1, 5, 3),
+    point('m', 9, 9, 2),
+    point('m', Number.NaN, 5, 3),
+    point('m', 2, 4, 3),
+    point('m', 1.5, 5, 3),
+    point('m', 7, 99, 1),
+  ];
   for (const p of points) await logBatch(ctx, id, { ...nothing, metrics: [p] });
   await logBatch(ctx, id, { ...nothing, metrics: points.map((p) => ({ ...p, key: 'n' })) });
   const latest = (await getRunData(ctx, id)).metrics;
