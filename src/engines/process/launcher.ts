@@ -84,7 +84,8 @@ export async function launch(dir: string, workspace: Workspace, onExit: () => vo
   child.unref();
 }
 
-export const isRunning = async ({ pid, began }: Launched): Promise<boolean> => (await startOf(pid)) === began;
+/** A leader that had ended before its beginning was read (began '') runs no more. */
+export const isRunning = async ({ pid, began }: Launched): Promise<boolean> => began !== '' && (await startOf(pid)) === began;
 
 /** Ends everything that belongs to the group of an attempt. */
 export async function killGroup({ pid, began }: Launched): Promise<void> {

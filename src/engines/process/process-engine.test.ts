@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -352,6 +352,15 @@ test('a server killed before it gave the word leaves nothing running, and the st
   assert.equal(existsSync(join(b.attempt().dir, 'count')), false);
   assert.equal((await b.run('echo second >> ../count')).ok, true);
   assert.equal(readFileSync(join(b.attempt().dir, 'count'), 'utf8'), 'second\n');
+});
+
+test('a leader that had ended before it could be told apart is not waited for', async (t) => {
+  const { attempt, run } = await open(t);
+  const { dir } = attempt();
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'pid.json'), JSON.stringify({ pid: 2 ** 22 + 1, began: '', startedMs: Date.now() }));
+  const outcome = await run('true', { timeoutMs: 5000 });
+  assert.equal(outcome.ok, true, JSON.stringify(outcome));
 });
 
 test('a full disk while outputs are stored is told as such', async (t) => {
