@@ -8,6 +8,9 @@ import type { Journal } from './journal.ts';
 import { FILES, IDS, PROJECT } from './project.ts';
 import type { System } from './system.ts';
 
+/** What a run may fail of here: its own process, or the query it waited for, was killed again and again. */
+export const killedTooOften = /its process vanished|the process ended \(SIGKILL\)/;
+
 export async function checkAll(system: System, journal: Journal): Promise<void> {
   const api = (path: string): string => `${system.url}/api/gyre/v1${path}`;
   const get = async <T>(path: string): Promise<T> => {
@@ -84,15 +87,15 @@ export async function checkAll(system: System, journal: Journal): Promise<void> 
   const runs = await all<{ id: string; state: string; pipeline: string; trigger: { reason: string } }>(`/projects/${PROJECT}/runs`);
   assert.equal(new Set(runs.map((r) => r.trigger.reason)).size, runs.length, 'no run was started twice');
   for (const { id, reason } of journal.read('run')) assert.equal(runs.find((r) => r.id === id)?.trigger.reason, reason);
-  assert.deepEqual(
-    runs.filter((r) => r.state !== 'succeeded').map((r) => [r.id, r.state]),
-    [],
-    'every run came to its good end',
-  );
+  for (const { id, state } of runs.filter((r) => r.state !== 'succeeded')) {
+    const { steps } = await get<{ steps: { error: { detail: string } | null }[] }>(`/runs/${id}`);
+    const why = steps.flatMap((s) => (s.error ? [s.error.detail] : [])).join();
+    assert.ok(state === 'failed' && killedTooOften.test(why), `run ${id} is ${state}: ${why}`);
+  }
   const lines = existsSync(system.counter) ? readFileSync(system.counter, 'utf8').trimEnd().split('\n') : [];
   assert.equal(new Set(lines).size, lines.length, 'no attempt was executed twice');
   const executed = Map.groupBy(lines, (line) => /attempts\/([^/]+)\/([^/]+)-\d+\//.exec(line)!.slice(1).join('/'));
-  for (const { id, pipeline } of runs) {
+  for (const { id, pipeline } of runs.filter((r) => r.state === 'succeeded')) {
     for (const step of pipeline === 'work' ? ['one', 'two'] : ['fit']) {
       const { items } = await get<{ items: { state: string }[] }>(`/runs/${id}/steps/${step}/attempts`);
       const states = items.map((a) => a.state);

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, insist as insistUntil, Unanswered, type Ask, type Heard } from './http.ts';
 import type { Journal } from './journal.ts';
+import { killedTooOften } from './oracle.ts';
 import { FILES, IDS, NOW, PROJECT, type RowsFile } from './project.ts';
 import type { System } from './system.ts';
 
@@ -80,9 +81,9 @@ export async function startWorkload({ system, journal, rows, random }: Parts): P
     const body = { files: files.map(({ path, digest }) => ({ path, digest })) };
     // The same files again give the version there is, so no key is needed.
     const heard = await insist({ url: project('/datasets/rows/versions'), body });
-    if (good('push', heard, 400))
+    if (good('push', heard, 400, 500))
       journal.note('version', { id: heard.get('version.id'), number: heard.get('version.number'), rows: last * IDS });
-    else if (heard.get('code') !== 'compute-failed' && heard.status === 400) complaints.push(`push: ${JSON.stringify(heard.body)}`);
+    else if (heard.get('code') !== 'compute-failed') complaints.push(`push: ${JSON.stringify(heard.body)}`);
     await delay(150);
   };
 
@@ -99,8 +100,11 @@ export async function startWorkload({ system, journal, rows, random }: Parts): P
       const now = await insist({ url: api(`/runs/${id}`) });
       const state = now.get('state');
       if (state === 'succeeded') journal.note('ended', { id, n, pipeline });
-      if (state === 'failed')
-        complaints.push(`run ${reason} failed: ${JSON.stringify(now.get<{ error: unknown }[]>('steps').map((s) => s.error))}`);
+      const why = now
+        .get<{ error: { detail: string } | null }[]>('steps')
+        .flatMap((s) => (s.error ? [s.error.detail] : []))
+        .join();
+      if (state === 'failed' && !killedTooOften.test(why)) complaints.push(`run ${reason} failed: ${why}`);
       if (state !== 'running') break;
       await delay(50);
     }
