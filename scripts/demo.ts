@@ -27,7 +27,7 @@ const stateDir = join(out, '.gyre');
 if (existsSync(stateDir)) rmSync(stateDir, { recursive: true });
 const began = performance.now();
 terminal.say(`Gyre starts in an empty folder: ${relative(process.cwd(), stateDir)}`);
-const server = await startServer(stateDir, { GYRE_UV_CACHE_DIR: process.env.GYRE_UV_CACHE_DIR ?? join(repository, '.cache/uv') });
+const server = await startServer(stateDir);
 let failed = false;
 try {
   await journey({

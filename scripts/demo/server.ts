@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { checkoutEnvironment } from '../environment.ts';
 
 export interface DemoServer {
   readonly url: string;
@@ -12,10 +13,10 @@ export interface DemoServer {
 
 const main = join(import.meta.dirname, '../../src/app/main.ts');
 
-export async function startServer(dir: string, environment: Record<string, string> = {}): Promise<DemoServer> {
+export async function startServer(dir: string): Promise<DemoServer> {
   const child = spawn(process.execPath, ['--no-warnings', main, 'up', '--dir', dir, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, GYRE_LOG_LEVEL: 'warn', ...environment },
+    env: { ...checkoutEnvironment(), GYRE_LOG_LEVEL: 'warn' },
     // Ctrl-C reaches the demo, which stops the server in good order.
     detached: true,
   });
