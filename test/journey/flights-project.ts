@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServer, type DemoServer } from '../../scripts/demo/server.ts';
-import { checkoutEnvironment, testPython as madePython } from '../../scripts/environment.ts';
+import { testPython as madePython } from '../../scripts/environment.ts';
 import { runCli } from '../../src/app/cli.ts';
 import { openClient, type Client } from '../../src/kernel/cli/client.ts';
 
@@ -53,8 +53,7 @@ export async function openFlights(): Promise<FlightsProject> {
   mkdirSync(join(folder, 'data/flights'));
   for (const month of MONTHS) cpSync(join(example, `data/flights/${month}.parquet`), join(folder, `data/flights/${month}.parquet`));
 
-  const { PATH = '', GYRE_UV_CACHE_DIR = '' } = checkoutEnvironment();
-  const start = (): Promise<DemoServer> => startServer(state, { PATH, GYRE_UV_CACHE_DIR });
+  const start = (): Promise<DemoServer> => startServer(state);
   let server: DemoServer | undefined = await start();
   const project: FlightsProject = {
     folder,
