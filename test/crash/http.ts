@@ -53,7 +53,7 @@ export async function insist(request: Ask, signal?: AbortSignal): Promise<Heard>
       return await ask(request);
     } catch (error) {
       if (!(error instanceof Unanswered) || signal?.aborted) throw error;
-      await delay(25);
+      await delay(60);
     }
   }
 }

@@ -63,7 +63,7 @@ export async function startWorkload({ system, journal, rows, random }: Parts): P
       const metric = (key: string) => ({ key, value: step / 2, timestamp: step, step });
       const body = { run_id: run, metrics: [metric('a'), metric('b')], params: [{ key: `p${step}`, value: String(step) }] };
       if (good('log-batch', await insist({ url: mlflow('runs/log-batch'), body }))) journal.note('batch', { run, step });
-      await delay(15);
+      await delay(25);
     }
     const [text, path] = [`text ${serial}`, `0/${run}/artifacts/note-${serial}.txt`];
     const put = await insist({ url: `${system.url}/api/2.0/mlflow-artifacts/artifacts/${path}`, method: 'PUT', body: Buffer.from(text) });
@@ -106,7 +106,7 @@ export async function startWorkload({ system, journal, rows, random }: Parts): P
         .join();
       if (state === 'failed' && !killedTooOften.test(why)) complaints.push(`run ${reason} failed: ${why}`);
       if (state !== 'running') break;
-      await delay(50);
+      await delay(100);
     }
     await delay(pauseMs);
   };
