@@ -6,6 +6,7 @@ import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '../kernel/config/settings.ts';
 import { defineErrors, Problem } from '../kernel/errors.ts';
+import { processStart } from '../kernel/process-start.ts';
 import type { Bootstrap } from './control.ts';
 import { processesFile, type ProcessReport } from './processes.ts';
 
@@ -149,7 +150,7 @@ async function endLeftovers(dir: string): Promise<void> {
     } catch {
       // It has just ended by itself.
     }
-  while (left.some((pid) => startOf(pid) !== '')) await delay(10);
+  while (left.some((pid) => processStart(pid) !== '')) await delay(10);
 }
 
 /** Processes of this machine whose arguments are the wanted ones; none where there is no /proc. */
@@ -173,7 +174,7 @@ function lock(dir: string): () => void {
   const folder = join(dir, 'run');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'up.pid');
-  const mine = `${process.pid} ${startOf(process.pid)}`;
+  const mine = `${process.pid} ${processStart(process.pid)}`;
   for (;;) {
     try {
       const fd = openSync(file, 'wx');
@@ -183,20 +184,8 @@ function lock(dir: string): () => void {
     } catch (error) {
       if ((error as { code?: string }).code !== 'EEXIST') throw error;
       const [pid = '0', began = ''] = readFileSync(file, 'utf8').split(' ');
-      if (startOf(Number(pid)) === began && began !== '') fail('already-running', { dir, pid: Number(pid) });
+      if (processStart(Number(pid)) === began && began !== '') fail('already-running', { dir, pid: Number(pid) });
       rmSync(file, { force: true });
     }
-  }
-}
-
-/** When a process began, in the kernel's clock ticks since boot; '' if there is none. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie has ended; it only waits to be noticed by its parent.
-    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
-  } catch {
-    return '';
   }
 }

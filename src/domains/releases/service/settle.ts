@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import { isProcessRunning } from '../../../kernel/process-start.ts';
 import { championAlias, setAlias } from '../../registry/public.ts';
 import { readAck, servingPaths, type PlanAck } from '../../serving/public.ts';
 import type { EndpointRevision, Release } from '../model.ts';
@@ -73,16 +74,7 @@ export function liveAcks(ctx: Ctx): PlanAck[] {
   return names
     .filter((n) => n.endsWith('.json'))
     .map((n) => readAck(ctx.settings.dir, n.replace(/\.json$/, '')))
-    .filter((ack): ack is PlanAck => ack !== undefined && isAlive(ack.pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === 'EPERM';
-  }
+    .filter((ack): ack is PlanAck => ack !== undefined && isProcessRunning(ack.pid));
 }
 
 /** Waits until every live data plane serves the revision; answers why it is not, if it is not. */

@@ -2,6 +2,7 @@
 // when that process began, so that a number given to another program later does not hold it.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { processStart } from '../../../kernel/process-start.ts';
 import { fail } from '../errors.ts';
 import { servingPaths } from '../plan.ts';
 
@@ -12,23 +13,13 @@ export function lockReplica(dir: string, replica: string): () => void {
   const file = join(folder, `${replica}.pid`);
   for (;;) {
     try {
-      writeFileSync(file, `${process.pid} ${beganOf(process.pid)}`, { flag: 'wx', mode: 0o600 });
+      writeFileSync(file, `${process.pid} ${processStart(process.pid)}`, { flag: 'wx', mode: 0o600 });
       return () => rmSync(file, { force: true });
     } catch (error) {
       if ((error as { code?: string }).code !== 'EEXIST') throw error;
       const [pid = '0', began = ''] = readFileSync(file, 'utf8').split(' ');
-      if (began !== '' && beganOf(Number(pid)) === began) fail('replica-running', { replica, pid: Number(pid) });
+      if (began !== '' && processStart(Number(pid)) === began) fail('replica-running', { replica, pid: Number(pid) });
       rmSync(file, { force: true });
     }
-  }
-}
-
-/** Start of a process in clock ticks since boot; '' if there is none. */
-function beganOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    return '';
   }
 }
