@@ -19,7 +19,7 @@ test('A process has a beginning while it runs', async () => {
 
 test('A zombie has ended, although its number is still taken', async (t) => {
   // The shell's child ends, and what the shell turns into never asks for it.
-  const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 30']);
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 30']);
   t.after(() => parent.kill('SIGKILL'));
   const [line] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string];
   const pid = Number(line);
