@@ -51,6 +51,8 @@ export const places = [
   'serving.log.append',
   'serving.log.before-seal',
   'serving.log.after-seal',
+  'serving.before-shipped',
+  'serving.after-shipped',
 ] as const;
 
 /** A sequence of numbers from 0 to 1 that a seed repeats (mulberry32). */

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import type { PlanAck } from '../schema.ts';
 import { fail } from '../errors.ts';
 import { openName, readSegment, sealedName, sealedSegments } from '../log/segment.ts';
@@ -92,6 +93,7 @@ async function shipOne(ctx: Ctx, replica: string, segment: string, path: string)
     const scoped = makeCtx(ctx, { actor: systemActor, workspace });
     const digest = own.length === 0 ? '' : await toParquet(scoped, own);
     const times = own.map((r) => r.eventTimeUs);
+    failpoint('serving.before-shipped');
     await scoped.tx((tx) =>
       store.insertShipped(tx.db, {
         workspace,
@@ -104,6 +106,7 @@ async function shipOne(ctx: Ctx, replica: string, segment: string, path: string)
         shippedMs: tx.clock.now(),
       }),
     );
+    failpoint('serving.after-shipped');
   }
   return records.length;
 }
