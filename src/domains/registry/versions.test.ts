@@ -55,6 +55,17 @@ eachDatabase('a version with its files here is sealed at once, with signature an
   for (const id of [logged.id, logged.runId]) assert.match(events[0]!.edges, new RegExp(id));
 });
 
+eachDatabase('a run registers a logged model once, however often its step is performed', async (t, kind) => {
+  const ctx = (await openPlatform(t, { database: kind })).ctx();
+  const logged = await logModel(ctx, { 'model.onnx': late, MLmodel: Buffer.from('flavors: {}') });
+  const of = (pipelineRun: string) =>
+    registerVersion(ctx, { ...bare, evidence: { pipelineRun }, loggedModelId: logged.id, source: logged.source, trackingRunId: null });
+  assert.deepEqual(
+    [await of('run_1'), await of('run_1'), await of('run_2')].map((v) => v.number),
+    [1, 1, 2],
+  );
+});
+
 eachDatabase('a model that does not load, or does not fit what it is given, is refused and takes no number', async (t, kind) => {
   const ctx = (await openPlatform(t, { database: kind })).ctx();
   const of = async (onnx: Buffer) => {

@@ -34,6 +34,12 @@ export async function registerVersion(ctx: Ctx, input: NewVersion, how: 'strict'
   await checkEvaluation(ctx, input);
   const { files, signature, because } = await inspect(ctx, { ...input, name: input.model }, input, how === 'strict');
   return ctx.tx(async (tx) => {
+    // The step of a run may be performed again after a crash; its version is there then.
+    const { pipelineRun } = input.evidence;
+    if (pipelineRun && input.loggedModelId) {
+      const before = await store.findVersionOfRun(tx.db, tx.workspace, input.model, input.loggedModelId, pipelineRun);
+      if (before) return before;
+    }
     if (!(await findModel(tx.db, tx.workspace, input.model)))
       await createModel(tx, { name: input.model, ...(input.project ? { project: input.project, managedBy: 'file' } : {}) });
     const now = tx.clock.now();

@@ -115,6 +115,25 @@ export async function findVersion(db: Db, workspace: string, model: string, numb
   return row && toVersion(row);
 }
 
+/** The version that a pipeline run has registered of a logged model, if it has. */
+export async function findVersionOfRun(
+  db: Db,
+  workspace: string,
+  model: string,
+  loggedModelId: string,
+  pipelineRun: string,
+): Promise<ModelVersion | undefined> {
+  const rows = await registryIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('logged_model_id', '=', loggedModelId)
+    .orderBy('number')
+    .execute();
+  return rows.map(toVersion).find((v) => v.evidence.pipelineRun === pipelineRun);
+}
+
 export async function listVersions(db: Db, workspace: string, model: string, before: number, limit: number): Promise<ModelVersion[]> {
   const rows = await registryIn(db)
     .selectFrom('model_versions')
