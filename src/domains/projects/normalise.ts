@@ -128,7 +128,11 @@ export function normalise(raw: RawProject): ProjectDefinition {
       assignBy: list(e.assign_by),
       personal: e.personal ?? [],
       missing: mapped(e.missing, (_, rule): MissingRule =>
-        rule === 'null' ? { kind: 'null' } : rule === 'reject' ? { kind: 'reject' } : { kind: 'default', value: rule.default },
+        rule === null || rule === 'null'
+          ? { kind: 'null' }
+          : rule === 'reject'
+            ? { kind: 'reject' }
+            : { kind: 'default', value: rule.default },
       ),
     })),
   };

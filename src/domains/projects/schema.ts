@@ -166,7 +166,7 @@ export const ProjectFile = Type.Object(
             missing: Type.Optional(
               Type.Record(
                 Type.String(),
-                Type.Union([Type.Literal('null'), Type.Literal('reject'), Type.Object({ default: scalar }, closed)]),
+                Type.Union([Type.Null(), Type.Literal('null'), Type.Literal('reject'), Type.Object({ default: scalar }, closed)]),
                 {
                   description:
                     'What stands for a column that is not sent; without a rule, one that the model or a look-up reads is refused',

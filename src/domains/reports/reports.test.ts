@@ -45,7 +45,7 @@ pipelines:
 models:
   late: { task: binary, score: probabilities, gates: [{ metric: roc_auc, floor: 0.5 }, { slice: carrier, metric: roc_auc, floor: 0.1, min_rows: 20 }] }
 endpoints:
-  late: { model: late, features: trip }
+  late: { model: late, features: trip, missing: { temp: null } }
 `;
 
 // One trip every half hour; windy ones tend to be late. The last ten have no outcome.
