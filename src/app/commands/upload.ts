@@ -39,8 +39,12 @@ export interface Applied {
   readonly changes: readonly { readonly kind: string; readonly name: string; readonly change: string }[];
 }
 
-/** Sends the code snapshot and makes the next revision, if anything differs. */
+/**
+ * Sends the code snapshot and makes the next revision, if anything differs. Without a `baseRevision` it is the one of
+ * now: a revision that somebody else makes while the files travel is a conflict, and faults show before they do.
+ */
 export async function applyLocal(client: Client, terminal: Terminal, local: LocalProject, baseRevision?: number): Promise<Applied> {
+  const seen = baseRevision ?? (await client.post<{ baseRevision: number }>('/projects/plan', { text: local.text })).baseRevision;
   const files = await codeFiles(local);
   await uploadMissing(client, terminal, 'code', files);
   const { id } = await client.post<{ id: string }>('/snapshots', { files: Object.fromEntries(files.map((f) => [f.path, f.digest])) });
@@ -48,7 +52,7 @@ export async function applyLocal(client: Client, terminal: Terminal, local: Loca
     text: local.text,
     snapshot: id,
     ...gitState(local.folder),
-    ...(baseRevision === undefined ? {} : { baseRevision }),
+    baseRevision: seen,
   });
 }
 
