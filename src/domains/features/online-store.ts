@@ -29,10 +29,15 @@ export interface OnlineView {
   readonly ttlUs: number | null;
 }
 
+/** A fact with the columns that its values are of: a view may be filled by another definition than its reader has. */
+export interface FoundFact extends Fact {
+  readonly columns: readonly FeatureColumn[];
+}
+
 export interface OnlineReader {
   readonly views: () => readonly OnlineView[];
   /** The newest fact known at `asOfUs` that occurred at or after `asOfUs - ttl`, or undefined. */
-  read(view: string, entity: EntityKey, asOfUs: number): Fact | undefined;
+  read(view: string, entity: EntityKey, asOfUs: number): FoundFact | undefined;
   close(): void;
 }
 
@@ -235,7 +240,12 @@ export function openOnlineReader(path: string): OnlineReader {
       const view = views.get(name)?.id === row.view_id ? views.get(name) : (views = loadViews(db)).get(name);
       if (view?.id !== row.view_id) return undefined;
       if (view.ttlUs !== null && row.occurred_at < asOfUs - view.ttlUs) return undefined;
-      return { values: unpackValues(view.columns, row.packed), occurredAtUs: row.occurred_at, knownAtUs: row.known_at };
+      return {
+        columns: view.columns,
+        values: unpackValues(view.columns, row.packed),
+        occurredAtUs: row.occurred_at,
+        knownAtUs: row.known_at,
+      };
     },
     close: () => db.close(),
   };

@@ -62,7 +62,8 @@ export const featureRoutes: readonly AnyRoute[] = [
           Object.fromEntries(
             views.flatMap(({ definition, columns }) => {
               const fact = reader?.read(definition.name, definition.entity.map((e) => entity[e]) as unknown as EntityKey, asOfUs);
-              return columns.map((c, i) => [c.name, fact?.values[i] ?? null]);
+              const at = new Map(fact?.columns.map((c, i) => [c.name, i]));
+              return columns.map((c) => [c.name, fact?.values[at.get(c.name) ?? -1] ?? null]);
             }),
           ),
         );

@@ -15,7 +15,13 @@ export interface FactReader {
     entity: readonly (string | number | boolean)[],
     asOfUs: number,
   ):
-    | { readonly values: readonly (number | bigint | string | boolean | null)[]; readonly occurredAtUs: number; readonly knownAtUs: number }
+    | {
+        readonly columns: readonly { readonly name: string }[];
+        /** By position of `columns`. */
+        readonly values: readonly (number | bigint | string | boolean | null)[];
+        readonly occurredAtUs: number;
+        readonly knownAtUs: number;
+      }
     | undefined;
   close(): void;
 }
@@ -34,6 +40,8 @@ export interface LiveView {
   readonly key: readonly number[];
   readonly firstSlot: number;
   readonly reader: FactReader | undefined;
+  /** Where the plan's columns are among those of a fact; -1 for one that it does not have. */
+  readonly positions: (columns: readonly { readonly name: string }[]) => readonly number[];
 }
 
 export interface LiveEndpoint {
@@ -112,6 +120,7 @@ export function makeEndpoint(
       plan: view,
       firstSlot,
       reader: readerOf(view.storePath),
+      positions: positionsOf(view),
       key: view.entity.map(
         (name) =>
           known.get(name) ??
@@ -132,6 +141,18 @@ export function makeEndpoint(
     personal: new Map([...personal].flatMap(([name, how]) => (known.has(name) ? [[known.get(name)!, how] as const] : []))),
     keyIsPersonal: plan.assignBy === null ? undefined : personal.get(plan.assignBy),
     key,
+  };
+}
+
+// The store is filled by the newest definition of the view, and the endpoint serves the one that it was released
+// with: what is the same in both is its name. All facts of a store share one list, so it is looked at once.
+function positionsOf({ columns: wanted }: PlanView): LiveView['positions'] {
+  let seen: readonly { readonly name: string }[] | undefined;
+  let positions: readonly number[] = [];
+  return (columns) => {
+    if (columns === seen) return positions;
+    seen = columns;
+    return (positions = wanted.map(({ name }) => columns.findIndex((c) => c.name === name)));
   };
 }
 
@@ -192,14 +213,15 @@ export function prepare(endpoint: LiveEndpoint, row: Row, at: string, asOfUs: nu
   refuseExtras(endpoint, row, at, faults);
   // Without usable keys the look-ups would only add faults that follow from the first.
   if (refused) return { vector, request, facts: [], assignmentKey: null };
-  const facts = endpoint.views.map(({ plan: view, key, firstSlot, reader }): ServedFacts | null => {
+  const facts = endpoint.views.map(({ plan: view, key, firstSlot, reader, positions }): ServedFacts | null => {
     const entity = key.map((slot) => vector[slot]!);
     const complete = entity.every((value) => value !== null) && reader !== undefined;
     const fact = complete ? reader.read(view.view, entity as (string | number | boolean)[], asOfUs) : undefined;
+    const places = fact && positions(fact.columns);
     const values: Value[] = [];
     for (let c = 0; c < view.columns.length; c++) {
       const slot = slots[firstSlot + c]!;
-      const checked = fact ? checkValue(slot, fact.values[c]) : unknownEntity;
+      const checked = fact ? checkValue(slot, fact.values[places![c]!]) : unknownEntity;
       values.push(checked.ok ? checked.value : null);
       vector[firstSlot + c] = checked.ok ? checked.value : usable(slot, checked.kind, `${at}/${view.entity[0]}`, view.entity);
     }
