@@ -143,6 +143,23 @@ eachDatabase('pages join without gaps and say when another follows', async (t, k
   );
 });
 
+eachDatabase('what is too much for one query is refused, and the most that is not is answered', async (t, kind) => {
+  const ctx = (await openPlatform(t, { database: kind })).ctx();
+  const many = (n: number, item: (i: number) => string): string[] => Array.from({ length: n }, (_, i) => item(i));
+  const ask = async (clauses: number, orders: number, experiments: number): Promise<unknown> => {
+    const asked = {
+      ...query,
+      filter: many(clauses, (i) => `tags.a${i} = '1'`).join(' AND '),
+      orderBy: many(orders, (i) => `metrics.m${i} DESC`),
+      experimentIds: many(experiments, String),
+    };
+    return (await searchRuns(ctx, asked)).runs;
+  };
+  assert.deepEqual(await ask(100, 100, 10_000), []);
+  for (const tooMuch of [() => ask(101, 1, 1), () => ask(1, 101, 1), () => ask(1, 1, 10_001)])
+    await assert.rejects(tooMuch, { code: 'tracking-invalid' });
+});
+
 test('the language refuses what it does not have, in MLflow’s words', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ["metrics.m > 'a'", /Expected numeric value type for metric\. Found 'a'/],

@@ -40,6 +40,13 @@ const routes: readonly AnyRoute[] = [
     path: '/raw',
     handler: async () => new Reply(200, Readable.from(['raw']), { 'content-type': 'text/plain' }),
   }),
+  route({
+    ...shared,
+    method: 'GET',
+    path: '/own-query',
+    dialect: shouting,
+    handler: async (_ctx, { rawQuery }) => ({ rawQuery }),
+  }),
   route({ ...shared, method: 'DELETE', path: '/plain', handler: async () => new Reply(204, undefined) }),
   route({ ...shared, method: 'GET', path: '/gone', handler: async () => fail('not-found', { kind: 'thing', id: 'x' }) }),
   route({
@@ -99,6 +106,9 @@ test('a request is checked and answered; texts of path and query become what the
   assert.match(answer.headers['x-request-id'] as string, /^req_/);
   assert.deepEqual(answer.json(), { params: { id: 'a b' }, query: { dry: true, limit: 7 }, body: { name: 'n' } });
   assert.equal((await ask('DELETE', '/plain')).status, 204);
+  // A question mark within a query is a character like any other (RFC 3986, 3.4).
+  assert.deepEqual((await ask('GET', '/own-query?a=b?c&d=?')).json(), { rawQuery: 'a=b?c&d=?' });
+  assert.deepEqual((await ask('GET', '/own-query')).json(), { rawQuery: '' });
   assert.deepEqual((await ask('POST', '/act')).json(), { done: true });
   assert.deepEqual((await ask('POST', '/act', {})).json(), { done: true });
 });

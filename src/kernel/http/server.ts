@@ -164,7 +164,7 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
       body: request.body ?? {},
       headers: request.headers,
       stream: kind === 'stream' ? ((request.body as Readable | undefined) ?? Readable.from([])) : Readable.from([]),
-      rawQuery: request.url.split('?')[1] ?? '',
+      rawQuery: request.url.slice(pathOf(request).length + 1),
       rawBody: request.body,
     };
     const result = await route.handler(ctx, input as never);

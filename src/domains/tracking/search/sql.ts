@@ -64,8 +64,26 @@ export interface OrderItem {
   readonly descending: boolean;
 }
 
+// What one query takes: a value of a list is a bind, and an item of an order up to three terms with binds of their own.
+const MOST_EXPERIMENTS = 10_000;
+const MOST_ORDER_ITEMS = 100;
+
+/** The condition that a row is of one of these experiments; of none if the list is empty. Raises `tracking-invalid`. */
+export function inExperiments(ids: readonly string[]): RawBuilder<boolean> {
+  if (ids.length > MOST_EXPERIMENTS)
+    return invalid(`Invalid value for parameter 'experiment_ids' supplied: at most ${MOST_EXPERIMENTS} are searched at once.`);
+  return ids.length === 0 ? sql<boolean>`1 = 0` : sql<boolean>`r.experiment_id in (${sql.join(ids.map((id) => sql`${id}`))})`;
+}
+
+/** Raises `tracking-invalid`. */
+export function checkOrder(items: readonly unknown[]): void {
+  if (items.length > MOST_ORDER_ITEMS)
+    invalid(`Invalid value for parameter 'order_by' supplied: it has more than ${MOST_ORDER_ITEMS} items.`);
+}
+
 /** `<identifier> [ASC|DESC]`, at most two words. Raises `tracking-invalid`. */
 export function parseOrder(language: Language, items: readonly string[]): OrderItem[] {
+  checkOrder(items);
   const seen = new Set<string>();
   return items.map((item) => {
     const parsed =

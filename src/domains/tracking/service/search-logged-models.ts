@@ -3,7 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import type { LoggedModel } from '../model.ts';
 import { invalid, parseFilter, parseIdentifier } from '../search/language.ts';
 import { loggedModelLanguage, loggedModelSources } from '../search/languages.ts';
-import { checkPage, clauseSql, orderByRow, orderTerms } from '../search/sql.ts';
+import { checkOrder, checkPage, clauseSql, inExperiments, orderByRow, orderTerms } from '../search/sql.ts';
 import { withEntries } from '../store/logged-models.ts';
 import type { LoggedModelRow } from '../store/tables.ts';
 
@@ -40,6 +40,8 @@ const onDataset = (d: DatasetFilter): RawBuilder<boolean> =>
 /** Logged models that match and whether another page follows. Raises `tracking-invalid`. */
 export async function searchLoggedModels(ctx: Ctx, q: LoggedModelQuery): Promise<{ models: LoggedModel[]; more: boolean }> {
   checkPage(q.limit, MAX_MODELS);
+  checkOrder(q.orderBy);
+  if (q.datasets.length > 100) invalid('The `datasets` clause names more than 100 datasets.');
   if (q.datasets.some((d) => d.name === '')) invalid('`dataset_name` in the `datasets` clause must be specified.');
   const dialect = ctx.database.dialect.name;
   const clauses = parseFilter(loggedModelLanguage, q.filter);
@@ -49,7 +51,7 @@ export async function searchLoggedModels(ctx: Ctx, q: LoggedModelQuery): Promise
   const conditions = [
     sql`r.workspace_id = ${ctx.workspace}`,
     sql`r.lifecycle = 'active'`,
-    ...(q.experimentIds.length > 0 ? [sql`r.experiment_id in (${sql.join(q.experimentIds.map((id) => sql`${id}`))})`] : [sql`1 = 0`]),
+    inExperiments(q.experimentIds),
     ...clauses.map((c) => clauseSql(loggedModelLanguage, loggedModelSources, c, dialect, narrow)),
     ...(anyMetric ? [sql`exists (select 1 from ${sql.raw(loggedModelSources.metric!)} ${narrow})`] : []),
   ];

@@ -3,7 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import type { TrackingRun, ViewType } from '../model.ts';
 import { parseFilter } from '../search/language.ts';
 import { runLanguage, runSources } from '../search/languages.ts';
-import { checkPage, clauseSql, nullsLast, orderTerms, parseOrder } from '../search/sql.ts';
+import { checkPage, clauseSql, inExperiments, nullsLast, orderTerms, parseOrder } from '../search/sql.ts';
 import { dataOf, inputsOf, linksOf, toRun, type RunData, type RunInput } from '../store/runs.ts';
 import type { LinkRow, RunRow } from '../store/tables.ts';
 
@@ -34,7 +34,7 @@ export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRu
   if (q.experimentIds.length === 0) return { runs: [], more: false };
   const conditions = [
     sql`r.workspace_id = ${ctx.workspace}`,
-    sql`r.experiment_id in (${sql.join(q.experimentIds.map((id) => sql`${id}`))})`,
+    inExperiments(q.experimentIds),
     ...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`]),
     ...clauses.map((c) => clauseSql(runLanguage, runSources, c, dialect)),
   ];
