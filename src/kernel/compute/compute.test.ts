@@ -60,6 +60,8 @@ test('values come back as plain JavaScript, without a digit lost', async (t) => 
     },
   ]);
   assert.deepEqual(columns[0], { name: 'i', type: 'BIGINT' });
+  const days = await ask(`select 'infinity'::date as never, date '0044-03-15 (BC)' as ides, make_date(20000, 1, 1) as far`);
+  assert.deepEqual(days.rows, [{ never: 'infinity', ides: '0044-03-15 (BC)', far: '20000-01-01' }]);
 });
 
 test('names and texts of SQL survive quotes', async (t) => {

@@ -126,7 +126,14 @@ const SLACK = 1.25;
 const PROCESS_MB = 256;
 
 /** The process went away before it answered: killed from outside, or a crash of its own. */
-class ProcessEnded extends Error {}
+class ProcessEnded extends Error {
+  /** A crash, as opposed to a kill from outside or for memory. */
+  readonly crashed: boolean;
+  constructor(code: number | null, signal: string | null) {
+    super(`the process ended (${signal ?? code}); run it again`);
+    this.crashed = ['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE'].includes(signal ?? '');
+  }
+}
 
 export function openCompute(options: ComputeOptions): Compute {
   const maxProcesses = options.maxProcesses ?? 2;
@@ -215,7 +222,7 @@ export function openCompute(options: ComputeOptions): Compute {
       }, WATCH_MS);
       const died = (code: number | null, killed: string | null): void => {
         done(false);
-        reject(new ProcessEnded(`the process ended (${killed ?? code}); run it again`));
+        reject(new ProcessEnded(code, killed));
       };
       child.once('exit', died);
       signal?.addEventListener('abort', cancel, { once: true });
@@ -255,6 +262,9 @@ export function openCompute(options: ComputeOptions): Compute {
           return perform(job, memoryMb, signal);
         });
       } catch (error) {
+        // Twice in a row, and with user SQL, it is that text which DuckDB does not survive.
+        if (error instanceof ProcessEnded && error.crashed && job.statements.some((s) => 'userSql' in s))
+          return fail('compute-sql-refused', { what: job.what, why: 'DuckDB crashes over this SQL.' });
         if (error instanceof ProcessEnded) return fail('compute-failed', { what: job.what, why: error.message });
         throw error;
       } finally {

@@ -54,10 +54,20 @@ const problemOf = (work: Promise<unknown>): Promise<Problem> =>
     },
   );
 
+test('SQL that DuckDB does not survive, or refuses while it runs, is the user’s to mend', async () => {
+  const crashing = await problemOf(ask(`select * from enable_logging(storage := 'file', storage_config := {'path': '${secret}.log'})`));
+  assert.deepEqual([crashing.code, crashing.status], ['compute-sql-refused', 400]);
+  const running = await problemOf(ask('select * from checkpoint()'));
+  assert.deepEqual([running.code, running.status], ['compute-sql-invalid', 400]);
+  assert.deepEqual((await ask('select 1 as one')).rows, [{ one: 1 }]);
+});
+
 test('a SELECT over the declared tables is answered', async () => {
   assert.deepEqual((await ask('select sum(i) as total from t')).rows, [{ total: 45 }]);
   assert.deepEqual((await ask('with a as (from t) select max(j) as most from a -- done')).rows, [{ most: 18 }]);
   assert.deepEqual((await ask('select 1 as one;')).rows, [{ one: 1 }]);
+  assert.deepEqual((await ask('select 1 as one; -- done; really\n/* ; */\n')).rows, [{ one: 1 }]);
+  assert.deepEqual((await ask("select 'a; -- b' as text")).rows, [{ text: 'a; -- b' }]);
 });
 
 const walls: Readonly<Record<string, string>> = {

@@ -26,11 +26,12 @@ export function toPlain(value: DuckDBValue): unknown {
   if (value instanceof DuckDBTimestampMillisecondsValue) return Number(value.millis) * 1000;
   if (value instanceof DuckDBTimestampSecondsValue) return Number(value.seconds) * 1_000_000;
   if (value instanceof DuckDBTimestampNanosecondsValue) return Number(value.nanos / 1000n);
-  if (value instanceof DuckDBDateValue) return new Date(value.days * 86_400_000).toISOString().slice(0, 10);
   if (value instanceof DuckDBDecimalValue) return Number(value.value) / 10 ** value.scale;
   if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) return value.items.map(toPlain);
   if (value instanceof DuckDBStructValue) return Object.fromEntries(Object.entries(value.entries).map(([k, v]) => [k, toPlain(v)]));
   if (value instanceof DuckDBMapValue) return value.entries.map(({ key, value: v }) => ({ key: toPlain(key), value: toPlain(v) }));
   if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString('base64');
+  // Its own text takes an infinite day for a date far away.
+  if (value instanceof DuckDBDateValue && !value.isFinite) return value.days > 0 ? 'infinity' : '-infinity';
   return String(value);
 }

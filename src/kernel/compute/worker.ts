@@ -86,9 +86,18 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
   }
 }
 
+/** The text without the semicolon that ends it, and what stands behind that: ours goes on after it. */
+async function withoutEnd(connection: DuckDBConnection, userSql: string): Promise<string> {
+  const text = userSql.trimEnd();
+  const cut = text.replace(/;(?:\s|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*$/, '');
+  // Where it was cut within a quoted text, the rest is no statement.
+  const whole = cut === text ? undefined : await connection.extractStatements(cut).catch(() => undefined);
+  return whole?.count === 1 ? cut : text;
+}
+
 async function runOne(connection: DuckDBConnection, statement: Statement): Promise<void> {
   if ('sql' in statement) return void (await connection.run(statement.sql));
-  const text = statement.userSql.trimEnd().replace(/;\s*$/, '');
+  const text = await withoutEnd(connection, statement.userSql);
   try {
     // Of a text without a statement the binding says only that a callback failed.
     const extracted = await connection.extractStatements(text).catch((error: Error) => {
@@ -134,5 +143,6 @@ function faultOf(error: unknown): ComputeFault {
     )
   )
     return { kind: 'invalid', why, ...(error instanceof InText && error.place ? { place: error.place } : {}) };
-  return { kind: 'failed', why };
+  // Whatever else the user's text leads to is of its own making; "INTERNAL Error" is what DuckDB calls its defects.
+  return { kind: error instanceof InText && !why.startsWith('INTERNAL') ? 'invalid' : 'failed', why };
 }
