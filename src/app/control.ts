@@ -1,11 +1,12 @@
 // The control plane: the HTTP API, the scheduler and the jobs. The only process that writes the database.
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
-import { authorise, createUser, hasUsers, identify, isLoopback } from '../domains/access/public.ts';
+import { authorise, createUser, hasUsers, identify } from '../domains/access/public.ts';
 import { publishPlan } from '../domains/releases/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
 import { defineErrors } from '../kernel/errors.ts';
+import { isLoopback } from '../kernel/http/loopback.ts';
 import { buildServer } from '../kernel/http/server.ts';
 import { compose, dialectOf, type Composition } from './compose.ts';
 import { serverRoutes } from './server-routes.ts';

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { sql } from 'kysely';
 import { eachDatabase, openPlatform } from '../../../test/support/platform.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
-import { guardOrigin, isLoopback } from './guard.ts';
+import { isLoopback } from '../../kernel/http/loopback.ts';
+import { guardOrigin } from './guard.ts';
 import { permissionsOf } from './model.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import * as service from './service.ts';
@@ -44,7 +45,7 @@ test('a password that was verified is recognised for a minute, and never under a
 });
 
 test('only loopback names are answered without users, and no page of another site', () => {
-  for (const host of ['localhost', '127.0.0.1', '127.8.9.1', '::1', '[::1]']) assert.equal(isLoopback(host), true, host);
+  for (const host of ['localhost', 'LocalHost', '127.0.0.1', '127.8.9.1', '::1', '[::1]']) assert.equal(isLoopback(host), true, host);
   for (const host of ['', '0.0.0.0', 'localhost.evil.org', '127.0.0.1.nip.io', '::', 'evil.org', '1270.0.0.1'])
     assert.equal(isLoopback(host), false, host);
   const guard = (headers: { host?: string; origin?: string }, open = false): string => {

@@ -1,4 +1,3 @@
 // What other rooms may use of access.
 export { authorise, createToken, createUser, deleteStepTokens, identify, tokensFor } from './service.ts';
-export { isLoopback } from './guard.ts';
 export { hasUsers } from './store.ts';

@@ -1,10 +1,11 @@
 // Use cases of access. The first one, `identify`, runs before every request.
 import { createHash, randomBytes } from 'node:crypto';
 import type { Actor, Ctx, Platform } from '../../kernel/ctx.ts';
+import { isLoopback } from '../../kernel/http/loopback.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
-import { guardOrigin, isLoopback } from './guard.ts';
+import { guardOrigin } from './guard.ts';
 import { isUsable, may, roles, type GrantableRole, type Role, type Token, type User } from './model.ts';
 import { hashPassword, nobodysHash, verifyPassword } from './password.ts';
 import * as store from './store.ts';

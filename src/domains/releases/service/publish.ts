@@ -1,7 +1,8 @@
 // The serving plan from what is released: every endpoint's current revision, with all a data plane needs.
 import { relative } from 'node:path';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
-import { hasUsers, isLoopback, tokensFor } from '../../access/public.ts';
+import { isLoopback } from '../../../kernel/http/loopback.ts';
+import { hasUsers, tokensFor } from '../../access/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
 import { getVersion, versionFolder, type ModelVersion } from '../../registry/public.ts';

@@ -2,8 +2,8 @@
 // given to the dialect that owns the path, which also gives every error its shape.
 import { hash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
 import { fail as failAnywhere, isProblem, Problem } from '../../../kernel/errors.ts';
+import { isLoopbackHost } from '../../../kernel/http/loopback.ts';
 import { newId } from '../../../kernel/ids.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { fail } from '../errors.ts';
@@ -20,13 +20,12 @@ export interface FrontOptions {
   readonly log: Log;
   readonly bodyLimitBytes: number;
   readonly now: () => number;
-  /** Listening on a loopback address: without a plan nobody needs a token. */
+  /** Listening on a loopback address: nobody needs a token, unless the plan says otherwise. */
   readonly loopback: boolean;
   /** Routes of our own programs; undefined if the path is none. */
   readonly internal: (exchange: Omit<Exchange, 'caller'>) => Promise<Answer> | undefined;
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
 const PUBLIC = new Set(['/health', '/ready', '/ping', '/version', '/v2/health/live', '/v2/health/ready']);
 const nothing = Buffer.alloc(0);
 
@@ -117,9 +116,9 @@ const pathOf = (url: string): string => {
 
 let passed = '';
 // Nearly every request names the host that the one before it named.
-const isLoopbackHost = (host: string): boolean => {
+const isOwnHost = (host: string): boolean => {
   if (host === passed && host !== '') return true;
-  if (!LOOPBACK.test(isIP(host) === 6 ? host : host.replace(/:\d+$/, ''))) return false;
+  if (!isLoopbackHost(host)) return false;
   passed = host;
   return true;
 };
@@ -133,8 +132,9 @@ function identify(request: IncomingMessage, { plan, now, loopback }: FrontOption
   if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host))
     fail('serving-origin-refused', { what: 'The Origin header' });
   const workspace = request.headers['x-gyre-workspace'];
-  if (access ? access.open : loopback) {
-    if (!isLoopbackHost(host)) fail('serving-origin-refused', { what: 'The Host header' });
+  // The plan is the control plane's word for its own address; on another one the Host header is anybody's to choose.
+  if (loopback && (access?.open ?? true)) {
+    if (!isOwnHost(host)) fail('serving-origin-refused', { what: 'The Host header' });
     return { workspace: typeof workspace === 'string' ? workspace : 'default', endpoints: '*' };
   }
   const bearer = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];

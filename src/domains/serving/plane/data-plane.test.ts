@@ -315,6 +315,14 @@ test('A page of another site, and another host name, are refused on the open loo
   assert.equal(status, 403);
 });
 
+test('On an address that others reach a token is needed, whatever the plan of the loopback says', async (t) => {
+  const plane = await runPlane(t, { host: '0.0.0.0' });
+  assert.equal((await plane.send(path, { inputs })).status, 401);
+  await plane.publish(planOf(2, [endpointOf()], { access: { open: true, tokens: [] } }));
+  assert.equal((await plane.send(path, { inputs }, { host: 'localhost' })).status, 401);
+  assert.equal((await plane.send('/health')).status, 200);
+});
+
 test('The control plane can have the log sealed and reads every answered prediction in the segments named', async (t) => {
   const plane = await runPlane(t);
   const ids = await Promise.all(Array.from({ length: 20 }, async () => String((await plane.send(path, { inputs })).body.predictionId)));

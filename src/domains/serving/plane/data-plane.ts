@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Fault } from '../../../kernel/errors.ts';
+import { isLoopback } from '../../../kernel/http/loopback.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
 import { fail } from '../errors.ts';
@@ -45,7 +46,6 @@ export interface DataPlane {
   close(): Promise<void>;
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 const MAX_FAULTS = 20;
 /** A request that is on its way when the process is told to stop gets this long to arrive. */
 const GRACE_MS = 100;
@@ -131,7 +131,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     log,
     bodyLimitBytes: options.bodyLimitBytes ?? 8 * 1024 * 1024,
     now,
-    loopback: LOOPBACK.test(host),
+    loopback: isLoopback(host),
     internal,
   });
   try {
