@@ -1,11 +1,12 @@
 // `gyre up`: starts control and serve, restarts what dies, stops both on a signal. It does no other work,
 // so there is nothing in it that could take the others down.
 import { fork, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '../kernel/config/settings.ts';
 import { defineErrors, Problem } from '../kernel/errors.ts';
+import { takeLock } from '../kernel/lock-file.ts';
 import { processStart } from '../kernel/process-start.ts';
 import type { Bootstrap } from './control.ts';
 import { processesFile, type ProcessReport } from './processes.ts';
@@ -42,7 +43,7 @@ export async function supervise(
   bootstrap: Bootstrap,
   options: { dataPlane: boolean },
 ): Promise<{ urls: Record<string, string>; ended: Promise<number>; stop: () => Promise<void> }> {
-  const unlock = lock(settings.dir);
+  const unlock = takeLock(join(settings.dir, 'run', 'up.pid'), (pid) => fail('already-running', { dir: settings.dir, pid }));
   await endLeftovers(settings.dir);
   const children = new Map<string, ChildProcess>();
   const reports: Record<string, ProcessReport> = {};
@@ -53,8 +54,13 @@ export async function supervise(
 
   const note = (): void => {
     const file = processesFile(settings.dir);
-    writeFileSync(`${file}.new`, JSON.stringify({ supervisor: { pid: process.pid, url: '', restarts: 0 }, ...reports }, null, 2));
-    renameSync(`${file}.new`, file);
+    try {
+      writeFileSync(`${file}.new`, JSON.stringify({ supervisor: { pid: process.pid, url: '', restarts: 0 }, ...reports }, null, 2));
+      renameSync(`${file}.new`, file);
+    } catch (error) {
+      // A full disk must not end whoever starts the others again; the note of before is nearly right.
+      process.stderr.write(`the note of the processes was not written: ${(error as Error).message}\n`);
+    }
   };
 
   const start = (spec: Spec, restarts = 0, shortLives = 0): Promise<string> =>
@@ -166,26 +172,4 @@ function pidsOf(wanted: (args: readonly string[]) => boolean): number[] {
         return false;
       }
     });
-}
-
-// The lock is a file with the process id and the time that process began: a number that was given to
-// another program later does not hold it.
-function lock(dir: string): () => void {
-  const folder = join(dir, 'run');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, 'up.pid');
-  const mine = `${process.pid} ${processStart(process.pid)}`;
-  for (;;) {
-    try {
-      const fd = openSync(file, 'wx');
-      writeFileSync(fd, mine);
-      closeSync(fd);
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'EEXIST') throw error;
-      const [pid = '0', began = ''] = readFileSync(file, 'utf8').split(' ');
-      if (processStart(Number(pid)) === began && began !== '') fail('already-running', { dir, pid: Number(pid) });
-      rmSync(file, { force: true });
-    }
-  }
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Fault } from '../../../kernel/errors.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
+import { takeLock } from '../../../kernel/lock-file.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
 import { fail } from '../errors.ts';
@@ -14,7 +15,6 @@ import { parseEventTime } from '../model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { openPredictor } from './predictor.ts';
 import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from '../http/protocol.ts';
-import { lockReplica } from './replica-lock.ts';
 import { openServingMetrics } from './serving-metrics.ts';
 
 export interface DataPlaneOptions {
@@ -55,7 +55,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const { dir, host, log, replica = 'r1', now = Date.now, maxRows = 4096 } = options;
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(replica))
     throw new Error(`the replica name "${replica}" must be lowercase letters, digits and "-"`);
-  const unlock = lockReplica(dir, replica);
+  // Two processes of one name would write the same segments.
+  const unlock = takeLock(join(servingPaths(dir).root, 'replicas', `${replica}.pid`), (pid) => fail('replica-running', { replica, pid }));
   const key = servingKey(dir);
   const inferenceLog = openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
   const metrics = openServingMetrics(inferenceLog.state);
