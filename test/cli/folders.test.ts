@@ -1,8 +1,9 @@
 // Servers side by side, and a first project from nothing.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { parseProject } from '../../src/domains/projects/public.ts';
 import { folder, gyre, start, written, type Started } from './gyre.ts';
 
 const stop = async ({ child, ended }: Started): Promise<void> => {
@@ -26,6 +27,14 @@ test('Two servers run side by side, and each writes into its own folder only', a
   assert.deepEqual(readdirSync(home), []);
 });
 
+test('Whatever a folder is called, the project that begins in it has a name that can be applied', async () => {
+  const root = folder((remove) => after(remove));
+  for (const name of ['2024-flights', 'Späte Flüge', '_', '-', 'x'.repeat(80)]) {
+    assert.equal((await gyre('init', '--', join(root, name))).code, 0, name);
+    assert.match(parseProject(readFileSync(join(root, name, 'gyre.yaml'), 'utf8')).project, /^[a-z]/, name);
+  }
+});
+
 test('In an empty folder: gyre up, gyre init, gyre run train; then again from the cache; a taken folder is left alone', async () => {
   const root = folder((remove) => after(remove));
   const up = start(['up', '--port', '0'], { cwd: root });
@@ -40,6 +49,9 @@ test('In an empty folder: gyre up, gyre init, gyre run train; then again from th
   assert.match(second.err, /fit: from the cache/);
   const again = await start(['init'], { cwd: root }).ended;
   assert.equal(again.code, 5);
-  assert.match(again.err, /gyre\.yaml/);
+  assert.match(
+    again.err,
+    /there is gyre\.yaml, .* already; nothing was written\. Go on with it, or name another folder\.\n\(project-begun\)/,
+  );
   await stop(up);
 });

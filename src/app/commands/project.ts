@@ -5,11 +5,20 @@ import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { count, table } from '../../kernel/cli/terminal.ts';
-import { fail } from '../../kernel/errors.ts';
+import { defineErrors } from '../../kernel/errors.ts';
 import { act, moment, type Program, type Use } from './command.ts';
 import { filesUnder, type LocalProject } from './local-project.ts';
-import { starter } from './starter.ts';
+import { projectNameFor, starter } from './starter.ts';
 import { applyLocal, pushDataset, type Applied } from './upload.ts';
+
+const { fail } = defineErrors({
+  'project-begun': {
+    status: 409,
+    title: 'A project is there already',
+    detail: (p: { folder: string; files: readonly string[] }) =>
+      `In ${p.folder} there is ${p.files.join(', ')} already; nothing was written. Go on with it, or name another folder.`,
+  },
+});
 
 interface Plan {
   readonly project: string;
@@ -53,13 +62,9 @@ export function projectCommands(program: Program, root: Command): void {
     .argument('[folder]', 'where', '.')
     .action(async (folder: string) => {
       const target = resolve(folder);
-      const files = starter(
-        basename(target)
-          .replace(/[^a-z0-9-]+/gi, '-')
-          .toLowerCase() || 'project',
-      );
+      const files = starter(projectNameFor(basename(target)));
       const taken = Object.keys(files).filter((name) => existsSync(join(target, name)));
-      if (taken.length > 0) fail('conflict', { kind: 'file', id: taken.join(', ') });
+      if (taken.length > 0) fail('project-begun', { folder: target, files: taken });
       for (const [name, text] of Object.entries(files)) {
         mkdirSync(join(target, name, '..'), { recursive: true });
         writeFileSync(join(target, name), text);

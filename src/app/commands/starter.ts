@@ -1,5 +1,14 @@
 // The files of a project that has just begun: small, and it runs as it is.
 
+/** A folder's name as a project can have it: lowercase letters, digits and "-", a letter first. */
+export function projectNameFor(folder: string): string {
+  const plain = folder
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  return (/^[a-z]/.test(plain) ? plain : `project-${plain}`).slice(0, 63).replace(/-$/, '');
+}
+
 /** File names and texts; every one of them works unchanged with "gyre apply" and "gyre run train". */
 export const starter = (name: string): Readonly<Record<string, string>> => ({
   'gyre.yaml': `# What Gyre knows of this project. The reference of every key: docs/reference/gyre-yaml.
