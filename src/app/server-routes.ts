@@ -81,7 +81,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
       const records = await shipSegments(ctx, () => liveAcks(ctx));
       const { worker, subscribers } = running();
       await subscribers.drain();
-      await worker.drain({ workspace: ctx.workspace, project: params.project });
+      await worker.drain({ workspace: ctx.workspace, project: params.project }, ctx.signal);
       await subscribers.drain();
       await publishPlan(ctx);
       return { now: usToIso(state.nowUs), records };
@@ -94,10 +94,10 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     summary: 'Answers when every queued job and every subscriber has caught up',
     errors: [],
     reply: { 200: Type.Object({ events: Type.Integer() }) },
-    handler: async () => {
+    handler: async (ctx) => {
       const { worker, subscribers, headSeq } = running();
       await subscribers.drain();
-      await worker.drain();
+      await worker.drain(undefined, ctx.signal);
       await subscribers.drain();
       return { events: await headSeq() };
     },

@@ -16,9 +16,10 @@ export interface Ask {
   readonly method?: string;
   readonly body?: unknown;
   readonly key?: string;
+  readonly patienceMs?: number;
 }
 
-export async function ask({ url, method, body, key }: Ask): Promise<Heard> {
+export async function ask({ url, method, body, key, patienceMs = 30_000 }: Ask): Promise<Heard> {
   const raw = Buffer.isBuffer(body);
   let status: number;
   let text: string;
@@ -30,7 +31,7 @@ export async function ask({ url, method, body, key }: Ask): Promise<Heard> {
         ...(key === undefined ? {} : { 'idempotency-key': key }),
       },
       ...(body === undefined ? {} : { body: raw ? new Uint8Array(body) : JSON.stringify(body) }),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(patienceMs),
     });
     status = response.status;
     text = await response.text();

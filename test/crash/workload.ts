@@ -135,7 +135,8 @@ export async function startWorkload({ system, journal, rows, random }: Parts): P
 
   const ship = async (): Promise<void> => {
     await delay(400 + random() * 400);
-    await ask({ url: project('/timeline/advance'), body: { to: NOW } });
+    // It ships first and then waits for work that this client never lets come to rest.
+    await ask({ url: project('/timeline/advance'), body: { to: NOW }, patienceMs: 2000 });
   };
 
   const loop = async (act: () => Promise<void>): Promise<void> => {

@@ -44,8 +44,8 @@ export interface Applied {
  * now: a revision that somebody else makes while the files travel is a conflict, and faults show before they do.
  */
 export async function applyLocal(client: Client, terminal: Terminal, local: LocalProject, baseRevision?: number): Promise<Applied> {
-  const seen = baseRevision ?? (await client.post<{ baseRevision: number }>('/projects/plan', { text: local.text })).baseRevision;
   const files = await codeFiles(local);
+  const seen = baseRevision ?? (await client.post<{ baseRevision: number }>('/projects/plan', { text: local.text })).baseRevision;
   await uploadMissing(client, terminal, 'code', files);
   const { id } = await client.post<{ id: string }>('/snapshots', { files: Object.fromEntries(files.map((f) => [f.path, f.digest])) });
   return client.post<Applied>('/projects/apply', {

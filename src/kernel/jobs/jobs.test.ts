@@ -277,6 +277,18 @@ eachDatabase('the barrier of a project waits for its due work with all attempts,
   await worker.drain();
 });
 
+test('who waits for work that does not come to rest stops waiting when nobody hears the answer', async (t) => {
+  const restless = defineJob<object>({
+    name: 'test.restless',
+    timeoutMs: 1000,
+    retry: { limit: 0, backoffMs: 1 },
+    run: async (ctx) => void (await ctx.tx((tx) => tx.enqueue({ job: restless, payload: {} }))),
+  });
+  const { ctx, worker } = await openSmallPlatform(t, await openTestDatabase(t, 'sqlite'), { jobs: [restless] });
+  await ctx().tx((tx) => tx.enqueue({ job: restless, payload: {} }));
+  await assert.rejects(worker.drain(undefined, AbortSignal.timeout(50)), { name: 'TimeoutError' });
+});
+
 eachDatabase('a dead worker’s job is taken over under a higher fence, and the dead one can change nothing any more', async (t, kind) => {
   const database = await openTestDatabase(t, kind, kernelSchema);
   const { job, runs } = jobOf();

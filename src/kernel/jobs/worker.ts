@@ -17,7 +17,7 @@ export interface Worker {
    * Runs until nothing more is due. With a project (for the timeline's barrier): until everything due by its
    * event time has ended, later attempts included; work of other projects is not waited for.
    */
-  drain(barrier?: { workspace: string; project: string }): Promise<void>;
+  drain(barrier?: { workspace: string; project: string }, signal?: AbortSignal): Promise<void>;
   stop(deadlineMs: number): Promise<void>;
 }
 
@@ -151,10 +151,11 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
 
   return {
     wake,
-    drain: async (barrier) => {
+    drain: async (barrier, signal) => {
       const isMine = ({ row }: Running): boolean =>
         !barrier || row.project === null || (row.project === barrier.project && row.workspace_id === barrier.workspace);
       for (;;) {
+        signal?.throwIfAborted();
         wake();
         while (claiming) await claiming;
         const mine = [...running.values()].filter(isMine);
