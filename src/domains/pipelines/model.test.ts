@@ -11,6 +11,7 @@ import {
   outcomeOf,
   shellQuote,
   substitute,
+  substituteInShell,
   type KeyParts,
   type StepState,
   type StepStatus,
@@ -111,7 +112,21 @@ test('lost attempts are counted apart from failed ones', () => {
 
 test('a parameter is put in place once, and names that nobody gave stay', () => {
   assert.equal(substitute('$a $b $toString', { a: '$b', b: 2 }), '$b 2 $toString');
-  assert.equal(substitute('run $a', { a: "it's; rm -rf" }, true), `run 'it'\\''s; rm -rf'`);
+  assert.equal(substituteInShell('run $a', { a: "it's; rm -rf" }), `run 'it'\\''s; rm -rf'`);
+  assert.equal(substituteInShell(`run \\$a '\\' $b`, { a: 1, b: 2 }), `run \\$a '\\' 2`);
+});
+
+test('a parameter in a command is one text for the shell, in quotes and without', () => {
+  const values = fc.sample(fc.string({ unit: fc.constantFrom('a', "'", '"', '$', '(', ')', ' ', '\\', '`', '\n', ';', '*') }), 100);
+  const command = values.map((_, i) => `$v${i} "$v${i}" '$v${i}' a"\\"$v${i}"`).join(' ');
+  const said = execFileSync('/bin/sh', [
+    '-c',
+    substituteInShell(`printf '%s\\0' ${command}`, Object.fromEntries(values.map((v, i) => [`v${i}`, v]))),
+  ]);
+  assert.deepEqual(
+    said.toString().split('\0').slice(0, -1),
+    values.flatMap((v) => [v, v, v, `a"${v}`]),
+  );
 });
 
 test('a quoted value is one word for the shell, whatever is in it', () => {

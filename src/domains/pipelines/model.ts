@@ -168,11 +168,40 @@ export function mayTryAgain(ended: readonly { readonly state: AttemptState }[], 
 /** Quotes a value for `/bin/sh`; plain words stay as they are. */
 export const shellQuote = (value: string): string => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`);
 
-/** Puts parameters in place of `$name`; `quote` for a shell command. */
-export const substitute = (text: string, params: Readonly<Record<string, string | number | boolean>>, quote = false): string =>
-  text.replace(/\$([A-Za-z_][A-Za-z0-9_]*)/g, (whole, name: string) =>
-    Object.hasOwn(params, name) ? (quote ? shellQuote(String(params[name])) : String(params[name])) : whole,
-  );
+type Params = Readonly<Record<string, string | number | boolean>>;
+
+/** Puts parameters in place of `$name`. */
+export const substitute = (text: string, params: Params): string =>
+  text.replace(/\$([A-Za-z_][A-Za-z0-9_]*)/g, (whole, name: string) => (Object.hasOwn(params, name) ? String(params[name]) : whole));
+
+const inQuotes: Readonly<Record<string, (value: string) => string>> = {
+  '': shellQuote,
+  "'": (value) => value.replaceAll("'", `'\\''`),
+  '"': (value) => value.replace(/["$`\\]/g, '\\$&'),
+};
+
+/** The same in a command of `/bin/sh`: a value is that one text there, whether the name stands in quotes or not. */
+export function substituteInShell(command: string, params: Params): string {
+  const part = /\$([A-Za-z_][A-Za-z0-9_]*)|\\[^]|[^]/gu;
+  let quote = '';
+  let result = '';
+  for (let found = part.exec(command); found; found = part.exec(command)) {
+    let [text, name] = found as unknown as [string, string | undefined];
+    // Within single quotes a backslash is a character like any other.
+    if (quote === "'" && text.length > 1 && text.startsWith('\\')) {
+      text = '\\';
+      part.lastIndex = found.index + 1;
+    }
+    if (name !== undefined && Object.hasOwn(params, name)) {
+      result += inQuotes[quote]!(String(params[name]));
+      continue;
+    }
+    result += text;
+    if (text === quote) quote = '';
+    else if (quote === '' && (text === "'" || text === '"')) quote = text;
+  }
+  return result;
+}
 
 export const treeDigest = (files: readonly StoredFile[]): string =>
   createHash('sha256')

@@ -8,7 +8,7 @@ import type { RunStep } from '../../projects/public.ts';
 import { modelFiles } from '../../tracking/public.ts';
 import type { StagedFile, StepEngine, Workspace } from '../engine.ts';
 import { fail } from '../errors.ts';
-import { substitute, type StepOutput } from '../model.ts';
+import { substitute, substituteInShell, type StepOutput } from '../model.ts';
 import { codeFiles, secretsOf } from './key-parts.ts';
 import { environmentOf, filesOfSnapshot, loadRun, outputOf, type RunContext } from './run-context.ts';
 
@@ -24,7 +24,7 @@ export async function workspaceOf(
   const environment = await environmentOf(ctx, context, definition.environment);
   const realised = environment ? await realiseEnvironment(ctx, environment.resolved, environment.text, environment.file) : null;
   return {
-    command: substitute(definition.command, run.params, true),
+    command: substituteInShell(definition.command, run.params),
     files: await stagedFiles(ctx, context, definition),
     variables: {
       ...Object.fromEntries(Object.entries(definition.env).map(([name, value]) => [name, substitute(value, run.params)])),
