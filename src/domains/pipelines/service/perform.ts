@@ -9,7 +9,7 @@ import { getLoggedModel } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import type { Outputs, StepOutput } from '../model.ts';
 import { scoreOutputOf, spineFor } from './key-parts.ts';
-import { environmentOf, outputOf, type RunContext } from './run-context.ts';
+import { environmentOf, outputOf, trainingTableOf, type RunContext } from './run-context.ts';
 
 export interface Performed {
   readonly outputs: Outputs;
@@ -87,10 +87,7 @@ export async function performRegister(ctx: Ctx, context: RunContext, step: Regis
   const maker = steps.get(step.from.split('.')[0]!);
   const makerDefinition = context.stepDefinitions.get(maker?.name ?? '');
   const environment = makerDefinition?.kind === 'run' ? await environmentOf(ctx, context, makerDefinition.environment) : null;
-  // A table that a command wrote says nothing of the datasets behind it.
-  const table = [...steps.values()]
-    .flatMap((s) => Object.values(s.outputs ?? {}))
-    .find((o) => o.kind === 'table' && o.datasetVersions.length > 0) as Extract<StepOutput, { kind: 'table' }> | undefined;
+  const table = maker && trainingTableOf(steps, maker);
   const baseline = table
     ? await profileTable(
         ctx,

@@ -68,6 +68,22 @@ export function outputOf(context: RunContext, ref: string): StepOutput {
   return found ?? fail('step-failed', { step, why: `its output "${out ?? ''}" is not there` });
 }
 
+/** The table of rows that a step was given, directly or by way of others; the nearest one counts. */
+export function trainingTableOf(
+  steps: ReadonlyMap<string, Pick<StepSummary, 'needs' | 'outputs'>>,
+  maker: Pick<StepSummary, 'needs'>,
+): Extract<StepOutput, { kind: 'table' }> | undefined {
+  const names = [...maker.needs];
+  for (const name of names) {
+    const { needs = [], outputs } = steps.get(name) ?? {};
+    // A table that a command wrote says nothing of the datasets behind it.
+    for (const output of Object.values(outputs ?? {})) if (output.kind === 'table' && output.datasetVersions.length > 0) return output;
+    // The list grows while it is gone through: what is nearer comes first.
+    names.push(...needs.filter((n) => !names.includes(n)));
+  }
+  return undefined;
+}
+
 export const filesOfSnapshot = (ctx: Ctx, context: RunContext): Promise<SnapshotFiles> =>
   keep(context, 'files', () => snapshotFiles(ctx, context.run.snapshot));
 
