@@ -2,7 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { getVersion, inspectionOf, inspectionSql, stageFiles, stageVersion, type Column } from '../../datasets/public.ts';
 import type { ProjectDefinition, SpineDefinition } from '../../projects/public.ts';
-import { sqlName } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import { fail } from '../errors.ts';
 import { featureType, type ViewColumn } from '../model.ts';
 import { joinSql, type JoinedView } from '../view-sql.ts';
@@ -32,13 +32,11 @@ export interface TrainingTable {
 
 /** Unix microseconds of "2013-01-31" or an ISO time; UTC when no zone is written. Raises `moment-invalid`. */
 export function momentUs(what: string, value: string): number {
-  const text = /^\d{4}-\d{2}-\d{2}$/.test(value)
-    ? `${value}T00:00:00Z`
-    : /(Z|[+-]\d{2}:?\d{2})$/.test(value)
-      ? value
-      : `${value.replace(' ', 'T')}Z`;
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? fail('moment-invalid', { what, value }) : ms * 1000;
+  // Stricter than "Date.parse", which takes "12" for a year or a month.
+  const [, day, time = '00:00:00', fraction = '', zone = 'Z'] =
+    /^((?:\d{4}|[+-]\d{6})-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,6}))?(Z|[+-]\d{2}:?\d{2})?)?$/i.exec(value) ?? [];
+  const ms = Date.parse(`${day}T${time}${zone.toUpperCase()}`);
+  return Number.isNaN(ms) ? fail('moment-invalid', { what, value }) : ms * 1000 + Number(fraction.padEnd(6, '0'));
 }
 
 // The online store tells 1 from '1'; a join that does not would show training what serving never finds.
@@ -111,7 +109,7 @@ export async function buildTrainingTable<T>(
                   gyre_label::double as label from chosen`,
           },
           { sql: `create table training as ${joinSql(service.request, input.slices, views)}` },
-          { sql: `copy training to '${target}' (format parquet, compression zstd)` },
+          { sql: `copy training to ${sqlText(target)} (format parquet, compression zstd)` },
         ],
         rows: inspectionSql('training', names),
       },
