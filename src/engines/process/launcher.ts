@@ -1,10 +1,10 @@
 // Starts the process of an attempt and knows it again later, also from another server process.
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { wallClock } from '../../kernel/clock.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
+import { processStart } from '../../kernel/process-start.ts';
 import type { Workspace } from '../../domains/pipelines/public.ts';
 import { writeJson } from './json-file.ts';
 
@@ -74,7 +74,7 @@ export async function launch(dir: string, workspace: Workspace, onExit: () => vo
   channel.on('error', () => undefined);
   try {
     const pid = child.pid!;
-    await writeJson(join(dir, 'pid.json'), { pid, began: await startOf(pid), startedMs: wallClock.now() } satisfies Launched);
+    await writeJson(join(dir, 'pid.json'), { pid, began: processStart(pid), startedMs: wallClock.now() } satisfies Launched);
     failpoint('engine.before-go');
     channel.end(`${redaction(Object.values(workspace.secrets))}go\n`);
   } catch (error) {
@@ -85,27 +85,16 @@ export async function launch(dir: string, workspace: Workspace, onExit: () => vo
 }
 
 /** A leader that had ended before its beginning was read (began '') runs no more. */
-export const isRunning = async ({ pid, began }: Launched): Promise<boolean> => began !== '' && (await startOf(pid)) === began;
+export const isRunning = ({ pid, began }: Launched): boolean => began !== '' && processStart(pid) === began;
 
 /** Ends everything that belongs to the group of an attempt. */
-export async function killGroup({ pid, began }: Launched): Promise<void> {
+export function killGroup({ pid, began }: Launched): void {
   // While the group has a member its number is not given out again, so a stranger's number means: nothing is left.
-  const now = await startOf(pid);
+  const now = processStart(pid);
   if (now !== '' && now !== began) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
     // it has ended by itself
-  }
-}
-
-/** When a process began, in clock ticks since boot; '' if it is gone (or only waits to be reaped). */
-async function startOf(pid: number): Promise<string> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
-  } catch {
-    return '';
   }
 }

@@ -113,14 +113,14 @@ function storageFull(): unknown {
 
 async function end(dir: string): Promise<void> {
   const leader = await readJson<Launched>(join(dir, 'pid.json'));
-  if (leader) await killGroup(leader);
+  if (leader) killGroup(leader);
 }
 
 /** Says whether the command has been started. A leader that died before it was told to go has run nothing. */
 const hasBegun = async (dir: string): Promise<boolean> => {
   if (existsSync(join(dir, 'began'))) return true;
   const leader = await readJson<Launched>(join(dir, 'pid.json'));
-  return leader !== undefined && (await isRunning(leader));
+  return leader !== undefined && isRunning(leader);
 };
 
 type Ended = { kind: 'exit'; exitCode: number } | { kind: 'timed-out' } | { kind: 'gone' };
@@ -140,7 +140,7 @@ function watchAttempt(dir: string, timeoutMs: number, signal: AbortSignal) {
 
   const lookOnce = async (): Promise<void> => {
     const leader = await readJson<Launched>(join(dir, 'pid.json'));
-    const alive = leader !== undefined && (await isRunning(leader));
+    const alive = leader !== undefined && isRunning(leader);
     const code = await exitCode();
     if (code !== undefined) {
       exitSeenMs ??= performance.now();
@@ -148,7 +148,7 @@ function watchAttempt(dir: string, timeoutMs: number, signal: AbortSignal) {
         resolve({ kind: 'exit', exitCode: code });
     } else if (leader && !alive) resolve({ kind: 'gone' });
     else if (leader && wallClock.now() - leader.startedMs > timeoutMs) {
-      await killGroup(leader);
+      killGroup(leader);
       resolve({ kind: 'timed-out' });
     }
   };

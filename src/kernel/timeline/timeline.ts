@@ -77,7 +77,7 @@ export async function establishTimeline(ctx: Ctx, project: string, mode: Timelin
 
 /**
  * Moves a replay timeline forward, in a transaction of its own. Raises `timeline-not-replay` and
- * `timeline-backwards`. The barrier around it (ship, join, drain) is app/advance.ts.
+ * `timeline-backwards`. The barrier around it (ship, drain) is in app/server-routes.ts.
  */
 export const moveTimeline = (ctx: Ctx, project: string, toUs: number): Promise<TimelineState> =>
   ctx.tx(async (tx) => {

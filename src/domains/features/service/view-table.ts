@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sqlText } from '../../../kernel/compute/compute.ts';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { recordedMs } from '../../../kernel/recorded.ts';
@@ -84,9 +85,9 @@ export async function materialiseView(ctx: Ctx, inputs: ViewInputs): Promise<Vie
         writes: [target],
         statements: [
           { userSql, into: { table: 'source' } },
-          { sql: `copy (${envelopeSql(view, types)}) to '${target}' (format parquet, compression zstd)` },
+          { sql: `copy (${envelopeSql(view, types)}) to ${sqlText(target)} (format parquet, compression zstd)` },
         ],
-        rows: `select count(*) as rows from read_parquet('${target}')`,
+        rows: `select count(*) as rows from read_parquet(${sqlText(target)})`,
       },
       ctx.signal,
     );

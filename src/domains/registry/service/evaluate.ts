@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getBlob, storeBlobs } from '../../../kernel/blobs/blob-index.ts';
-import { sqlName } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { calibrationBins, precisionRecallCurve, rocCurve } from '../../../stats/curves.ts';
@@ -114,7 +114,7 @@ async function score(
         what,
         tables,
         writes: [rowsPath],
-        statements: [{ sql: `copy (select * from t ${order}) to '${rowsPath}' (format json)` }],
+        statements: [{ sql: `copy (select * from t ${order}) to ${sqlText(rowsPath)} (format json)` }],
         rows: `select ${wanted.join(', ')} from t ${order}`,
       },
       ctx.signal,

@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sqlText } from '../../../kernel/compute/compute.ts';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
@@ -155,7 +156,7 @@ async function toParquet(ctx: Ctx, records: readonly InferenceRecord[]): Promise
       writes: [`${name}.parquet`],
       statements: [
         {
-          sql: `copy (select * from (select unnest(from_json(json::json, '${STRUCTURE}')) from t) order by "eventTimeUs", id) to '${name}.parquet' (format parquet, compression zstd)`,
+          sql: `copy (select * from (select unnest(from_json(json::json, '${STRUCTURE}')) from t) order by "eventTimeUs", id) to ${sqlText(`${name}.parquet`)} (format parquet, compression zstd)`,
         },
       ],
     });
