@@ -5,24 +5,19 @@ import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
+import { turns } from '../../../kernel/turns.ts';
 import { currentRevision, snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
 import type { DatasetVersion } from '../model.ts';
 import * as store from '../store.ts';
 import { createVersion, refuseViolations } from './create-version.ts';
 import { stageFiles } from './stage.ts';
 
-const underWay = new Map<string, Promise<unknown>>();
+const inTurn = turns();
 
 /** Brings every SQL dataset of the project up to date, one call at a time. Returns the versions that are new. */
-export function refreshDatasets(ctx: Ctx, project: string): Promise<DatasetVersion[]> {
+export const refreshDatasets = (ctx: Ctx, project: string): Promise<DatasetVersion[]> =>
   // A push starts a refresh by itself; one that is asked for meanwhile must not build the same again.
-  const key = `${ctx.workspace}/${project}`;
-  const mine = (underWay.get(key) ?? Promise.resolve()).catch(() => undefined).then(() => buildAll(ctx, project));
-  underWay.set(key, mine);
-  const forget = (): void => void (underWay.get(key) === mine && underWay.delete(key));
-  mine.then(forget, forget);
-  return mine;
-}
+  inTurn(`${ctx.workspace}/${project}`, () => buildAll(ctx, project));
 
 async function buildAll(ctx: Ctx, project: string): Promise<DatasetVersion[]> {
   const revision = await currentRevision(ctx, project);

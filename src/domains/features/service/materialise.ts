@@ -4,6 +4,7 @@ import { extname, join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint, failpointEnvironment } from '../../../kernel/failpoints.ts';
 import { recordedMs } from '../../../kernel/recorded.ts';
+import { turns } from '../../../kernel/turns.ts';
 import { currentVersion, stageFiles } from '../../datasets/public.ts';
 import { currentRevision, type FeatureServiceDefinition, type FeatureViewDefinition, type Revision } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
@@ -23,8 +24,13 @@ export interface Materialised {
   readonly added: number;
 }
 
-/** Brings every view that a feature service uses up to its dataset's current version. */
-export async function materialiseViews(ctx: Ctx, project: string): Promise<Materialised[]> {
+const inTurn = turns();
+
+/** Brings every view that a feature service uses up to its dataset's current version, one call at a time: a store has one writer. */
+export const materialiseViews = (ctx: Ctx, project: string): Promise<Materialised[]> =>
+  inTurn(`${ctx.workspace}/${project}`, () => materialiseAll(ctx, project));
+
+async function materialiseAll(ctx: Ctx, project: string): Promise<Materialised[]> {
   const revision = await currentRevision(ctx, project);
   const { definition } = revision;
   const used = new Set(Object.values(definition.services).flatMap((s) => s.views));

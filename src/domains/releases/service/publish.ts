@@ -2,6 +2,7 @@
 import { relative } from 'node:path';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
+import { turns } from '../../../kernel/turns.ts';
 import { hasUsers, tokensFor } from '../../access/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
@@ -85,14 +86,10 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
 }
 
 // One after the other, so that what is written last is what was read last and has the highest number.
-let turn: Promise<unknown> = Promise.resolve();
+const inTurn = turns();
 
 /** Writes the next plan of this server. Returns its number. */
-export function publishPlan(ctx: Ctx): Promise<number> {
-  const mine = turn.then(() => publishNow(ctx));
-  turn = mine.catch(() => undefined);
-  return mine;
-}
+export const publishPlan = (ctx: Ctx): Promise<number> => inTurn('plan', () => publishNow(ctx));
 
 async function publishNow(ctx: Ctx): Promise<number> {
   const endpoints: PlanEndpoint[] = [];
