@@ -72,7 +72,8 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
       subject: self,
       label: `${run.pipeline} run ${run.number}`,
       project: run.project,
-      payload: { number: run.number, trigger: run.trigger, params },
+      // Parameters and the reason are the user's words; they stay with the run.
+      payload: { number: run.number, trigger: run.trigger.kind },
       occurredUs: nowUs,
       edges: [
         { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' },
