@@ -1,10 +1,11 @@
 // The plan on disk: `serving/plan.json` = {plan, signature}, replaced by rename. The key lies beside it and
 // is made by whoever comes first; both processes run as the same user, so the signature guards against
 // half-written, foreign and edited files and against a plan of another folder.
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failpoint } from '../../kernel/failpoints.ts';
+import { folderKey } from '../../kernel/folder-key.ts';
 import { compileBody } from '../../kernel/http/validation.ts';
 import { fail } from './errors.ts';
 import { PlanAck, ServingPlan } from './schema.ts';
@@ -15,26 +16,7 @@ export const servingPaths = (dir: string) => {
 };
 
 /** The folder's plan key; made on first use. */
-export function servingKey(dir: string): Buffer {
-  const { root, key } = servingPaths(dir);
-  mkdirSync(root, { recursive: true, mode: 0o700 });
-  try {
-    return Buffer.from(readFileSync(key, 'utf8'), 'hex');
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'ENOENT') throw error;
-  }
-  // Written whole under another name and linked, so that nobody reads half a key and the first one wins.
-  const fresh = `${key}.${process.pid}`;
-  writeFileSync(fresh, randomBytes(32).toString('hex'), { mode: 0o600 });
-  try {
-    linkSync(fresh, key);
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') throw error;
-  } finally {
-    rmSync(fresh);
-  }
-  return Buffer.from(readFileSync(key, 'utf8'), 'hex');
-}
+export const servingKey = (dir: string): Buffer => folderKey(servingPaths(dir).key);
 
 const sign = (key: Buffer, text: string): string => createHmac('sha256', key).update(text).digest('hex');
 

@@ -1,7 +1,8 @@
 // What a step's result depends on, gathered part by part.
-import { createHash } from 'node:crypto';
-import { dirname, matchesGlob } from 'node:path';
+import { createHash, createHmac } from 'node:crypto';
+import { dirname, join, matchesGlob } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { folderKey } from '../../../kernel/folder-key.ts';
 import { resolveSecret } from '../../../kernel/secrets.ts';
 import { getVersion } from '../../datasets/public.ts';
 import { viewKey } from '../../features/public.ts';
@@ -29,20 +30,27 @@ export function codeFiles(step: RunStep, files: SnapshotFiles): SnapshotFiles {
   return Object.fromEntries(Object.entries(files).filter(([path]) => path === script || globs.some((g) => matchesGlob(path, g))));
 }
 
-/** Secrets by name: the value for the process, and a keyed digest of it for the cache key. */
-export function secretsOf(step: RunStep): { values: Record<string, string>; versions: Record<string, string> } {
-  const values = Object.fromEntries(
+/** Secrets by name, for the process. Raises `secret-missing`. */
+export const secretsOf = (step: RunStep): Record<string, string> =>
+  Object.fromEntries(
     Object.entries(step.secrets).map(([name, reference]) => [
       name,
       resolveSecret(reference) ?? fail('secret-missing', { name, reference }),
     ]),
   );
-  return {
-    values,
-    versions: Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [name, sha256(['gyre secret version', name, value]).slice(0, 16)]),
-    ),
-  };
+
+// What tells one value of a secret from the next: stored with the step and shown where it differs, so it is keyed,
+// and nobody who reads it can try values out.
+function secretVersions(ctx: Ctx, step: RunStep): Record<string, string> {
+  const secrets = Object.entries(secretsOf(step));
+  if (secrets.length === 0) return {};
+  const key = folderKey(join(ctx.settings.dir, 'run', 'secret-versions.key'));
+  const versionOf = (name: string, value: string): string =>
+    createHmac('sha256', key)
+      .update(JSON.stringify([name, value]))
+      .digest('hex')
+      .slice(0, 16);
+  return Object.fromEntries(secrets.map(([name, value]) => [name, versionOf(name, value)]));
 }
 
 /** A spine with the run's parameters put in place. */
@@ -115,7 +123,7 @@ export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefini
     inputs: Object.fromEntries(step.inputs.map((ref) => [ref, outputOf(context, ref).digest])),
     environment: environment?.resolved.digest ?? null,
     variables: env,
-    secrets: secretsOf(step).versions,
+    secrets: secretVersions(ctx, step),
   };
 }
 

@@ -30,7 +30,7 @@ export async function workspaceOf(
       ...Object.fromEntries(Object.entries(definition.env).map(([name, value]) => [name, substitute(value, run.params)])),
       ...variables,
     },
-    secrets: { ...secretsOf(definition).values, ...secrets },
+    secrets: { ...secretsOf(definition), ...secrets },
     bin: realised?.bin ?? null,
   };
 }
