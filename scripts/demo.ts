@@ -27,7 +27,11 @@ const stateDir = join(out, '.gyre');
 if (existsSync(stateDir)) rmSync(stateDir, { recursive: true });
 const began = performance.now();
 terminal.say(`Gyre starts in an empty folder: ${relative(process.cwd(), stateDir)}`);
-const server = await startServer(stateDir);
+const server = await startServer(stateDir).catch((error: Error) => {
+  // The server itself has said why.
+  terminal.say(error.message);
+  process.exit(1);
+});
 let failed = false;
 try {
   await journey({

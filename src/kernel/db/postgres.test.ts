@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { accounts } from '../../../test/support/accounts-table.ts';
 import { openTestDatabase } from '../../../test/support/databases.ts';
+import { postgresUrl } from '../../../test/support/postgres.ts';
 import { isProblem } from '../errors.ts';
+import { openPostgres } from './postgres.ts';
 
 test('a transaction that lost a race is run again from the start', async (t) => {
   const database = await openTestDatabase(t, 'postgres', accounts);
@@ -50,4 +53,27 @@ test('a body that swallows a failed statement is not told that it was stored', a
     /rolled back/,
   );
   assert.deepEqual((await sql`select id from accounts`.execute(database.reader)).rows, []);
+});
+
+test('a database that does not answer, or refuses the login, is a problem that names it and no password', async (t) => {
+  const { port } = await new Promise<AddressInfo>((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address() as AddressInfo;
+      probe.close(() => resolve(address));
+    });
+  });
+  const unreachable = (where: string) => (error: unknown) =>
+    isProblem(error, 'database-unreachable') && error.status === 503 && error.message.includes(where) && !error.message.includes('secret');
+  const away = await openPostgres(`postgres://someone:secret@127.0.0.1:${port}/gyre`);
+  t.after(() => away.close());
+  await assert.rejects(
+    away.tx(async () => undefined),
+    unreachable(`127.0.0.1:${port}/gyre`),
+  );
+  await assert.rejects(sql`select 1`.execute(away.reader), unreachable('ECONNREFUSED'));
+  const other = new URL(await postgresUrl());
+  other.pathname = '/no-such-database';
+  const missing = await openPostgres(other.href);
+  t.after(() => missing.close());
+  await assert.rejects(sql`select 1`.execute(missing.reader), unreachable('no-such-database'));
 });

@@ -22,7 +22,24 @@ const { fail } = defineErrors({
     detail: (p: { attempts: number }) =>
       `Others changed the same records during each of ${p.attempts} attempts. Nothing was changed; repeat the request.`,
   },
+  'database-unreachable': {
+    status: 503,
+    title: 'The database does not answer',
+    detail: (p: { where: string; why: string }) =>
+      `PostgreSQL at ${p.where} cannot be used: ${p.why}. Nothing was changed. See that it runs, and that GYRE_DATABASE_URL names its address, database, user and password.`,
+  },
 });
+
+// No answer at all, a login that is refused (SQLSTATE class 28), no such database, a server that stops or starts.
+const AWAY = /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|28...|3D000|57P0[1-3]|53300)$/;
+
+/** The error as a problem that says where and why, if the database cannot be reached. Never names the password. */
+function asUnreachable(error: unknown, url: string): never {
+  const { code = '', message } = error as { code?: string; message: string };
+  const { host, pathname } = new URL(url);
+  if (AWAY.test(code)) fail('database-unreachable', { where: `${host}${pathname}`, why: message || code });
+  throw error;
+}
 
 /** Connects lazily; `schema` puts all tables into one schema, so that tests share a server. */
 export async function openPostgres(url: string, options: { schema?: string; poolSize?: number } = {}): Promise<Database> {
@@ -39,7 +56,7 @@ export async function openPostgres(url: string, options: { schema?: string; pool
   pool.on('error', () => undefined);
 
   const once = async <T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>): Promise<T> => {
-    const client = await pool.connect();
+    const client = await pool.connect().catch((error: unknown) => asUnreachable(error, url));
     const own = untilEnded(connectionOver(client));
     const effects: (() => void)[] = [];
     let broken: Error | undefined;
@@ -64,7 +81,12 @@ export async function openPostgres(url: string, options: { schema?: string; pool
 
   return {
     dialect: postgresDialect,
-    reader: handleOver(postgresDialect, connectionOver(pool)),
+    reader: handleOver(postgresDialect, {
+      execute: (statement, binds) =>
+        connectionOver(pool)
+          .execute(statement, binds)
+          .catch((error: unknown) => asUnreachable(error, url)),
+    }),
     tx: async (body) => {
       let madeMeanwhile = 0;
       for (let attempt = 1; ; attempt++) {
