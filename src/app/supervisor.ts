@@ -6,8 +6,8 @@ import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '../kernel/config/settings.ts';
 import { defineErrors, Problem } from '../kernel/errors.ts';
-import { takeLock } from '../kernel/lock-file.ts';
-import { processStart } from '../kernel/process-start.ts';
+import { takeLock } from '../kernel/process/lock-file.ts';
+import { processStart } from '../kernel/process/process-start.ts';
 import type { Bootstrap } from './control.ts';
 import { processesFile, type ProcessReport } from './processes.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { wallClock } from '../../kernel/clock.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
-import { processStart } from '../../kernel/process-start.ts';
+import { processStart } from '../../kernel/process/process-start.ts';
 import type { Workspace } from '../../domains/pipelines/public.ts';
 import { writeJson } from './json-file.ts';
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
-import { isProcessRunning } from '../../../kernel/process-start.ts';
+import { isProcessRunning } from '../../../kernel/process/process-start.ts';
 import { championAlias, setAlias } from '../../registry/public.ts';
 import { readAck, servingPaths, type PlanAck } from '../../serving/public.ts';
 import type { EndpointRevision, Release } from '../model.ts';

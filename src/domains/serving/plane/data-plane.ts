@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Fault } from '../../../kernel/errors.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
-import { takeLock } from '../../../kernel/lock-file.ts';
+import { takeLock } from '../../../kernel/process/lock-file.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
 import { fail } from '../errors.ts';
