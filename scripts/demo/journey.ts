@@ -22,6 +22,20 @@ export interface Journey {
   readonly began: number;
 }
 
+interface Metric {
+  readonly metric: string;
+  readonly figure: {
+    readonly value: number;
+    readonly n: number;
+    readonly interval?: { readonly low: number; readonly high: number; readonly level: number; readonly method: string };
+  };
+}
+interface Report {
+  readonly model: { readonly number: number };
+  readonly evaluation: { readonly primary: Metric };
+  readonly live: { readonly metrics: readonly Metric[] };
+}
+
 const ENDPOINT = 'late-arrival';
 const FIRST_DAY = new Date('2013-03-01T00:00:00Z');
 const DAY_MS = 86_400_000;
@@ -109,19 +123,26 @@ function together(days: readonly Replayed[]): Replayed {
   };
 }
 
-async function summary({ terminal, client, began, project }: Journey, replayed: Replayed, report: string, card: string): Promise<void> {
-  const version = await client.get<{ number: number; evidence: { evaluation: string } }>(path`/models/${ENDPOINT}/versions/latest`);
-  const evaluation = await client.get<{
-    rows: number;
-    metrics: Record<string, { ok: boolean; value: number; interval?: { low: number; high: number; level: number; method: string } }>;
-  }>(path`/evaluations/${version.evidence.evaluation}`);
-  const auc = evaluation.metrics.roc_auc!;
+async function summary(
+  { terminal, client, began, project, until }: Journey,
+  replayed: Replayed,
+  report: string,
+  card: string,
+): Promise<void> {
+  const { model, evaluation, live } = await client.post<Report>(path`/projects/flights/report`, {
+    format: 'json',
+    from: FIRST_DAY.toISOString(),
+    to: `${until}T00:00:00Z`,
+  });
+  const figure = ({ figure: f }: Metric): string =>
+    `ROC AUC ${f.value.toFixed(3)}${f.interval ? ` (${f.interval.level * 100} % interval ${f.interval.low.toFixed(3)} to ${f.interval.high.toFixed(3)}, ${f.interval.method})` : ''}, n = ${count(f.n)}`;
   const here = (file: string): string => relative(process.cwd(), file);
   terminal.out(`
 Done in ${duration(performance.now() - began)}.
-  model        ${ENDPOINT} version ${version.number}, released to the endpoint ${ENDPOINT}
-  evaluation   ROC AUC ${auc.value.toFixed(3)}${auc.interval ? ` (${auc.interval.level * 100} % interval ${auc.interval.low.toFixed(3)} to ${auc.interval.high.toFixed(3)}, ${auc.interval.method})` : ''} on ${count(evaluation.rows)} rows the fit never saw
-  predictions  ${count(replayed.sent)} flights of March
+  model        ${ENDPOINT} version ${model.number}, released to the endpoint ${ENDPOINT}
+  evaluation   ${figure(evaluation.primary)}: rows the fit never saw
+  in service   ${figure(live.metrics.find((m) => m.metric === 'roc_auc')!)}: flights of March whose outcome is known
+  predictions  ${count(replayed.sent)} over HTTP, one flight each
   report       ${here(report)}
   model card   ${here(card)}
 

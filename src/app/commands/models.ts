@@ -133,18 +133,18 @@ export function modelCommands(program: Program, root: Command): void {
     program,
     root
       .command('report')
-      .description('data, evaluation, predictions against truth and lineage, in one HTML file')
+      .description('data, evaluation, predictions against truth and lineage, in one HTML file; with --json its figures as data')
       .option('-o, --output <file>', 'where', 'report.html')
       .option('--from <moment>', 'first moment of the predictions shown')
       .option('--to <moment>', 'moment after the last'),
     async (use) => {
-      const { output, from, to } = use.options;
-      const html = await use.client().text('POST', path`/projects/${await use.project()}/report`, {
-        ...(from ? { from: moment(from) } : {}),
-        ...(to ? { to: moment(to) } : {}),
-      });
+      const { output, from, to, json } = use.options;
+      const route = path`/projects/${await use.project()}/report`;
+      const asked = { ...(from ? { from: moment(from) } : {}), ...(to ? { to: moment(to) } : {}) };
+      if (json) return use.print(await use.client().post(route, { ...asked, format: 'json' }), () => []);
+      const html = await use.client().text('POST', route, asked);
       writeFileSync(output, html);
-      use.print({ file: output, sizeBytes: Buffer.byteLength(html) }, () => [output]);
+      use.terminal.out(output);
     },
   );
 }

@@ -196,6 +196,11 @@ eachDatabase('a report sets the predictions of the log against outcomes that wer
   assert.match(type, /^text\/html/);
   const auc = rocAuc({ labels: known.map((k) => k.trip.late!), scores: known.map((k) => k.score) });
   assert.ok(auc.ok && auc.interval);
+  const asData = await reportOf(b, { format: 'json', truth: { keys: ['trip'] } });
+  const { live } = JSON.parse(asData.text) as { live: { metrics: { metric: string; figure: { value: number; n: number } }[] } };
+  const { figure } = live.metrics.find((m) => m.metric === 'roc_auc')!;
+  // Rows are summed in another order there.
+  assert.ok(Math.abs(figure.value - auc.value) < 1e-12 && figure.n === auc.n, JSON.stringify(figure));
   assert.match(
     words,
     new RegExp(

@@ -9,6 +9,7 @@ const name = Type.String({ maxLength: 200 });
 const expression = Type.String({ minLength: 1, maxLength: 5000 });
 
 const CreateReport = Type.Object({
+  format: Type.Optional(Type.Enum(['html', 'json'], { default: 'html', description: 'A page to read, or its figures as data' })),
   endpoint: Type.Optional(Type.String({ maxLength: 200, description: 'Default: the first one of the project' })),
   from: Type.Optional(Type.String({ maxLength: 40, description: 'First event time of the predictions shown' })),
   to: Type.Optional(Type.String({ maxLength: 40, description: 'Event time after the last' })),
@@ -39,7 +40,7 @@ export const reportRoutes: readonly AnyRoute[] = [
     method: 'POST',
     path: '/api/gyre/v1/projects/:project/report',
     permission: 'lineage:read',
-    summary: 'Data, evaluation, predictions against truth and lineage of a project, as one HTML file',
+    summary: 'Data, evaluation, predictions against truth and lineage of a project, as one HTML file or as data',
     errors: [
       'project-not-found',
       'report-endpoint-missing',
@@ -64,6 +65,7 @@ export const reportRoutes: readonly AnyRoute[] = [
           ...(body.to === undefined ? {} : { toUs: within(momentUs('"to"', body.to) - 1) }),
         },
       });
+      if (body.format === 'json') return report;
       return new Reply(200, await renderReport(report), {
         'content-type': 'text/html; charset=utf-8',
         'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
