@@ -146,8 +146,9 @@ Done in ${duration(performance.now() - began)}.
   report       ${here(report)}
   model card   ${here(card)}
 
-Go on: change a line of ${here(join(dirname(project), 'python/train.py'))} with "npm run demo -- --keep" running, then
-  gyre run train          only what the change touches is done again
-  gyre why run RUN        names the file
+Go on: "npm run demo -- --keep" leaves the server running and prints its address. With it in GYRE_URL, change a line of
+${here(join(dirname(project), 'python/train.py'))}, and
+  npx gyre run train --no-data --file ${here(project)}    does again only what the change touches
+  npx gyre why run RUN                                           names the file
 The shortest way to a project of your own is in README.md.`);
 }
