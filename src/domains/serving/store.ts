@@ -40,8 +40,9 @@ export async function listShipped(db: Db, replica: string): Promise<Set<string>>
   return new Set(rows.map((r) => r.segment));
 }
 
-export const insertShipped = (db: Db, s: ShippedSegment) =>
-  tablesIn(db)
+/** False if it was there already. */
+export async function insertShipped(db: Db, s: ShippedSegment): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await tablesIn(db)
     .insertInto('inference_segments')
     .values({
       workspace_id: s.workspace,
@@ -54,7 +55,9 @@ export const insertShipped = (db: Db, s: ShippedSegment) =>
       shipped_ms: s.shippedMs,
     })
     .onConflict((c) => c.doNothing())
-    .execute();
+    .executeTakeFirstOrThrow();
+  return numInsertedOrUpdatedRows === 1n;
+}
 
 /** Digests of the files with records between two event times, both included. */
 export async function listFiles(db: Db, workspace: string, fromUs: number, toUs: number): Promise<string[]> {

@@ -95,18 +95,26 @@ async function shipOne(ctx: Ctx, replica: string, segment: string, path: string)
     const digest = own.length === 0 ? '' : await toParquet(scoped, own);
     const times = own.map((r) => r.eventTimeUs);
     failpoint('serving.before-shipped');
-    await scoped.tx((tx) =>
-      store.insertShipped(tx.db, {
-        workspace,
-        replica,
-        segment,
-        digest,
-        records: own.length,
-        fromUs: times.reduce((a, b) => Math.min(a, b), Number.MAX_SAFE_INTEGER),
-        toUs: times.reduce((a, b) => Math.max(a, b), 0),
-        shippedMs: tx.clock.now(),
-      }),
-    );
+    const shipped = {
+      replica,
+      segment,
+      digest,
+      records: own.length,
+      fromUs: times.reduce((a, b) => Math.min(a, b), Number.MAX_SAFE_INTEGER),
+      toUs: times.reduce((a, b) => Math.max(a, b), 0),
+    };
+    await scoped.tx(async (tx) => {
+      const isNew = await store.insertShipped(tx.db, { ...shipped, workspace, shippedMs: tx.clock.now() });
+      // Records are telemetry; that they are here, and which bytes they are, is an event.
+      if (isNew && own.length > 0)
+        await tx.emit({
+          type: 'inference-segment.shipped',
+          subject: { kind: 'inference-segment', id: `${replica}.${segment}` },
+          label: `${own.length} inference records`,
+          payload: shipped,
+          occurredUs: shipped.toUs,
+        });
+    });
     failpoint('serving.after-shipped');
   }
   return records.length;
