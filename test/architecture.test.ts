@@ -17,7 +17,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   lineage: ['releases', 'serving'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'tracking'],
   registry: ['projects', 'serving', 'tracking'],
-  releases: ['access', 'features', 'projects', 'registry', 'serving'],
+  releases: ['access', 'datasets', 'features', 'projects', 'registry', 'serving'],
   reports: ['datasets', 'environments', 'features', 'lineage', 'projects', 'registry', 'releases', 'serving'],
 };
 

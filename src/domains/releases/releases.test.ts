@@ -88,6 +88,22 @@ async function open(t: TestContext, kind: DatabaseKind = 'sqlite', plane = true)
   };
 }
 
+test('what the endpoint or a contract calls personal is not written to the inference log as it is', async (t) => {
+  const b = await open(t);
+  const contract = (classification: string): string =>
+    `apiVersion: v3.1.0\nkind: DataContract\nid: d\nversion: 1.0.0\nstatus: draft\nschema:\n  - name: d\n    properties:\n      - { name: email, classification: ${classification} }\n      - { name: x, classification: public }\n`;
+  await b.apply(
+    `${project().replace('e: { model: m }', 'e: { model: m, personal: [phone] }')}datasets:\n  d: { source: d.parquet, key: [email], contract: d.yaml }\n`,
+    { 'd.yaml': contract('Personal') },
+  );
+  await b.version();
+  assert.equal((await b.release(1)).status, 201);
+  assert.deepEqual(readPlan(b.folder)!.endpoints[0]!.log.personal, [
+    { column: 'phone', how: 'hmac' },
+    { column: 'email', how: 'hmac' },
+  ]);
+});
+
 eachDatabase('a passed version is served when the data plane has taken it, and revisions never change', async (t, kind) => {
   const b = await open(t, kind);
   assert.equal(await b.served(), null);

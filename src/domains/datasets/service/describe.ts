@@ -38,3 +38,14 @@ async function countChecks(ctx: Ctx, snapshot: string, file: string): Promise<nu
   const contract = parseContract((await snapshotText(ctx, snapshot, file)).text, file);
   return contract.columns.length + contract.rules.length;
 }
+
+/** Names of the columns that a contract of the revision classifies as personal. Raises `contract-invalid`. */
+export async function personalColumns(ctx: Ctx, revision: Revision): Promise<string[]> {
+  const names = new Set<string>();
+  for (const { contract: file } of Object.values(revision.definition.datasets)) {
+    if (file === null) continue;
+    const contract = parseContract((await snapshotText(ctx, revision.snapshot, file)).text, file);
+    for (const column of contract.columns) if (column.classification?.trim().toLowerCase() === 'personal') names.add(column.name);
+  }
+  return [...names];
+}

@@ -4,6 +4,7 @@ import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { hasUsers, tokensFor } from '../../access/public.ts';
+import { personalColumns } from '../../datasets/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
 import { getVersion, versionFolder, type ModelVersion } from '../../registry/public.ts';
@@ -49,6 +50,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
   const service = endpoint.service === null ? null : await serviceForPlan(ctx, pinned, endpoint.service);
   const versions = await Promise.all(revision.variants.map((v) => getVersion(ctx, v.versionId)));
   const { request } = planColumns(endpoint, versions[0]!, service);
+  const classified = await personalColumns(ctx, pinned);
   const timeline = await ctx.timeline.read(ctx.db, ctx.workspace, revision.project);
   return {
     name: revision.endpoint,
@@ -81,7 +83,8 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     },
     unknownColumns: 'reject',
     output: { score: definition.models[endpoint.model]?.score ?? 'probabilities' },
-    log: { personal: endpoint.personal.map((column) => ({ column, how: 'hmac' as const })) },
+    // A column goes by its name all the way from the dataset to the request.
+    log: { personal: [...new Set([...endpoint.personal, ...classified])].map((column) => ({ column, how: 'hmac' as const })) },
   };
 }
 
