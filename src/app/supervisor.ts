@@ -44,7 +44,12 @@ export async function supervise(
   options: { dataPlane: boolean },
 ): Promise<{ urls: Record<string, string>; ended: Promise<number>; stop: () => Promise<void> }> {
   const unlock = takeLock(join(settings.dir, 'run', 'up.pid'), (pid) => fail('already-running', { dir: settings.dir, pid }));
-  await endLeftovers(settings.dir);
+  try {
+    await endLeftovers(settings.dir);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
   const children = new Map<string, ChildProcess>();
   const reports: Record<string, ProcessReport> = {};
   const ports: Record<string, number> = { control: settings.port, serve: settings.servePort };
@@ -88,9 +93,8 @@ export async function supervise(
           resolve(message.ready.url);
         }
       });
-      child.once('exit', (code, signal) => {
-        children.delete(spec.name);
-        if (stopping) return;
+      const gone = (how: string): void => {
+        if (!children.delete(spec.name) || stopping) return;
         if (readyAt === undefined && restarts === 0) {
           reject(
             new Problem(
@@ -98,7 +102,7 @@ export async function supervise(
               {
                 status: 500,
                 title: 'The server did not start',
-                detail: () => `${spec.name} ended with ${signal ?? `code ${code}`} while starting`,
+                detail: () => `${spec.name} ended with ${how} while starting`,
               },
               {},
             ),
@@ -108,7 +112,9 @@ export async function supervise(
         const short = readyAt === undefined || performance.now() - readyAt < SHORT_LIFE_MS ? shortLives + 1 : 0;
         // One that cannot start again is tried for ever: what keeps it from it (a full disk, a port) may pass.
         setTimeout(() => void (stopping || start(spec, restarts + 1, short)), RESTART_MS[Math.min(short, RESTART_MS.length - 1)]!);
-      });
+      };
+      child.once('exit', (code, signal) => gone(signal ?? `code ${code}`));
+      child.once('error', (error) => gone(error.message));
     });
 
   const stop = async (): Promise<void> => {
@@ -149,13 +155,14 @@ export async function supervise(
 // Children of a supervisor that was killed end by themselves, but not at once; and two control planes must not
 // write one folder. They are known by their command line: whoever dies at the wrong moment writes nothing down.
 async function endLeftovers(dir: string): Promise<void> {
-  const left = pidsOf((args) => CHILD.test(args.at(-2) ?? '') && args.at(-1) === dir);
-  for (const pid of left)
+  const left = pidsOf((args) => CHILD.test(args.at(-2) ?? '') && args.at(-1) === dir).filter((pid) => {
     try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has just ended by itself.
+      return process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as { code?: string }).code === 'EPERM') fail('already-running', { dir, pid });
+      return false; // it has just ended by itself
     }
+  });
   while (left.some((pid) => processStart(pid) !== '')) await delay(10);
 }
 

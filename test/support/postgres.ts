@@ -55,6 +55,12 @@ export async function startPostgres(): Promise<{ url: string; stop: () => void }
     rmSync(folder, { recursive: true, force: true });
   };
   process.once('exit', stop);
+  // A signal ends the process without "exit"; it is passed on once the server is gone.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      stop();
+      process.kill(process.pid, signal);
+    });
   server.unref();
   for (let i = 0; i < 500; i++) {
     if (server.exitCode !== null) throw new Error('PostgreSQL ended while starting');

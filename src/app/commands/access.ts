@@ -44,7 +44,7 @@ export function accessCommands(program: Program, root: Command): void {
   );
   act<[string, string]>(
     program,
-    users.command('role').description('change a user’s role').argument('<name>').argument('<role>'),
+    users.command('role').description('change a user’s role').argument('<name>').argument('<role>', 'admin, editor, viewer or service'),
     async (use, name, role) => {
       await use.client().send('PATCH', path`/users/${name}`, { role });
       use.print({ name, role }, () => [`${name} is ${role}`]);

@@ -51,7 +51,7 @@ export function datasetCommands(program: Program, root: Command): void {
   });
   act<[string]>(
     program,
-    datasets.command('versions').description('versions of a dataset, newest first').argument('<dataset>'),
+    datasets.command('versions').description('versions of a dataset, newest first').argument('<dataset>', 'its name in gyre.yaml'),
     async (use, dataset) => {
       const items: Version[] = [];
       for await (const version of use.client().all<Version>(path`/projects/${await use.project()}/datasets/${dataset}/versions`))
@@ -86,7 +86,7 @@ export function datasetCommands(program: Program, root: Command): void {
     datasets
       .command('push')
       .description('send the files of a dataset and make a version of them; only bytes the server lacks travel')
-      .argument('<dataset>')
+      .argument('<dataset>', 'its name in gyre.yaml')
       .option('--files <glob...>', 'these files instead of those that "source:" names')
       .option('--accept-schema-change', 'columns may vanish or change their type'),
     async (use, dataset) => {
@@ -114,8 +114,8 @@ export function datasetCommands(program: Program, root: Command): void {
     datasets
       .command('diff')
       .description('schema, statistics and rows that differ between two versions')
-      .argument('<before>')
-      .argument('<after>'),
+      .argument('<before>', 'a version’s id')
+      .argument('<after>', 'a version’s id'),
     async (use, before, after) => {
       const diff = await use.client().get(path`/dataset-versions/${before}/diff/${after}`);
       use.print(diff, () => [JSON.stringify(diff, null, 2)]);
@@ -123,7 +123,10 @@ export function datasetCommands(program: Program, root: Command): void {
   );
   act<[string]>(
     program,
-    datasets.command('contract').description('the contract as ODCS YAML; a first draft if there is none').argument('<dataset>'),
+    datasets
+      .command('contract')
+      .description('the contract as ODCS YAML; a first draft if there is none')
+      .argument('<dataset>', 'its name in gyre.yaml'),
     async (use, dataset) => {
       const yaml = await use.client().text('GET', path`/projects/${await use.project()}/datasets/${dataset}/contract`);
       use.print({ contract: yaml }, () => [yaml.trimEnd()]);
@@ -154,7 +157,7 @@ export function datasetCommands(program: Program, root: Command): void {
     features
       .command('get')
       .description('online values of entities as known at a moment')
-      .argument('<service>')
+      .argument('<service>', 'a feature service, by its name in gyre.yaml')
       .argument('<entity...>', 'key=value pairs, comma between the keys of one entity')
       .option('--as-of <moment>', 'UTC; otherwise event time now'),
     async (use, service, entities) => {
@@ -191,7 +194,11 @@ export function datasetCommands(program: Program, root: Command): void {
   );
   act<[string, string]>(
     program,
-    env.command('diff').description('what differs between two environments').argument('<a>').argument('<b>'),
+    env
+      .command('diff')
+      .description('what differs between two environments')
+      .argument('<a>', 'a digest, or its first characters')
+      .argument('<b>', 'a digest, or its first characters'),
     async (use, a, b) => {
       const diff = await use.client().get(path`/environments/${a}/diff/${b}`);
       use.print(diff, () => [JSON.stringify(diff, null, 2)]);

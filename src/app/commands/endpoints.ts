@@ -21,7 +21,7 @@ export function endpointCommands(program: Program, root: Command): void {
     root
       .command('release')
       .description('release a version to an endpoint; answers when the data planes serve it')
-      .argument('<endpoint>')
+      .argument('<endpoint>', 'its name in gyre.yaml')
       .argument('[version]', 'number, alias or latest', 'latest')
       .option('--reason <text>', 'why, for the record'),
     async (use, endpoint, version) => {
@@ -40,7 +40,7 @@ export function endpointCommands(program: Program, root: Command): void {
     root
       .command('rollback')
       .description('go back to a revision of an endpoint that was promoted before')
-      .argument('<endpoint>')
+      .argument('<endpoint>', 'its name in gyre.yaml')
       .option('--revision <number>', 'otherwise the one before the current')
       .option('--reason <text>', 'why, for the record'),
     async (use, endpoint) => {
@@ -57,7 +57,7 @@ export function endpointCommands(program: Program, root: Command): void {
 
   act<[string]>(
     program,
-    root.command('releases').description('releases of an endpoint, newest first').argument('<endpoint>'),
+    root.command('releases').description('releases of an endpoint, newest first').argument('<endpoint>', 'its name in gyre.yaml'),
     async (use, endpoint) => {
       const { items } = await use
         .client()
@@ -81,7 +81,7 @@ export function endpointCommands(program: Program, root: Command): void {
     root
       .command('predict')
       .description('ask an endpoint for one prediction')
-      .argument('<endpoint>')
+      .argument('<endpoint>', 'its name in gyre.yaml')
       .argument('<column=value...>', 'the columns of the request')
       .option('--as-of <moment>', 'event time of a replay, UTC'),
     async (use, endpoint, columns) => {

@@ -131,7 +131,7 @@ export function lineageCommands(program: Program, root: Command): void {
   );
   act<[string]>(
     program,
-    why.command('run').description('why each step of a run was done again, or taken from the cache').argument('<id>'),
+    why.command('run').description('why each step of a run was done again, or taken from the cache').argument('<id>', 'a run’s id'),
     async (use, id) => {
       const run = await use.client().get<RunView>(path`/runs/${id}`);
       use.print(run, () => [
@@ -150,7 +150,7 @@ export function lineageCommands(program: Program, root: Command): void {
   const lineage = root.command('lineage').description('the graph of what was made from what');
   act<[string]>(
     program,
-    lineage.command('dataset').description('what was made from the versions of a dataset').argument('<dataset>'),
+    lineage.command('dataset').description('what was made from the versions of a dataset').argument('<dataset>', 'its name in gyre.yaml'),
     async (use, dataset) => {
       const graph = await use.client().get<Graph>(path`/projects/${await use.project()}/datasets/${dataset}/lineage`);
       use.print(graph, () => [...treeLines(graph, 'to'), `${count(graph.nodes.length)} things, ${count(graph.edges.length)} edges`]);

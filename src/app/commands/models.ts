@@ -46,7 +46,7 @@ export function modelCommands(program: Program, root: Command): void {
   });
   act<[string]>(
     program,
-    models.command('versions').description('versions of a model, newest first').argument('<model>'),
+    models.command('versions').description('versions of a model, newest first').argument('<model>', 'its name'),
     async (use, model) => {
       const { items } = await use.client().get<{ items: Version[] }>(`${path`/models/${model}/versions`}?limit=500`);
       use.print(items, () =>
@@ -65,7 +65,7 @@ export function modelCommands(program: Program, root: Command): void {
     models
       .command('show')
       .description('a version with its evidence and its newest decision')
-      .argument('<model>')
+      .argument('<model>', 'its name')
       .argument('[version]', 'number, alias or latest', 'latest'),
     async (use, model, version) => {
       const found = await use.client().get(path`/models/${model}/versions/${version}`);
@@ -77,8 +77,8 @@ export function modelCommands(program: Program, root: Command): void {
     models
       .command('decide')
       .description('judge the gates on a version’s evaluation and record the decision')
-      .argument('<model>')
-      .argument('<version>'),
+      .argument('<model>', 'its name')
+      .argument('<version>', 'number, alias or latest'),
     async (use, model, version) => {
       const decision = await use.client().post<Decision>(path`/models/${model}/versions/${version}/decide`);
       use.print(decision, () => decisionLines(decision));
@@ -90,8 +90,8 @@ export function modelCommands(program: Program, root: Command): void {
     models
       .command('override')
       .description('let a version pass against its gates; recorded with your name')
-      .argument('<model>')
-      .argument('<version>')
+      .argument('<model>', 'its name')
+      .argument('<version>', 'number, alias or latest')
       .requiredOption('--reason <text>', 'why, in a sentence'),
     async (use, model, version) => {
       const decision = await use
@@ -105,8 +105,8 @@ export function modelCommands(program: Program, root: Command): void {
     models
       .command('alias')
       .description('point an alias at a version')
-      .argument('<model>')
-      .argument('<alias>')
+      .argument('<model>', 'its name')
+      .argument('<alias>', 'for example champion')
       .argument('<version>', 'its number'),
     async (use, model, alias, version) => {
       await use.client().send('PUT', path`/models/${model}/aliases/${alias}`, { version: Number(version) });
@@ -118,7 +118,7 @@ export function modelCommands(program: Program, root: Command): void {
     models
       .command('card')
       .description('the model card of a version, in Markdown')
-      .argument('<model>')
+      .argument('<model>', 'its name')
       .argument('[version]', 'number, alias or latest', 'latest')
       .option('-o, --output <file>', 'write it there'),
     async (use, model, version) => {

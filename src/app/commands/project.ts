@@ -26,6 +26,11 @@ interface Plan {
   readonly changes: Applied['changes'];
 }
 
+/** A promise that is not kept must not look like one that is. */
+const sayIgnored = ({ terminal }: Pick<Use, 'terminal'>, { definition }: LocalProject): void => {
+  for (const key of definition.ignored) terminal.say(`warning: "${key}" is written down in gyre.yaml, and nothing acts on it yet`);
+};
+
 const changeLines = (changes: Applied['changes']): string[] =>
   table(changes, [
     { title: 'CHANGE', value: (c) => c.change },
@@ -41,6 +46,7 @@ export async function applyAll(
 ): Promise<Applied> {
   const client = use.client();
   const applied = await applyLocal(client, use.terminal, local, options.baseRevision);
+  sayIgnored(use, local);
   const { project } = applied.revision;
   if (applied.created) use.terminal.say(`${project} is at revision ${applied.revision.number}`);
   if (options.data) {
@@ -75,7 +81,9 @@ export function projectCommands(program: Program, root: Command): void {
     });
 
   act(program, root.command('plan').description('what applying gyre.yaml would change'), async (use) => {
-    const plan = await use.client().post<Plan>('/projects/plan', { text: (await use.local()).text });
+    const local = await use.local();
+    const plan = await use.client().post<Plan>('/projects/plan', { text: local.text });
+    sayIgnored(use, local);
     use.print(plan, () =>
       plan.changes.length === 0 ? [`${plan.project}: nothing would change over revision ${plan.baseRevision}`] : changeLines(plan.changes),
     );

@@ -111,8 +111,11 @@ export function runCommands(program: Program, root: Command): void {
     root
       .command('run')
       .description('run a pipeline and follow it to its end')
-      .argument('<pipeline>')
-      .option('-p, --param <name=value...>', 'parameters of the pipeline')
+      .argument('<pipeline>', 'its name in gyre.yaml')
+      .option('-p, --param <name=value>', 'a parameter of the pipeline; may be repeated', (value, before: string[] = []) => [
+        ...before,
+        value,
+      ])
       .option('--no-cache', 'run every step, whatever the cache holds')
       .option('--no-apply', 'run the current revision of the server, not the project here')
       .option('--no-data', 'do not push the files that "source:" names')
@@ -155,7 +158,7 @@ export function runCommands(program: Program, root: Command): void {
     root
       .command('logs')
       .description('what the steps of a run wrote')
-      .argument('<run>')
+      .argument('<run>', 'a run’s id, as "gyre runs" lists it')
       .argument('[step]', 'otherwise every step')
       .option('--follow', 'go on until the step has ended'),
     async (use, id, step) => {
@@ -170,22 +173,29 @@ export function runCommands(program: Program, root: Command): void {
 
   act<[string]>(
     program,
-    root.command('resume').description('go on with a run that failed or was cancelled; what succeeded is not run again').argument('<run>'),
+    root
+      .command('resume')
+      .description('go on with a run that failed or was cancelled; what succeeded is not run again')
+      .argument('<run>', 'a run’s id, as "gyre runs" lists it'),
     async (use, id) => report(program, use, await use.client().post<RunView>(path`/runs/${id}/resume`)),
   );
 
-  act<[string]>(program, root.command('cancel').description('cancel a run and end its processes').argument('<run>'), async (use, id) => {
-    await use.client().post(path`/runs/${id}/cancel`);
-    use.print({ id, state: 'cancelled' }, () => [`${id} is cancelled`]);
-  });
+  act<[string]>(
+    program,
+    root.command('cancel').description('cancel a run and end its processes').argument('<run>', 'a run’s id, as "gyre runs" lists it'),
+    async (use, id) => {
+      await use.client().post(path`/runs/${id}/cancel`);
+      use.print({ id, state: 'cancelled' }, () => [`${id} is cancelled`]);
+    },
+  );
 
   act<[string, string]>(
     program,
     root
       .command('shell')
       .description('open a shell in the exact folder, inputs and environment of a step')
-      .argument('<run>')
-      .argument('<step>'),
+      .argument('<run>', 'a run’s id, as "gyre runs" lists it')
+      .argument('<step>', 'its name in gyre.yaml'),
     async (use, id, step) => {
       const staged = await use
         .client()

@@ -121,6 +121,8 @@ export interface EndpointDefinition {
 
 export interface ProjectDefinition {
   readonly project: string;
+  /** Keys that may be written down and that nothing acts on yet: whoever applies them is told. */
+  readonly ignored: readonly string[];
   readonly description: string;
   readonly code: readonly string[];
   readonly timeline: { readonly mode: 'live' | 'replay'; readonly startUs: number };

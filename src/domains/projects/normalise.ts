@@ -74,6 +74,10 @@ function stepOf(name: string, step: RawStep): StepDefinition {
 
 export function normalise(raw: RawProject): ProjectDefinition {
   return {
+    ignored: [
+      ...(['monitors', 'alerts', 'retraining'] as const).filter((key) => raw[key] !== undefined),
+      ...Object.entries(raw.endpoints ?? {}).flatMap(([name, e]) => (e.release === undefined ? [] : [`endpoints.${name}.release`])),
+    ],
     project: raw.project,
     description: raw.description ?? '',
     code: raw.code ?? [],

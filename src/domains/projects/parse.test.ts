@@ -281,3 +281,10 @@ test('The schema that editors read accepts the example and refuses what the pars
   ])
     assert.equal(validate(parseYaml(wrong)), false, wrong);
 });
+
+test('keys that nothing acts on yet are named, so that whoever writes them is told', () => {
+  const text =
+    'project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, release: { steps: [10%] } } }\nmonitors: { e: { window: 1d } }\n';
+  assert.deepEqual(parseProject(text).ignored, ['monitors', 'endpoints.e.release']);
+  assert.deepEqual(parseProject('project: p\n').ignored, []);
+});
