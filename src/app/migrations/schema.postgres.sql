@@ -287,7 +287,7 @@ create table dataset_versions (
   "logical_digest" text collate "C" not null,
   "profile" text not null,
   "violations" text not null,
-  "build_key" text collate "C",
+  "build_key" text collate "C" not null,
   "inputs" text not null,
   "generation" bigint not null,
   "actor_id" text collate "C" not null,

@@ -287,7 +287,7 @@ create table dataset_versions (
   "logical_digest" text not null,
   "profile" text not null,
   "violations" text not null,
-  "build_key" text,
+  "build_key" text not null,
   "inputs" text not null,
   "generation" integer not null,
   "actor_id" text not null,

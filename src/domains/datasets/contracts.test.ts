@@ -182,7 +182,7 @@ test('Each rule counts what it says, and a violation names rule, number and rows
   );
   assert.equal(kept.status, 201, JSON.stringify(kept.body));
   for (const query of ["select count(*) from read_csv('/etc/passwd')", 'drop table {object}', 'select 1; select 2'])
-    assert.equal((await broken('', `{ type: sql, query: "${query}", mustBe: 0 }`)).status, 200, 'the same files need no check');
+    assert.equal((await broken('', `{ type: sql, query: "${query}", mustBe: 0 }`)).code, 'compute-sql-refused', query);
 });
 
 eachDatabase('A version that breaks its contract is kept in quarantine once; the one before stays current', async (t, kind) => {
@@ -209,6 +209,38 @@ eachDatabase('A version that breaks its contract is kept in quarantine once; the
   await c.apply({ 'gyre.yaml': project, 'd.yaml': contract(12) });
   const accepted = await c.push('p', 'd', worse);
   assert.deepEqual([accepted.status, accepted.get('version.number'), await current()], [201, 3, accepted.get('version.id')]);
+});
+
+eachDatabase('Unchanged files are checked anew when the contract, the key or a time of the dataset changed', async (t, kind) => {
+  const c = await openControl(t, kind);
+  const contract = (limit: number): string =>
+    `${head}schema: [{ name: d, properties: [{ name: x, quality: [{ metric: nullValues, mustBeLessOrEqualTo: ${limit} }] }] }]`;
+  const files = { 'd.parquet': await parquet(rows) };
+  const pushed = async (limit: number, definition = project): Promise<unknown[]> => {
+    await c.apply({ 'gyre.yaml': definition, 'd.yaml': contract(limit) });
+    const reply = await c.push('p', 'd', files);
+    return [reply.status, reply.code || reply.get('version.number')];
+  };
+  const count = async (): Promise<number> => (await c.call('GET', '/projects/p/datasets/d/versions')).get<unknown[]>('items').length;
+  assert.deepEqual(await pushed(2), [201, 1]);
+  assert.deepEqual(await pushed(2), [200, 1]);
+  // Tightened: the version there is does not keep it, and is in quarantine once however often it comes.
+  assert.deepEqual(await pushed(1), [422, 'contract-violated']);
+  assert.deepEqual(await pushed(1), [422, 'contract-violated']);
+  assert.equal(await count(), 2);
+  // What is current was accepted under these rules.
+  assert.deepEqual(await pushed(2), [200, 1]);
+  assert.deepEqual(await pushed(3), [201, 3]);
+  assert.deepEqual(await pushed(3, project.replace('[id]', '[pair]')), [422, 'contract-violated']);
+  assert.deepEqual(await pushed(3, project.replace('[id]', '[id, pair]')), [201, 5]);
+  const timed = (occurred: string, known: string): string =>
+    project.replace('key: [id]', `key: [id], occurred_at: "${occurred}", known_at: "${known}"`);
+  const time = "timestamp '2024-01-01'";
+  assert.deepEqual(await pushed(3, timed('null', time)), [422, 'time-missing']);
+  assert.deepEqual(await pushed(3, timed(time, time)), [201, 6]);
+  assert.deepEqual(await pushed(3, timed(time, `${time} + interval 1 day`)), [201, 7]);
+  assert.deepEqual(await pushed(3, timed(time, `${time} + interval 1 day`)), [200, 7]);
+  assert.equal(await count(), 7);
 });
 
 eachDatabase('The key must tell rows apart, unless the contract says how many duplicates are allowed', async (t, kind) => {

@@ -56,8 +56,8 @@ export interface DatasetVersion {
   readonly logicalDigest: string;
   readonly profile: readonly ColumnProfile[];
   readonly violations: readonly Violation[];
-  /** What it was built from, when SQL built it: equal keys give equal versions. */
-  readonly buildKey: string | null;
+  /** Digest of the rules it was checked against and, when SQL built it, of the SQL and its inputs too. */
+  readonly buildKey: string;
   readonly inputs: readonly string[];
   readonly generation: number;
   readonly actor: string;

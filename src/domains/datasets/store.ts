@@ -13,7 +13,7 @@ type VersionRow = {
   logical_digest: string;
   profile: string;
   violations: string;
-  build_key: string | null;
+  build_key: string;
   inputs: string;
   generation: number;
   actor_id: string;

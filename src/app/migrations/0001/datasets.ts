@@ -20,7 +20,7 @@ export const datasetTables: readonly Table[] = [
       logical_digest: 'text',
       profile: 'json',
       violations: 'json',
-      build_key: 'text?',
+      build_key: 'text',
       inputs: 'json',
       generation: 'int',
       actor_id: 'text',

@@ -9,6 +9,7 @@ import { turns } from '../../../kernel/turns.ts';
 import { currentRevision, snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
 import type { DatasetVersion } from '../model.ts';
 import * as store from '../store.ts';
+import { rulesDigest } from './check-contract.ts';
 import { createVersion, refuseViolations } from './create-version.ts';
 import { stageFiles } from './stage.ts';
 
@@ -46,19 +47,9 @@ async function build(
   inputs: readonly DatasetVersion[],
 ): Promise<DatasetVersion | undefined> {
   const sql = await snapshotText(ctx, revision.snapshot, definition.sql!);
-  const contract = definition.contract === null ? '' : (await snapshotText(ctx, revision.snapshot, definition.contract)).digest;
+  const rules = await rulesDigest(ctx, revision, definition);
   const key = createHash('sha256')
-    .update(
-      JSON.stringify([
-        '1',
-        sql.digest,
-        contract,
-        definition.key,
-        definition.occurredAt,
-        definition.knownAt,
-        inputs.map((v) => [v.dataset, v.logicalDigest]),
-      ]),
-    )
+    .update(JSON.stringify(['2', sql.digest, rules, inputs.map((v) => [v.dataset, v.logicalDigest])]))
     .digest('hex');
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
   if (current?.buildKey === key) return undefined;

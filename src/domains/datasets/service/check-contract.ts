@@ -1,4 +1,5 @@
 // Holds a table against what its definition and its contract promise.
+import { createHash } from 'node:crypto';
 import type { ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
@@ -6,6 +7,14 @@ import { checksOf, judge, schemaViolations } from '../contract-checks.ts';
 import { parseContract } from '../contract.ts';
 import { fail } from '../errors.ts';
 import type { DatasetVersion, Violation } from '../model.ts';
+
+/** Digest of all that a version of this dataset is checked against. */
+export async function rulesDigest(ctx: Ctx, revision: Revision, definition: DatasetDefinition): Promise<string> {
+  const contract = definition.contract === null ? '' : (await snapshotText(ctx, revision.snapshot, definition.contract)).digest;
+  return createHash('sha256')
+    .update(JSON.stringify(['1', contract, definition.key, definition.occurredAt, definition.knownAt]))
+    .digest('hex');
+}
 
 /** Raises `time-missing`, `compute-sql-invalid`. */
 export async function checkTimes(ctx: Ctx, definition: DatasetDefinition, table: ComputeTable): Promise<void> {

@@ -10,7 +10,7 @@ import type { DatasetDefinition, Revision } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import { brokenColumns, type DatasetVersion, type VersionFile, type Violation } from '../model.ts';
 import * as store from '../store.ts';
-import { checkTimes, contractViolations } from './check-contract.ts';
+import { checkTimes, contractViolations, rulesDigest } from './check-contract.ts';
 import { inspectFiles, inspectTable, profileTable, type Inspection } from './inspect.ts';
 import { stageFiles } from './stage.ts';
 
@@ -29,14 +29,16 @@ export interface NewVersion {
 
 /**
  * Raises `dataset-no-rows`, `schema-changed`, `key-missing`, `time-missing`, `contract-violated` (the version
- * is then in quarantine), `contract-invalid`, `compute-input-unreadable`. Unchanged files give the version
- * there is, and files that broke the contract before give the quarantined one.
+ * is then in quarantine), `contract-invalid`, `compute-input-unreadable`. Unchanged files under unchanged rules give
+ * the version there is, and files that broke the same contract before give the quarantined one.
  */
 export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ version: DatasetVersion; created: boolean }> {
   const { definition, revision } = input;
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
+  // What was accepted under other rules is not known to keep these.
+  const buildKey = input.build?.key ?? (await rulesDigest(ctx, revision, definition));
   const held = current ? await store.listFiles(ctx.db, ctx.workspace, current) : [];
-  if (current && !input.build && sameFiles(held, input.files)) return { version: current, created: false };
+  if (current?.buildKey === buildKey && !input.build && sameFiles(held, input.files)) return { version: current, created: false };
   const files = await describeFiles(ctx, input);
   const staged = await stageFiles(
     ctx,
@@ -50,7 +52,7 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
   await checkTimes(ctx, definition, table);
   const profile = await profileTable(ctx, `dataset ${definition.name}`, table, found.columns);
   const violations = await contractViolations(ctx, input, table, found);
-  const before = violations.length > 0 ? await sameQuarantined(ctx, input, files, violations) : undefined;
+  const before = violations.length > 0 ? await sameQuarantined(ctx, input, buildKey, files, violations) : undefined;
   if (before) refuseViolations(before);
 
   failpoint('datasets.before-version');
@@ -58,8 +60,8 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
     const number = await store.takeNumber(tx.db, tx.workspace, revision.project, definition.name);
     // The number is held by this transaction now, so who pushed the same files meanwhile is seen here.
     const meanwhile = await store.findCurrent(tx.db, tx.workspace, revision.project, definition.name);
-    if (meanwhile && meanwhile.id !== current?.id && sameFiles(await store.listFiles(tx.db, tx.workspace, meanwhile), files))
-      return { version: meanwhile, created: false };
+    if (meanwhile && meanwhile.id !== current?.id && meanwhile.buildKey === buildKey)
+      if (sameFiles(await store.listFiles(tx.db, tx.workspace, meanwhile), files)) return { version: meanwhile, created: false };
     const v: DatasetVersion = {
       id: newId('dsv', tx.ids),
       project: revision.project,
@@ -71,7 +73,7 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
       logicalDigest: found.digest,
       profile,
       violations,
-      buildKey: input.build?.key ?? null,
+      buildKey,
       inputs: input.build?.inputs ?? [],
       generation: 1,
       actor: tx.actor.id,
@@ -147,12 +149,13 @@ async function checkShape(
 /** The newest version, if it is these files, in quarantine for these reasons. */
 async function sameQuarantined(
   ctx: Ctx,
-  { revision, definition, build }: NewVersion,
+  { revision, definition }: NewVersion,
+  buildKey: string,
   files: readonly VersionFile[],
   violations: readonly Violation[],
 ): Promise<DatasetVersion | undefined> {
   const [newest] = await store.listVersions(ctx.db, ctx.workspace, revision.project, definition.name, Number.MAX_SAFE_INTEGER, 1);
-  if (newest?.state !== 'quarantined' || newest.buildKey !== (build?.key ?? null)) return undefined;
+  if (newest?.state !== 'quarantined' || newest.buildKey !== buildKey) return undefined;
   const same = sameFiles(await store.listFiles(ctx.db, ctx.workspace, newest), files);
   return same && JSON.stringify(newest.violations) === JSON.stringify(violations) ? newest : undefined;
 }
