@@ -88,7 +88,7 @@ test('Routes name what they do not find, or may not do', async (t) => {
   };
   const project = join(root, 'project');
   const files = projectFiles(join(root, 'counter'));
-  const more = `  plain: { params: {}, steps: { bare: { run: "true" }, closed: { run: sh steps/two.sh 1, secrets: { KEY: "env:NOBODY_HAS_SET_THIS" } } } }
+  const more = `  plain: { params: {}, steps: { closed: { run: sh steps/two.sh 1, secrets: { KEY: "env:NOBODY_HAS_SET_THIS" } } } }
 models:`;
   writeFiles(project, { ...files, 'gyre.yaml': files['gyre.yaml']!.toString().replace('models:', more) });
   const applied = await gyre('apply', '--no-data', '--url', server.url, '--file', join(project, 'gyre.yaml'));
@@ -110,10 +110,7 @@ models:`;
   const { steps } = (await ask('GET', `/runs/${id}`)) as unknown as { steps: { name: string; error: { code: string } | null }[] };
   assert.deepEqual(
     steps.map((s) => [s.name, s.error?.code]),
-    [
-      ['bare', 'no-script'],
-      ['closed', 'secret-missing'],
-    ],
+    [['closed', 'secret-missing']],
   );
   const model = (await ask('POST', '/projects/crash/pipelines/model/runs', {})) as unknown as { id: string };
   assert.equal((await ask('POST', `/runs/${model.id}/steps/register/stage`)).code, 'step-without-workspace');

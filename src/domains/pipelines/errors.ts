@@ -44,12 +44,6 @@ export const { fail } = defineErrors({
     title: 'The step failed',
     detail: (p: { step: string; why: string }) => `Step "${p.step}" failed: ${p.why}`,
   },
-  'no-script': {
-    status: 400,
-    title: 'The code of the step is not known',
-    detail: (p: { step: string }) =>
-      `No file of the project is named in the command of step "${p.step}". Add "code:" with the globs of the files it needs, and see that the project’s own "code:" has them.`,
-  },
   'secret-missing': {
     status: 400,
     title: 'A secret is not there',

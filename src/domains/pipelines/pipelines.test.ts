@@ -97,7 +97,7 @@ test('missing outputs, links out of the folder and unknown secrets fail a step w
         'link: { run: "ln -s /etc/passwd out/model", code: [], out: { model: folder } }',
         'secret: { run: "true", code: [], secrets: { KEY: "env:NO_SUCH_SECRET" } }',
         'model: { run: "true", code: [], out: { model: { logged: model } } }',
-        'noscript: { run: "true" }',
+        'lost: { run: "cat no-such-file" }',
       ].join('\n'),
     ),
   );
@@ -107,7 +107,22 @@ test('missing outputs, links out of the folder and unknown secrets fail a step w
   assert.match(detail('link'), /step-failed .*link that leaves out\//);
   assert.match(detail('secret'), /secret-missing .*NO_SUCH_SECRET/);
   assert.match(detail('model'), /step-failed .*logged no model named "model"/);
-  assert.match(detail('noscript'), /no-script/);
+  assert.match(detail('lost'), /step-failed .*exit code 1[^]*\nNo file of the project is named in its command/);
+});
+
+test('a command without a file runs as it is; a module brings its package along', async (t) => {
+  const b = await openPipelines(t);
+  const files = {
+    'pack/__init__.py': '',
+    'pack/fit.py': 'from pack.rows import N\nopen("out/n", "w").write(str(N))\n',
+    'pack/rows.py': 'N = 7\n',
+  };
+  await b.apply(
+    project('bare: { run: "echo hello > out/said", out: { said: folder } }\nfit: { run: "python3 -m pack.fit", out: { n: folder } }'),
+    files,
+  );
+  const run = await b.finish();
+  assert.equal(run.state, 'succeeded', JSON.stringify(run));
 });
 
 test('a log is followed live from a byte on, without cutting characters', async (t) => {

@@ -178,7 +178,7 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     path: '/api/gyre/v1/runs/:id/steps/:step/stage',
     permission: 'code:execute',
     summary: 'Stage the exact folder of a step on the server’s machine, for `gyre shell`; lists its files, command and environment',
-    errors: ['run-not-found', 'step-not-found', 'step-without-workspace', 'step-failed', 'no-script', 'secret-missing'],
+    errors: ['run-not-found', 'step-not-found', 'step-without-workspace', 'step-failed', 'secret-missing'],
     params: OfStep,
     reply: { 200: View },
     handler: (ctx, { params }) => stageStep(ctx, params.id, params.step, engine),

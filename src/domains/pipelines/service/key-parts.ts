@@ -21,12 +21,18 @@ import { environmentOf, filesOfSnapshot, outputOf, type RunContext } from './run
 
 const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
-/** Code files of a run step: its globs, or the folder of the script that its command names. */
+/** The file of the project that a command runs: named as it is, or as a Python module ("-m package.module"). */
+export function scriptOf(command: string, files: SnapshotFiles): string | undefined {
+  const words = command.split(/\s+/);
+  const module = words.includes('-m') ? (words[words.indexOf('-m') + 1] ?? '').replaceAll('.', '/') : '';
+  return [...words, `${module}.py`, `${module}/__main__.py`].find((name) => Object.hasOwn(files, name));
+}
+
+/** Code files of a run step: its globs, or the folder of the script that its command names; none for a bare command. */
 export function codeFiles(step: RunStep, files: SnapshotFiles): SnapshotFiles {
-  const script = step.command.split(/\s+/).find((word) => Object.hasOwn(files, word));
-  if (!step.code && script === undefined) return fail('no-script', { step: step.name });
-  const folder = script === undefined ? '' : dirname(script);
-  const globs = step.code ?? [folder === '.' ? '*' : `${folder}/**`];
+  const script = scriptOf(step.command, files);
+  const folder = script === undefined ? undefined : dirname(script);
+  const globs = step.code ?? (folder === undefined ? [] : [folder === '.' ? '*' : `${folder}/**`]);
   return Object.fromEntries(Object.entries(files).filter(([path]) => path === script || globs.some((g) => matchesGlob(path, g))));
 }
 

@@ -12,9 +12,10 @@ import { mayTryAgain } from '../model.ts';
 import * as store from '../store/attempts.ts';
 import type { Attempt } from '../store/attempts.ts';
 import { getStep, updateStep, type Step, type StepSummary } from '../store/steps.ts';
+import { scriptOf } from './key-parts.ts';
 import { collectOutputs } from './outputs.ts';
 import type { Performed } from './perform.ts';
-import type { RunContext } from './run-context.ts';
+import { filesOfSnapshot, type RunContext } from './run-context.ts';
 import { workspaceOf } from './workspace.ts';
 
 export interface RunParts {
@@ -41,7 +42,8 @@ export async function performRun(
     const attempts = (await store.listAttempts(ctx.db, ctx.workspace, run.id, step.name)).filter((a) => a.number > step.earlierAttempts);
     const ended = attempts.filter((a) => a.state !== 'running');
     const last = ended.at(-1)?.outcome;
-    if (last && !last.ok && !mayTryAgain(ended, definition.retry)) return fail('step-failed', { step: step.name, why: last.detail });
+    if (last && !last.ok && !mayTryAgain(ended, definition.retry))
+      return fail('step-failed', { step: step.name, why: last.detail + (await hintOf(ctx, context, definition)) });
     // After a crash the attempt that was running is gone on with, not begun again.
     const open = attempts.find((a) => a.state === 'running');
     const { attempt, trackingRunId, secret } = open
@@ -61,6 +63,12 @@ export async function performRun(
     const again = mayTryAgain([...ended, { state }], definition.retry);
     await ctx.tx((tx) => settle(tx, attempt, outcome, trackingRunId, again ? null : 'FAILED'));
   }
+}
+
+// What is not declared is not there; where nothing was, that is the likeliest reason.
+async function hintOf(ctx: Ctx, context: RunContext, definition: RunStep): Promise<string> {
+  if (definition.code || scriptOf(definition.command, await filesOfSnapshot(ctx, context)) !== undefined) return '';
+  return '\nNo file of the project is named in its command, so it had none; if it needs some, add "code:" with their globs';
 }
 
 const stateOf = (outcome: AttemptOutcome): 'succeeded' | 'failed' | 'lost' =>
