@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { test } from 'node:test';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { eachDatabase, openPlatform } from '../../../test/support/platform.ts';
 import { finishLoggedModel, pathOfUri } from '../tracking/public.ts';
@@ -53,6 +55,39 @@ eachDatabase('a version with its files here is sealed at once, with signature an
     ['model-version.sealed'],
   );
   for (const id of [logged.id, logged.runId]) assert.match(events[0]!.edges, new RegExp(id));
+});
+
+test('the folder of a sealed model gets its name when its bytes are on disk, and the name is put there too', async (t) => {
+  const platform = await openPlatform(t);
+  const ctx = platform.ctx();
+  const logged = await logModel(ctx, { 'model.onnx': late, 'extra/notes.txt': Buffer.from('notes') });
+  const version = await registerVersion(ctx, { ...bare, loggedModelId: logged.id, source: logged.source, trackingRunId: logged.runId });
+  const folder = join(platform.folder, await versionFolder(ctx, version));
+  const synced: string[] = [];
+  // What is synced is told by its inode, which a rename keeps.
+  const handle = await open(platform.folder);
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const sync = prototype.sync;
+  t.mock.method(prototype, 'sync', function (this: FileHandle) {
+    synced.push(`${existsSync(folder) ? 'named' : 'unnamed'} ${fstatSync(this.fd).ino}`);
+    return sync.call(this);
+  });
+  const syncedBy = async (durability: 'power' | 'process'): Promise<string[]> => {
+    rmSync(join(platform.folder, 'models'), { recursive: true });
+    synced.length = 0;
+    await versionFolder({ ...ctx, settings: { ...ctx.settings, durability } }, version);
+    return [...synced];
+  };
+  const at = (path: string): number => statSync(path).ino;
+  const found = await syncedBy('power');
+  assert.deepEqual(
+    new Set(found.slice(0, 4)),
+    new Set(['model.onnx', 'extra/notes.txt', 'extra', '.'].map((path) => `unnamed ${at(join(folder, path))}`)),
+  );
+  assert.equal(found[3], `unnamed ${at(folder)}`, 'the folder comes after what is in it');
+  assert.deepEqual(found.slice(4), [`named ${at(join(platform.folder, 'models'))}`, `named ${at(platform.folder)}`]);
+  assert.deepEqual(await syncedBy('process'), []);
 });
 
 eachDatabase('a run registers a logged model once, however often its step is performed', async (t, kind) => {
