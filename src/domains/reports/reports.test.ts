@@ -119,9 +119,10 @@ async function registered(b: PipelineBench): Promise<void> {
 async function served(
   t: TestContext,
   kind: DatabaseKind,
+  mode: 'replay' | 'live' = 'replay',
 ): Promise<{ b: PipelineBench; answers: { trip: Trip; score: number; id: string }[] }> {
   const b = await openPipelines(t, kind);
-  await b.apply(definition, { 'fit.py': 'print(1)' });
+  await b.apply(mode === 'live' ? definition.replace(/timeline: .*\n/, '') : definition, { 'fit.py': 'print(1)' });
   await push(b, 'trips', await parquet(TRIPS));
   await b.drain();
   await registered(b);
@@ -134,6 +135,7 @@ async function served(
     dialects: [],
     openFacts: openOnlineReader,
     pollMs: 20,
+    ...(mode === 'live' ? { now: b.clock.now } : {}),
   });
   t.after(() => plane.close());
   const released = await b.send('POST', '/projects/demo/endpoints/late/releases', { version: 'latest' });
@@ -143,14 +145,14 @@ async function served(
       const { atMs, late: _late, ...inputs } = trip;
       const reply = await fetch(`${plane.url}/endpoints/late/predict`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'gyre-event-time': new Date(atMs).toISOString() },
+        headers: { 'content-type': 'application/json', ...(mode === 'live' ? {} : { 'gyre-event-time': new Date(atMs).toISOString() }) },
         body: JSON.stringify({ inputs }),
       });
       const { predictionId, score } = (await reply.json()) as { predictionId: string; score: number };
       return { trip, score, id: predictionId };
     }),
   );
-  await shipSegments(b.ctx(), () => liveAcks(b.ctx()));
+  if (mode === 'replay') await shipSegments(b.ctx(), () => liveAcks(b.ctx()));
   await b.drain();
   return { b, answers };
 }
@@ -236,6 +238,13 @@ eachDatabase('a report sets the predictions of the log against outcomes that wer
   // Another workspace sees nothing of it.
   const nothing = { endpoint: undefined, prediction: undefined, truth: undefined, window: {} };
   await assert.rejects(makeReport(b.ctx({ workspace: 'other' }), 'demo', nothing), { code: 'project-not-found' });
+});
+
+test('a report of a live project shows what was answered a moment ago', async (t) => {
+  const { b } = await served(t, 'sqlite', 'live');
+  const { status, words } = await reportOf(b, { truth: { keys: ['trip'], at: null } });
+  assert.equal(status, 200, words);
+  assert.match(words, new RegExp(`the endpoint late answered ${PREDICTED} predictions`));
 });
 
 eachDatabase('a report of a project that has nothing yet says what is missing', async (t, kind) => {

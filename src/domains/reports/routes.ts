@@ -1,6 +1,8 @@
 import Type from 'typebox';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { momentUs } from '../features/public.ts';
+import { liveAcks } from '../releases/public.ts';
+import { shipLive } from '../serving/public.ts';
 import { renderReport } from './html/page.ts';
 import { makeCard } from './service/make-card.ts';
 import { makeReport } from './service/make-report.ts';
@@ -56,6 +58,8 @@ export const reportRoutes: readonly AnyRoute[] = [
     body: CreateReport,
     reply: { 200: 'text/html' },
     handler: async (ctx, { params, body }) => {
+      // What a live endpoint has just answered belongs in it.
+      await shipLive(ctx, () => liveAcks(ctx));
       const report = await makeReport(ctx, params.project, {
         endpoint: body.endpoint,
         prediction: body.prediction,

@@ -21,4 +21,4 @@ export { findPrediction, type SegmentContents } from './log/segment.ts';
 export type { InferenceRecord, ServedView } from './log/record.ts';
 export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
-export { inferenceFiles, shipSegments } from './service/ship.ts';
+export { inferenceFiles, shipLive, shipSegments } from './service/ship.ts';

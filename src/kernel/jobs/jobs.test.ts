@@ -351,6 +351,13 @@ eachDatabase('a scheduled job is queued for its next moment, once, and again aft
   clock.advance(5 * tenMinutes);
   await worker.drain();
   assert.equal(runs.length, 2);
+  // What ended well is not kept for ever.
+  for (let i = 0; i < 10; i++) {
+    clock.advance(tenMinutes);
+    await worker.drain();
+  }
+  assert.equal(runs.length, 12);
+  assert.equal((await list()).filter(({ run_at_ms }) => run_at_ms < clock.now() - 2 * 3_600_000).length, 0);
 });
 
 test('two workers never run one job at once, and each job once', async (t) => {

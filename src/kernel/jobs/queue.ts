@@ -106,6 +106,16 @@ export const settle = (database: Database, held: JobRow, to: Outcome, nowMs: num
       .execute();
   });
 
+/** Forgets the runs of a job that ended well before a moment. */
+export const dropSucceeded = async (db: Db, workspace: string, name: string, beforeMs: number): Promise<void> =>
+  void (await jobsIn(db)
+    .deleteFrom('jobs')
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .where('state', '=', 'succeeded')
+    .where('finished_ms', '<', beforeMs)
+    .execute());
+
 /** Ends the lease at once, so that another process goes on with the job: this one stops. */
 export const giveBack = (database: Database, held: JobRow): Promise<void> =>
   database.tx(

@@ -5,11 +5,13 @@ import { Cron } from 'croner';
 import { makeCtx, systemActor, type Platform } from '../ctx.ts';
 import { isProblem, toProblemDocument } from '../errors.ts';
 import type { Job, JobRow, Progress } from './jobs.ts';
-import { claim, findCancelled, findClaimable, giveBack, hasDueWork, keepLease, nextDueMs, settle } from './queue.ts';
+import { claim, dropSucceeded, findCancelled, findClaimable, giveBack, hasDueWork, keepLease, nextDueMs, settle } from './queue.ts';
 
 const BEAT_MS = 1000;
 // How long a worker sleeps at most: leases of dead processes run out, and other replicas queue jobs.
 const LONGEST_SLEEP_MS = 5000;
+// Of a job that runs every minute nobody reads more.
+const KEPT_MS = 3_600_000;
 
 export interface Worker {
   wake(): void;
@@ -189,7 +191,10 @@ function cronOf(catalogue: readonly Job<never>[]): (platform: Platform) => Promi
       const next = entry.schedule.nextRun(new Date(now))?.getTime();
       if (next === undefined) continue;
       const ctx = makeCtx(platform, { actor: systemActor, workspace: 'default' });
-      await ctx.tx((tx) => tx.enqueue({ job: entry.job, payload: {}, uniqueKey: `cron ${next}`, runAtMs: next }));
+      await ctx.tx(async (tx) => {
+        await tx.enqueue({ job: entry.job, payload: {}, uniqueKey: `cron ${next}`, runAtMs: next });
+        await dropSucceeded(tx.db, tx.workspace, entry.job.name, now - KEPT_MS);
+      });
       entry.nextMs = next;
     }
   };

@@ -7,12 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sqlText } from '../../../kernel/compute/compute.ts';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import { turns } from '../../../kernel/turns.ts';
 import type { PlanAck } from '../schema.ts';
 import { fail } from '../errors.ts';
 import { openName, readSegment, sealedName, sealedSegments } from '../log/segment.ts';
 import type { InferenceRecord } from '../log/record.ts';
-import { internalToken, servingKey, servingPaths } from '../plan.ts';
+import { internalToken, readPlan, servingKey, servingPaths } from '../plan.ts';
 import * as store from '../store.ts';
 
 /** How long a data plane may take to be started again. */
@@ -30,19 +32,57 @@ interface Sealed {
 export const inferenceFiles = (ctx: Ctx, fromUs: number, toUs: number): Promise<string[]> =>
   store.listFiles(ctx.db, ctx.workspace, fromUs, toUs);
 
+// Two at once would write each Parquet file twice, and the second would find nothing new to count.
+const inTurn = turns();
+
 /**
  * Lets every data plane that has a log here seal it, and ships each segment not shipped yet. Returns the number
  * of records. One that is being started again is waited for. Raises `data-plane-away`.
  */
-export async function shipSegments(ctx: Ctx, live: () => readonly PlanAck[], patienceMs = AWAY_MS): Promise<number> {
+export const shipSegments = (ctx: Ctx, live: () => readonly PlanAck[], patienceMs = AWAY_MS): Promise<number> =>
+  inTurn(ctx.settings.dir, async () => {
+    let records = 0;
+    for (const replica of replicasIn(ctx.settings.dir)) records += await shipReplica(ctx, replica, live, patienceMs);
+    return records;
+  });
+
+/**
+ * The same for a server that has an endpoint on the live timeline; where all timelines are replays, the barrier
+ * alone ships. A data plane without news is not asked, and one that does not answer is left for the next time.
+ */
+export const shipLive = (ctx: Ctx, live: () => readonly PlanAck[]): Promise<number> =>
+  inTurn(ctx.settings.dir, async () => {
+    if (!readPlan(ctx.settings.dir)?.endpoints.some((e) => e.timeline.mode === 'live')) return 0;
+    let records = 0;
+    for (const replica of replicasIn(ctx.settings.dir)) {
+      if (!(await hasNews(ctx, replica))) continue;
+      try {
+        records += await shipReplica(ctx, replica, live, 0);
+      } catch (error) {
+        if (!isProblem(error, 'data-plane-away')) throw error;
+        ctx.log.debug({ event: 'serving.ship.away', replica });
+      }
+    }
+    return records;
+  });
+
+async function shipReplica(ctx: Ctx, replica: string, live: () => readonly PlanAck[], patienceMs: number): Promise<number> {
+  const sealed = await sealedBy(ctx, replica, live, patienceMs);
+  const shipped = await store.listShipped(ctx.db, sealed.replica);
   let records = 0;
-  for (const replica of replicasIn(ctx.settings.dir)) {
-    const sealed = await sealedBy(ctx, replica, live, patienceMs);
-    const shipped = await store.listShipped(ctx.db, sealed.replica);
-    for (const { segment, path } of sealed.segments.filter((s) => !shipped.has(s.segment)))
-      records += await shipOne(ctx, sealed.replica, segment, path);
-  }
+  for (const { segment, path } of sealed.segments.filter((s) => !shipped.has(s.segment)))
+    records += await shipOne(ctx, sealed.replica, segment, path);
   return records;
+}
+
+/** Says whether there are records that are not shipped; a log without any has no file. */
+async function hasNews(ctx: Ctx, replica: string): Promise<boolean> {
+  const names = readdirSync(join(servingPaths(ctx.settings.dir).log, replica));
+  if (names.length === 0) return false;
+  const shipped = await store.listShipped(ctx.db, replica);
+  return names.some(
+    (name) => name.endsWith(openName('')) || (name.endsWith(sealedName('')) && !shipped.has(basename(name, sealedName('')))),
+  );
 }
 
 function replicasIn(dir: string): string[] {
