@@ -68,7 +68,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     path: '/api/gyre/v1/projects/:project/timeline/advance',
     permission: 'timeline:advance',
     summary: 'Move a replay’s event time forward; answers when everything due by then is done',
-    errors: ['project-not-found', 'timeline-not-replay', 'timeline-backwards', 'data-plane-away'],
+    errors: ['project-not-found', 'timeline-not-replay', 'timeline-backwards', 'data-plane-away', 'barrier-incomplete'],
     params: Type.Object({ project: name }),
     body: Type.Object({ to: Type.String({ format: 'date-time' }) }),
     reply: { 200: Type.Object({ now: Type.String(), records: Type.Integer() }) },
@@ -92,7 +92,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     path: '/api/gyre/v1/settle',
     permission: 'system:read',
     summary: 'Answers when every queued job and every subscriber has caught up',
-    errors: [],
+    errors: ['barrier-incomplete'],
     reply: { 200: Type.Object({ events: Type.Integer() }) },
     handler: async (ctx) => {
       const { worker, subscribers, headSeq } = running();

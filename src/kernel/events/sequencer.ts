@@ -63,7 +63,10 @@ async function sequenceAlone(db: Db): Promise<boolean> {
   return true;
 }
 
-/** Attaches the sequencer to a database; returns `poke` (after a commit) and `stop`. */
+/**
+ * Attaches the sequencer to a database; returns `poke` (after a commit), `settle` (raises what kept events
+ * from their numbers) and `stop`.
+ */
 export function startSequencer(database: Database & { onBeforeCommit?: (hook: (db: Db) => Promise<void>) => void }): {
   poke: () => void;
   settle: () => Promise<void>;
@@ -75,14 +78,17 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
   }
   let running: Promise<void> | undefined;
   let again = false;
+  let failure: unknown;
   const run = async (): Promise<void> => {
     do {
       again = false;
+      failure = undefined;
       try {
         // Another replica that holds the lock may have looked before our event was committed, so we look too.
         while (!(await database.tx(sequenceAlone))) await delay(10);
-      } catch {
+      } catch (error) {
         // The database is away or busy; the next event, or the timer, comes back to it.
+        failure = error;
       }
     } while (again);
     // In the same step as the last look at `again`, so that no call in between is lost.
@@ -99,6 +105,7 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
     settle: async () => {
       poke();
       while (running) await running;
+      if (failure) throw failure;
     },
     stop: async () => {
       clearInterval(timer);

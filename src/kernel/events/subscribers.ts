@@ -3,6 +3,7 @@
 import type { Platform } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
+import { defineErrors } from '../errors.ts';
 import { eventsIn, type Edge, type EventRow, type Ref } from './events.ts';
 
 export interface StoredEvent {
@@ -46,9 +47,21 @@ export const toStoredEvent = (row: EventRow): StoredEvent => ({
 const BATCH = 200;
 const IDLE_LOOK_MS = 5000;
 
+export const { fail } = defineErrors({
+  'barrier-incomplete': {
+    status: 503,
+    title: 'Not everything due is done',
+    detail: (p: { behind: readonly string[] }) =>
+      `Events wait for what failed twice: ${p.behind.join(', ')}. What is done stays done. Repeat the call, it goes on from there; the log of the server has the reason.`,
+  },
+});
+
 export interface SubscriberLoop {
   wake(): void;
-  /** Resolves when every subscriber has seen every committed event. */
+  /**
+   * Resolves when every subscriber has seen every committed event; one that fails gets a second attempt.
+   * Raises `barrier-incomplete`.
+   */
   drain(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -61,6 +74,8 @@ export function startSubscribers(
   let stopped = false;
   let running: Promise<void> | undefined;
   let again = false;
+  /** Who failed in the last round. */
+  let behind: string[] = [];
 
   const advance = async (subscriber: Subscriber): Promise<boolean> => {
     const { database } = platform();
@@ -94,15 +109,18 @@ export function startSubscribers(
   const loop = async (): Promise<void> => {
     do {
       again = false;
+      behind = [];
       try {
         await settleSequencer();
       } catch (error) {
+        behind.push('the numbering of events');
         platform().log.warn({ event: 'subscribers.sequencer-failed', error });
       }
       for (const subscriber of subscribers) {
         try {
           while (!stopped && (await advance(subscriber))) again = true;
         } catch (error) {
+          behind.push(subscriber.name);
           platform().log.error({ event: 'subscriber.failed', subscriber: subscriber.name, error });
         }
       }
@@ -121,8 +139,12 @@ export function startSubscribers(
   return {
     wake,
     drain: async () => {
-      wake();
-      while (running) await running;
+      for (let attempt = 1; attempt <= 2; attempt++) {
+        wake();
+        while (running) await running;
+        if (behind.length === 0) return;
+      }
+      fail('barrier-incomplete', { behind });
     },
     stop: async () => {
       stopped = true;
