@@ -14,6 +14,7 @@ import { insertJob, type Enqueue } from './jobs/jobs.ts';
 export interface Actor {
   readonly kind: 'user' | 'service' | 'step' | 'local' | 'system';
   readonly id: string;
+  /** What is done must be allowed by each of them: a token's role, and its owner's where that allows less. */
   readonly roles: readonly string[];
   readonly scope?: { readonly runId?: string; readonly trackingRunIds?: readonly string[] };
 }

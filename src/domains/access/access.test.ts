@@ -5,7 +5,7 @@ import { eachDatabase, openPlatform } from '../../../test/support/platform.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
 import { isLoopback } from '../../kernel/http/loopback.ts';
 import { guardOrigin } from './guard.ts';
-import { permissionsOf } from './model.ts';
+import { boundedBy, may, permissionsOf } from './model.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import * as service from './service.ts';
 
@@ -19,6 +19,9 @@ const who = async (b: PipelineBench, headers: Record<string, string>): Promise<s
   const { status, body } = (await b.send('GET', '/whoami', undefined, headers)) as Reply;
   return status === 200 ? `${String(body.kind)} ${String(body.id)} ${String(body.workspace)}` : `${status} ${body.code}`;
 };
+
+const rolesOf = async (b: PipelineBench, secret: string): Promise<readonly string[]> =>
+  (await service.identify(b.platform, { ...bearer(secret), host: '127.0.0.1' })).actor.roles;
 
 test('a password is stored with its parameters and verified; another one, or a broken record, is not', async () => {
   const [one, two] = [await hashPassword(PASSWORD), await hashPassword(PASSWORD)];
@@ -130,6 +133,53 @@ test('a token is shown once, stored as a digest, and ends by time, by revocation
   assert.equal((await b.send('DELETE', '/users/bob', undefined, basic('ada'))).status, 204);
   assert.equal(await who(b, bearer(bobs.secret)), '401 unauthenticated');
   assert.equal(await who(b, basic('bob')), '401 unauthenticated');
+});
+
+eachDatabase('a token allows no more than its owner may today, and a service’s or nobody’s keeps its role', async (t, kind) => {
+  const b = await openPipelines(t, kind);
+  await b.send('POST', '/users', { name: 'ada', password: PASSWORD, role: 'admin' });
+  await b.send('POST', '/users', { name: 'bob', password: PASSWORD, role: 'admin' }, basic('ada'));
+  const make = async (role: 'admin' | 'editor' | 'viewer' | 'service', ownerId: string) =>
+    (await service.createToken(b.ctx(), { name: `${role} of ${ownerId}`, role, ownerId })).secret;
+  const roles = ['admin', 'editor', 'viewer', 'service'] as const;
+  const bobs = await Promise.all(roles.map((role) => make(role, 'bob')));
+  const other = await make('service', 'a service');
+  const heldBy = async (): Promise<string[]> => Promise.all(bobs.map(async (secret) => (await rolesOf(b, secret)).join('+')));
+  const grant = async (role: string) => assert.equal((await b.send('PATCH', '/users/bob', { role }, basic('ada'))).status, 204);
+  const predicting = async (): Promise<number> => (await service.tokensFor(b.ctx(), 'serving:predict')).length;
+  assert.deepEqual([await heldBy(), await predicting()], [['admin', 'editor', 'viewer', 'service'], 4]);
+  await grant('editor');
+  assert.deepEqual([await heldBy(), await predicting()], [['editor', 'editor', 'viewer', 'service'], 4]);
+  assert.equal(((await b.send('GET', '/tokens', undefined, bearer(bobs[0]!))) as Reply).body.code, 'forbidden');
+  await grant('viewer');
+  assert.deepEqual([await heldBy(), await predicting()], [['viewer', 'viewer', 'viewer', 'service+viewer'], 1]);
+  await grant('service');
+  assert.deepEqual([await heldBy(), await predicting()], [['service', 'service', 'viewer+service', 'service'], 4]);
+  await grant('admin');
+  assert.deepEqual([await heldBy(), await predicting()], [['admin', 'editor', 'viewer', 'service'], 4]);
+  assert.deepEqual(await rolesOf(b, other), ['service']);
+});
+
+test('where neither the token’s role nor its owner’s holds the other, only what both allow is allowed', () => {
+  const held = boundedBy('service', 'viewer');
+  assert.deepEqual(
+    (['models:read', 'serving:predict', 'lineage:read'] as const).map((p) => may(held, p)),
+    [true, false, false],
+  );
+  assert.equal(may([], 'models:read'), false);
+});
+
+test('a token that would have ended already is not made', async (t) => {
+  const b = await openPipelines(t);
+  const make = async (ms: number): Promise<Reply> =>
+    (await b.send('POST', '/tokens', { name: 'ci', role: 'viewer', expiresAt: new Date(ms).toISOString() })) as Reply;
+  for (const ms of [0, b.clock.now() - 1, b.clock.now()]) {
+    const { status, body } = await make(ms);
+    assert.deepEqual([status, body.code], [422, 'token-expired-already'], String(ms));
+    assert.ok(String(body.detail).includes(new Date(ms).toISOString()));
+  }
+  assert.deepEqual((await b.send('GET', '/tokens')).body.items, []);
+  assert.equal((await make(b.clock.now() + 1)).status, 201);
 });
 
 eachDatabase('a workspace is reached by those who have a role in it, and managed by its own administrators', async (t, kind) => {

@@ -34,6 +34,12 @@ export const { fail } = defineErrors({
     detail: (p: { name: string }) => `There is a user "${p.name}" already; choose another name, or change the grants of that one.`,
   },
   'user-not-found': { status: 404, title: 'No such user', detail: (p: { name: string }) => `There is no user "${p.name}".` },
+  'token-expired-already': {
+    status: 422,
+    title: 'The token would have expired already',
+    detail: (p: { expiresAt: string; now: string }) =>
+      `The token would end at ${p.expiresAt}, and it is ${p.now} now: give a moment that is still to come, or none.`,
+  },
   'token-not-found': { status: 404, title: 'No such token', detail: (p: { id: string }) => `There is no token "${p.id}" of yours here.` },
   'first-user-not-admin': {
     status: 409,

@@ -31,8 +31,16 @@ export const permissionsOf: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   step: new Set<Permission>(['tracking:read', 'tracking:write']),
 };
 
+/** Each of the roles must allow it. */
 export const may = (held: readonly string[], permission: Permission): boolean =>
-  permission === 'public' || held.some((role) => permissionsOf[role as Role]?.has(permission));
+  permission === 'public' || (held.length > 0 && held.every((role) => permissionsOf[role as Role]?.has(permission)));
+
+/** The roles that bound a token: the lesser of its own and its owner's of today, or both where neither holds the other. */
+export const boundedBy = (role: Role, owner: GrantableRole | undefined): Role[] => {
+  const within = (a: Role, b: Role): boolean => [...permissionsOf[a]].every((p) => permissionsOf[b].has(p));
+  if (owner === undefined || within(role, owner)) return [role];
+  return within(owner, role) ? [owner] : [role, owner];
+};
 
 export interface User {
   readonly id: string;

@@ -90,7 +90,7 @@ export const accessRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/tokens',
     permission: 'access:admin',
     summary: 'Create a token; the reply holds its secret, once',
-    errors: [],
+    errors: ['token-expired-already'],
     body: schema.CreateToken,
     reply: { 201: schema.TokenCreated },
     handler: async (ctx, { body }) => {

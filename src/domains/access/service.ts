@@ -6,7 +6,7 @@ import { newId } from '../../kernel/ids.ts';
 import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
 import { guardOrigin } from './guard.ts';
-import { isUsable, may, roles, type GrantableRole, type Role, type Token, type User } from './model.ts';
+import { boundedBy, grantableRoles, isUsable, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
 import { hashPassword, nobodysHash, verifyPassword } from './password.ts';
 import * as store from './store.ts';
 
@@ -29,15 +29,13 @@ export async function identify(platform: Platform, headers: Headers): Promise<{ 
 
   const bearer = authorization && /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
   if (bearer) {
-    const token = await store.findTokenByDigest(db, digestOf(bearer));
+    const { token, ownerRole } = (await store.findTokenByDigest(db, digestOf(bearer))) ?? {};
     if (!token || !isUsable(token, platform.clock.now()))
       return fail('unauthenticated', { why: 'The token is unknown, expired or revoked.' });
     if (asked !== undefined && asked !== token.workspace) return fail('workspace-not-found', { workspace: asked });
     const kind = token.role === 'step' ? 'step' : 'service';
-    return {
-      actor: { kind, id: token.role === 'step' ? (token.scope.runId ?? token.id) : token.ownerId, roles: [token.role], scope: token.scope },
-      workspace: token.workspace,
-    };
+    const id = token.role === 'step' ? (token.scope.runId ?? token.id) : token.ownerId;
+    return { actor: { kind, id, roles: boundedBy(token.role, ownerRole), scope: token.scope }, workspace: token.workspace };
   }
   const workspace = asked ?? 'default';
   const basic = authorization && /^Basic\s+(\S+)$/i.exec(authorization)?.[1];
@@ -111,10 +109,13 @@ export interface NewToken {
   readonly ownerId?: string;
 }
 
-/** Makes a token; its secret is in the answer and nowhere else afterwards. */
+/** Makes a token; its secret is in the answer and nowhere else afterwards. Raises `token-expired-already`. */
 export const createToken = (ctx: Ctx, input: NewToken): Promise<{ token: Token; secret: string }> => {
   const secret = `gyre_${randomBytes(24).toString('base64url')}`;
   return ctx.tx(async (tx) => {
+    const now = tx.clock.now();
+    if (input.expiresMs !== undefined && input.expiresMs <= now)
+      return fail('token-expired-already', { expiresAt: new Date(input.expiresMs).toISOString(), now: new Date(now).toISOString() });
     const token: Token = {
       id: newId('tok', tx.ids),
       workspace: tx.workspace,
@@ -124,7 +125,7 @@ export const createToken = (ctx: Ctx, input: NewToken): Promise<{ token: Token; 
       scope: input.scope ?? {},
       expiresMs: input.expiresMs ?? null,
       revokedMs: null,
-      createdMs: tx.clock.now(),
+      createdMs: now,
     };
     await store.insertToken(tx.db, token, digestOf(secret));
     if (token.role !== 'step')
@@ -152,11 +153,11 @@ export const createWorkspace = (ctx: Ctx, id: string): Promise<void> =>
     await tx.emit({ type: 'workspace.created', subject: { kind: 'workspace', id } });
   });
 
-/** Digests of every token that may do this now, in all workspaces; for those who check tokens without the database. */
+/** Digests of every token that may do this now, as may its owner, in all workspaces; for those who check tokens without the database. */
 export async function tokensFor(
   ctx: Ctx,
   permission: Permission,
 ): Promise<{ digest: string; workspace: string; expiresMs: number | null }[]> {
-  const allowed = roles.filter((role) => role !== 'step' && may([role], permission));
+  const allowed = grantableRoles.filter((role) => may([role], permission));
   return store.listTokenDigests(ctx.database.reader, allowed, ctx.clock.now());
 }

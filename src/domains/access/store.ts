@@ -99,9 +99,23 @@ export async function countAdmins(db: Db, workspace: string): Promise<number> {
   return rows.length;
 }
 
-export async function findTokenByDigest(db: Db, digest: string): Promise<Token | undefined> {
-  const row = await tablesIn(db).selectFrom('tokens').selectAll().where('digest', '=', digest).executeTakeFirst();
-  return row && toToken(row);
+/** Tokens with the role that their owner has in the workspace today; none if the owner is no user. */
+const tokensWithOwner = (db: Db) =>
+  tablesIn(db)
+    .selectFrom('tokens')
+    .leftJoin('users', 'users.name', 'tokens.owner_id')
+    .leftJoin('grants', (j) => j.onRef('grants.user_id', '=', 'users.id').onRef('grants.workspace_id', '=', 'tokens.workspace_id'));
+
+export async function findTokenByDigest(
+  db: Db,
+  digest: string,
+): Promise<{ token: Token; ownerRole: GrantableRole | undefined } | undefined> {
+  const row = await tokensWithOwner(db)
+    .selectAll('tokens')
+    .select('grants.role as owner_role')
+    .where('tokens.digest', '=', digest)
+    .executeTakeFirst();
+  return row && { token: toToken(row), ownerRole: row.owner_role ?? undefined };
 }
 
 export async function getToken(db: Db, workspace: string, id: string): Promise<Token | undefined> {
@@ -126,19 +140,19 @@ export async function listTokens(db: Db, workspace: string): Promise<Token[]> {
   return rows.map(toToken);
 }
 
-/** Usable tokens of every workspace that hold one of these roles. */
+/** Usable tokens of every workspace that hold one of these roles, and whose owner does, if that is a user. */
 export async function listTokenDigests(
   db: Db,
-  held: readonly Role[],
+  held: readonly GrantableRole[],
   nowMs: number,
 ): Promise<{ digest: string; workspace: string; expiresMs: number | null }[]> {
-  const rows = await tablesIn(db)
-    .selectFrom('tokens')
-    .select(['digest', 'workspace_id', 'expires_ms'])
-    .where('role', 'in', held)
-    .where('revoked_ms', 'is', null)
-    .where((eb) => eb.or([eb('expires_ms', 'is', null), eb('expires_ms', '>', nowMs)]))
-    .orderBy('digest')
+  const rows = await tokensWithOwner(db)
+    .select(['tokens.digest', 'tokens.workspace_id', 'tokens.expires_ms'])
+    .where('tokens.role', 'in', held)
+    .where((eb) => eb.or([eb('grants.role', 'is', null), eb('grants.role', 'in', held)]))
+    .where('tokens.revoked_ms', 'is', null)
+    .where((eb) => eb.or([eb('tokens.expires_ms', 'is', null), eb('tokens.expires_ms', '>', nowMs)]))
+    .orderBy('tokens.digest')
     .execute();
   return rows.map((r) => ({ digest: r.digest, workspace: r.workspace_id, expiresMs: r.expires_ms }));
 }

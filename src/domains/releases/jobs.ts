@@ -35,7 +35,7 @@ export const releaseJobs: readonly Job<never>[] = [settleRelease, publish, shipL
 export const releaseSubscribers: readonly Subscriber[] = [
   {
     name: 'releases.publish',
-    types: ['token.created', 'token.revoked', 'user.created', 'user.removed'],
+    types: ['token.created', 'token.revoked', 'user.created', 'user.removed', 'grant.changed'],
     handle: async (ctx) => void (await ctx.enqueue({ job: publish, payload: {}, uniqueKey: 'publish' })),
   },
 ];

@@ -9,6 +9,7 @@ import type { DatabaseKind } from '../../../test/support/databases.ts';
 import { silentLog } from '../../kernel/log.ts';
 import { openOnlineReader } from '../features/online-store.ts';
 import { startDataPlane } from '../serving/plane/data-plane.ts';
+import { createToken } from '../access/public.ts';
 import { readPlan, servingPaths } from '../serving/plan.ts';
 import { decide, registerVersion, type ModelVersion } from '../registry/public.ts';
 import { createLoggedModel } from '../tracking/public.ts';
@@ -285,6 +286,26 @@ test('a token that may predict is in the plan from its creation to its revocatio
   assert.deepEqual(await digests(), [hash('sha256', caller.secret, 'hex')]);
   await b.send('DELETE', `/tokens/${caller.token.id}`);
   assert.deepEqual(await digests(), []);
+});
+
+test('a token leaves the plan when its owner may no longer predict', async (t) => {
+  const b = await open(t);
+  await b.version();
+  await b.release(1);
+  const password = 'correct horse battery';
+  const as = { authorization: `Basic ${Buffer.from(`ada:${password}`).toString('base64')}` };
+  await b.send('POST', '/users', { name: 'ada', password, role: 'admin' });
+  await b.send('POST', '/users', { name: 'bob', password, role: 'admin' }, as);
+  await createToken(b.ctx(), { name: 'a caller', role: 'service', ownerId: 'bob' });
+  const planned = async (): Promise<number> => {
+    await b.drain();
+    return readPlan(b.folder)!.access.tokens.length;
+  };
+  assert.equal(await planned(), 1);
+  await b.send('PATCH', '/users/bob', { role: 'viewer' }, as);
+  assert.equal(await planned(), 0);
+  await b.send('PATCH', '/users/bob', { role: 'editor' }, as);
+  assert.equal(await planned(), 1);
 });
 
 test('a revision serves what the project said when it was released; an endpoint that left the file is still served', async (t) => {
