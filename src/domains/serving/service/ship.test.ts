@@ -87,7 +87,9 @@ eachDatabase('What a live endpoint answered is shipped within a minute, once, an
   assert.deepEqual(await minute(), { counts: [], files: 0, log: 0 });
   for (let i = 0; i < 3; i++) assert.equal((await plane.send('/endpoints/late-arrival/predict', flight)).status, 200);
   assert.deepEqual(await minute(), { counts: [3], files: 1, log: 1 });
+  const asked = t.mock.method(globalThis, 'fetch');
   assert.deepEqual(await minute(), { counts: [3], files: 1, log: 1 });
+  assert.equal(asked.mock.callCount(), 0, 'a data plane without news is not asked');
   await plane.send('/endpoints/late-arrival/predict', flight);
   assert.deepEqual(await minute(), { counts: [3, 1], files: 2, log: 2 });
 });
