@@ -1,13 +1,17 @@
 // The artifact proxy over raw HTTP: streams, headers, and paths that try to get out.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { existsSync, fstatSync, readdirSync, statSync } from 'node:fs';
+import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { createToken, createUser } from '../../domains/access/public.ts';
 import { createLoggedModel, createRun } from '../../domains/tracking/public.ts';
+import type { PathZone } from '../../kernel/blobs/path-zone.ts';
+import type { Reply } from '../../kernel/http/route.ts';
+import { artifactRoutes } from './routes/artifacts.ts';
 import { startServer, type TestServer } from '../../../test/support/server.ts';
 
 const ROOT = '/api/2.0/mlflow-artifacts/artifacts';
@@ -60,6 +64,53 @@ test('a file goes up in chunks, larger than any JSON body may be, and comes down
   assert.equal(down.headers['x-content-type-options'], 'nosniff');
   assert.match(String(down.headers['content-disposition']), /^attachment;/);
   assert.equal(down.headers['content-type'], 'application/octet-stream');
+});
+
+test('a file that is replaced while it is asked for comes down whole, with its own length', async (t) => {
+  const { server, base, run } = await newRun(t);
+  await raw(server, 'PUT', `${base}/f.txt`, Buffer.from('old'));
+  const ctx = server.ctx();
+  const { paths } = ctx.blobs;
+  const replaced: PathZone = {
+    ...paths,
+    open: async (path) => {
+      const file = await paths.open(path);
+      await paths.write(path, Readable.from([Buffer.from('new and longer')]));
+      return file;
+    },
+  };
+  const download = artifactRoutes.find((r) => r.method === 'GET' && r.path === `${ROOT}/*`)!;
+  const input = { params: { '*': `0/${run.id}/artifacts/f.txt` } } as never;
+  const reply = (await download.handler({ ...ctx, blobs: { ...ctx.blobs, paths: replaced } }, input)) as Reply;
+  assert.equal(Buffer.concat(await (reply.body as Readable).toArray()).toString(), 'old');
+  assert.equal(reply.headers['content-length'], '3');
+  const after = await raw(server, 'GET', `${base}/f.txt`);
+  assert.deepEqual([after.body.toString(), after.headers['content-length']], ['new and longer', '14']);
+});
+
+test('a download that the client breaks off, or asks only the head of, leaves no file open', { timeout: 30_000 }, async (t) => {
+  const { server, base, run } = await newRun(t);
+  await raw(server, 'PUT', `${base}/big.bin`, Buffer.alloc(32 << 20));
+  const { ino } = statSync(join(server.folder, 'paths/default/0', run.id, 'artifacts/big.bin'));
+  const held = (): boolean =>
+    readdirSync('/dev/fd').some((fd) => {
+      try {
+        return fstatSync(Number(fd)).ino === ino;
+      } catch {
+        return false;
+      }
+    });
+  const { hostname, port } = new URL(server.url);
+  const sent = request({ hostname, port, path: `${base}/big.bin` }).end();
+  sent.on('error', () => undefined);
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.on('error', () => undefined);
+  assert.equal(held(), true);
+  response.destroy();
+  while (held()) await new Promise(setImmediate);
+  const head = await raw(server, 'HEAD', `${base}/big.bin`);
+  assert.deepEqual([head.status, head.headers['content-length']], [200, String(32 << 20)]);
+  while (held()) await new Promise(setImmediate);
 });
 
 test('types are guessed from the name; whatever a browser would run is plain text', async (t) => {

@@ -1,7 +1,7 @@
 // The mutable zone `paths/`: files by path, overwritten whole. A write is a temporary file that is synced
 // and renamed, so a reader sees the old bytes or the new ones.
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, type ReadStream, type Stats } from 'node:fs';
+import { constants, createWriteStream, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -29,9 +29,11 @@ export interface PathInfo {
 export interface PathZone {
   /** Writes or overwrites a file. Raises `path-invalid`, `storage-full`. */
   write(path: string, source: Readable): Promise<{ sizeBytes: number }>;
-  /** Raises `path-invalid`, `path-not-found`. */
-  open(path: string, range?: { start: number; end: number }): Promise<ReadStream>;
-  stat(path: string): Promise<PathInfo | undefined>;
+  /**
+   * The bytes of a file and how many they are, both of the file that is there now, whatever takes its place.
+   * It stays open until the stream has ended or was destroyed. Raises `path-invalid`, `path-not-found`.
+   */
+  open(path: string): Promise<{ stream: Readable; sizeBytes: number }>;
   /** Entries of a folder by name, not recursive; empty if there is none. */
   list(path: string): Promise<PathInfo[]>;
   /** All files under a folder, with paths relative to it. */
@@ -99,12 +101,23 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
         throw error;
       }
     },
-    open: async (path, range) => {
+    open: async (path) => {
       const found = await info(path);
       if (!found || found.isFolder) return fail('path-not-found', { path });
-      return createReadStream(resolve(path), range && range.end > range.start ? { start: range.start, end: range.end - 1 } : {});
+      const handle = await open(resolve(path), constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: { code?: string }) => {
+        // It was removed, or became something else, since it was found.
+        if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '')) return fail('path-not-found', { path });
+        throw error;
+      });
+      try {
+        const stats = await handle.stat();
+        if (!stats.isFile()) return fail('path-not-found', { path });
+        return { stream: handle.createReadStream(), sizeBytes: stats.size };
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
     },
-    stat: info,
     list: async (path) => {
       if (!(await info(path))?.isFolder) return [];
       const names = await readdir(resolve(path), { withFileTypes: true }).catch(() => []);

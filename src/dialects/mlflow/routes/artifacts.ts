@@ -66,12 +66,13 @@ const proxied = (method: 'GET' | 'PUT' | 'DELETE'): AnyRoute[] =>
         const path = pathIn(input);
         if (path === '') return invalid('Invalid path');
         if (method === 'GET') {
-          const file = await ctx.blobs.paths.open(inZone(ctx, path));
-          const found = await ctx.blobs.paths.stat(inZone(ctx, path));
-          return new Reply(200, file, {
+          const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(path.split('/').at(-1)!)}`;
+          // Nothing may fail from here on, for the file is open until it was sent.
+          const { stream, sizeBytes } = await ctx.blobs.paths.open(inZone(ctx, path));
+          return new Reply(200, stream, {
             'content-type': contentType(path),
-            'content-length': String(found!.sizeBytes),
-            'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(path.split('/').at(-1)!)}`,
+            'content-length': String(sizeBytes),
+            'content-disposition': disposition,
           });
         }
         await checkWrite(ctx, path);
