@@ -115,6 +115,24 @@ test('a file that was opened keeps its bytes and its length when another takes i
   assert.equal(held(), false);
 });
 
+test('the length is that of the bytes, however often the file is replaced meanwhile', async (t) => {
+  const { zone } = openZone(t);
+  await zone.write('f', bytes('x'));
+  let over = false;
+  const writing = (async () => {
+    for (let i = 1; !over; i++) await zone.write('f', bytes('x'.repeat(i)));
+  })();
+  try {
+    for (let i = 0; i < 300; i++) {
+      const { stream, sizeBytes } = await zone.open('f');
+      assert.equal(Buffer.concat(await stream.toArray()).length, sizeBytes);
+    }
+  } finally {
+    over = true;
+    await writing;
+  }
+});
+
 test('a file where a folder is, or a folder where a file is, is refused as the client’s mistake', async (t) => {
   const { zone } = openZone(t);
   await zone.write('a/b', bytes('x'));
