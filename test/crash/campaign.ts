@@ -66,7 +66,8 @@ export function seeded(seed: number): () => number {
   };
 }
 
-const PATIENCE_MS = 30_000;
+// A slow machine is waited for: patience hides nothing, for a place that nobody passes by is found all the same.
+const PATIENCE_MS = 90_000;
 
 type Kill = { readonly victim: Victim } | { readonly place: string; readonly pass: number };
 
