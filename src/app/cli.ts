@@ -11,6 +11,11 @@ import { lineageCommands } from './commands/lineage.ts';
 import { modelCommands } from './commands/models.ts';
 import { projectCommands } from './commands/project.ts';
 import { runCommands } from './commands/runs.ts';
+import { monitorCommands } from './commands/monitor.ts';
+import { alertCommands } from './commands/alerts.ts';
+import { retrainingCommands } from './commands/retraining.ts';
+import { governanceCommands } from './commands/governance.ts';
+import { documentCommands } from './commands/documents.ts';
 import { serverCommands } from './commands/server.ts';
 import { programVersion } from './version.ts';
 
@@ -55,7 +60,12 @@ export function buildProgram(program: Program): Command {
   datasetCommands(program, root);
   modelCommands(program, root);
   endpointCommands(program, root);
+  monitorCommands(program, root);
+  alertCommands(program, root);
+  retrainingCommands(program, root);
   lineageCommands(program, root);
+  documentCommands(program, root);
+  governanceCommands(program, root);
   accessCommands(program, root);
   quieten(root, program.terminal);
   return root;

@@ -15,6 +15,16 @@ import { registryRoutes } from '../domains/registry/routes.ts';
 import { releaseJobs, releaseSubscribers } from '../domains/releases/jobs.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
+import { feedbackJobs, feedbackSubscribers } from '../domains/feedback/jobs.ts';
+import { feedbackRoutes } from '../domains/feedback/routes.ts';
+import { monitoringJobs, monitoringSubscribers } from '../domains/monitoring/jobs.ts';
+import { monitoringRoutes } from '../domains/monitoring/routes.ts';
+import { alertJobs, alertSubscribers } from '../domains/alerts/jobs.ts';
+import { alertRoutes } from '../domains/alerts/routes.ts';
+import { retrainingJobs, retrainingSubscribers } from '../domains/retraining/jobs.ts';
+import { retrainingRoutes } from '../domains/retraining/routes.ts';
+import { governanceJobs, governanceSubscribers } from '../domains/governance/jobs.ts';
+import { governanceRoutes } from '../domains/governance/routes.ts';
 import { openProcessEngine } from '../engines/process/process-engine.ts';
 import type { BlobStore } from '../kernel/blobs/blob-store.ts';
 import { blobJobs } from '../kernel/blobs/jobs.ts';
@@ -42,13 +52,18 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...pipelineRoutes(pipelines, engine),
       ...registryRoutes,
       ...releaseRoutes,
+      ...feedbackRoutes,
+      ...monitoringRoutes,
+      ...alertRoutes,
+      ...retrainingRoutes,
+      ...governanceRoutes,
       ...lineageRoutes,
       ...reportRoutes,
       ...mlflowProtocolRoutes,
     ],
-    jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...releaseJobs, ...pipelines.all],
+    jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...releaseJobs, ...feedbackJobs, ...monitoringJobs, ...alertJobs, ...retrainingJobs, ...governanceJobs, ...pipelines.all],
     // Who listens to what.
-    subscribers: [...datasetSubscribers, ...featureSubscribers, ...releaseSubscribers, ...lineageSubscribers],
+    subscribers: [...datasetSubscribers, ...featureSubscribers, ...releaseSubscribers, ...feedbackSubscribers, ...monitoringSubscribers, ...alertSubscribers, ...retrainingSubscribers, ...governanceSubscribers, ...lineageSubscribers],
   };
 }
 

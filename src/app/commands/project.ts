@@ -26,11 +26,6 @@ interface Plan {
   readonly changes: Applied['changes'];
 }
 
-/** A promise that is not kept must not look like one that is. */
-const sayIgnored = ({ terminal }: Pick<Use, 'terminal'>, { definition }: LocalProject): void => {
-  for (const key of definition.ignored) terminal.say(`warning: "${key}" is written down in gyre.yaml, and nothing acts on it yet`);
-};
-
 const changeLines = (changes: Applied['changes']): string[] =>
   table(changes, [
     { title: 'CHANGE', value: (c) => c.change },
@@ -46,7 +41,6 @@ export async function applyAll(
 ): Promise<Applied> {
   const client = use.client();
   const applied = await applyLocal(client, use.terminal, local, options.baseRevision);
-  sayIgnored(use, local);
   const { project } = applied.revision;
   if (applied.created) use.terminal.say(`${project} is at revision ${applied.revision.number}`);
   if (options.data) {
@@ -83,7 +77,6 @@ export function projectCommands(program: Program, root: Command): void {
   act(program, root.command('plan').description('what applying gyre.yaml would change'), async (use) => {
     const local = await use.local();
     const plan = await use.client().post<Plan>('/projects/plan', { text: local.text });
-    sayIgnored(use, local);
     use.print(plan, () =>
       plan.changes.length === 0 ? [`${plan.project}: nothing would change over revision ${plan.baseRevision}`] : changeLines(plan.changes),
     );

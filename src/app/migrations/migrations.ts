@@ -17,6 +17,11 @@ import { pipelineTables } from './0001/pipelines.ts';
 import { datasetTables } from './0001/datasets.ts';
 import { registryTables } from './0001/registry.ts';
 import { projectTables } from './0001/projects.ts';
+import { feedbackTables } from './0001/feedback.ts';
+import { monitoringTables } from './0001/monitoring.ts';
+import { alertTables } from './0001/alerts.ts';
+import { retrainingTables } from './0001/retraining.ts';
+import { governanceTables } from './0001/governance.ts';
 
 export const migrations: readonly Migration[] = [
   {
@@ -40,6 +45,11 @@ export const migrations: readonly Migration[] = [
       ...releaseTables,
       ...lineageTables,
       ...servingTables,
+      ...feedbackTables,
+      ...monitoringTables,
+      ...alertTables,
+      ...retrainingTables,
+      ...governanceTables,
     ],
   },
 ];

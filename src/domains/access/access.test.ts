@@ -275,8 +275,10 @@ test('what each role may do is this, and a change of it is a change of this tabl
     'datasets:write',
     'features:write',
     'models:write',
+    'monitoring:write',
     'pipelines:run',
     'releases:write',
+    'retraining:write',
     'serving:predict',
     'timeline:advance',
     'tracking:write',
@@ -286,16 +288,19 @@ test('what each role may do is this, and a change of it is a change of this tabl
     'datasets:read',
     'environments:read',
     'features:read',
+    'governance:read',
     'lineage:read',
     'models:read',
+    'monitoring:read',
     'pipelines:read',
     'projects:read',
     'releases:read',
+    'retraining:read',
     'system:read',
     'tracking:read',
   ];
   const sorted = (of: Iterable<string>): string[] => [...of].sort();
-  assert.deepEqual(sorted(permissionsOf.admin), sorted([...reads, ...writes, 'access:admin', 'system:admin', 'gates:decide']));
+  assert.deepEqual(sorted(permissionsOf.admin), sorted([...reads, ...writes, 'access:admin', 'system:admin', 'gates:decide', 'governance:erase']));
   assert.deepEqual(sorted(permissionsOf.editor), sorted([...reads, ...writes]));
   assert.deepEqual(sorted(permissionsOf.viewer), reads);
   assert.deepEqual(sorted(permissionsOf.service), [
@@ -303,6 +308,7 @@ test('what each role may do is this, and a change of it is a change of this tabl
     'datasets:read',
     'features:read',
     'models:read',
+    'monitoring:write',
     'projects:read',
     'serving:predict',
     'tracking:read',

@@ -10,15 +10,17 @@ export type GrantableRole = (typeof grantableRoles)[number];
 
 const reads = permissions.filter((p) => p.endsWith(':read'));
 
+// Erasing a person cannot be undone, and asking for all that is kept of one shows it.
 // Evaluations are written by Gyre alone, and `gates:decide` (an override by hand) is the administrator's:
 // nobody can both make the figures and pass the gate.
-const editorOnly = permissions.filter((p) => !['access:admin', 'system:admin', 'gates:decide'].includes(p));
+const editorOnly = permissions.filter((p) => !['access:admin', 'system:admin', 'gates:decide', 'governance:erase'].includes(p));
 
 export const permissionsOf: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   admin: new Set(permissions),
   editor: new Set(editorOnly),
   viewer: new Set(reads),
   service: new Set<Permission>([
+    'monitoring:write',
     'serving:predict',
     'tracking:read',
     'tracking:write',

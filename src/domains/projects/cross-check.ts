@@ -2,6 +2,7 @@
 import type { Fault } from '../../kernel/errors.ts';
 import { nearest } from '../../kernel/config/settings.ts';
 import { metrics } from '../../stats/metrics.ts';
+import { checkLoop } from './loop-check.ts';
 import { parametersIn, type PipelineDefinition, type ProjectDefinition, type SpineDefinition } from './model.ts';
 import type { KeyPath, RawProject } from './parse.ts';
 
@@ -85,13 +86,14 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
       const path = ['models', model.name, 'gates', i];
       const known = Object.fromEntries(Object.entries(metrics).filter(([, m]) => m.task === model.task));
       refer([...path, 'metric'], `metric of a ${model.task} model`, gate.metric, known);
-      if (gate.floor === undefined && gate.ceiling === undefined && gate.notWorseThan === undefined)
-        add(path, 'a gate needs a bound: "floor", "ceiling" or "not_worse_than"');
+      if (gate.floor === undefined && gate.ceiling === undefined && gate.notWorseThan === undefined && gate.betterThan === undefined)
+        add(path, 'a gate needs a bound: "floor", "ceiling", "not_worse_than" or "better_than"');
     });
   for (const [name, e] of Object.entries(d.endpoints)) {
     refer(['endpoints', name, 'model'], 'model', e.model, d.models);
     if (e.service !== null) refer(['endpoints', name, 'features'], 'feature service', e.service, d.services);
   }
+  checkLoop(raw, d, add, refer);
   return faults;
 }
 

@@ -1,4 +1,5 @@
 // A project file with its defaults applied: what the other domains read.
+import type { AlertRuleDefinition, MonitorDefinition, ReceiverDefinition, ReleasePolicy, RetrainingDefinition } from './loop-model.ts';
 
 export interface DatasetDefinition {
   readonly name: string;
@@ -10,6 +11,11 @@ export interface DatasetDefinition {
   readonly knownAt: string | null;
   readonly contract: string | null;
   readonly description: string;
+  /** What it may be used for; null = not limited. */
+  readonly purposes: readonly string[] | null;
+  readonly legalBasis: string | null;
+  /** How long rows and versions are kept; null = for ever. */
+  readonly retentionUs: number | null;
 }
 
 export interface FeatureViewDefinition {
@@ -84,6 +90,8 @@ export type Parameter = string | number | boolean;
 export interface PipelineDefinition {
   readonly name: string;
   readonly params: Readonly<Record<string, Parameter>>;
+  /** What its runs use data for. */
+  readonly purpose: string | null;
   readonly steps: readonly StepDefinition[];
 }
 
@@ -94,6 +102,7 @@ export interface GateDefinition {
   readonly slice?: string;
   readonly minRows?: number;
   readonly notWorseThan?: 'champion';
+  readonly betterThan?: 'champion';
   readonly margin?: number;
   readonly confidence?: number;
   readonly trust?: 'reported';
@@ -117,12 +126,14 @@ export interface EndpointDefinition {
   readonly assignBy: readonly string[];
   readonly missing: Readonly<Record<string, MissingRule>>;
   readonly personal: readonly string[];
+  /** How long inference records are kept; null = for ever. */
+  readonly retentionUs: number | null;
+  /** null = the candidate gets all traffic at once. */
+  readonly release: ReleasePolicy | null;
 }
 
 export interface ProjectDefinition {
   readonly project: string;
-  /** Keys that may be written down and that nothing acts on yet: whoever applies them is told. */
-  readonly ignored: readonly string[];
   readonly description: string;
   readonly code: readonly string[];
   readonly timeline: { readonly mode: 'live' | 'replay'; readonly startUs: number };
@@ -133,6 +144,12 @@ export interface ProjectDefinition {
   readonly pipelines: Readonly<Record<string, PipelineDefinition>>;
   readonly models: Readonly<Record<string, ModelDefinition>>;
   readonly endpoints: Readonly<Record<string, EndpointDefinition>>;
+  readonly monitors: Readonly<Record<string, MonitorDefinition>>;
+  readonly alerts: Readonly<Record<string, AlertRuleDefinition>>;
+  readonly receivers: Readonly<Record<string, ReceiverDefinition>>;
+  readonly retraining: Readonly<Record<string, RetrainingDefinition>>;
+  /** Kind of subject -> columns that hold its identifier. */
+  readonly subjects: Readonly<Record<string, readonly string[]>>;
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
@@ -155,7 +172,19 @@ export const namedFiles = (d: ProjectDefinition): string[] => [
 ];
 
 export interface Change {
-  readonly kind: 'dataset' | 'view' | 'service' | 'environment' | 'pipeline' | 'model' | 'endpoint';
+  readonly kind:
+    | 'dataset'
+    | 'view'
+    | 'service'
+    | 'environment'
+    | 'pipeline'
+    | 'model'
+    | 'endpoint'
+    | 'monitor'
+    | 'alert'
+    | 'receiver'
+    | 'retraining'
+    | 'subject';
   readonly name: string;
   readonly change: 'added' | 'changed' | 'detached';
 }
@@ -170,6 +199,11 @@ export function diffProjects(current: ProjectDefinition | undefined, next: Proje
     ['pipeline', 'pipelines'],
     ['model', 'models'],
     ['endpoint', 'endpoints'],
+    ['monitor', 'monitors'],
+    ['alert', 'alerts'],
+    ['receiver', 'receivers'],
+    ['retraining', 'retraining'],
+    ['subject', 'subjects'],
   ] as const;
   return parts.flatMap(([kind, member]) => {
     const before: Readonly<Record<string, unknown>> = current?.[member] ?? {};

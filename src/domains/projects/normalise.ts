@@ -11,6 +11,7 @@ import {
   type SpineDefinition,
   type StepDefinition,
 } from './model.ts';
+import { loopOf, releasePolicyOf } from './loop-normalise.ts';
 import type { RawProject } from './parse.ts';
 
 type RawStep = NonNullable<RawProject['pipelines']>[string]['steps'][string];
@@ -74,10 +75,6 @@ function stepOf(name: string, step: RawStep): StepDefinition {
 
 export function normalise(raw: RawProject): ProjectDefinition {
   return {
-    ignored: [
-      ...(['monitors', 'alerts', 'retraining'] as const).filter((key) => raw[key] !== undefined),
-      ...Object.entries(raw.endpoints ?? {}).flatMap(([name, e]) => (e.release === undefined ? [] : [`endpoints.${name}.release`])),
-    ],
     project: raw.project,
     description: raw.description ?? '',
     code: raw.code ?? [],
@@ -93,6 +90,9 @@ export function normalise(raw: RawProject): ProjectDefinition {
       knownAt: d.known_at ?? d.occurred_at ?? null,
       contract: d.contract ?? null,
       description: d.description ?? '',
+      purposes: d.purposes ?? null,
+      legalBasis: d.legal_basis ?? null,
+      retentionUs: d.retention ? durationMs(d.retention) * 1000 : null,
     })),
     views: mapped(raw.features?.views, (name, v) => ({
       name,
@@ -106,6 +106,7 @@ export function normalise(raw: RawProject): ProjectDefinition {
     pipelines: mapped(raw.pipelines, (name, p) => ({
       name,
       params: p.params ?? {},
+      purpose: p.purpose ?? null,
       steps: Object.entries(p.steps).map(([n, s]) => stepOf(n, s)),
     })),
     models: mapped(raw.models, (name, m) => ({
@@ -120,6 +121,7 @@ export function normalise(raw: RawProject): ProjectDefinition {
         ...(g.slice === undefined ? {} : { slice: g.slice }),
         ...(g.min_rows === undefined ? {} : { minRows: g.min_rows }),
         ...(g.not_worse_than === undefined ? {} : { notWorseThan: g.not_worse_than }),
+        ...(g.better_than === undefined ? {} : { betterThan: g.better_than }),
         ...(g.margin === undefined ? {} : { margin: g.margin }),
         ...(g.confidence === undefined ? {} : { confidence: g.confidence }),
         ...(g.trust === undefined ? {} : { trust: g.trust }),
@@ -131,6 +133,8 @@ export function normalise(raw: RawProject): ProjectDefinition {
       service: e.features ?? null,
       assignBy: list(e.assign_by),
       personal: e.personal ?? [],
+      retentionUs: e.retention ? durationMs(e.retention) * 1000 : null,
+      release: e.release ? releasePolicyOf(e.release) : null,
       missing: mapped(e.missing, (_, rule): MissingRule =>
         rule === null || rule === 'null'
           ? { kind: 'null' }
@@ -139,5 +143,6 @@ export function normalise(raw: RawProject): ProjectDefinition {
             : { kind: 'default', value: rule.default },
       ),
     })),
+    ...loopOf(raw),
   };
 }

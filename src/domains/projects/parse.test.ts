@@ -282,9 +282,63 @@ test('The schema that editors read accepts the example and refuses what the pars
     assert.equal(validate(parseYaml(wrong)), false, wrong);
 });
 
-test('keys that nothing acts on yet are named, so that whoever writes them is told', () => {
-  const text =
-    'project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, release: { steps: [10%] } } }\nmonitors: { e: { window: 1d } }\n';
-  assert.deepEqual(parseProject(text).ignored, ['monitors', 'endpoints.e.release']);
-  assert.deepEqual(parseProject('project: p\n').ignored, []);
+const loop = (more: string): string =>
+  `project: p
+models: { m: {} }
+pipelines: { train: { params: { from: 2013-01-01 }, steps: { a: { run: "true" } } } }
+endpoints: { e: { model: m, release: { steps: [10%, 50%, 100%], hold: 1d, guardrails: [error_rate, { metric: roc_auc, margin: 0.02 }] } } }
+monitors: { e: { window: 1d, labels: { from: feedback, within: 2d } } }
+receivers: { ops: { webhook: { url: "https://example.org/hook", secret: "env:HOOK" } } }
+${more}`;
+
+test('what keeps a model good gets its defaults', () => {
+  const d = parseProject(
+    loop(`alerts: [{ when: e.roc_auc below baseline by 0.03, for: 2 windows, severity: page, receivers: [ops] }]
+retraining: { e: { pipeline: train, on: [alert, "cron: 0 3 * * 1"], params: { from: now - 60d } } }`),
+  );
+  assert.deepEqual(d.endpoints.e!.release, {
+    steps: [0.1, 0.5, 1],
+    holdUs: 86_400_000_000,
+    maxHoldUs: null,
+    minSample: 300,
+    guardrails: [
+      { metric: 'error_rate', margin: null },
+      { metric: 'roc_auc', margin: 0.02 },
+    ],
+  });
+  assert.equal(d.monitors.e!.endpoint, 'e');
+  assert.equal(d.monitors.e!.model, 'm');
+  assert.deepEqual(d.monitors.e!.performance, ['roc_auc', 'log_loss', 'brier']);
+  assert.deepEqual(Object.keys(d.alerts), ['e-roc_auc']);
+  assert.deepEqual(d.alerts['e-roc_auc']!.condition, { kind: 'below-baseline', by: 0.03 });
+  assert.deepEqual(d.alerts['e-roc_auc']!.for, { windows: 2 });
+  assert.deepEqual(d.retraining.e!.on, [
+    { cause: 'alert', only: null },
+    { cause: 'cron', only: '0 3 * * 1' },
+  ]);
+  assert.equal(d.retraining.e!.stopAfter, 3);
+  assert.equal(d.receivers.ops!.kind, 'webhook');
+});
+
+test('what does not fit together there is named with its place', () => {
+  for (const [more, place, words] of [
+    ['alerts: [{ when: e.auc below 0.6 }]', 'alerts.0.when', 'there is no signal "auc"'],
+    ['alerts: [{ when: roc_auc falls }]', 'alerts.0.when', 'not of the form'],
+    ['alerts: [{ when: f.roc_auc below 0.6 }]', 'alerts.0.when', 'there is no monitor "f"'],
+    ['alerts: [{ when: e.quality found, receivers: [op] }]', 'alerts.0.receivers.0', 'did you mean "ops"'],
+    ['alerts: [{ when: e.quality found }, { when: e.quality found }]', 'alerts.1.name', 'two rules'],
+    ['alerts: [{ when: e.windows found }]', 'alerts.0.when', '"stopped for" goes with'],
+    ['retraining: { e: { pipeline: fit, on: [alert] } }', 'retraining.e.pipeline', 'there is no pipeline "fit"'],
+    ['retraining: { e: { pipeline: train, on: ["cron: x"] } }', 'retraining.e.on.0', 'not a schedule'],
+    ['retraining: { e: { pipeline: train, on: [alert], params: { til: now } } }', 'retraining.e.params.til', 'there is no parameter'],
+  ] as const)
+    assert.throws(
+      () => parseProject(loop(more)),
+      (e: { faults: { pointer: string; detail: string }[] }) =>
+        e.faults.some((f) => f.pointer.endsWith(` ${place}`) && f.detail.includes(words)) || assert.fail(JSON.stringify(e.faults)),
+      more,
+    );
+  const steps = (list: string): string => `project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, release: { steps: [${list}] } } }\n`;
+  for (const list of ['50%, 10%, 100%', '10%, 50%', '0%, 100%'])
+    assert.throws(() => parseProject(steps(list)), { code: 'project-invalid' }, list);
 });

@@ -20,4 +20,16 @@ export type {
   SpineDefinition,
   StepDefinition,
 } from './model.ts';
+export type {
+  AlertCondition,
+  AlertRuleDefinition,
+  DriftMethod,
+  LabelQuery,
+  MonitorDefinition,
+  ReceiverDefinition,
+  ReleasePolicy,
+  RetrainingDefinition,
+  TriggerCause,
+} from './loop-model.ts';
+export { alertOf, parseCondition } from './loop-normalise.ts';
 export type { Revision, SnapshotFiles } from './store.ts';

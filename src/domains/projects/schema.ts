@@ -1,6 +1,7 @@
 // gyre.yaml as a JSON Schema. Editors complete it, the docs page is generated from it, `parse.ts` checks
 // with it; what a schema cannot say (references, cycles) is checked there.
 import Type from 'typebox';
+import { AlertRule, Monitor, Receiver, Retraining, StagedRelease } from './loop-schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });
 const closed = { additionalProperties: false } as const;
@@ -24,6 +25,9 @@ const Dataset = Type.Object(
     known_at: Type.Optional(Type.String({ description: 'Expression: when it could be known; default occurred_at' })),
     contract: Type.Optional(Type.String({ description: 'An ODCS file' })),
     description: Type.Optional(Type.String()),
+    purposes: Type.Optional(Type.Array(name, { uniqueItems: true, description: 'What the data may be used for; absent = not limited' })),
+    legal_basis: Type.Optional(Type.String({ description: 'Why it may be processed, for the record of processing' })),
+    retention: Type.Optional(duration),
   },
   closed,
 );
@@ -98,7 +102,8 @@ const Gate = Type.Object(
     ceiling: Type.Optional(Type.Number()),
     slice: Type.Optional(Type.String()),
     min_rows: Type.Optional(Type.Integer({ minimum: 1 })),
-    not_worse_than: Type.Optional(Type.Literal('champion')),
+    not_worse_than: Type.Optional(Type.Literal('champion', { description: 'The interval of the difference must stay above -margin' })),
+    better_than: Type.Optional(Type.Literal('champion', { description: 'The interval of the difference must lie above margin' })),
     margin: Type.Optional(Type.Number({ minimum: 0 })),
     confidence: Type.Optional(Type.Number({ exclusiveMinimum: 0.5, exclusiveMaximum: 1 })),
     trust: Type.Optional(Type.Literal('reported', { description: 'Judge the figure that the training code reported' })),
@@ -135,6 +140,7 @@ export const ProjectFile = Type.Object(
         Type.Object(
           {
             params: Type.Optional(Type.Record(Type.String(), scalar)),
+            purpose: Type.Optional(Type.String({ description: 'What its runs use data for; refused where a dataset does not allow it' })),
             steps: map(Type.Union([FeaturesStep, RunStep, EvaluateStep, RegisterStep]), 'Steps by name'),
           },
           closed,
@@ -178,16 +184,21 @@ export const ProjectFile = Type.Object(
                 description: 'Columns whose values are never written to the inference log; an HMAC stands for each',
               }),
             ),
-            release: Type.Optional(Type.Unknown({ description: 'Staged release: may be written down, nothing acts on it yet' })),
+            retention: Type.Optional(duration),
+            release: Type.Optional(StagedRelease),
           },
           closed,
         ),
         'Addresses for predictions',
       ),
     ),
-    monitors: Type.Optional(Type.Unknown({ description: 'What is to be watched: may be written down, nothing acts on it yet' })),
-    alerts: Type.Optional(Type.Unknown({ description: 'Alert rules: may be written down, nothing acts on them yet' })),
-    retraining: Type.Optional(Type.Unknown({ description: 'What is to trigger a pipeline: may be written down, nothing acts on it yet' })),
+    monitors: Type.Optional(map(Monitor, 'What is watched')),
+    alerts: Type.Optional(Type.Array(AlertRule, { description: 'When somebody is told' })),
+    receivers: Type.Optional(map(Receiver, 'Who is told, and how')),
+    retraining: Type.Optional(map(Retraining, 'What starts a pipeline again, within which limits')),
+    subjects: Type.Optional(
+      map(oneOrMany, 'Whom the data is about: for each kind of subject the columns that hold its identifier, by whatever dataset'),
+    ),
   },
   { ...closed, $id: 'https://gyre.dev/schemas/gyre.yaml.json', title: 'gyre.yaml' },
 );

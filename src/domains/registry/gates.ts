@@ -23,7 +23,7 @@ const describe = (f: Figure): string =>
 export function judgeGate(gate: Gate, { evaluation, reported, againstChampion }: Judged): GateResult {
   if (gate.trust === 'reported') return judgeReported(gate, reported);
   if (!evaluation) return { gate, passed: false, found: 'none', why: 'the version has no evaluation made by Gyre' };
-  if (gate.notWorseThan) return judgeAgainstChampion(gate, againstChampion(gate));
+  if (gate.notWorseThan || gate.betterThan) return judgeAgainstChampion(gate, againstChampion(gate));
   if (gate.slice !== undefined) return judgeSlices(gate, evaluation);
   const figure = evaluation.metrics[gate.metric] ?? { ok: false as const, reason: `the evaluation has no ${gate.metric}`, n: 0 };
   const fault = tooFew(gate, figure) ?? outOfBounds(gate, figure);
@@ -45,7 +45,7 @@ function outOfBounds(gate: Gate, figure: Figure): string | undefined {
 
 // The training code's word for it: no interval, no rows, and it says so.
 function judgeReported(gate: Gate, reported: ReadonlyMap<string, number>): GateResult {
-  if (gate.slice !== undefined || gate.notWorseThan)
+  if (gate.slice !== undefined || gate.notWorseThan || gate.betterThan)
     return {
       gate,
       passed: false,
@@ -93,6 +93,17 @@ function judgeAgainstChampion(gate: Gate, difference: PairedDifference | undefin
   if (!difference.ok) return { gate, passed: false, found: 'none', why: `the comparison could not be made: ${difference.reason}` };
   const margin = gate.margin ?? 0;
   const found = `improvement ${round(difference.difference)} [${round(difference.low)}, ${round(difference.high)}], n = ${difference.n}, ${difference.method}`;
+  if (gate.betterThan) {
+    const better = difference.low > margin;
+    return {
+      gate,
+      passed: better,
+      found,
+      why: better
+        ? `better than the champion${margin > 0 ? ` by more than ${margin}` : ''}`
+        : `the interval does not lie above ${margin}: it is not shown to be better than the champion`,
+    };
+  }
   const passed = difference.low >= -margin;
   return {
     gate,

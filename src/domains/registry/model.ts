@@ -102,6 +102,7 @@ export interface Gate {
   readonly slice?: string;
   readonly minRows?: number;
   readonly notWorseThan?: 'champion';
+  readonly betterThan?: 'champion';
   readonly margin?: number;
   readonly confidence?: number;
   /** Judges the figure that the training code reported instead of one made by Gyre. */

@@ -47,7 +47,7 @@ export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Ga
   const holder = await champion(ctx, version);
   const differences = new Map<Gate, PairedDifference>();
   if (evaluation && holder)
-    for (const gate of gates.filter((g) => g.notWorseThan && !g.trust))
+    for (const gate of gates.filter((g) => (g.notWorseThan || g.betterThan) && !g.trust))
       differences.set(gate, await compare(ctx, gate, evaluation, version, holder));
   const reported = await reportedFigures(ctx, version);
   const results: GateResult[] = gates.map((gate) => judgeGate(gate, { evaluation, reported, againstChampion: (g) => differences.get(g) }));

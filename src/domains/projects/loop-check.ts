@@ -1,0 +1,82 @@
+// What a schema cannot say of monitors, alerts, receivers, retraining and staged releases.
+import { Cron } from 'croner';
+import { metrics } from '../../stats/metrics.ts';
+import { parseCondition } from './loop-normalise.ts';
+import type { ProjectDefinition } from './model.ts';
+import type { KeyPath, RawProject } from './parse.ts';
+
+type Add = (path: KeyPath, detail: string) => void;
+type Refer = (path: KeyPath, kind: string, name: string, known: object) => void;
+
+const SIGNALS = ['drift', 'prediction_drift', 'quality', 'coverage', 'volume', 'error_rate', 'windows'];
+const GUARDRAILS = ['error_rate', 'latency', 'prediction_drift'];
+
+const metricsOf = (task: string): Record<string, unknown> => Object.fromEntries(Object.entries(metrics).filter(([, m]) => m.task === task));
+const named = (names: readonly string[]): Record<string, true> => Object.fromEntries(names.map((n) => [n, true]));
+
+export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer: Refer): void {
+  for (const [name, e] of Object.entries(d.endpoints)) {
+    if (!e.release) continue;
+    const path = ['endpoints', name, 'release'];
+    const { steps } = e.release;
+    if (steps.some((s, i) => s <= 0 || s > 1 || (i > 0 && s <= steps[i - 1]!)))
+      add([...path, 'steps'], 'the steps are shares above 0% that grow: [10%, 50%, 100%]');
+    if (steps.at(-1) !== 1) add([...path, 'steps'], 'the last step is 100%');
+    const known = { ...named(GUARDRAILS), ...metricsOf(d.models[e.model]?.task ?? 'binary') };
+    e.release.guardrails.forEach((g, i) => refer([...path, 'guardrails', i], 'guardrail', g.metric, known));
+  }
+  for (const [name, m] of Object.entries(d.monitors)) {
+    const path = ['monitors', name];
+    if (m.endpoint !== null) refer([...path, 'endpoint'], 'endpoint', m.endpoint, d.endpoints);
+    if (m.model !== null) refer([...path, 'model'], 'model', m.model, d.models);
+    m.performance.forEach((metric, i) => refer([...path, 'performance', i], `metric of a ${m.task} model`, metric, metricsOf(m.task)));
+    if (m.labels.from !== 'feedback') refer([...path, 'labels', 'from', 'dataset'], 'dataset', m.labels.from.dataset, d.datasets);
+    if (m.baseline !== null && 'dataset' in m.baseline) refer([...path, 'baseline', 'dataset'], 'dataset', m.baseline.dataset, d.datasets);
+    if (m.windowUs < 60_000_000) add([...path, 'window'], 'a window lasts at least 1m');
+  }
+  const names = new Set<string>();
+  (raw.alerts ?? []).forEach((a, i) => {
+    const path = ['alerts', i];
+    const parsed = parseCondition(a.when);
+    if (!parsed)
+      return add(
+        [...path, 'when'],
+        `"${a.when}" is not of the form MONITOR.SIGNAL CONDITION; conditions are "below 0.6", "above 0.1", "below baseline by 0.03", "above baseline by 0.03", "found", "stopped for 2d"`,
+      );
+    const rule = Object.values(d.alerts).find((r) => r.when === a.when && (a.name === undefined || r.name === a.name));
+    if (rule && names.has(rule.name)) add([...path, 'name'], `two rules are named "${rule.name}"; give one of them another name`);
+    if (rule) names.add(rule.name);
+    refer([...path, 'when'], 'monitor', parsed.monitor, d.monitors);
+    const monitor = Object.hasOwn(d.monitors, parsed.monitor) ? d.monitors[parsed.monitor] : undefined;
+    const metric = parsed.signal.replace(/^estimated\./, '');
+    if (monitor && !parsed.signal.startsWith('drift.'))
+      refer([...path, 'when'], 'signal', metric, { ...named(SIGNALS), ...named(monitor.performance) });
+    if ((parsed.condition.kind === 'stopped') !== (parsed.signal === 'windows'))
+      add([...path, 'when'], '"stopped for" goes with the signal "windows", and only with it');
+    (a.receivers ?? []).forEach((r, at) => refer([...path, 'receivers', at], 'receiver', r, d.receivers));
+  });
+  for (const [name, r] of Object.entries(d.retraining)) {
+    const path = ['retraining', name];
+    refer([...path, 'pipeline'], 'pipeline', r.pipeline, d.pipelines);
+    if (r.release) refer([...path, 'endpoint'], 'endpoint', r.endpoint, d.endpoints);
+    const params = d.pipelines[r.pipeline]?.params ?? {};
+    for (const param of Object.keys(r.params)) refer([...path, 'params', param], 'parameter', param, params);
+    r.on.forEach(({ cause, only }, i) => {
+      if (cause === 'alert' && only !== null) refer([...path, 'on', i], 'alert', only, d.alerts);
+      if (cause === 'data' && only !== null) refer([...path, 'on', i], 'dataset', only, d.datasets);
+      if (cause === 'cron' && only !== null) {
+        const fault = cronFault(only);
+        if (fault) add([...path, 'on', i], `"${only}" is not a schedule of five fields: ${fault}`);
+      }
+    });
+  }
+}
+
+function cronFault(pattern: string): string | undefined {
+  try {
+    new Cron(pattern, { paused: true, timezone: 'UTC' });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

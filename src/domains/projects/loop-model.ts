@@ -1,0 +1,100 @@
+// The part of a project that keeps a model good, with its defaults applied.
+import type { Parameter } from './model.ts';
+
+export interface ReleasePolicy {
+  /** Shares of the traffic in (0, 1], growing; the last is 1. */
+  readonly steps: readonly number[];
+  readonly holdUs: number;
+  /** A step that could not be decided by then is rolled back; null = it waits. */
+  readonly maxHoldUs: number | null;
+  readonly minSample: number;
+  readonly guardrails: readonly { readonly metric: string; readonly margin: number | null }[];
+}
+
+export const driftMethods = ['js', 'psi', 'ks', 'chi2', 'wasserstein', 'hellinger'] as const;
+export type DriftMethod = (typeof driftMethods)[number];
+
+/** Labels by a query over a dataset. */
+export interface LabelQuery {
+  readonly dataset: string;
+  readonly label: string;
+  readonly where: string | null;
+  readonly at: string | null;
+  readonly key: readonly string[];
+}
+
+export interface MonitorDefinition {
+  readonly name: string;
+  /** null = the model is served elsewhere and its records are sent here under the monitor's name. */
+  readonly endpoint: string | null;
+  /** Registered model whose versions bring the baselines; null = `baseline` says where from. */
+  readonly model: string | null;
+  readonly task: 'binary' | 'regression';
+  readonly windowUs: number;
+  readonly latenessUs: number;
+  readonly labels: { readonly from: 'feedback' | LabelQuery; readonly everyUs: number; readonly withinUs: number };
+  readonly performance: readonly string[];
+  readonly slices: readonly string[];
+  /** null = all inputs of the model. */
+  readonly columns: readonly string[] | null;
+  readonly drift: {
+    readonly numeric: DriftMethod | null;
+    readonly categorical: DriftMethod | null;
+    readonly columns: Readonly<Record<string, { readonly method: DriftMethod | null; readonly threshold: number | null }>>;
+  };
+  readonly estimate: boolean;
+  readonly trailing: number;
+  readonly baseline:
+    | { readonly dataset: string; readonly score: string | null; readonly label: string | null; readonly at: string | null }
+    | { readonly firstUs: number }
+    | null;
+}
+
+/** `below` and `above` compare with a bound or with the baseline; `found` = the window has such a finding. */
+export type AlertCondition =
+  | { readonly kind: 'below' | 'above'; readonly bound: number }
+  | { readonly kind: 'below-baseline' | 'above-baseline'; readonly by: number }
+  | { readonly kind: 'found' }
+  | { readonly kind: 'stopped'; readonly forUs: number };
+
+export interface AlertRuleDefinition {
+  readonly name: string;
+  readonly monitor: string;
+  /** A metric, `estimated.<metric>`, `drift`, `drift.<column>`, `prediction_drift`, `quality`, `coverage`, `volume`, `error_rate`, `windows`. */
+  readonly signal: string;
+  readonly condition: AlertCondition;
+  /** As written. */
+  readonly when: string;
+  readonly for: { readonly windows: number } | { readonly us: number };
+  readonly keepFiringUs: number;
+  readonly severity: 'page' | 'warn' | 'info';
+  readonly receivers: readonly string[];
+  readonly summary: string;
+}
+
+export type ReceiverDefinition = {
+  readonly name: string;
+  readonly repeatUs: number;
+  readonly sendResolved: boolean;
+} & (
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret: string | null }
+  | { readonly kind: 'alertmanager' | 'slack'; readonly url: string }
+  | { readonly kind: 'email'; readonly to: readonly string[]; readonly from: string; readonly server: string }
+);
+
+export type TriggerCause = 'alert' | 'finding' | 'data' | 'cron' | 'push' | 'api';
+
+export interface RetrainingDefinition {
+  readonly name: string;
+  readonly pipeline: string;
+  readonly endpoint: string;
+  /** `only`: name of the alert, kind of the finding, dataset, or cron expression; null = any. */
+  readonly on: readonly { readonly cause: TriggerCause; readonly only: string | null }[];
+  readonly params: Readonly<Record<string, Parameter>>;
+  readonly cooldownUs: number;
+  readonly budget: { readonly runs: number; readonly perUs: number } | null;
+  readonly minNewLabels: number;
+  readonly approval: 'auto' | 'person';
+  readonly stopAfter: number;
+  readonly release: boolean;
+}

@@ -1,0 +1,153 @@
+// Defaults and shorthand of monitors, alerts, receivers, retraining and staged releases.
+import type {
+  AlertCondition,
+  AlertRuleDefinition,
+  MonitorDefinition,
+  ReceiverDefinition,
+  ReleasePolicy,
+  RetrainingDefinition,
+  TriggerCause,
+} from './loop-model.ts';
+import { durationMs, type ProjectDefinition } from './model.ts';
+import type { RawProject } from './parse.ts';
+
+type RawMonitor = NonNullable<RawProject['monitors']>[string];
+type RawAlert = NonNullable<RawProject['alerts']>[number];
+type RawReceiver = NonNullable<RawProject['receivers']>[string];
+type RawRetraining = NonNullable<RawProject['retraining']>[string];
+type RawRelease = NonNullable<NonNullable<RawProject['endpoints']>[string]['release']>;
+
+const us = (duration: string): number => durationMs(duration) * 1000;
+
+const DEFAULT_PERFORMANCE = { binary: ['roc_auc', 'log_loss', 'brier'], regression: ['mae', 'rmse', 'r2'] } as const;
+
+export function releasePolicyOf(r: RawRelease): ReleasePolicy {
+  return {
+    steps: r.steps.map((s) => Number(s.slice(0, -1)) / 100),
+    holdUs: us(r.hold ?? '1d'),
+    maxHoldUs: r.max_hold ? us(r.max_hold) : null,
+    minSample: r.min_sample ?? 300,
+    guardrails: (r.guardrails ?? ['error_rate']).map((g) =>
+      typeof g === 'string' ? { metric: g, margin: null } : { metric: g.metric, margin: g.margin ?? null },
+    ),
+  };
+}
+
+export function loopOf(raw: RawProject): Pick<ProjectDefinition, 'monitors' | 'alerts' | 'receivers' | 'retraining' | 'subjects'> {
+  const of = <A, B>(record: Readonly<Record<string, A>> | undefined, make: (name: string, value: A) => B): Record<string, B> =>
+    Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [name, make(name, value)]));
+  return {
+    monitors: of(raw.monitors, (name, m) => monitorOf(name, m, raw)),
+    alerts: Object.fromEntries((raw.alerts ?? []).map((a) => alertOf(a)).map((a) => [a.name, a])),
+    receivers: of(raw.receivers, receiverOf),
+    retraining: of(raw.retraining, retrainingOf),
+    subjects: of(raw.subjects, (_, columns) => (typeof columns === 'string' ? [columns] : columns)),
+  };
+}
+
+function monitorOf(name: string, m: RawMonitor, raw: RawProject): MonitorDefinition {
+  const endpoint = m.endpoint ?? (Object.hasOwn(raw.endpoints ?? {}, name) ? name : null);
+  const model = m.model ?? (endpoint === null ? null : (raw.endpoints?.[endpoint]?.model ?? null));
+  const task = m.task ?? (model === null ? undefined : raw.models?.[model]?.task) ?? 'binary';
+  const from = m.labels?.from ?? 'feedback';
+  return {
+    name,
+    endpoint,
+    model,
+    task,
+    windowUs: us(m.window ?? '1d'),
+    latenessUs: us(m.lateness ?? '0s'),
+    labels: {
+      from:
+        from === 'feedback'
+          ? from
+          : { dataset: from.dataset, label: from.label, where: from.where ?? null, at: from.at ?? null, key: from.key },
+      everyUs: us(m.labels?.every ?? '1d'),
+      withinUs: us(m.labels?.within ?? '1d'),
+    },
+    performance: m.performance ?? DEFAULT_PERFORMANCE[task],
+    slices: m.slices ?? [],
+    columns: m.columns ?? null,
+    drift: {
+      numeric: m.drift?.numeric ?? null,
+      categorical: m.drift?.categorical ?? null,
+      columns: Object.fromEntries(
+        Object.entries(m.drift?.columns ?? {}).map(([column, d]) => [column, { method: d.method ?? null, threshold: d.threshold ?? null }]),
+      ),
+    },
+    estimate: m.estimate ?? task === 'binary',
+    trailing: m.trailing ?? 7,
+    baseline:
+      m.baseline === undefined
+        ? null
+        : 'first' in m.baseline
+          ? { firstUs: us(m.baseline.first) }
+          : {
+              dataset: m.baseline.dataset,
+              score: m.baseline.score ?? null,
+              label: m.baseline.label ?? null,
+              at: m.baseline.at ?? null,
+            },
+  };
+}
+
+const WHEN =
+  /^([A-Za-z][\w-]*)\.([A-Za-z_][\w.-]*)\s+(?:(below|above)\s+(?:(baseline)(?:\s+by\s+(\d+(?:\.\d+)?))?|(-?\d+(?:\.\d+)?))|(found)|stopped\s+for\s+(\d+[smhdw]))$/;
+
+/** The monitor, the signal and the condition of a rule; undefined if it is not written in that form. */
+export function parseCondition(when: string): { monitor: string; signal: string; condition: AlertCondition } | undefined {
+  const match = WHEN.exec(when.trim());
+  if (!match) return undefined;
+  const [, monitor, signal, side, baseline, by, bound, found, stopped] = match;
+  const condition: AlertCondition = found
+    ? { kind: 'found' }
+    : stopped
+      ? { kind: 'stopped', forUs: us(stopped) }
+      : baseline
+        ? { kind: side === 'below' ? 'below-baseline' : 'above-baseline', by: Number(by ?? 0) }
+        : { kind: side as 'below' | 'above', bound: Number(bound) };
+  return { monitor: monitor!, signal: signal!, condition };
+}
+
+/** A rule that is not well written keeps an empty monitor; the cross-check names it. */
+export function alertOf(a: RawAlert): AlertRuleDefinition {
+  const parsed = parseCondition(a.when) ?? { monitor: '', signal: '', condition: { kind: 'found' } };
+  const windows = /^(\d+) windows?$/.exec(a.for ?? '1 window');
+  return {
+    name: a.name ?? `${parsed.monitor}-${parsed.signal}`.toLowerCase().replace(/[^a-z0-9_-]+/g, '-'),
+    ...parsed,
+    when: a.when,
+    for: windows ? { windows: Math.max(1, Number(windows[1])) } : { us: us(a.for!) },
+    keepFiringUs: us(a.keep_firing_for ?? '0s'),
+    severity: a.severity ?? 'warn',
+    receivers: a.receivers ?? [],
+    summary: a.summary ?? '',
+  };
+}
+
+function receiverOf(name: string, r: RawReceiver): ReceiverDefinition {
+  const common = { name, repeatUs: us(r.repeat ?? '4h'), sendResolved: r.send_resolved ?? true };
+  if ('webhook' in r) return { ...common, kind: 'webhook', url: r.webhook.url, secret: r.webhook.secret ?? null };
+  if ('alertmanager' in r) return { ...common, kind: 'alertmanager', url: r.alertmanager.url };
+  if ('slack' in r) return { ...common, kind: 'slack', url: r.slack.url };
+  return { ...common, kind: 'email', to: r.email.to, from: r.email.from, server: r.email.server };
+}
+
+function retrainingOf(name: string, r: RawRetraining): RetrainingDefinition {
+  return {
+    name,
+    pipeline: r.pipeline,
+    endpoint: r.endpoint ?? name,
+    on: r.on.map((text) => {
+      const at = text.indexOf(':');
+      return { cause: (at < 0 ? text : text.slice(0, at)) as TriggerCause, only: at < 0 ? null : text.slice(at + 1).trim() };
+    }),
+    params: r.params ?? {},
+    cooldownUs: us(r.cooldown ?? '14d'),
+    budget: r.budget ? { runs: r.budget.runs, perUs: us(r.budget.per) } : null,
+    minNewLabels: r.min_new_labels ?? 0,
+    approval: r.approval ?? 'auto',
+    stopAfter: r.stop_after ?? 3,
+    release: r.release ?? true,
+  };
+}
