@@ -6,6 +6,7 @@ import Type from 'typebox';
 import { currentRevision } from '../domains/projects/public.ts';
 import { liveAcks, publishPlan } from '../domains/releases/public.ts';
 import { shipSegments } from '../domains/serving/public.ts';
+import type { Ctx } from '../kernel/ctx.ts';
 import { fail } from '../kernel/errors.ts';
 import { verifyChain } from '../kernel/events/sequencer.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
@@ -19,6 +20,18 @@ import { processesFile, type Processes } from './processes.ts';
 import { programVersion } from './version.ts';
 
 const name = Type.String({ maxLength: 200 });
+
+/** The last event of a project, or of no project. */
+const newestEvent = (ctx: Ctx, project: string) =>
+  eventsIn(ctx.db)
+    .selectFrom('events')
+    .select('seq')
+    .where('workspace_id', '=', ctx.workspace)
+    .where('seq', 'is not', null)
+    .where((eb) => eb.or([eb('project', '=', project), eb('project', 'is', null)]))
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
 
 export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => string): readonly AnyRoute[] => [
   route({
@@ -77,12 +90,18 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
       const toMs = Date.parse(body.to);
       if (Number.isNaN(toMs))
         return fail('invalid-input', { what: 'The moment' }, [{ pointer: '/to', detail: `"${body.to}" is not a moment` }]);
-      const state = await moveTimeline(ctx, params.project, toMs * 1000);
+      // What decides at a tick sees every record up to it, so the log comes first.
       const records = await shipSegments(ctx, () => liveAcks(ctx));
+      const state = await moveTimeline(ctx, params.project, toMs * 1000);
       const { worker, subscribers } = running();
-      await subscribers.drain();
-      await worker.drain({ workspace: ctx.workspace, project: params.project }, ctx.signal);
-      await subscribers.drain();
+      const lastSeq = async () => (await newestEvent(ctx, params.project))?.seq ?? 0;
+      // What a job tells may queue further work, so both come to rest together.
+      for (let before = -1; before !== (await lastSeq());) {
+        before = await lastSeq();
+        await subscribers.drain();
+        await worker.drain({ workspace: ctx.workspace, project: params.project }, ctx.signal);
+        await subscribers.drain();
+      }
       await publishPlan(ctx);
       return { now: usToIso(state.nowUs), records };
     },

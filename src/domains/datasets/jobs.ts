@@ -17,6 +17,6 @@ export const datasetSubscribers: readonly Subscriber[] = [
     name: 'datasets.refresh',
     types: ['dataset-version.created', 'project-revision.applied'],
     handle: async (ctx, event) =>
-      void (await ctx.enqueue({ job: refresh, payload: { project: event.project! }, uniqueKey: event.project! })),
+      void (await ctx.enqueue({ job: refresh, payload: { project: event.project! }, uniqueKey: event.project!, project: event.project! })),
   },
 ];

@@ -16,6 +16,11 @@ export const featureSubscribers: readonly Subscriber[] = [
     name: 'features.materialise',
     types: ['dataset-version.created', 'project-revision.applied'],
     handle: async (ctx, event) =>
-      void (await ctx.enqueue({ job: materialise, payload: { project: event.project! }, uniqueKey: event.project! })),
+      void (await ctx.enqueue({
+        job: materialise,
+        payload: { project: event.project! },
+        uniqueKey: event.project!,
+        project: event.project!,
+      })),
   },
 ];

@@ -277,6 +277,22 @@ eachDatabase('the barrier of a project waits for its due work with all attempts,
   await worker.drain();
 });
 
+eachDatabase('the barrier of a project does not wait for what another project has queued behind a slot', async (t, kind) => {
+  const database = await openTestDatabase(t, kind, kernelSchema);
+  let letGo: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const { job, runs } = jobOf(() => gate, { ownSlots: 1 });
+  const { ctx, worker } = await openSmallPlatform(t, database, { jobs: [job] });
+  await enqueue(ctx(), job, 'first', { project: 'theirs' });
+  await enqueue(ctx(), job, 'second', { project: 'theirs' });
+  await until(() => runs.length === 1);
+  await worker.drain({ workspace: 'default', project: 'mine' }, AbortSignal.timeout(10_000));
+  assert.deepEqual(runs, ['first']);
+  letGo();
+  await worker.drain();
+  assert.deepEqual(runs, ['first', 'second']);
+});
+
 test('who waits for work that does not come to rest stops waiting when nobody hears the answer', async (t) => {
   const restless = defineJob<object>({
     name: 'test.restless',

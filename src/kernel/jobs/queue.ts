@@ -10,12 +10,16 @@ export const LEASE_MS = 30_000;
 const timelineNowUs = (nowMs: number) =>
   sql<number>`coalesce((select case t.mode when 'replay' then t.now_us else ${nowMs * 1000} end from timelines t where t.workspace_id = jobs.workspace_id and t.project = jobs.project), ${nowMs * 1000})`;
 
-/** The job to claim next: due, and queued or left behind by a worker that died; not one of `held`, none of these names. */
+/**
+ * The job to claim next: due, and queued or left behind by a worker that died; not one of `held`, none of these names,
+ * and none that belongs to another project than `of`.
+ */
 export const findClaimable = (
   db: Db,
   nowMs: number,
   held: readonly string[],
   exceptNames: readonly string[] = [],
+  of?: { readonly workspace: string; readonly project: string },
 ): Promise<JobRow | undefined> =>
   jobsIn(db)
     .selectFrom('jobs')
@@ -26,6 +30,11 @@ export const findClaimable = (
     .where((eb) => eb.or([eb('due_us', 'is', null), eb('due_us', '<=', timelineNowUs(nowMs))]))
     .where('id', 'not in', [...held, ''])
     .where('name', 'not in', [...exceptNames, ''])
+    .where((eb) =>
+      of
+        ? eb.or([eb('project', 'is', null), eb.and([eb('workspace_id', '=', of.workspace), eb('project', '=', of.project)])])
+        : eb.lit(true),
+    )
     .orderBy('run_at_ms')
     .orderBy('id')
     .limit(1)

@@ -163,7 +163,7 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
         const mine = [...running.values()].filter(isMine);
         const { database, clock } = platform();
         if (mine.length > 0) await Promise.race(mine.map((r) => r.done));
-        else if (await findClaimable(database.reader, clock.now(), [...running.keys()])) await delay(5);
+        else if (await findClaimable(database.reader, clock.now(), [...running.keys()], [], barrier)) await delay(5);
         else if (barrier && (await hasDueWork(database.reader, barrier.workspace, barrier.project, clock.now()))) await delay(20);
         else return;
       }

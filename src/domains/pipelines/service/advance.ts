@@ -177,6 +177,7 @@ async function record(tx: Ctx, { run }: RunContext, verdicts: readonly Verdict[]
         job: jobs.step,
         payload: { runId: run.id, step: step.name, round: step.earlierAttempts },
         uniqueKey: stepJobKey(step),
+        project: run.project,
       });
     if (to.state === 'failed')
       await tx.emit({

@@ -27,7 +27,7 @@ export const cancelRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<
       await wakeWaiting(tx, step, jobs);
     }
     // The jobs of the steps end their processes at once; this one does if they die before they have.
-    await tx.enqueue({ job: jobs.end, payload: { runId } });
+    await tx.enqueue({ job: jobs.end, payload: { runId }, project: run.project });
     await tx.emit({
       type: 'pipeline-run.finished',
       subject: { kind: 'pipeline-run', id: runId },
@@ -78,6 +78,6 @@ export const resumeRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<
       });
     }
     await tx.emit({ type: 'pipeline-run.resumed', subject: { kind: 'pipeline-run', id: runId }, project: run.project });
-    await tx.enqueue({ job: jobs.advance, payload: { runId } });
+    await tx.enqueue({ job: jobs.advance, payload: { runId }, project: run.project });
     return (await store.getRun(tx.db, tx.workspace, runId))!;
   });

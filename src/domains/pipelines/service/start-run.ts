@@ -80,7 +80,7 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
         { from: self, to: { kind: 'code-snapshot', id: revision.snapshot }, relation: 'code' },
       ],
     });
-    await tx.enqueue({ job: advance, payload: { runId: run.id }, uniqueKey: run.id });
+    await tx.enqueue({ job: advance, payload: { runId: run.id }, uniqueKey: run.id, project: run.project });
     return run;
   });
 }
