@@ -24,6 +24,12 @@ export const { fail } = defineErrors({
     detail: (p: { endpoint: string; release: string }) =>
       `Endpoint "${p.endpoint}" is being moved by release ${p.release}; wait until it has ended and try again.`,
   },
+  'endpoint-frozen': {
+    status: 409,
+    title: 'The endpoint is frozen',
+    detail: (p: { endpoint: string; by: string; reason: string }) =>
+      `Endpoint "${p.endpoint}" was frozen by ${p.by}: ${p.reason} No release of it begins or goes on; "gyre unfreeze ${p.endpoint}" lets it move again. Going back with "gyre rollback" stays possible.`,
+  },
   'rollback-not-possible': {
     status: 409,
     title: 'There is nothing to go back to',

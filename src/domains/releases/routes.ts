@@ -2,18 +2,22 @@ import Type from 'typebox';
 import type { Ctx } from '../../kernel/ctx.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
+import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { currentRevision } from '../projects/public.ts';
 import { fail } from './errors.ts';
 import type { EndpointRevision, Release } from './model.ts';
+import { findFreeze, freezeEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
 import { release, rollBack } from './service/release.ts';
 import * as store from './store.ts';
 
 const name = Type.String({ maxLength: 200 });
 const OfEndpoint = Type.Object({ project: name, endpoint: name });
 const View = Type.Unknown();
+const FreezeView = Type.Object({ endpoint: Type.String(), reason: Type.String(), by: Type.String(), since: Type.String() });
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 const revisionView = ({ createdMs, ...r }: EndpointRevision) => ({ ...r, createdAt: iso(createdMs) });
+const freezeView = (f: Freeze) => ({ endpoint: f.endpoint, reason: f.reason, by: f.actor, since: usToIso(f.sinceUs) });
 const releaseView = ({ createdMs, finishedMs, ...r }: Release) => ({ ...r, createdAt: iso(createdMs), finishedAt: iso(finishedMs) });
 
 async function requireEndpoint(ctx: Ctx, of: { project: string; endpoint: string }): Promise<void> {
@@ -57,6 +61,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
       'dataset-empty',
       'endpoint-name-taken',
       'release-under-way',
+      'endpoint-frozen',
       'release-not-taken',
     ],
     params: OfEndpoint,
@@ -130,6 +135,41 @@ export const releaseRoutes: readonly AnyRoute[] = [
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
       return toPage(await store.listReleases(ctx.db, ctx.workspace, params.endpoint, before, limit + 1), limit, (r) => [r.id], releaseView);
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/freeze',
+    permission: 'releases:write',
+    summary: 'Freeze an endpoint: no release of it begins or takes a step; a rollback stays possible',
+    errors: ['project-not-found', 'endpoint-not-found'],
+    params: OfEndpoint,
+    body: Type.Object({ reason: Type.String({ minLength: 1, maxLength: 500 }) }),
+    reply: { 200: FreezeView },
+    handler: async (ctx, { params, body }) => freezeView(await freezeEndpoint(ctx, { ...params, reason: body.reason })),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/freeze',
+    permission: 'releases:write',
+    summary: 'Let a frozen endpoint move again',
+    errors: ['project-not-found', 'endpoint-not-found'],
+    params: OfEndpoint,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params }) => unfreezeEndpoint(ctx, params),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/freeze',
+    permission: 'releases:read',
+    summary: 'Whether an endpoint is frozen, by whom and why',
+    errors: ['project-not-found', 'endpoint-not-found'],
+    params: OfEndpoint,
+    reply: { 200: Type.Object({ frozen: Type.Union([FreezeView, Type.Null()]) }) },
+    handler: async (ctx, { params }) => {
+      await requireEndpoint(ctx, params);
+      const freeze = await findFreeze(ctx, params.project, params.endpoint);
+      return { frozen: freeze ? freezeView(freeze) : null };
     },
   }),
 ];

@@ -41,6 +41,12 @@ export const releaseTables: readonly Table[] = [
     oneOf: { state: ['started', 'promoted', 'failed'] },
     indexes: [['workspace_id', 'endpoint', 'id']],
   },
+  // Break-glass: what is frozen begins no release and takes no step of one.
+  {
+    name: 'endpoint_freezes',
+    columns: { workspace_id: 'id', project: 'text', endpoint: 'text', reason: 'text', actor_id: 'text', since_us: 'int' },
+    primary: ['workspace_id', 'project', 'endpoint'],
+  },
   // The plan is the server's, not a workspace's.
   { name: 'serving_plans', columns: { id: 'id', number: 'int' }, primary: ['id'] },
 ];

@@ -8,6 +8,7 @@ import { fail } from '../errors.ts';
 import { settleRelease } from '../jobs.ts';
 import type { EndpointRevision, Release } from '../model.ts';
 import * as store from '../store.ts';
+import { requireNotFrozen } from './freeze.ts';
 import { checkSignature, planColumns } from './publish.ts';
 import { settle } from './settle.ts';
 
@@ -52,18 +53,28 @@ async function endpointOf(ctx: Ctx, project: string, endpoint: string) {
   return { applied, definition, fits };
 }
 
+/** What else is written in the transaction that begins a release. */
+export type WithRelease = (tx: Ctx, releaseId: string) => Promise<void>;
+
 /**
  * Moves an endpoint to a version whose recorded decision holds at that moment; `settle` brings it to its end.
  * Returns the release's id. Raises `endpoint-not-found`, `gate-not-passed`, `endpoint-signature-mismatch`,
- * `model-version-not-found`, `release-under-way`, `endpoint-name-taken`.
+ * `model-version-not-found`, `release-under-way`, `endpoint-frozen`, `endpoint-name-taken`.
  */
-export async function beginRelease(ctx: Ctx, { project, endpoint, version: wanted, reason }: NewRelease): Promise<string> {
+export async function beginRelease(
+  ctx: Ctx,
+  { project, endpoint, version: wanted, reason }: NewRelease,
+  also?: WithRelease,
+): Promise<string> {
   const { applied, definition, fits } = await endpointOf(ctx, project, endpoint);
   return ctx.tx(async (tx) => {
+    await requireNotFrozen(tx, { project, endpoint });
     const version = await findVersion(tx, definition.model, wanted);
     const decision = await requirePassed(tx, version, applied.definition.models[definition.model]?.gates ?? []);
     fits(version);
-    return begin(tx, { applied, endpoint, version, decision: decision.id, reason, payload: {} });
+    const id = await begin(tx, { applied, endpoint, version, decision: decision.id, reason, payload: {} });
+    await also?.(tx, id);
+    return id;
   });
 }
 
