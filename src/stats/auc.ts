@@ -59,7 +59,7 @@ export function rocAuc(rows: Scores, level = 0.95): Figure {
   if (fault) return none(fault, n);
   const c = components(rows);
   if (!c) return none(ONE_CLASS, n);
-  const variance = covariance(c.positives, c.positives) / c.positives.length + covariance(c.negatives, c.negatives) / c.negatives.length;
+  const variance = aucVariance(rows);
   const method = 'DeLong, logit scale';
   // A perfect order leaves no variance to estimate.
   if (c.auc <= 0 || c.auc >= 1 || variance === 0) return { ok: true, value: c.auc, n };
@@ -68,6 +68,13 @@ export function rocAuc(rows: Scores, level = 0.95): Figure {
   const half = (z * Math.sqrt(variance)) / (c.auc * (1 - c.auc));
   const back = (x: number): number => 1 / (1 + Math.exp(-x));
   return { ok: true, value: c.auc, n, interval: { low: back(logit - half), high: back(logit + half), level, method } };
+}
+
+/** DeLong's variance of the ROC AUC; 0 where one class is missing. */
+export function aucVariance(rows: Scores): number {
+  const c = components(rows);
+  if (!c) return 0;
+  return covariance(c.positives, c.positives) / c.positives.length + covariance(c.negatives, c.negatives) / c.negatives.length;
 }
 
 /** AUC of `scores` less AUC of `baseline` on the same rows, with DeLong's paired interval. */
