@@ -53,7 +53,11 @@ export interface MonitorDefinition {
 /** `below` and `above` compare with a bound or with the baseline; `found` = the window has such a finding. */
 export type AlertCondition =
   | { readonly kind: 'below' | 'above'; readonly bound: number }
-  | { readonly kind: 'below-baseline' | 'above-baseline'; readonly by: number }
+  | {
+      readonly kind: 'below-baseline' | 'above-baseline';
+      readonly by: number;
+      /** `by` is a share of the baseline. */ readonly relative?: true;
+    }
   | { readonly kind: 'found' }
   | { readonly kind: 'stopped'; readonly forUs: number };
 
@@ -65,7 +69,8 @@ export interface AlertRuleDefinition {
   readonly condition: AlertCondition;
   /** As written. */
   readonly when: string;
-  readonly for: { readonly windows: number } | { readonly us: number };
+  /** `of`: the last so many windows, where they need not follow each other. */
+  readonly for: { readonly windows: number; readonly of?: number } | { readonly us: number };
   readonly keepFiringUs: number;
   readonly severity: 'page' | 'warn' | 'info';
   readonly receivers: readonly string[];
@@ -77,7 +82,7 @@ export type ReceiverDefinition = {
   readonly repeatUs: number;
   readonly sendResolved: boolean;
 } & (
-  | { readonly kind: 'webhook'; readonly url: string; readonly secret: string | null }
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret: string | null; readonly format: 'gyre' | 'alertmanager' }
   | { readonly kind: 'alertmanager' | 'slack'; readonly url: string }
   | { readonly kind: 'email'; readonly to: readonly string[]; readonly from: string; readonly server: string }
 );

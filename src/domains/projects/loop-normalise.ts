@@ -92,7 +92,7 @@ function monitorOf(name: string, m: RawMonitor, raw: RawProject): MonitorDefinit
 }
 
 const WHEN =
-  /^([A-Za-z][\w-]*)\.([A-Za-z_][\w.-]*)\s+(?:(below|above)\s+(?:(baseline)(?:\s+by\s+(\d+(?:\.\d+)?))?|(-?\d+(?:\.\d+)?))|(found)|stopped\s+for\s+(\d+[smhdw]))$/;
+  /^([A-Za-z][\w-]*)\.([A-Za-z_][\w.-]*)\s+(?:(below|above)\s+(?:(baseline)(?:\s+by\s+(\d+(?:\.\d+)?%?))?|(-?\d+(?:\.\d+)?))|(found)|stopped\s+for\s+(\d+[smhdw]))$/;
 
 /** The monitor, the signal and the condition of a rule; undefined if it is not written in that form. */
 export function parseCondition(when: string): { monitor: string; signal: string; condition: AlertCondition } | undefined {
@@ -104,20 +104,30 @@ export function parseCondition(when: string): { monitor: string; signal: string;
     : stopped
       ? { kind: 'stopped', forUs: us(stopped) }
       : baseline
-        ? { kind: side === 'below' ? 'below-baseline' : 'above-baseline', by: Number(by ?? 0) }
+        ? { kind: side === 'below' ? 'below-baseline' : 'above-baseline', ...marginOf(by ?? '0') }
         : { kind: side as 'below' | 'above', bound: Number(bound) };
   return { monitor: monitor!, signal: signal!, condition };
+}
+
+const marginOf = (by: string): { by: number; relative?: true } =>
+  by.endsWith('%') ? { by: Number(by.slice(0, -1)) / 100, relative: true } : { by: Number(by) };
+
+/** `2 windows`: in a row; `2 of 3 windows`: of the last three. */
+function windowsOf(text: string): { windows: number; of?: number } | undefined {
+  const match = /^(\d+)(?: of (\d+))? windows?$/.exec(text);
+  if (!match) return undefined;
+  const windows = Math.max(1, Number(match[1]));
+  return match[2] === undefined ? { windows } : { windows, of: Math.max(windows, Number(match[2])) };
 }
 
 /** A rule that is not well written keeps an empty monitor; the cross-check names it. */
 export function alertOf(a: RawAlert): AlertRuleDefinition {
   const parsed = parseCondition(a.when) ?? { monitor: '', signal: '', condition: { kind: 'found' } };
-  const windows = /^(\d+) windows?$/.exec(a.for ?? '1 window');
   return {
     name: a.name ?? `${parsed.monitor}-${parsed.signal}`.toLowerCase().replace(/[^a-z0-9_-]+/g, '-'),
     ...parsed,
     when: a.when,
-    for: windows ? { windows: Math.max(1, Number(windows[1])) } : { us: us(a.for!) },
+    for: windowsOf(a.for ?? '1 window') ?? { us: us(a.for!) },
     keepFiringUs: us(a.keep_firing_for ?? '0s'),
     severity: a.severity ?? 'warn',
     receivers: a.receivers ?? [],
@@ -127,7 +137,8 @@ export function alertOf(a: RawAlert): AlertRuleDefinition {
 
 function receiverOf(name: string, r: RawReceiver): ReceiverDefinition {
   const common = { name, repeatUs: us(r.repeat ?? '4h'), sendResolved: r.send_resolved ?? true };
-  if ('webhook' in r) return { ...common, kind: 'webhook', url: r.webhook.url, secret: r.webhook.secret ?? null };
+  if ('webhook' in r)
+    return { ...common, kind: 'webhook', url: r.webhook.url, secret: r.webhook.secret ?? null, format: r.webhook.format ?? 'gyre' };
   if ('alertmanager' in r) return { ...common, kind: 'alertmanager', url: r.alertmanager.url };
   if ('slack' in r) return { ...common, kind: 'slack', url: r.slack.url };
   return { ...common, kind: 'email', to: r.email.to, from: r.email.from, server: r.email.server };

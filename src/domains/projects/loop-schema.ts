@@ -110,7 +110,10 @@ export const AlertRule = Type.Object(
     name: Type.Optional(name),
     when: Type.String({ description: 'MONITOR.SIGNAL CONDITION, for example: late-arrival.roc_auc below baseline by 0.03' }),
     for: Type.Optional(
-      Type.String({ pattern: '^\\d+( windows?|s|m|h|d|w)$', description: 'How long it must hold: 2 windows, or a duration' }),
+      Type.String({
+        pattern: '^\\d+(( of \\d+)? windows?|s|m|h|d|w)$',
+        description: 'How long it must hold: 2 windows (in a row), 2 of 3 windows, or a duration',
+      }),
     ),
     keep_firing_for: Type.Optional(duration),
     severity: Type.Optional(Type.Enum(['page', 'warn', 'info'])),
@@ -123,7 +126,24 @@ export const AlertRule = Type.Object(
 const secretRef = Type.String({ description: 'A reference: env:NAME or file:/path' });
 const receiving = { repeat: Type.Optional(duration), send_resolved: Type.Optional(Type.Boolean()) };
 export const Receiver = Type.Union([
-  Type.Object({ webhook: Type.Object({ url: Type.String(), secret: Type.Optional(secretRef) }, closed), ...receiving }, closed),
+  Type.Object(
+    {
+      webhook: Type.Object(
+        {
+          url: Type.String({ description: 'The address, or env:NAME' }),
+          secret: Type.Optional(secretRef),
+          format: Type.Optional(
+            Type.Enum(['gyre', 'alertmanager'], {
+              description: 'alertmanager: the shape of its own webhooks (version 4), for tools that read those',
+            }),
+          ),
+        },
+        closed,
+      ),
+      ...receiving,
+    },
+    closed,
+  ),
   Type.Object({ alertmanager: Type.Object({ url: Type.String() }, closed), ...receiving }, closed),
   Type.Object({ slack: Type.Object({ url: Type.String({ description: 'The address, or env:NAME' }) }, closed), ...receiving }, closed),
   Type.Object(

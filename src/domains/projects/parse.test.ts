@@ -320,6 +320,13 @@ retraining: { e: { pipeline: train, on: [alert, "cron: 0 3 * * 1"], params: { fr
   assert.equal(d.receivers.ops!.kind, 'webhook');
 });
 
+test('an alert may hold for some of the last windows, and name its margin as a share of the baseline', () => {
+  const d = parseProject(loop('alerts: [{ when: e.log_loss above baseline by 10%, for: 2 of 3 windows }]'));
+  assert.deepEqual(d.alerts['e-log_loss']!.condition, { kind: 'above-baseline', by: 0.1, relative: true });
+  assert.deepEqual(d.alerts['e-log_loss']!.for, { windows: 2, of: 3 });
+  assert.throws(() => parseProject(loop('alerts: [{ when: e.quality found, for: 2 of windows }]')), { code: 'project-invalid' });
+});
+
 test('what does not fit together there is named with its place', () => {
   for (const [more, place, words] of [
     ['alerts: [{ when: e.auc below 0.6 }]', 'alerts.0.when', 'there is no signal "auc"'],
