@@ -1,5 +1,5 @@
 // What other rooms may use of datasets.
-export { currentVersion, getVersion, stageVersion } from './service/read.ts';
+export { currentVersion, getVersion, newestVersion, stageVersion } from './service/read.ts';
 export { describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
 export { stageFiles } from './service/stage.ts';

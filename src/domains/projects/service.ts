@@ -144,6 +144,10 @@ export async function currentRevision(ctx: Ctx, project: string): Promise<Revisi
 export const revisionById = async (ctx: Ctx, id: string): Promise<Revision> =>
   (await store.getRevision(ctx.db, ctx.workspace, id)) ?? fail('revision-not-found', { project: '', revision: id });
 
+/** A revision of a project by its number; undefined if there is none. */
+export const revisionByNumber = (ctx: Ctx, project: string, number: number): Promise<Revision | undefined> =>
+  store.findRevision(ctx.db, ctx.workspace, project, number);
+
 /** Paths and digests of a snapshot. Raises `snapshot-incomplete`. */
 export const snapshotFiles = async (ctx: Ctx, id: string): Promise<SnapshotFiles> =>
   (await store.findSnapshot(ctx.db, ctx.workspace, id)) ?? fail('snapshot-incomplete', { missing: [`snapshot ${id}`] });

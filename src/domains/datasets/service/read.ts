@@ -14,6 +14,10 @@ export const getVersion = async (ctx: Ctx, id: string): Promise<DatasetVersion> 
 export const currentVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion> =>
   (await store.findCurrent(ctx.db, ctx.workspace, project, dataset)) ?? fail('dataset-empty', { dataset });
 
+/** The version that came last, whether it is good or quarantined; undefined if there is none. */
+export const newestVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion | undefined> =>
+  (await store.listVersions(ctx.db, ctx.workspace, project, dataset, Number.MAX_SAFE_INTEGER, 1))[0];
+
 /** Absolute paths of a version's files, for compute. */
 export const stageVersion = async (ctx: Ctx, version: DatasetVersion): Promise<string[]> =>
   stageFiles(

@@ -1,5 +1,6 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
+import type { Ref } from '../../../kernel/events/events.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { currentVersion } from '../../datasets/public.ts';
 import { currentRevision, type Parameter } from '../../projects/public.ts';
@@ -14,7 +15,8 @@ export interface StartRun {
   readonly project: string;
   readonly pipeline: string;
   readonly params: Readonly<Record<string, Parameter>>;
-  readonly trigger: { readonly kind: string; readonly reason: string };
+  /** Why; `by` is the record that started it, if one did. */
+  readonly trigger: { readonly kind: string; readonly reason: string; readonly by?: Ref };
   readonly noCache: boolean;
 }
 
@@ -52,7 +54,7 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
       params,
       datasets,
       state: 'running',
-      trigger: input.trigger,
+      trigger: { kind: input.trigger.kind, reason: input.trigger.reason },
       noCache: input.noCache,
       error: null,
       createdMs: tx.clock.now(),
@@ -78,6 +80,7 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
       edges: [
         { from: self, to: { kind: 'project-revision', id: revision.id }, relation: 'definition' },
         { from: self, to: { kind: 'code-snapshot', id: revision.snapshot }, relation: 'code' },
+        ...(input.trigger.by ? [{ from: self, to: input.trigger.by, relation: 'started-by' }] : []),
       ],
     });
     await tx.enqueue({ job: advance, payload: { runId: run.id }, uniqueKey: run.id, project: run.project });

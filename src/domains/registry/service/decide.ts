@@ -40,6 +40,19 @@ const evaluationOf = (ctx: Ctx, version: ModelVersion): Promise<Evaluation> | un
 export const findDecision = (ctx: Ctx, version: ModelVersion): Promise<Decision | undefined> =>
   store.findLatestDecision(ctx.db, ctx.workspace, version.id);
 
+/** The newest decision about a version, if it still holds under these gates: champion and evaluation are what it was taken on. */
+export async function currentDecision(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision | undefined> {
+  const decision = await findDecision(ctx, version);
+  return decision && isCurrent(decision, await standingOf(ctx, version, gates)) ? decision : undefined;
+}
+
+/** What a decision about a version is taken on, as it stands now. */
+const standingOf = async (ctx: Ctx, version: ModelVersion, gates: readonly Gate[]) => ({
+  gateDigest: gateDigest(gates),
+  evaluationId: version.evidence.evaluation ?? null,
+  championId: (await champion(ctx, version))?.id ?? null,
+});
+
 /** Judges the model's gates on the version's evaluation and records the decision, whatever it is. Raises `version-unsealed`. */
 export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
   if (version.state !== 'sealed') fail('version-unsealed', { model: version.model, version: version.number });
@@ -163,12 +176,7 @@ const record = (ctx: Ctx, version: ModelVersion, o: Outcome): Promise<Decision> 
 export async function requirePassed(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
   const refuse = (reason: string): never => fail('gate-not-passed', { model: version.model, version: version.number, reason });
   const decision = (await findDecision(ctx, version)) ?? refuse('no gate decision is recorded; decide first.');
-  const now = {
-    gateDigest: gateDigest(gates),
-    evaluationId: version.evidence.evaluation ?? null,
-    championId: (await champion(ctx, version))?.id ?? null,
-  };
-  if (!isCurrent(decision, now))
+  if (!isCurrent(decision, await standingOf(ctx, version, gates)))
     return refuse('its decision has expired, for the gates, the evaluation or the champion changed; decide again.');
   if (!allows(decision)) return refuse(decision.reason);
   return decision;
