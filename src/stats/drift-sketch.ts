@@ -72,6 +72,7 @@ export interface CategoricalBaseline {
 export type ColumnBaseline = NumericBaseline | CategoricalBaseline;
 
 export const DEFAULT_BINS = 40;
+const TAILS = [0.001, 0.005, 0.995, 0.999];
 const FEW_VALUES = 20;
 const OWN_CATEGORIES = 100;
 const RARE_CATEGORIES = 5000;
@@ -86,7 +87,8 @@ function edgeBetween(a: number, b: number): number {
 
 /**
  * Inner edges for sorted finite values: one bin per distinct value where there are at most 20, else at most
- * `bins` bins of about equal mass. A frequent value gets a bin of its own; equal values are never parted.
+ * `bins` bins of about equal mass, and four more edges in the tails, whose bins would be too wide for distances.
+ * A frequent value gets a bin of its own; equal values are never parted.
  */
 export function binEdges(sorted: Float64Array, bins = DEFAULT_BINS): { edges: number[]; values: number[] | null } {
   const distinct: number[] = [];
@@ -109,7 +111,11 @@ export function binEdges(sorted: Float64Array, bins = DEFAULT_BINS): { edges: nu
     held += to - from;
     from = to;
   }
-  return { edges, values: null };
+  for (const share of TAILS) {
+    const at = Math.round(share * sorted.length);
+    if (at > 0 && at < sorted.length && sorted[at - 1]! < sorted[at]!) edges.push(edgeBetween(sorted[at - 1]!, sorted[at]!));
+  }
+  return { edges: [...new Set(edges)].sort((a, b) => a - b), values: null };
 }
 
 /** Index of the bin that holds x. */

@@ -86,21 +86,28 @@ function ksMeasure(grid: Grid, harmonic: number): Measured {
  */
 function wassersteinMeasure(grid: Grid, sd: number, harmonic: number): Measured {
   const { value, error } = wassersteinOnGrid(grid);
-  let area = 0;
+  let [area, first, second] = [0, 0, 0];
   for (let i = 1; i < grid.knots.length; i++) {
-    const [from, to] = [grid.reference[i - 1]!, grid.reference[i]!].map((f) => Math.sqrt(Math.max(0, f * (1 - f))));
-    area += (grid.knots[i]! - grid.knots[i - 1]!) * (grid.exact ? from! : (from! + to!) / 2);
+    const [a, b] = [grid.knots[i - 1]!, grid.knots[i]!];
+    const [from, to] = [grid.reference[i - 1]!, grid.reference[i]!];
+    const [left, right] = [from, to].map((f) => Math.sqrt(Math.max(0, f * (1 - f))));
+    area += (b - a) * (grid.exact ? left! : (left! + right!) / 2);
+    // Mass as the grid sees it, from the first knot: spread evenly between knots, or on them.
+    const [x, y] = [a - grid.knots[0]!, b - grid.knots[0]!];
+    first += (to - from) * (grid.exact ? y : (x + y) / 2);
+    second += (to - from) * (grid.exact ? y * y : (x * x + x * y + y * y) / 3);
   }
-  const unit = sd * Math.sqrt(harmonic);
-  const mean = (Math.sqrt(2 / Math.PI) * area) / sd;
-  const bias = mean / Math.sqrt(harmonic);
-  const z = Math.sqrt(Math.max(0, (value * Math.sqrt(harmonic)) ** 2 / sd ** 2 - (mean / 2) ** 2));
+  const own = grid.exact ? sd : Math.sqrt(Math.max(0, second - first * first));
+  const root = Math.sqrt(harmonic);
+  const mean = Math.sqrt(2 / Math.PI) * area;
+  const bias = mean / sd / root;
+  const z = own === 0 ? Infinity : Math.sqrt(Math.max(0, (value * root) ** 2 - (mean / 2) ** 2)) / own;
   return {
     value: value / sd,
     error: error / sd,
     corrected: Math.sqrt(Math.max(0, (value / sd) ** 2 - bias ** 2)),
-    p: Math.min(1, 2 * normalCdf(-z)),
-    nullAt: (level) => (Math.hypot(normalQuantile(1 - level / 2), mean / 2) * sd) / unit,
+    p: value === 0 ? 1 : Math.min(1, 2 * normalCdf(-z)),
+    nullAt: (level) => Math.hypot(normalQuantile(1 - level / 2) * own, mean / 2) / sd / root,
     raw: (effect) => Math.hypot(effect, bias),
   };
 }

@@ -2,67 +2,69 @@
 import type { CategoricalCounts, ColumnBaseline, ColumnCounts, NumericBaseline, NumericCounts } from '../drift-sketch.ts';
 import type { Grid } from './distances.ts';
 
-/** A cell that expects fewer rows is joined to others, so that the chi-square limit holds (W. G. Cochran, 1954). */
-const LEAST_EXPECTED = 5;
+/**
+ * A cell that expects fewer rows is joined to others: with 10 the chi-square limit holds far enough into the tail
+ * for the level that many columns share (5, by W. G. Cochran, 1954, is for 5 %).
+ */
+const LEAST_EXPECTED = 10;
 /** Cells that a continuous column is compared in: more of them add noise and hardly any power. */
 const MOST_CELLS = 20;
+/** Rows that the reference never saw the like of get a cell of their own from so many on, beyond what chance brings. */
+const LEAST_NEW = 5;
 
 export interface Cells {
   readonly reference: readonly number[];
   readonly window: readonly number[];
 }
+type Pair = [reference: number, window: number];
 
-/** The bins without what lies outside the reference's range, which is a cell of its own: a value never seen is no value near the edge. */
-function inside({ bins, below, above }: NumericCounts): number[] {
-  const inner = [...bins];
-  inner[0] = inner[0]! - below;
-  inner[inner.length - 1] = inner.at(-1)! - above;
-  return inner;
-}
+const join = (a: Pair, b: Pair): Pair => [a[0] + b[0], a[1] + b[1]];
+const parted = (cells: readonly Pair[]): Cells => ({ reference: cells.map(([a]) => a), window: cells.map(([, b]) => b) });
 
-function numericCells(baseline: NumericBaseline, reference: NumericCounts, window: NumericCounts): Cells {
-  const [p, q] = [inside(reference), inside(window)];
-  const least = Math.max(LEAST_EXPECTED / Math.min(reference.n, window.n), baseline.values ? 0 : 0.9 / MOST_CELLS) * reference.n;
-  const cells: [number, number][] = [];
-  let open: [number, number] = [0, 0];
-  p.forEach((count, i) => {
-    open = [open[0] + count, open[1] + q[i]!];
-    if (open[0] < least) return;
+/** Reference rows that a cell needs for the smaller of the samples to expect enough in it. */
+const leastOf = (reference: ColumnCounts, window: ColumnCounts): number => (LEAST_EXPECTED * reference.n) / Math.min(reference.n, window.n);
+
+function numericCells(baseline: NumericBaseline, reference: NumericCounts, window: NumericCounts): Pair[] {
+  const out: Pair = [reference.below + reference.above, window.below + window.above];
+  // By chance a row is beyond all m of the reference with probability 2 / (m + 1).
+  const expected = baseline.values ? 0 : (2 * window.n) / (reference.n + 1);
+  const apart = out[1] >= LEAST_NEW + 4 * expected;
+  const bins = reference.bins.map((count, i): Pair => [count, window.bins[i]!]);
+  if (apart) {
+    bins[0] = join(bins[0]!, [-reference.below, -window.below]);
+    bins[bins.length - 1] = join(bins.at(-1)!, [-reference.above, -window.above]);
+  }
+  const least = Math.max(leastOf(reference, window), baseline.values ? 0 : (0.9 / MOST_CELLS) * reference.n);
+  const cells: Pair[] = [];
+  let open: Pair = [0, 0];
+  for (const bin of bins) {
+    open = join(open, bin);
+    if (open[0] < least) continue;
     cells.push(open);
     open = [0, 0];
-  });
+  }
   // What is left over is too little for a cell.
-  const last = cells.pop();
-  cells.push(last ? [last[0] + open[0], last[1] + open[1]] : open);
-  cells.push([reference.below + reference.above, window.below + window.above]);
-  return { reference: cells.map(([a]) => a), window: cells.map(([, b]) => b) };
+  cells.push(join(cells.pop() ?? [0, 0], open));
+  return apart ? [...cells, out] : cells;
 }
 
-function categoricalCells(reference: CategoricalCounts, window: CategoricalCounts): Cells {
-  const p = [...reference.counts, reference.other];
-  const q = [...window.counts, window.other];
-  const least = (LEAST_EXPECTED / Math.min(reference.n, window.n)) * reference.n;
-  const [a, b]: [number[], number[]] = [[reference.unseen], [window.unseen]];
-  p.forEach((count, i) => {
-    if (count < least) {
-      a[0]! += count;
-      b[0]! += q[i]!;
-    } else {
-      a.push(count);
-      b.push(q[i]!);
-    }
-  });
-  return { reference: a, window: b };
+function categoricalCells(reference: CategoricalCounts, window: CategoricalCounts): Pair[] {
+  const least = leastOf(reference, window);
+  const all = [...reference.counts.map((count, i): Pair => [count, window.counts[i]!]), [reference.other, window.other] satisfies Pair];
+  const own = all.filter(([count]) => count >= least).sort((a, b) => b[0] - a[0]);
+  const rare = all.filter(([count]) => count < least).reduce(join, [reference.unseen, window.unseen]);
+  if (rare[0] >= least || rare[1] >= LEAST_NEW || own.length === 0) return [...own, rare];
+  return [...own.slice(0, -1), join(own.at(-1)!, rare)];
 }
 
 /**
- * Cells for distances of shares. Neighbouring bins are joined until the smaller sample expects 5 rows in each
- * (and to about 20 cells for continuous columns); rare categories share a cell with new ones. Cells depend on
- * the reference and on the sizes only, never on what the window holds.
+ * Cells for distances of shares. Neighbouring bins are joined until the smaller sample expects 10 rows in each
+ * (and to about 20 cells for continuous columns); rare categories share a cell with new ones. Values outside the
+ * reference's range are a cell of their own, so that a constant that becomes another one is seen.
  */
 export function cellsOf(baseline: ColumnBaseline, reference: ColumnCounts, window: ColumnCounts): Cells {
-  if (baseline.kind === 'numeric') return numericCells(baseline, reference as NumericCounts, window as NumericCounts);
-  return categoricalCells(reference as CategoricalCounts, window as CategoricalCounts);
+  if (baseline.kind === 'numeric') return parted(numericCells(baseline, reference as NumericCounts, window as NumericCounts));
+  return parted(categoricalCells(reference as CategoricalCounts, window as CategoricalCounts));
 }
 
 /** Cumulative shares at every edge, at the ends of the reference and at those of the window. */
