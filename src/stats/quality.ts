@@ -1,0 +1,83 @@
+// Is a share of faults in a window more than the reference's, by chance no longer and by enough to matter?
+import type { ColumnBaseline, ColumnCounts } from './drift-sketch.ts';
+import { wilson } from './intervals.ts';
+
+export const qualityKinds = ['nulls', 'new_categories', 'out_of_range', 'not_finite', 'mistyped'] as const;
+export type QualityKind = (typeof qualityKinds)[number];
+
+export interface QualityVerdict {
+  readonly kind: QualityKind;
+  /** Share of the window's rows, and of the reference's. */
+  readonly share: number;
+  readonly reference: number;
+  /** What `share` is above where it is broken: the greater of the two upper bounds. */
+  readonly threshold: number;
+  readonly count: number;
+  readonly n: number;
+  /** New categories seen, where that is the fault. */
+  readonly examples?: readonly string[];
+  readonly broken: boolean;
+}
+
+export interface QualityQuestion {
+  readonly counts: ColumnCounts;
+  readonly baseline: ColumnBaseline;
+  /** Columns judged together: the level is shared among them and the kinds of fault. */
+  readonly columns: number;
+  /** Rise of the share that matters, by default 0.02. */
+  readonly by?: number;
+  /** Chance that any column of a window is found although its share has not risen; by default 0.001. */
+  readonly alpha?: number;
+}
+
+/** Faults and the rows that they are a share of. */
+function faults(counts: ColumnCounts): Partial<Record<QualityKind, readonly [count: number, of: number]>> {
+  const rows = counts.n + counts.nulls + counts.mistyped + (counts.kind === 'numeric' ? counts.notFinite : 0);
+  const shared = { nulls: [counts.nulls, rows], mistyped: [counts.mistyped, rows] } as const;
+  if (counts.kind === 'categorical') return { ...shared, new_categories: [counts.unseen, counts.n] };
+  return { ...shared, not_finite: [counts.notFinite, rows], out_of_range: [counts.below + counts.above, counts.n] };
+}
+
+/**
+ * Judges each kind of fault of a column. Broken = the share exceeds the reference's by at least `by`, and the
+ * lower Wilson bound of the window is above the upper Wilson bound of the reference, each bound one-sided at
+ * half of alpha / (columns x kinds). Two bounds that do not touch are rarer than that by chance, so at most
+ * `alpha` of the windows have a finding without a fault (0.37 a year of days). A fault that the reference never
+ * had is allowed for by its upper bound: 3 of 1,000 rows are not yet more than 0 of 1,000.
+ *
+ * `mistyped` has no such allowance: one value that is no number breaks the type.
+ */
+export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.001 }: QualityQuestion): QualityVerdict[] {
+  const [window, reference] = [faults(counts), faults(baseline.reference)];
+  // Wilson's `level` is two-sided; one side of it misses with half of 1 - level.
+  const level = 1 - Math.max(1e-12, alpha / Math.max(1, columns) / qualityKinds.length);
+  const found: QualityVerdict[] = [];
+  for (const kind of qualityKinds) {
+    const [count, n] = window[kind] ?? [0, 0];
+    if (n === 0) continue;
+    const [before, of] = reference[kind] ?? [0, 0];
+    const share = count / n;
+    const was = of === 0 ? 0 : before / of;
+    const examples = kind === 'new_categories' && counts.kind === 'categorical' ? { examples: counts.examples } : {};
+    if (kind === 'mistyped') {
+      found.push({ kind, share, reference: was, threshold: was, count, n, broken: share > was });
+      continue;
+    }
+    const bound = of === 0 ? 1 : wilson(before, of, level).high;
+    const broken = of > 0 && share > was + by && wilson(count, n, level).low > bound;
+    found.push({ kind, share, reference: was, threshold: Math.max(was + by, leastAbove(bound, n, level)), count, n, ...examples, broken });
+  }
+  return found;
+}
+
+/** Least share of n rows whose lower bound is above `bound`; 1 where none is. */
+function leastAbove(bound: number, n: number, level: number): number {
+  let [low, high] = [0, n + 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (middle <= n && wilson(middle, n, level).low > bound) high = middle;
+    else if (middle > n) high = middle;
+    else low = middle + 1;
+  }
+  return Math.min(1, low / n);
+}
