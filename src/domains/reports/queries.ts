@@ -1,6 +1,7 @@
 // Read models: what the inference log and the datasets say, asked in one query set each.
-import { sqlName, sqlText, type ComputeTable } from '../../kernel/compute/compute.ts';
+import { sqlName, type ComputeTable } from '../../kernel/compute/compute.ts';
 import type { Ctx } from '../../kernel/ctx.ts';
+import type { LoggedColumn, LoggedColumns } from '../serving/public.ts';
 import { DAY_US, type LiveRows } from './live.ts';
 import type { Distribution, Window } from './model.ts';
 import type { Truth } from './truth.ts';
@@ -10,15 +11,22 @@ export const MAX_JOINED = 1_000_000;
 export const BARS = 24;
 
 const isNumber = (type: string): boolean => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(type);
-// A JSON pointer, so that a dot or a quote in a name means itself.
-const pointer = (name: string): string => sqlText(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+
+/** A column of the log as text, as its caller wrote it; null where the log has no such column. */
+function textOf(struct: 'request' | 'inputs', columns: readonly LoggedColumn[], name: string): string {
+  const column = columns.find((c) => c.name === name);
+  if (!column) return 'null::varchar';
+  const text = `${struct}.${sqlName(name)}::varchar`;
+  return column.type === 'number' ? `regexp_replace(${text}, '\\.0$', '')` : text;
+}
 const list = (query: string): string => `coalesce((select list(x) from (${query}) x), [])`;
 
 export interface LiveQuery {
-  readonly project: string;
   readonly endpoint: string;
   readonly window: Window;
   readonly log: ComputeTable;
+  /** Which columns the log's structs have. */
+  readonly logged: LoggedColumns;
   readonly truth: Truth;
   readonly truthTable: ComputeTable;
   readonly truthTypes: ReadonlyMap<string, string>;
@@ -39,8 +47,8 @@ export async function queryLive(ctx: Ctx, q: LiveQuery): Promise<LiveRows> {
   const names = [...moment, ...truth.keys.map((_, i) => `k${i}`)];
   const on = names.map((n) => `p.${n} is not distinct from t.${n}`).join(' and ');
   const missing = q.inputs.map((_, i) => `count(*) filter (i[${i + 1}] is null)`).join(', ');
-  const read = (column: string, members: readonly string[]): string =>
-    members.length === 0 ? '[]' : `json_extract_string(${column}, [${members.map(pointer).join(', ')}])`;
+  const keysRead = truth.keys.map((k) => textOf('request', q.logged.request, k));
+  const inputsRead = q.inputs.map((name) => textOf('inputs', q.logged.inputs, name));
   const { rows } = await ctx.compute.run(
     {
       what: `the predictions of ${q.endpoint}, joined with ${truth.dataset}`,
@@ -61,8 +69,8 @@ export async function queryLive(ctx: Ctx, q: LiveQuery): Promise<LiveRows> {
         },
         {
           sql: `create table asked as select id, "eventTimeUs" as at_us, "eventTimeUs" // ${DAY_US} as day, "latencyUs" as latency, score, "modelVersion" as version, variant,
-                ${read('request', truth.keys)} as r, ${read('inputs', q.inputs)} as i, features
-                from log where project = ${sqlText(q.project)} and endpoint = ${sqlText(q.endpoint)} and "eventTimeUs" between ${q.window.fromUs} and ${q.window.toUs}`,
+                [${keysRead.join(', ')}] as r, [${inputsRead.join(', ')}] as i, features
+                from log where "eventTimeUs" between ${q.window.fromUs} and ${q.window.toUs}`,
         },
         {
           sql: `create table joined as select p.id, p.day, p.at_us as moment, p.score, t.label, t.rows from (select id, day, at_us, score, ${['1', ...logKeys].join(', ')} from asked where score is not null) p join told t on ${on}`,

@@ -13,6 +13,20 @@ export const INFINITE = '\u0000Infinity';
 export const faultKinds = ['missing', 'nan', 'wrong-type', 'out-of-range', 'unknown-entity', 'unknown-column'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** A column of a shipped file: `request` and `inputs` are structs of these. Types of the file: see `sqlType`. */
+export interface LoggedColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+}
+
+/** What holds a column's values in a shipped file; null is missing in all of them. */
+export const sqlType: Readonly<Record<ColumnType, string>> = {
+  number: 'DOUBLE',
+  integer: 'BIGINT',
+  string: 'VARCHAR',
+  boolean: 'BOOLEAN',
+};
+
 /** A column of the endpoint, with what the models behind it can take. */
 export interface Slot {
   readonly name: string;

@@ -21,4 +21,7 @@ export { findPrediction, type SegmentContents } from './log/segment.ts';
 export type { InferenceRecord, ServedView } from './log/record.ts';
 export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
-export { inferenceFiles, shipLive, shipSegments } from './service/ship.ts';
+export { shipLive, shipSegments } from './service/ship.ts';
+export { loggedColumns, filesOfPredictions, inferenceFileCount, inferenceFiles } from './service/inference-files.ts';
+export type { InferenceFile, LoggedColumns } from './store.ts';
+export { sqlType, type LoggedColumn } from './model.ts';

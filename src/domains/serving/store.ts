@@ -1,31 +1,50 @@
-// Which segments of the inference log are shipped, and which blobs hold their records.
+// Which segments of the inference log are shipped, and which files hold their records.
 import type { Db } from '../../kernel/db/database.ts';
+import type { LoggedColumn } from './model.ts';
 
-type SegmentRow = {
+type SegmentRow = { workspace_id: string; replica: string; segment: string; records: number; shipped_ms: number };
+type FileRow = {
   workspace_id: string;
   replica: string;
   segment: string;
+  project: string;
+  endpoint: string;
+  part: string;
   digest: string;
   records: number;
   from_us: number;
   to_us: number;
+  columns: string;
   shipped_ms: number;
 };
 
-const tablesIn = (db: Db) => db.withTables<{ inference_segments: SegmentRow }>();
+const tablesIn = (db: Db) => db.withTables<{ inference_segments: SegmentRow; inference_files: FileRow }>();
 
-/** The row of no workspace says that all of a segment is shipped; it is written last. */
-export const WHOLE = '';
+/** Segments belong to no workspace; the row is written when all their files are. */
+const WHOLE = '';
 
-export interface ShippedSegment {
-  readonly workspace: string;
-  readonly replica: string;
-  readonly segment: string;
-  /** The Parquet file with the workspace's records; '' without any. */
+/** Columns of a file's structs; one without columns is not in the file. */
+export interface LoggedColumns {
+  readonly request: readonly LoggedColumn[];
+  readonly inputs: readonly LoggedColumn[];
+}
+
+export interface InferenceFile extends LoggedColumns {
   readonly digest: string;
   readonly records: number;
+  /** Event times of its first and last record. */
   readonly fromUs: number;
   readonly toUs: number;
+}
+
+export interface ShippedFile extends InferenceFile {
+  readonly workspace: string;
+  readonly project: string;
+  readonly endpoint: string;
+  readonly replica: string;
+  readonly segment: string;
+  /** Which of the segment's files of this endpoint: they differ in their columns. */
+  readonly part: string;
   readonly shippedMs: number;
 }
 
@@ -40,36 +59,116 @@ export async function listShipped(db: Db, replica: string): Promise<Set<string>>
   return new Set(rows.map((r) => r.segment));
 }
 
-/** False if it was there already. */
-export async function insertShipped(db: Db, s: ShippedSegment): Promise<boolean> {
-  const { numInsertedOrUpdatedRows } = await tablesIn(db)
+export const insertShipped = async (db: Db, s: { replica: string; segment: string; records: number; shippedMs: number }): Promise<void> =>
+  void (await tablesIn(db)
     .insertInto('inference_segments')
+    .values({ workspace_id: WHOLE, replica: s.replica, segment: s.segment, records: s.records, shipped_ms: s.shippedMs })
+    .onConflict((c) => c.doNothing())
+    .execute());
+
+/** False if it was there already. */
+export async function insertFile(db: Db, f: ShippedFile): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await tablesIn(db)
+    .insertInto('inference_files')
     .values({
-      workspace_id: s.workspace,
-      replica: s.replica,
-      segment: s.segment,
-      digest: s.digest,
-      records: s.records,
-      from_us: s.fromUs,
-      to_us: s.toUs,
-      shipped_ms: s.shippedMs,
+      workspace_id: f.workspace,
+      replica: f.replica,
+      segment: f.segment,
+      project: f.project,
+      endpoint: f.endpoint,
+      part: f.part,
+      digest: f.digest,
+      records: f.records,
+      from_us: f.fromUs,
+      to_us: f.toUs,
+      columns: JSON.stringify({ request: f.request, inputs: f.inputs }),
+      shipped_ms: f.shippedMs,
     })
     .onConflict((c) => c.doNothing())
     .executeTakeFirstOrThrow();
   return numInsertedOrUpdatedRows === 1n;
 }
 
-/** Digests of the files with records between two event times, both included. */
-export async function listFiles(db: Db, workspace: string, fromUs: number, toUs: number): Promise<string[]> {
-  const rows = await tablesIn(db)
-    .selectFrom('inference_segments')
-    .select('digest')
+const toFile = (r: Pick<FileRow, 'digest' | 'records' | 'from_us' | 'to_us' | 'columns'>): InferenceFile => ({
+  digest: r.digest,
+  records: r.records,
+  fromUs: r.from_us,
+  toUs: r.to_us,
+  ...(JSON.parse(r.columns) as LoggedColumns),
+});
+
+export interface OfEndpoint {
+  readonly project: string;
+  readonly endpoint: string;
+}
+
+const filesOf = (db: Db, workspace: string, of: OfEndpoint) =>
+  tablesIn(db)
+    .selectFrom('inference_files')
+    .select(['digest', 'records', 'from_us', 'to_us', 'columns'])
     .where('workspace_id', '=', workspace)
-    .where('records', '>', 0)
-    .where('from_us', '<=', toUs)
+    .where('project', '=', of.project)
+    .where('endpoint', '=', of.endpoint);
+
+/** Files with records between two event times, both included. */
+export async function listFiles(db: Db, workspace: string, of: OfEndpoint, fromUs: number, toUs: number): Promise<InferenceFile[]> {
+  const rows = await filesOf(db, workspace, of)
     .where('to_us', '>=', fromUs)
+    .where('from_us', '<=', toUs)
+    .orderBy('from_us')
     .orderBy('replica')
     .orderBy('segment')
+    .orderBy('part')
     .execute();
-  return rows.map((r) => r.digest);
+  return rows.map(toFile);
 }
+
+/** Files of one segment, by its workspace. */
+export async function listFilesOfSegment(
+  db: Db,
+  workspace: string,
+  replica: string,
+  segments: readonly string[],
+): Promise<InferenceFile[]> {
+  const found: InferenceFile[] = [];
+  for (let i = 0; i < segments.length; i += 500) {
+    const rows = await tablesIn(db)
+      .selectFrom('inference_files')
+      .select(['digest', 'records', 'from_us', 'to_us', 'columns'])
+      .where('workspace_id', '=', workspace)
+      .where('replica', '=', replica)
+      .where('segment', 'in', segments.slice(i, i + 500))
+      .orderBy('segment')
+      .orderBy('part')
+      .execute();
+    found.push(...rows.map(toFile));
+  }
+  return found;
+}
+
+/** How many files an endpoint has: the number grows with each that comes. */
+export async function countFiles(db: Db, workspace: string, of: OfEndpoint): Promise<number> {
+  const row = await tablesIn(db)
+    .selectFrom('inference_files')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', of.project)
+    .where('endpoint', '=', of.endpoint)
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+/** Every file of a workspace, with its project. */
+export async function listAllFiles(db: Db, workspace: string): Promise<{ readonly project: string; readonly digest: string }[]> {
+  return tablesIn(db).selectFrom('inference_files').select(['project', 'digest']).where('workspace_id', '=', workspace).execute();
+}
+
+/** Another file takes a file's place. */
+export const replaceFile = (db: Db, workspace: string, project: string, digest: string, by: { digest: string; records: number }) =>
+  tablesIn(db)
+    .updateTable('inference_files')
+    .set({ digest: by.digest, records: by.records })
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('digest', '=', digest)
+    .execute();

@@ -12,6 +12,8 @@ export interface ComputeTable {
   readonly files: readonly string[];
   /** Default Parquet. */
   readonly format?: 'parquet' | 'ndjson';
+  /** Of lines of JSON: names and DuckDB's types; nothing is guessed from the values, and other members are left out. */
+  readonly columns?: Readonly<Record<string, string>>;
 }
 
 /** One statement. `userSql` is untrusted: exactly one SELECT, which may read the job's tables and nothing else. */

@@ -3,7 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles, type DatasetDescription } from '../../datasets/public.ts';
 import type { EndpointDefinition, Revision } from '../../projects/public.ts';
 import type { ModelVersion } from '../../registry/public.ts';
-import { inferenceFiles } from '../../serving/public.ts';
+import { inferenceFiles, loggedColumns } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import { liveView } from '../live.ts';
 import { trainingMissing } from '../model-view.ts';
@@ -37,8 +37,8 @@ export async function describeLive(
 ): Promise<LiveFound> {
   const { definition } = revision;
   const window = { ...ALL, ...asked.window };
-  const digests = await inferenceFiles(ctx, window.fromUs, window.toUs);
-  if (digests.length === 0) return none('No predictions of this endpoint have been shipped from the data plane yet.');
+  const files = await inferenceFiles(ctx, { project: revision.project, endpoint: endpoint.name, ...window });
+  if (files.length === 0) return none('No predictions of this endpoint have been shipped from the data plane yet.');
   const described = new Map(datasets.map((d) => [d.definition.name, d]));
   const columnsOf = (name: string) => described.get(name)?.version.columns.map((c) => c.name);
   const choice = truthOf(definition, endpoint, columnsOf, asked.truth);
@@ -56,10 +56,15 @@ export async function describeLive(
   const table = described.get(truth.dataset)!;
   const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, revision.project);
   const rows = await queryLive(ctx, {
-    project: revision.project,
     endpoint: endpoint.name,
     window,
-    log: { files: await stageFiles(ctx, digests) },
+    log: {
+      files: await stageFiles(
+        ctx,
+        files.map((f) => f.digest),
+      ),
+    },
+    logged: loggedColumns(files),
     truth,
     truthTable: {
       files: await stageFiles(

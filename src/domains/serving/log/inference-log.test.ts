@@ -22,6 +22,7 @@ const definition: RecordDefinition = {
   request: ['origin'],
   views: [{ view: 'weather', entity: ['origin'], columns: ['temp'] }],
   inputs: ['temp', 'origin'],
+  types: { request: ['string'], inputs: ['number', 'string'] },
 };
 const entry = (i: number, by: RecordDefinition = definition): Entry => ({
   definition: by,

@@ -2,6 +2,8 @@
 // revision, variant, column names) is written once per segment as a definition; a record is then a JSON
 // array by position.
 
+import type { ColumnType } from '../schema.ts';
+
 export type Value = number | string | boolean | null;
 
 /** Feature values as they were served: when the fact happened and when it became known. */
@@ -25,6 +27,8 @@ export interface RecordDefinition {
   readonly views: readonly { readonly view: string; readonly entity: readonly string[]; readonly columns: readonly string[] }[];
   /** Columns of the model, in the order of its inputs. */
   readonly inputs: readonly string[];
+  /** Types of the values as they are logged, by position of `request` and `inputs`. */
+  readonly types: { readonly request: readonly ColumnType[]; readonly inputs: readonly ColumnType[] };
 }
 
 /** How the variant was chosen: by the key, at random (no key was sent), or named by the caller. */
@@ -50,7 +54,7 @@ export interface RecordBody {
 
 /** A record as it is read back, with names. */
 export interface InferenceRecord
-  extends Omit<RecordDefinition, 'request' | 'views' | 'inputs'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
+  extends Omit<RecordDefinition, 'request' | 'views' | 'inputs' | 'types'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
   /** `<replica>.<segment>.<index>` */
   readonly id: string;
   readonly request: Readonly<Record<string, Value>>;
@@ -94,29 +98,46 @@ type Encoded = [
   string | null,
 ];
 
-export function decodeBody(text: string, definitions: readonly RecordDefinition[], id: string): InferenceRecord {
+/** A record by position, with its definition. */
+export function decodeBody(
+  text: string,
+  definitions: readonly RecordDefinition[],
+  id: string,
+): { readonly definition: RecordDefinition; readonly body: RecordBody } {
   const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error] = JSON.parse(
     text,
   ) as Encoded;
   const definition = definitions[n];
   if (!definition) throw new Error(`record ${id} refers to the definition ${n}, which its segment does not have`);
-  const { request: requestNames, views, inputs: inputNames, ...fixed } = definition;
-  return {
-    ...fixed,
-    id,
+  const body = {
     eventTimeUs,
     recordedMs,
     latencyUs,
     assignmentKey,
     assignment: assignments[assignment] ?? 'sticky',
+    request,
+    facts: facts.map((f) => (f === null ? null : { knownAtUs: f[0], occurredAtUs: f[1], values: f[2] })),
+    inputs,
+    score,
+    error,
+  };
+  return { definition, body };
+}
+
+/** The same with names. */
+export function withNames(id: string, definition: RecordDefinition, body: RecordBody): InferenceRecord {
+  const { request: requestNames, views, inputs: inputNames, types: _types, ...fixed } = definition;
+  const { request, facts, inputs, ...rest } = body;
+  return {
+    ...fixed,
+    id,
+    ...rest,
     request: named(requestNames, request),
     features: views.map(({ view, entity, columns }, i) => {
       const fact = facts[i];
-      return { view, entity, fact: fact ? { knownAtUs: fact[0], occurredAtUs: fact[1], values: named(columns, fact[2]) } : null };
+      return { view, entity, fact: fact ? { ...fact, values: named(columns, fact.values) } : null };
     }),
     inputs: named(inputNames, inputs),
-    score,
-    error,
   };
 }
 

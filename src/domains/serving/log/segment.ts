@@ -4,10 +4,11 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { crc32c } from './crc32c.ts';
-import { decodeBody, type InferenceRecord, type RecordDefinition } from './record.ts';
+import { decodeBody, withNames, type InferenceRecord, type RecordBody, type RecordDefinition } from './record.ts';
 
 export const FRAME_HEAD = 8;
-export const frameKinds = { header: 0, record: 1, definition: 2 } as const;
+/** An `erased` frame stands where a record was, so that the others keep their places and their ids. */
+export const frameKinds = { header: 0, record: 1, definition: 2, erased: 3 } as const;
 
 export interface SegmentHeader {
   readonly format: 1;
@@ -65,14 +66,36 @@ function tryRead(path: string, wanted: (index: number) => boolean): SegmentConte
     if (kind === frameKinds.header) header = JSON.parse(bytes.toString('utf8', start, end)) as SegmentHeader;
     if (!header) return undefined;
     if (kind === frameKinds.definition) definitions.push(JSON.parse(bytes.toString('utf8', start, end)) as RecordDefinition);
+    if (kind === frameKinds.erased) index++;
     if (kind === frameKinds.record) {
-      if (wanted(index))
-        records.push(decodeBody(bytes.toString('utf8', start, end), definitions, idOf(header.replica, header.segment, index)));
+      if (wanted(index)) {
+        const id = idOf(header.replica, header.segment, index);
+        const { definition, body } = decodeBody(bytes.toString('utf8', start, end), definitions, id);
+        records.push(withNames(id, definition, body));
+      }
       index++;
     }
     validBytes = end;
   }
   return header && { header, records, validBytes, torn: validBytes < bytes.length };
+}
+
+/** The records of a segment by position, one after the other. Raises an Error if not even its header is whole. */
+export function* readEntries(path: string): Generator<{ id: string; definition: RecordDefinition; body: RecordBody }> {
+  const bytes = readFileSync(path);
+  const definitions: RecordDefinition[] = [];
+  let header: SegmentHeader | undefined;
+  let index = 0;
+  for (const { kind, start, end } of frames(bytes)) {
+    const text = bytes.toString('utf8', start, end);
+    if (kind === frameKinds.header) header = JSON.parse(text) as SegmentHeader;
+    if (kind === frameKinds.definition) definitions.push(JSON.parse(text) as RecordDefinition);
+    if (kind === frameKinds.erased) index++;
+    if (kind !== frameKinds.record || !header) continue;
+    const id = idOf(header.replica, header.segment, index++);
+    yield { id, ...decodeBody(text, definitions, id) };
+  }
+  if (!header) throw new Error(`${path} is not an inference log segment: it has no whole header`);
 }
 
 export const idOf = (replica: string, segment: string, index: number): string => `${replica}.${segment}.${index}`;

@@ -4,7 +4,7 @@ import type { Fault } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
 import { pseudonym } from '../plan.ts';
 import { requireScore, type ModelInput, type ModelSession } from '../runtime/onnx-runtime.ts';
-import type { PlanEndpoint, PlanVariant, PlanView, PlanColumn } from '../schema.ts';
+import type { ColumnType, PlanEndpoint, PlanVariant, PlanView, PlanColumn } from '../schema.ts';
 import type { RecordDefinition, ServedFacts, Value } from '../log/record.ts';
 import { checkValue, describeFault, limitOf, resolve, type FaultKind, type Slot } from '../model.ts';
 
@@ -111,7 +111,7 @@ export function makeEndpoint(
           what: `Version ${variant.modelVersion} of "${variant.model}" needs the input "${name}", which neither the request nor the feature service provides.`,
         }),
     );
-    return { plan: variant, session, slots: inputs, definition: definitionOf(plan, variant, session) };
+    return { plan: variant, session, slots: inputs, definition: definitionOf(plan, variant, session, columns) };
   });
   if (!plan.variants.some((v) => v.weight > 0)) fail('model-columns-mismatch', { what: 'No variant has a positive weight.' });
   let firstSlot = plan.request.length;
@@ -171,7 +171,16 @@ function requireFit(column: PlanColumn, input: ModelInput): void {
     });
 }
 
-const definitionOf = (plan: PlanEndpoint, variant: PlanVariant, session: ModelSession): RecordDefinition => ({
+// A value that is replaced by its HMAC is a text, whatever it was.
+const loggedType = (plan: PlanEndpoint, column: PlanColumn): ColumnType =>
+  plan.log.personal.some((p) => p.column === column.name && p.how === 'hmac') ? 'string' : column.type;
+
+const definitionOf = (
+  plan: PlanEndpoint,
+  variant: PlanVariant,
+  session: ModelSession,
+  columns: readonly PlanColumn[],
+): RecordDefinition => ({
   workspace: plan.workspace,
   project: plan.project,
   endpoint: plan.name,
@@ -183,6 +192,15 @@ const definitionOf = (plan: PlanEndpoint, variant: PlanVariant, session: ModelSe
   request: plan.request.map((c) => c.name),
   views: (plan.featureService?.views ?? []).map((v) => ({ view: v.view, entity: v.entity, columns: v.columns.map((c) => c.name) })),
   inputs: session.inputs.map((i) => i.name),
+  types: {
+    request: plan.request.map((c) => loggedType(plan, c)),
+    inputs: session.inputs.map((i) =>
+      loggedType(
+        plan,
+        columns.find((c) => c.name === i.name)!,
+      ),
+    ),
+  },
 });
 
 export interface RowFaults {

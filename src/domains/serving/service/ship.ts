@@ -1,21 +1,19 @@
-// Sealed segments of the inference log become Parquet: one blob per segment, recorded once.
-import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+// Sealed segments of the inference log become Parquet with typed columns: one file for each workspace, project,
+// endpoint and set of columns in it, each recorded once.
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sqlText } from '../../../kernel/compute/compute.ts';
-import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { turns } from '../../../kernel/turns.ts';
 import type { PlanAck } from '../schema.ts';
 import { fail } from '../errors.ts';
-import { openName, readSegment, sealedName, sealedSegments } from '../log/segment.ts';
-import type { InferenceRecord } from '../log/record.ts';
+import { writeLinesAside } from '../log/segment-lines.ts';
+import { openName, sealedName, sealedSegments } from '../log/segment.ts';
 import { internalToken, readPlan, servingKey, servingPaths } from '../plan.ts';
 import * as store from '../store.ts';
+import { lineColumns, partOf, recordFile, storeRecords, withWorkFolder } from './inference-files.ts';
 
 /** How long a data plane may take to be started again. */
 const AWAY_MS = 10_000;
@@ -24,13 +22,6 @@ interface Sealed {
   readonly replica: string;
   readonly segments: readonly { readonly segment: string; readonly path: string }[];
 }
-
-/**
- * Digests of the Parquet files with records between two event times, both included; files also hold other
- * endpoints' records.
- */
-export const inferenceFiles = (ctx: Ctx, fromUs: number, toUs: number): Promise<string[]> =>
-  store.listFiles(ctx.db, ctx.workspace, fromUs, toUs);
 
 // Two at once would write each Parquet file twice, and the second would find nothing new to count.
 const inTurn = turns();
@@ -122,96 +113,19 @@ async function askToSeal(ctx: Ctx, plane: PlanAck): Promise<Sealed | undefined> 
 }
 
 async function shipOne(ctx: Ctx, replica: string, segment: string, path: string): Promise<number> {
-  const { records } = readSegment(path);
-  // A workspace sees its own records only, so each gets its own file.
-  const byWorkspace = new Map<string, InferenceRecord[]>();
-  for (const record of records) {
-    const own = byWorkspace.get(record.workspace);
-    if (own) own.push(record);
-    else byWorkspace.set(record.workspace, [record]);
-  }
-  for (const [workspace, own] of [...byWorkspace, [store.WHOLE, []] as const]) {
-    const scoped = makeCtx(ctx, { actor: systemActor, workspace });
-    const digest = own.length === 0 ? '' : await toParquet(scoped, own);
-    const times = own.map((r) => r.eventTimeUs);
-    failpoint('serving.before-shipped');
-    const shipped = {
-      replica,
-      segment,
-      digest,
-      records: own.length,
-      fromUs: times.reduce((a, b) => Math.min(a, b), Number.MAX_SAFE_INTEGER),
-      toUs: times.reduce((a, b) => Math.max(a, b), 0),
-    };
-    await scoped.tx(async (tx) => {
-      const isNew = await store.insertShipped(tx.db, { ...shipped, workspace, shippedMs: tx.clock.now() });
-      // Records are telemetry; that they are here, and which bytes they are, is an event.
-      if (isNew && own.length > 0)
-        await tx.emit({
-          type: 'inference-segment.shipped',
-          subject: { kind: 'inference-segment', id: `${replica}.${segment}` },
-          label: `${own.length} inference records`,
-          payload: shipped,
-          occurredUs: shipped.toUs,
-        });
-    });
-    failpoint('serving.after-shipped');
-  }
-  return records.length;
-}
-
-// The columns are named here and nothing is guessed from the values: a text that looks like a date stays as it
-// was sent, and all segments have one schema. What differs by endpoint (request, inputs) stays JSON.
-const STRUCTURE = JSON.stringify({
-  id: 'VARCHAR',
-  workspace: 'VARCHAR',
-  project: 'VARCHAR',
-  endpoint: 'VARCHAR',
-  revision: 'BIGINT',
-  variant: 'VARCHAR',
-  model: 'VARCHAR',
-  modelVersion: 'VARCHAR',
-  modelDigest: 'VARCHAR',
-  eventTimeUs: 'BIGINT',
-  recordedMs: 'BIGINT',
-  latencyUs: 'BIGINT',
-  assignmentKey: 'VARCHAR',
-  assignment: 'VARCHAR',
-  request: 'JSON',
-  inputs: 'JSON',
-  features: [{ view: 'VARCHAR', knownAtUs: 'BIGINT', occurredAtUs: 'BIGINT' }],
-  score: 'DOUBLE',
-  error: 'VARCHAR',
-});
-
-async function toParquet(ctx: Ctx, records: readonly InferenceRecord[]): Promise<string> {
-  const folder = join(ctx.settings.dir, 'compute', 'made');
-  await mkdir(folder, { recursive: true });
-  const name = join(folder, randomBytes(8).toString('hex'));
-  try {
-    const lines = records.map((r) => {
-      const features = r.features.map(({ view, fact }) => ({
-        view,
-        knownAtUs: fact?.knownAtUs ?? null,
-        occurredAtUs: fact?.occurredAtUs ?? null,
-      }));
-      return JSON.stringify({ json: JSON.stringify({ ...r, features }) });
-    });
-    await writeFile(`${name}.ndjson`, lines.join('\n'));
-    await ctx.compute.run({
-      what: 'the inference log',
-      tables: { t: { files: [`${name}.ndjson`], format: 'ndjson' } },
-      writes: [`${name}.parquet`],
-      statements: [
-        {
-          sql: `copy (select * from (select unnest(from_json(json::json, '${STRUCTURE}')) from t) order by "eventTimeUs", id) to ${sqlText(`${name}.parquet`)} (format parquet, compression zstd)`,
-        },
-      ],
-    });
-    const [stored] = await storeBlobs(ctx, [{ path: `${name}.parquet` }]);
-    return stored!.digest;
-  } finally {
-    await rm(`${name}.ndjson`, { force: true });
-    await rm(`${name}.parquet`, { force: true });
-  }
+  return withWorkFolder(ctx, async (folder) => {
+    const files = await writeLinesAside(path, folder);
+    for (const { path: lines, ...file } of files) {
+      const scoped = makeCtx(ctx, { actor: systemActor, workspace: file.workspace, signal: ctx.signal });
+      const tables = { t: { files: [lines], format: 'ndjson', columns: lineColumns(file) } } as const;
+      const digest = await storeRecords(scoped, folder, { tables, statements: [] }, 'select * from t');
+      failpoint('serving.before-shipped');
+      await recordFile(scoped, { ...file, replica, segment, part: partOf(file), digest });
+      failpoint('serving.after-shipped');
+    }
+    const records = files.reduce((sum, f) => sum + f.records, 0);
+    await ctx.tx((tx) => store.insertShipped(tx.db, { replica, segment, records, shippedMs: tx.clock.now() }));
+    failpoint('serving.after-segment');
+    return records;
+  });
 }
