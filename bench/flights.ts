@@ -71,7 +71,12 @@ export async function flights(): Promise<Row[]> {
     await gyre('datasets', 'push', 'flights_raw', '--files', 'data/flights/2013-0[123].parquet');
     await gyre('datasets', 'refresh');
     await gyre('features', 'materialise');
-    const march = await readFlights(join(project, 'data/flights/2013-03.parquet'), new Date('2013-03-01Z'), new Date('2013-04-01Z'));
+    const march = await readFlights(
+      project,
+      [join(project, 'data/flights/2013-03.parquet')],
+      new Date('2013-03-01Z'),
+      new Date('2013-04-01Z'),
+    );
     const { control, dataPlane } = await client.get<Status>('/status');
     return [
       row('training table of two months, views made before', ms(Math.min(...tables.slice(1))), '2 s'),

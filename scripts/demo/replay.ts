@@ -18,6 +18,8 @@ export async function replay(
   url: string,
   endpoint: string,
   flights: readonly Flight[],
+  /** Gets the id of each prediction by the flight it is about. */
+  ids: Map<string, string>,
   onAnswer: (done: number) => void,
 ): Promise<Replayed> {
   const { hostname, port } = new URL(url);
@@ -58,7 +60,11 @@ export async function replay(
       const answer = await send(flights[i]!);
       latencies[i] = performance.now() - began;
       if (answer.status !== 200) refused.push(answer);
-      else if (i === flights.length - 1) last = (JSON.parse(answer.body) as { predictionId: string }).predictionId;
+      else {
+        const { predictionId } = JSON.parse(answer.body) as { predictionId: string };
+        ids.set(flights[i]!.inputs.flight_id, predictionId);
+        if (i === flights.length - 1) last = predictionId;
+      }
       onAnswer(++done);
     }
   };

@@ -13,10 +13,10 @@ export interface DemoServer {
 
 const main = join(import.meta.dirname, '../../src/app/main.ts');
 
-export async function startServer(dir: string): Promise<DemoServer> {
+export async function startServer(dir: string, env: NodeJS.ProcessEnv = {}): Promise<DemoServer> {
   const child = spawn(process.execPath, ['--no-warnings', main, 'up', '--dir', dir, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...checkoutEnvironment(), GYRE_LOG_LEVEL: 'warn' },
+    env: { ...checkoutEnvironment(), GYRE_LOG_LEVEL: 'warn', ...env },
     // Ctrl-C reaches the demo, which stops the server in good order.
     detached: true,
   });

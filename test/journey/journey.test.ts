@@ -183,7 +183,8 @@ test('flights go from raw files to live predictions, and nothing of the future g
     // Flights of the last evening of February, in New York's time, have their moment in the first hours of March.
     samples = await sampleReplay(data, `${FIRST_DAY}T06:00:00`, END, 420);
     const planned = await readFlights(
-      join(data, 'flights/2013-03.parquet'),
+      flights.folder,
+      ['02', '03'].map((month) => join(data, `flights/2013-${month}.parquet`)),
       new Date(`${FIRST_DAY}T00:00:00Z`),
       new Date(`${END}T00:00:00Z`),
     );

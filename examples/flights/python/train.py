@@ -51,11 +51,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", required=True, help="folder with the training table, Parquet")
     parser.add_argument("--learning-rate", type=float, default=0.08)
+    parser.add_argument("--shuffle-labels", choices=["true", "false"], default="false", help="a model that learns nothing, to see a gate refuse it")
     args = parser.parse_args()
 
     numbers, strings, label = columns.read(pq.read_table(args.rows))
     words = columns.vocabulary(strings)
     x = columns.matrix(numbers, strings, words)
+    if args.shuffle_labels == "true":
+        label = np.random.default_rng(0).permutation(label)
     settings = {"learning_rate": args.learning_rate, "max_iter": 120, "max_leaf_nodes": 15, "min_samples_leaf": 80, "l2_regularization": 5.0}
 
     with mlflow.start_run():

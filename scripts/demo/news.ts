@@ -1,0 +1,33 @@
+// What the server decided, told from its events in one line each.
+
+export interface StoredEvent {
+  readonly seq: number;
+  readonly type: string;
+  readonly label: string | null;
+  readonly subject: { readonly kind: string; readonly id: string };
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+type Payload = StoredEvent['payload'];
+
+const text = (value: unknown): string => (typeof value === 'number' ? String(Number(value.toPrecision(3))) : String(value ?? ''));
+
+const TOLD: Readonly<Record<string, (p: Payload, e: StoredEvent) => string | undefined>> = {
+  'alert.pending': (p) => `alert pending   ${text(p.rule)}`,
+  'alert.firing': (p) => `alert FIRING    ${text(p.rule)}${p.value === undefined ? '' : `: ${text(p.value)}`}`,
+  'alert.resolved': (p) => `alert resolved  ${text(p.rule)}`,
+  'trigger.recorded': (p) => `trigger         ${p.accepted === true ? 'accepted' : 'suppressed'}: ${text(p.reason)}`,
+  'trigger.ended': (p) => `retraining      ${text(p.outcome)}: ${text(p.reason)}`,
+  'pipeline-run.started': (_, e) => `training        ${e.label ?? e.subject.id}`,
+  'decision.recorded': (_, e) => `decision        ${e.label ?? e.subject.id}`,
+  'release.started': (_, e) => `release         ${e.label ?? e.subject.id}`,
+  'release.stepped': (p) => `release         ${text(p.reason)}`,
+  'release.paused': (p) => `release paused  ${text(p.reason)}`,
+  'release.promoted': (p) => `release         PROMOTED: ${text(p.reason)}`,
+  'release.rolled-back': (p) => `release         ROLLED BACK: ${text(p.reason)}`,
+  'release.aborted': (p) => `release         aborted: ${text(p.reason)}`,
+  'release.failed': (p) => `release         failed: ${text(p.reason)}`,
+};
+
+/** The line for an event; undefined if it is no news. */
+export const newsOf = (event: StoredEvent): string | undefined => TOLD[event.type]?.(event.payload, event);
