@@ -1,20 +1,59 @@
 // ROC AUC with DeLong's variance: E. R. DeLong et al., Biometrics 44 (1988); the O(n log n) form by X. Sun
 // and W. Xu, IEEE Signal Processing Letters 21 (2014).
 import { none, unusable, type Difference, type Figure, type Scores } from './figure.ts';
+import { logitInterval } from './intervals.ts';
 import { normalQuantile } from './normal.ts';
+import { scoreTable, sortedByClass, type ScoreTable } from './score-table.ts';
+
+/** How many of `sorted` are below x, an equal one counting half. */
+function placement(sorted: Float64Array, x: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < x) low = middle + 1;
+    else high = middle;
+  }
+  const below = low;
+  // Ties are rare in most scores: look at the next one before searching.
+  if (low === sorted.length || sorted[low] !== x) return below;
+  high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! <= x) low = middle + 1;
+    else high = middle;
+  }
+  return (below + low) / 2;
+}
 
 /** Ranks from 1, ties sharing their mean rank. */
 export function midRanks(values: ArrayLike<number>): Float64Array {
-  const n = values.length;
-  const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => values[a]! - values[b]!);
-  const ranks = new Float64Array(n);
-  for (let i = 0; i < n;) {
-    let j = i;
-    while (j < n && values[order[j]!] === values[order[i]!]) j++;
-    for (let k = i; k < j; k++) ranks[order[k]!] = (i + j + 1) / 2;
-    i = j;
+  const sorted = Float64Array.from(values).sort();
+  // Half of a value's own tie lies below it, and it is one of them.
+  return Float64Array.from(values, (x) => placement(sorted, x) + 0.5);
+}
+
+/** AUC and DeLong's variance of it, from the counts of each class at each score. Undefined for one class. */
+export function aucOf({ positives, negatives, positive, negative }: ScoreTable): { auc: number; variance: number } | undefined {
+  if (positive === 0 || negative === 0) return undefined;
+  const size = positives.length;
+  let [below, won] = [0, 0];
+  for (let i = 0; i < size; i++) {
+    won += positives[i]! * (below + negatives[i]! / 2);
+    below += negatives[i]!;
   }
-  return ranks;
+  const auc = won / positive / negative;
+  // Squares about the mean of the placements of each positive among the negatives, and the other way round.
+  let [p, n, squaresP, squaresN] = [0, 0, 0, 0];
+  for (let i = 0; i < size; i++) {
+    const v10 = (n + negatives[i]! / 2) / negative;
+    const v01 = 1 - (p + positives[i]! / 2) / positive;
+    squaresP += positives[i]! * (v10 - auc) ** 2;
+    squaresN += negatives[i]! * (v01 - auc) ** 2;
+    p += positives[i]!;
+    n += negatives[i]!;
+  }
+  const part = (squares: number, rows: number): number => (rows < 2 ? 0 : squares / (rows - 1) / rows);
+  return { auc, variance: part(squaresP, positive) + part(squaresN, negative) };
 }
 
 interface Components {
@@ -24,17 +63,18 @@ interface Components {
   readonly negatives: Float64Array;
 }
 
+/** Placements in the order of the rows, so that those of two models pair up. */
 function components({ labels, scores }: Scores): Components | undefined {
-  const positive: number[] = [];
-  const negative: number[] = [];
-  for (let i = 0; i < labels.length; i++) (labels[i] === 1 ? positive : negative).push(scores[i]!);
-  const [m, n] = [positive.length, negative.length];
+  const sorted = sortedByClass({ labels, scores });
+  const [m, n] = [sorted.positives.length, sorted.negatives.length];
   if (m === 0 || n === 0) return undefined;
-  const all = midRanks([...positive, ...negative]);
-  const [own, other] = [midRanks(positive), midRanks(negative)];
-  const v10 = Float64Array.from(positive, (_, i) => (all[i]! - own[i]!) / n);
-  const v01 = Float64Array.from(negative, (_, j) => 1 - (all[m + j]! - other[j]!) / m);
-  return { auc: v10.reduce((s, x) => s + x, 0) / m, positives: v10, negatives: v01 };
+  const [v10, v01] = [new Float64Array(m), new Float64Array(n)];
+  let [i, j, sum] = [0, 0, 0];
+  for (let row = 0; row < labels.length; row++) {
+    if (labels[row] === 1) sum += v10[i++] = placement(sorted.negatives, scores[row]!) / n;
+    else v01[j++] = 1 - placement(sorted.positives, scores[row]!) / m;
+  }
+  return { auc: sum / m, positives: v10, negatives: v01 };
 }
 
 const covariance = (a: Float64Array, b: Float64Array): number => {
@@ -51,31 +91,22 @@ const ONE_CLASS = 'all labels are the same';
 
 /**
  * Area under the ROC curve: the chance that a positive row scores above a negative one, ties counting
- * half. Labels are 0 or 1. The interval is DeLong's on the logit scale, so that it stays within (0, 1).
+ * half. Labels are 0 or 1. The interval is DeLong's on the logit scale, so that it stays within (0, 1); a
+ * perfect order, which leaves no variance to estimate, has Wilson's for as many trials as the smaller class has rows.
  */
 export function rocAuc(rows: Scores, level = 0.95): Figure {
   const fault = unusable(rows);
   const n = rows.labels.length;
   if (fault) return none(fault, n);
-  const c = components(rows);
-  if (!c) return none(ONE_CLASS, n);
-  const variance = aucVariance(rows);
-  const method = 'DeLong, logit scale';
-  // A perfect order leaves no variance to estimate.
-  if (c.auc <= 0 || c.auc >= 1 || variance === 0) return { ok: true, value: c.auc, n };
-  const z = normalQuantile(0.5 + level / 2);
-  const logit = Math.log(c.auc / (1 - c.auc));
-  const half = (z * Math.sqrt(variance)) / (c.auc * (1 - c.auc));
-  const back = (x: number): number => 1 / (1 + Math.exp(-x));
-  return { ok: true, value: c.auc, n, interval: { low: back(logit - half), high: back(logit + half), level, method } };
+  const table = scoreTable(rows);
+  const found = aucOf(table);
+  if (!found) return none(ONE_CLASS, n);
+  const { auc, variance } = found;
+  return { ok: true, value: auc, n, ...logitInterval(auc, Math.sqrt(variance), Math.min(table.positive, table.negative), 'DeLong', level) };
 }
 
 /** DeLong's variance of the ROC AUC; 0 where one class is missing. */
-export function aucVariance(rows: Scores): number {
-  const c = components(rows);
-  if (!c) return 0;
-  return covariance(c.positives, c.positives) / c.positives.length + covariance(c.negatives, c.negatives) / c.negatives.length;
-}
+export const aucVariance = (rows: Scores): number => aucOf(scoreTable(rows))?.variance ?? 0;
 
 /** AUC of `scores` less AUC of `baseline` on the same rows, with DeLong's paired interval. */
 export function rocAucDifference(

@@ -1,5 +1,5 @@
 import { none, unusable, type Figure, type Scores } from './figure.ts';
-import { normalInterval, wilson } from './intervals.ts';
+import { logitInterval, normalInterval, wilson } from './intervals.ts';
 import { momentsOf, standardError } from './moments.ts';
 
 /** A value per row, from its label and score; a metric that is the mean of it. */
@@ -67,7 +67,21 @@ export function confusion({ labels, scores }: Scores, threshold: number): Confus
 const share = (part: number, of: number, what: string, n: number): Figure =>
   of === 0 ? none(what, n) : { ok: true, value: part / of, n: of, interval: wilson(part, of) };
 
-/** Shares of right calls, each with Wilson's interval; F1 has none. `n` is what the share is of. */
+/**
+ * F1 = 2 TP / (2 TP + FP + FN). Its error by the delta method for the shares of TP and of wrong calls: per row the
+ * influence is (2 TP - F1 (2 TP + wrong)) / (2 TP + FP + FN) over all rows. The interval is on the logit scale.
+ */
+function f1({ truePositives, falsePositives, falseNegatives }: Confusion, n: number): Figure {
+  const wrong = falsePositives + falseNegatives;
+  const denominator = 2 * truePositives + wrong;
+  if (denominator === 0) return none('neither labels nor calls are positive', n);
+  const value = (2 * truePositives) / denominator;
+  // The influences sum to zero: no centring is needed.
+  const squares = truePositives * (2 - 2 * value) ** 2 + wrong * value ** 2;
+  return { ok: true, value, n, ...logitInterval(value, Math.sqrt(squares) / denominator, truePositives + wrong, 'delta method') };
+}
+
+/** Shares of right calls, each with Wilson's interval, and F1. `n` is what the share is of. */
 export function atThreshold(rows: Scores, name: 'accuracy' | 'precision' | 'recall' | 'f1', threshold = 0.5): Figure {
   const n = rows.labels.length;
   const fault = unusable(rows);
@@ -76,6 +90,5 @@ export function atThreshold(rows: Scores, name: 'accuracy' | 'precision' | 'reca
   if (name === 'accuracy') return share(c.truePositives + c.trueNegatives, n, 'there are no rows', n);
   if (name === 'precision') return share(c.truePositives, c.truePositives + c.falsePositives, 'nothing was called positive', n);
   if (name === 'recall') return share(c.truePositives, c.truePositives + c.falseNegatives, 'there are no positive labels', n);
-  const denominator = 2 * c.truePositives + c.falsePositives + c.falseNegatives;
-  return denominator === 0 ? none('neither labels nor calls are positive', n) : { ok: true, value: (2 * c.truePositives) / denominator, n };
+  return f1(c, n);
 }

@@ -6,7 +6,7 @@ import { confusion } from './classification.ts';
 import { calibrationBins, precisionRecallCurve, rocCurve } from './curves.ts';
 import { improvement } from './difference.ts';
 import type { Figure } from './figure.ts';
-import { wilson } from './intervals.ts';
+import { standardErrorOf, wilson } from './intervals.ts';
 import { computeMetrics, metrics, type MetricName } from './metrics.ts';
 import { mergeMoments, momentsOf } from './moments.ts';
 
@@ -210,6 +210,13 @@ test('input that allows no figure gives the reason, never NaN and never a plausi
   assert.equal(improvement('f1', [0, 1], [0, 1], [0, 1]).ok, false);
   assert.equal(improvement('brier', [1], [0.5], [0.4]).ok, false);
   assert.equal(improvement('log_loss', [0, 1], [0, 2], [0, 1]).ok, false);
+});
+
+test('a perfect order keeps an honest interval, and with it a standard error', () => {
   const perfect = rocAuc({ labels: [0, 1], scores: [0.1, 0.9] });
-  assert.deepEqual(perfect, { ok: true, value: 1, n: 2 });
+  assert.deepEqual(perfect, { ok: true, value: 1, n: 2, interval: wilson(1, 1) });
+  for (const name of ['roc_auc', 'pr_auc', 'accuracy', 'precision', 'recall', 'f1'] as const) {
+    const figure = computeMetrics('binary', { labels: [0, 1, 0, 1], scores: [0.1, 0.9, 0.2, 0.8] })[name]!;
+    assert.ok(figure.ok && figure.value === 1 && standardErrorOf(figure)! > 0.1, name);
+  }
 });
