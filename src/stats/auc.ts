@@ -3,7 +3,7 @@
 import { none, unusable, type Difference, type Figure, type Scores } from './figure.ts';
 import { logitInterval } from './intervals.ts';
 import { normalQuantile } from './normal.ts';
-import { scoreTable, sortedByClass, type ScoreTable } from './score-table.ts';
+import { scoreTable, sortedByClass, type ScoreTable } from './figures/score-table.ts';
 
 /** How many of `sorted` are below x, an equal one counting half. */
 function placement(sorted: Float64Array, x: number): number {

@@ -1,6 +1,6 @@
 import { none, unusable, type Figure, type Scores } from './figure.ts';
 import { logitInterval, normalInterval, wilson } from './intervals.ts';
-import { scoreTable, type ScoreTable } from './score-table.ts';
+import { scoreTable, type ScoreTable } from './figures/score-table.ts';
 
 export interface Point {
   readonly x: number;

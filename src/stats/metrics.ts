@@ -3,7 +3,7 @@ import { rocAuc } from './auc.ts';
 import { atThreshold, brier, brierOf, isRight, logLoss, logLossOf, type PerRow } from './classification.ts';
 import { averagePrecision, calibrationError } from './curves.ts';
 import { none, type Figure, type Scores } from './figure.ts';
-import { absoluteErrorOf, regressionFigure } from './regression.ts';
+import { absoluteErrorOf, regressionFigure } from './figures/regression.ts';
 
 export interface Metric {
   readonly task: 'binary' | 'regression';

@@ -2,7 +2,7 @@
 
     .cache/python/bin/python src/stats/golden/make-golden.py
 
-Inputs come from a generator that TypeScript repeats (golden.test.ts), so that only figures are stored.
+Inputs come from a generator that TypeScript repeats (figures.test.ts), so that only figures are stored.
 """
 
 import json

@@ -1,5 +1,5 @@
 // What ranking metrics need to know of scores and labels: how many of each class have each score.
-import type { Scores } from './figure.ts';
+import type { Scores } from '../figure.ts';
 
 export interface ScoreTable {
   /** Distinct scores, rising. */

@@ -1,22 +1,12 @@
 // Intervals promise a rate of misses; simulations with a fixed seed see whether they keep it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { rocAuc } from './auc.ts';
-import { brier } from './classification.ts';
-import { improvement } from './difference.ts';
-import { wilson } from './intervals.ts';
-import { normalCdf, normalQuantile } from './normal.ts';
-
-/** mulberry32: small, seeded, and good enough for this. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { rocAuc } from '../auc.ts';
+import { brier } from '../classification.ts';
+import { improvement } from '../difference.ts';
+import { wilson } from '../intervals.ts';
+import { normalCdf, normalQuantile } from '../normal.ts';
+import { generator } from './generator.ts';
 
 /** Share of `trials` in which the interval holds the truth. */
 function coverage(trials: number, seed: number, trial: (random: () => number) => { low: number; high: number; truth: number }): number {

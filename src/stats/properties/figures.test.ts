@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { midRanks, rocAuc, rocAucDifference } from './auc.ts';
-import { confusion } from './classification.ts';
-import { calibrationBins, precisionRecallCurve, rocCurve } from './curves.ts';
-import { improvement } from './difference.ts';
-import type { Figure } from './figure.ts';
-import { standardErrorOf, wilson } from './intervals.ts';
-import { computeMetrics, metrics, type MetricName } from './metrics.ts';
-import { mergeMoments, momentsOf } from './moments.ts';
+import { midRanks, rocAuc, rocAucDifference } from '../auc.ts';
+import { confusion } from '../classification.ts';
+import { calibrationBins, precisionRecallCurve, rocCurve } from '../curves.ts';
+import { improvement } from '../difference.ts';
+import type { Figure } from '../figure.ts';
+import { standardErrorOf, wilson } from '../intervals.ts';
+import { computeMetrics, metrics, type MetricName } from '../metrics.ts';
+import { mergeMoments, momentsOf } from '../moments.ts';
 
 // Few distinct scores, so that ties are common.
 const score = fc.oneof(

@@ -1,7 +1,7 @@
-import { meanFigure, type PerRow } from './classification.ts';
-import { none, unusable, type Figure, type Interval, type Scores } from './figure.ts';
-import { normalInterval } from './intervals.ts';
-import { momentsOf, standardError } from './moments.ts';
+import { meanFigure, type PerRow } from '../classification.ts';
+import { none, unusable, type Figure, type Interval, type Scores } from '../figure.ts';
+import { normalInterval } from '../intervals.ts';
+import { momentsOf, standardError } from '../moments.ts';
 
 /** Distance of prediction and truth. */
 export const absoluteErrorOf: PerRow = (y, prediction) => Math.abs(prediction - y);

@@ -1,15 +1,15 @@
-// Figures against scikit-learn, SciPy and DeLong's formula; golden/make-golden.py made them.
+// Figures against scikit-learn, SciPy and DeLong's formula; make-golden.py made them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { rocAuc } from './auc.ts';
-import { rocCurve } from './curves.ts';
-import { improvement } from './difference.ts';
-import type { Figure } from './figure.ts';
-import { wilson } from './intervals.ts';
-import { computeMetrics, type MetricName } from './metrics.ts';
-import { erfc, normalCdf, normalQuantile } from './normal.ts';
+import { rocAuc } from '../auc.ts';
+import { rocCurve } from '../curves.ts';
+import { improvement } from '../difference.ts';
+import type { Figure } from '../figure.ts';
+import { wilson } from '../intervals.ts';
+import { computeMetrics, type MetricName } from '../metrics.ts';
+import { erfc, normalCdf, normalQuantile } from '../normal.ts';
 
 type Range = readonly [number, number];
 type Binary = Readonly<
@@ -25,7 +25,7 @@ interface Golden {
   readonly compared: Readonly<Record<'roc_auc' | 'log_loss' | 'brier', readonly [number, number, number]>>;
   readonly regression: { mae: number; mae_interval: Range; rmse: number; r2: number };
 }
-const golden = JSON.parse(readFileSync(join(import.meta.dirname, 'golden/golden.json'), 'utf8')) as Golden;
+const golden = JSON.parse(readFileSync(join(import.meta.dirname, 'golden.json'), 'utf8')) as Golden;
 
 const near = (found: number, expected: number, what: string, tolerance = 1e-12): void =>
   assert.ok(Math.abs(found - expected) <= tolerance * Math.max(1, Math.abs(expected)), `${what}: ${found}, where ${expected} was expected`);
