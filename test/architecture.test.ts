@@ -29,10 +29,10 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
   lineage: ['graph.ts'],
   pipelines: ['engine.ts'],
-  projects: ['cross-check.ts', 'normalise.ts', 'parse.ts'],
+  projects: ['cross-check.ts', 'loop-check.ts', 'loop-model.ts', 'loop-normalise.ts', 'loop-schema.ts', 'normalise.ts', 'parse.ts'],
   registry: ['gates.ts'],
   // Read models only: one file for each view that the documents share, and the drawing of them.
-  reports: ['card.ts', 'chain.ts', 'data-view.ts', 'html', 'live.ts', 'metric-words.ts', 'model-view.ts', 'truth.ts'],
+  reports: ['card.ts', 'chain.ts', 'data-view.ts', 'html', 'live.ts', 'loop-view.ts', 'metric-words.ts', 'model-view.ts', 'truth.ts'],
   // The data plane is a program of its own with four parts.
   serving: ['http', 'log', 'plan.ts', 'plane', 'runtime'],
   tracking: ['search'],

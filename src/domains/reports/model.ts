@@ -2,6 +2,7 @@
 // elsewhere. Pure.
 import type { CalibrationBin, Point } from '../../stats/curves.ts';
 import type { Figure } from '../../stats/figure.ts';
+import type { LoopView } from './loop-view.ts';
 
 export type Task = 'binary' | 'regression';
 
@@ -220,6 +221,7 @@ export interface Report {
   /** The figures, or the sentence that says why there are none. */
   readonly live: LiveView | { readonly absent: string };
   readonly chain: ChainView | { readonly absent: string };
+  readonly loop: LoopView | { readonly absent: string };
   readonly commands: readonly CommandRow[];
 }
 

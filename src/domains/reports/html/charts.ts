@@ -12,10 +12,12 @@ export const colour = {
   first: '#010105',
   second: '#010106',
   paper: '#010107',
+  good: '#010108',
+  bad: '#010109',
 } as const;
 
 // A chart is drawn at about the size it is shown at, so that its words are as large as those around it.
-const SIZES = { half: [480, 300], third: [350, 300] } as const;
+const SIZES = { half: [480, 300], third: [350, 300], wide: [1040, 474], narrow: [400, 428] } as const;
 
 type Core = typeof import('echarts/core');
 let loading: Promise<Core> | undefined;
@@ -27,10 +29,17 @@ function load(): Promise<Core> {
     import('echarts/charts'),
     import('echarts/components'),
     import('echarts/renderers'),
-  ]).then(([core, { BarChart, CustomChart, LineChart, ScatterChart }, { GridComponent, MarkLineComponent }, { SVGRenderer }]) => {
-    core.use([BarChart, CustomChart, LineChart, ScatterChart, GridComponent, MarkLineComponent, SVGRenderer]);
-    return core;
-  }));
+  ]).then(
+    ([
+      core,
+      { BarChart, CustomChart, LineChart, ScatterChart },
+      { GridComponent, MarkAreaComponent, MarkLineComponent },
+      { SVGRenderer },
+    ]) => {
+      core.use([BarChart, CustomChart, LineChart, ScatterChart, GridComponent, MarkAreaComponent, MarkLineComponent, SVGRenderer]);
+      return core;
+    },
+  ));
 }
 
 export interface Chart {

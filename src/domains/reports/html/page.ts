@@ -6,6 +6,7 @@ import { moment } from './format.ts';
 import { html, type Html } from './html.ts';
 import { lineageSection } from './lineage.ts';
 import { liveSection } from './live.ts';
+import { loopSection } from './loop.ts';
 import { style } from './style.ts';
 import { summary } from './summary.ts';
 
@@ -32,6 +33,7 @@ export async function renderReport(r: Report): Promise<string> {
           ${summary(r)}
           <nav aria-label="Sections">
             <ol>
+              <li><a href="#loop">The loop</a></li>
               <li><a href="#data">Data</a></li>
               <li><a href="#evaluation">Evaluation</a></li>
               <li><a href="#gate">Gate</a></li>
@@ -42,8 +44,8 @@ export async function renderReport(r: Report): Promise<string> {
           </nav>
         </header>
         <main>
-          ${dataSection(r.datasets)} ${await evaluationSection(r.evaluation, r.gate)} ${await liveSection(r.live)}
-          ${lineageSection(r.chain)} ${next(r)}
+          ${await loopSection(r.loop)} ${dataSection(r.datasets)} ${await evaluationSection(r.evaluation, r.gate)}
+          ${await liveSection(r.live)} ${lineageSection(r.chain)} ${next(r)}
         </main>
         <footer>
           Made by Gyre on ${moment(r.madeMs * 1000)} from project revision ${r.revision.number} <span class="id">${r.revision.id}</span>${

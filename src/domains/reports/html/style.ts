@@ -55,7 +55,8 @@ svg text{font-family:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"He
 svg.spark{display:block;width:132px;height:28px}
 svg.forest{display:block;width:100%;min-width:170px;height:22px;overflow:visible}
 .key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 4px 0 6px;vertical-align:-1px}
-.first{background:var(--first)}.second{background:var(--second)}.none{background:var(--line)}
+.first{background:var(--first)}.second{background:var(--second)}.none{background:var(--line)}.grey{background:var(--muted)}.good{background:var(--good)}.bad{background:var(--bad)}
+.glance .narrow{display:none}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:10px 0;font-size:.92rem}
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
 details{margin:10px 0}summary{cursor:pointer;color:var(--first);font-size:.92rem}
@@ -65,7 +66,7 @@ footer{margin-top:56px;padding-top:14px;padding-bottom:40px;border-top:1px solid
 body{font-size:15px}main,header,footer{padding-left:16px;padding-right:16px}header{padding-top:24px}
 h1{font-size:1.6rem}h2{margin-top:40px;font-size:1.25rem}
 .cards,.charts,.charts.three{grid-template-columns:1fr}.card .figure{font-size:1.5rem}
-.drawing svg.wide{display:none}.drawing svg.narrow{display:block;max-width:420px}
+.drawing svg.wide,.glance .wide{display:none}.drawing svg.narrow,.glance .narrow{display:block;max-width:420px}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
 svg.forest{min-width:130px}
 .profile{min-width:700px}.metrics{min-width:820px}.gate{min-width:640px}.days{min-width:760px}.views{min-width:640px}.ids{min-width:760px}.slices th:nth-child(4),.slices td:nth-child(4){display:none}.commands{min-width:560px}
@@ -77,7 +78,7 @@ caption span{display:block;position:sticky;left:0;max-width:calc(100vw - 32px)}
 @page{margin:14mm}
 body{font-size:10.5pt}header{padding-top:0}nav{display:none}
 h2{margin-top:26pt}h2,h3,caption{break-after:avoid}tr,.card,figure{break-inside:avoid}
-.cards{grid-template-columns:repeat(3,1fr);gap:8pt}.charts{grid-template-columns:repeat(2,minmax(0,1fr));gap:12pt 16pt}.charts.three{grid-template-columns:repeat(3,minmax(0,1fr))}.drawing svg.wide{display:block}.drawing svg.narrow{display:none}
+.cards{grid-template-columns:repeat(3,1fr);gap:8pt}.charts{grid-template-columns:repeat(2,minmax(0,1fr));gap:12pt 16pt}.charts.three{grid-template-columns:repeat(3,minmax(0,1fr))}.drawing svg.wide,.glance .wide{display:block}.drawing svg.narrow,.glance .narrow{display:none}
 .scroll{overflow:visible}a{color:inherit;text-decoration:none}table{font-size:8.5pt}
 .card .figure{font-size:15pt}
 details::details-content{content-visibility:visible;display:block}summary{display:none}

@@ -51,6 +51,7 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
     gate: served ? await gateOf(ctx, served) : null,
     live: live.live,
     chain: await describeChain(ctx, asked.prediction, live),
+    loop: { absent: 'The project declares no monitor.' },
     commands: commandsOf(revision, endpoint, asked.prediction ?? live.example?.id),
   };
 }
