@@ -69,6 +69,12 @@ test('it has its sections, charts and tables, each chart with words for those wh
   const outline = [...page.matchAll(/<h([123])[^>]*>([\s\S]*?)<\/h\1>/g)].map((m) => `${m[1]} ${m[2]!.trim()}`);
   assert.deepEqual(outline, [
     '1 x',
+    '2 The loop: watched, retrained, replaced',
+    '3 Alerts',
+    '3 Retraining',
+    '3 Gates',
+    '3 Releases',
+    '3 Erasure',
     '2 Data',
     '3 x, version 2',
     '2 Evaluation',
@@ -83,7 +89,7 @@ test('it has its sections, charts and tables, each chart with words for those wh
     '2 How to go on',
   ]);
   const drawings = tags(page).filter((t) => t.name === 'svg');
-  assert.equal(drawings.length, 3 + 5 + 2 + 1 + 2);
+  assert.equal(drawings.length, 2 + 3 + 5 + 2 + 1 + 2);
   for (const { attributes } of drawings) {
     assert.equal(attributes.get('role'), 'img');
     assert.ok((attributes.get('aria-label') ?? '').length > 3);
