@@ -6,8 +6,8 @@ import { datasetRoutes } from '../domains/datasets/routes.ts';
 import { environmentRoutes } from '../domains/environments/routes.ts';
 import { featureJobs, featureSubscribers } from '../domains/features/jobs.ts';
 import { featureRoutes } from '../domains/features/routes.ts';
+import { lineageJobs, lineageSubscribers } from '../domains/lineage/jobs.ts';
 import { lineageRoutes } from '../domains/lineage/routes.ts';
-import { lineageSubscribers } from '../domains/lineage/subscribers.ts';
 import { pipelineJobs } from '../domains/pipelines/jobs.ts';
 import { pipelineRoutes } from '../domains/pipelines/routes.ts';
 import { projectRoutes } from '../domains/projects/routes.ts';
@@ -42,6 +42,7 @@ export interface Composition {
 export function compose(blobs: BlobStore, serverUrl: () => string): Composition {
   const engine = openProcessEngine(blobs);
   const pipelines = pipelineJobs({ engine, serverUrl });
+  const retraining = retrainingJobs(pipelines);
   return {
     routes: [
       ...accessRoutes,
@@ -55,15 +56,15 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...feedbackRoutes,
       ...monitoringRoutes,
       ...alertRoutes,
-      ...retrainingRoutes,
+      ...retrainingRoutes(retraining),
       ...governanceRoutes,
       ...lineageRoutes,
       ...reportRoutes,
       ...mlflowProtocolRoutes,
     ],
-    jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...releaseJobs, ...feedbackJobs, ...monitoringJobs, ...alertJobs, ...retrainingJobs, ...governanceJobs, ...pipelines.all],
+    jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...releaseJobs, ...feedbackJobs, ...monitoringJobs, ...alertJobs, ...retraining.all, ...governanceJobs, ...lineageJobs, ...pipelines.all],
     // Who listens to what.
-    subscribers: [...datasetSubscribers, ...featureSubscribers, ...releaseSubscribers, ...feedbackSubscribers, ...monitoringSubscribers, ...alertSubscribers, ...retrainingSubscribers, ...governanceSubscribers, ...lineageSubscribers],
+    subscribers: [...datasetSubscribers, ...featureSubscribers, ...releaseSubscribers, ...feedbackSubscribers, ...monitoringSubscribers, ...alertSubscribers, ...retrainingSubscribers(retraining), ...governanceSubscribers, ...lineageSubscribers],
   };
 }
 

@@ -12,7 +12,7 @@ import { verifyChain } from '../kernel/events/sequencer.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../kernel/http/route.ts';
 import { jobsIn } from '../kernel/jobs/jobs.ts';
-import { moveTimeline, usToIso } from '../kernel/timeline/timeline.ts';
+import { moveTimeline, settleTimeline, usToIso } from '../kernel/timeline/timeline.ts';
 import { eventsIn } from '../kernel/events/events.ts';
 import { toStoredEvent } from '../kernel/events/subscribers.ts';
 import type { RunningPlatform } from './platform.ts';
@@ -96,12 +96,18 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
       const { worker, subscribers } = running();
       const lastSeq = async () => (await newestEvent(ctx, params.project))?.seq ?? 0;
       // What a job tells may queue further work, so both come to rest together.
-      for (let before = -1; before !== (await lastSeq());) {
-        before = await lastSeq();
-        await subscribers.drain();
-        await worker.drain({ workspace: ctx.workspace, project: params.project }, ctx.signal);
-        await subscribers.drain();
-      }
+      const rest = async (): Promise<void> => {
+        for (let before = -1; before !== (await lastSeq());) {
+          before = await lastSeq();
+          await subscribers.drain();
+          await worker.drain({ workspace: ctx.workspace, project: params.project }, ctx.signal);
+          await subscribers.drain();
+        }
+      };
+      await rest();
+      // Some decide on the whole of a tick, and not on what they happen to see of it first.
+      await settleTimeline(ctx, params.project, state.nowUs);
+      await rest();
       await publishPlan(ctx);
       return { now: usToIso(state.nowUs), records };
     },

@@ -100,6 +100,8 @@ export interface RetrainingDefinition {
   readonly budget: { readonly runs: number; readonly perUs: number } | null;
   readonly minNewLabels: number;
   readonly approval: 'auto' | 'person';
+  /** What nobody has approved by then (event time) expires. */
+  readonly approveWithinUs: number;
   readonly stopAfter: number;
   readonly release: boolean;
 }

@@ -158,6 +158,7 @@ function retrainingOf(name: string, r: RawRetraining): RetrainingDefinition {
     budget: r.budget ? { runs: r.budget.runs, perUs: us(r.budget.per) } : null,
     minNewLabels: r.min_new_labels ?? 0,
     approval: r.approval ?? 'auto',
+    approveWithinUs: us(r.approve_within ?? '7d'),
     stopAfter: r.stop_after ?? 3,
     release: r.release ?? true,
   };

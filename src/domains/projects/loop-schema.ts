@@ -181,6 +181,7 @@ export const Retraining = Type.Object(
     budget: Type.Optional(Type.Object({ runs: Type.Integer({ minimum: 1 }), per: duration }, closed)),
     min_new_labels: Type.Optional(Type.Integer({ minimum: 0 })),
     approval: Type.Optional(Type.Enum(['auto', 'person'])),
+    approve_within: Type.Optional(duration),
     stop_after: Type.Optional(Type.Integer({ minimum: 1, description: 'Stops after so many tries in a row that did not help; default 3' })),
     release: Type.Optional(Type.Boolean({ description: 'Release what passes the gate; default true' })),
   },

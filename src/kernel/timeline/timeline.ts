@@ -105,3 +105,12 @@ export const moveTimeline = (ctx: Ctx, project: string, toUs: number): Promise<T
     });
     return { mode: 'replay', nowUs: toUs };
   });
+
+/**
+ * Tells that all that event time has brought about has been done, in a transaction of its own: what decides on
+ * the whole of a tick listens to this, so that two replays decide the same.
+ */
+export const settleTimeline = (ctx: Ctx, project: string, nowUs: number): Promise<void> =>
+  ctx.tx((tx) =>
+    tx.emit({ type: 'timeline.settled', subject: { kind: 'project', id: project }, project, payload: { nowUs }, occurredUs: nowUs }),
+  );

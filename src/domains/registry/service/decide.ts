@@ -40,6 +40,8 @@ const evaluationOf = (ctx: Ctx, version: ModelVersion): Promise<Evaluation> | un
 export const findDecision = (ctx: Ctx, version: ModelVersion): Promise<Decision | undefined> =>
   store.findLatestDecision(ctx.db, ctx.workspace, version.id);
 
+export const getDecision = (ctx: Ctx, id: string): Promise<Decision | undefined> => store.getDecision(ctx.db, ctx.workspace, id);
+
 /** The newest decision about a version, if it still holds under these gates: champion and evaluation are what it was taken on. */
 export async function currentDecision(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision | undefined> {
   const decision = await findDecision(ctx, version);

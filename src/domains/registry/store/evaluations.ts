@@ -115,6 +115,16 @@ export async function findLatestDecision(db: Db, workspace: string, versionId: s
   return row && toDecision(row);
 }
 
+export async function getDecision(db: Db, workspace: string, id: string): Promise<Decision | undefined> {
+  const row = await registryIn(db)
+    .selectFrom('decisions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row && toDecision(row);
+}
+
 export async function listDecisions(db: Db, workspace: string, model: string, before: string, limit: number): Promise<Decision[]> {
   const rows = await registryIn(db)
     .selectFrom('decisions')
