@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { authorise, createUser, hasUsers, identify } from '../domains/access/public.ts';
-import { publishPlan } from '../domains/releases/public.ts';
+import { publishPlan, watchReleases } from '../domains/releases/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
 import { defineErrors } from '../kernel/errors.ts';
@@ -81,11 +81,13 @@ export async function startControl(
     void publishPlan(makeCtx(platform, { actor: systemActor, workspace: '' })).catch((error: unknown) =>
       platform.log.warn({ event: 'serving.plan.not-published', error }),
     );
+    const stopWatching = watchReleases(platform);
     return {
       ...running,
       app,
       url,
       close: async (options) => {
+        await stopWatching();
         await app.close();
         await running.close(options);
       },

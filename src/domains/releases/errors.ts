@@ -30,6 +30,17 @@ export const { fail } = defineErrors({
     detail: (p: { endpoint: string; by: string; reason: string }) =>
       `Endpoint "${p.endpoint}" was frozen by ${p.by}: ${p.reason} No release of it begins or goes on; "gyre unfreeze ${p.endpoint}" lets it move again. Going back with "gyre rollback" stays possible.`,
   },
+  'release-none': {
+    status: 404,
+    title: 'No staged release is under way',
+    detail: (p: { endpoint: string }) =>
+      `Endpoint "${p.endpoint}" has no staged release that could be steered; "gyre release list ${p.endpoint}" shows those that have ended.`,
+  },
+  'release-action-not-possible': {
+    status: 409,
+    title: 'The release cannot do that now',
+    detail: (p: { release: string; action: string; why: string }) => `Release ${p.release} cannot ${p.action}: ${p.why}.`,
+  },
   'rollback-not-possible': {
     status: 409,
     title: 'There is nothing to go back to',

@@ -1,22 +1,25 @@
+import { makeCtx, systemActor, type Ctx } from '../../kernel/ctx.ts';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
 import type { Subscriber } from '../../kernel/events/subscribers.ts';
 import { shipLive } from '../serving/public.ts';
 import { publishPlan } from './service/publish.ts';
-import { liveAcks, settle } from './service/settle.ts';
-
-/** Ends a release whose server died before it could; one that has ended stays as it is. */
-export const settleRelease = defineJob<{ releaseId: string }>({
-  name: 'releases.settle',
-  timeoutMs: 60_000,
-  retry: { limit: 5, backoffMs: 1000 },
-  run: async (ctx, { releaseId }) => void (await settle(ctx, releaseId)),
-});
+import { judgeProject, judgeRelease } from './service/judge.ts';
+import { liveAcks, settleRelease } from './service/settle.ts';
+import { listCanaries } from './store/releases.ts';
 
 const publish = defineJob<object>({
   name: 'releases.publish',
   timeoutMs: 60_000,
   retry: { limit: 5, backoffMs: 1000 },
   run: async (ctx) => void (await publishPlan(ctx)),
+});
+
+/** Each staged release of a project, once event time has moved and the labels of that time are joined. */
+const judge = defineJob<{ project: string; monitor: string | null }>({
+  name: 'releases.judge',
+  timeoutMs: 300_000,
+  retry: { limit: 3, backoffMs: 1000 },
+  run: (ctx, payload) => judgeProject(ctx, payload),
 });
 
 /** A live timeline has no barrier that ships what was answered. Here, because releases know the data planes. */
@@ -26,16 +29,41 @@ export const shipLog = defineJob<object>({
   // The next minute is the next attempt.
   retry: { limit: 0, backoffMs: 1000 },
   cron: '* * * * *',
-  run: async (ctx) => void (await shipLive(ctx, () => liveAcks(ctx))),
+  run: async (ctx) => {
+    await shipLive(ctx, () => liveAcks(ctx));
+    await judgeLive(ctx);
+  },
 });
 
-export const releaseJobs: readonly Job<never>[] = [settleRelease, publish, shipLog];
+/** Staged releases on a live timeline, with the records just shipped. */
+async function judgeLive(ctx: Ctx): Promise<void> {
+  for (const { workspace, release } of await listCanaries(ctx.database.reader)) {
+    const scoped = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
+    const { mode } = await scoped.timeline.read(scoped.db, workspace, release.project);
+    if (mode === 'live') await judgeRelease(scoped, release.id);
+  }
+}
 
-/** Data planes know who may ask from the plan alone, so a change of tokens or users is a new plan. */
+export const releaseJobs: readonly Job<never>[] = [settleRelease, publish, judge, shipLog];
+
 export const releaseSubscribers: readonly Subscriber[] = [
+  /** Data planes know who may ask from the plan alone, so a change of tokens or users is a new plan. */
   {
     name: 'releases.publish',
     types: ['token.created', 'token.revoked', 'user.created', 'user.removed', 'grant.changed'],
     handle: async (ctx) => void (await ctx.enqueue({ job: publish, payload: {}, uniqueKey: 'publish' })),
+  },
+  /** Where a monitor watches the endpoint, its watermark says that the labels of a tick are joined; else the tick itself does. */
+  {
+    name: 'releases.judge',
+    types: ['timeline.advanced', 'watermark.passed'],
+    handle: async (ctx, { type, project, payload }) => {
+      if (project === null) return;
+      const canaries = await listCanaries(ctx.db);
+      if (!canaries.some((c) => c.workspace === ctx.workspace && c.release.project === project)) return;
+      const monitor = type === 'watermark.passed' ? String(payload.monitor) : null;
+      const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+      await ctx.enqueue({ job: judge, payload: { project, monitor }, uniqueKey: `${project}/${monitor ?? ''}`, project, dueUs: nowUs });
+    },
   },
 ];

@@ -339,7 +339,7 @@ test('what the model reads must be sent unless the project says what stands for 
     release: null,
     missing: { b: { kind: 'null' }, c: { kind: 'default', value: 7 } },
   } as const;
-  const { request } = planColumns(endpoint, version as unknown as ModelVersion, null);
+  const { request } = planColumns(endpoint, [version as unknown as ModelVersion], null);
   assert.deepEqual(
     request.map((c) => c.missing),
     ['reject', null, { default: 7 }],

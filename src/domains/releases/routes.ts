@@ -4,26 +4,53 @@ import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/pagin
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { currentRevision } from '../projects/public.ts';
+import { readPlan } from '../serving/public.ts';
 import { fail } from './errors.ts';
 import type { EndpointRevision, Release } from './model.ts';
 import { findFreeze, freezeEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
 import { release, rollBack } from './service/release.ts';
-import * as store from './store.ts';
+import { abortRelease, pauseRelease, promoteRelease, resumeRelease, type Steering } from './service/steer.ts';
+import { ReleaseStory, ReleaseView, RevisionView, releaseView, revisionView, transitionView } from './schema.ts';
+import * as endpoints from './store/endpoints.ts';
+import * as store from './store/releases.ts';
 
 const name = Type.String({ maxLength: 200 });
 const OfEndpoint = Type.Object({ project: name, endpoint: name });
-const View = Type.Unknown();
 const FreezeView = Type.Object({ endpoint: Type.String(), reason: Type.String(), by: Type.String(), since: Type.String() });
 
-const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
-const revisionView = ({ createdMs, ...r }: EndpointRevision) => ({ ...r, createdAt: iso(createdMs) });
 const freezeView = (f: Freeze) => ({ endpoint: f.endpoint, reason: f.reason, by: f.actor, since: usToIso(f.sinceUs) });
-const releaseView = ({ createdMs, finishedMs, ...r }: Release) => ({ ...r, createdAt: iso(createdMs), finishedAt: iso(finishedMs) });
-
 async function requireEndpoint(ctx: Ctx, of: { project: string; endpoint: string }): Promise<void> {
   const { definition } = await currentRevision(ctx, of.project);
   if (!Object.hasOwn(definition.endpoints, of.endpoint)) fail('endpoint-not-found', of);
 }
+
+const optional = <K extends string, V>(key: K, value: V | undefined) => (value === undefined ? {} : ({ [key]: value } as Record<K, V>));
+
+async function story(ctx: Ctx, found: Release) {
+  const transitions = await store.listTransitions(ctx.db, ctx.workspace, found.id);
+  return { release: releaseView(found), transitions: transitions.map(transitionView) };
+}
+
+const steering = (
+  action: string,
+  summary: string,
+  errors: readonly string[],
+  act: (ctx: Ctx, of: Steering) => Promise<Release>,
+): AnyRoute =>
+  route({
+    method: 'POST',
+    path: `/api/gyre/v1/projects/:project/endpoints/:endpoint/release/${action}`,
+    permission: 'releases:write',
+    summary,
+    errors: ['project-not-found', 'endpoint-not-found', 'release-none', 'release-action-not-possible', ...errors],
+    params: OfEndpoint,
+    body: Type.Object({ reason: Type.String({ minLength: 1, maxLength: 500 }) }),
+    reply: { 200: ReleaseView },
+    handler: async (ctx, { params, body }) => {
+      await requireEndpoint(ctx, params);
+      return releaseView(await act(ctx, { ...params, reason: body.reason }));
+    },
+  });
 
 export const releaseRoutes: readonly AnyRoute[] = [
   route({
@@ -33,16 +60,28 @@ export const releaseRoutes: readonly AnyRoute[] = [
     summary: 'Endpoints of the current revision and what they serve',
     errors: ['project-not-found'],
     params: Type.Object({ project: name }),
-    reply: { 200: View },
+    reply: {
+      200: Type.Object({
+        items: Type.Array(Type.Object({ name: Type.String(), model: Type.String(), current: Type.Union([RevisionView, Type.Null()]) })),
+      }),
+    },
     handler: async (ctx, { params }) => {
       const { definition } = await currentRevision(ctx, params.project);
       const names = Object.keys(definition.endpoints);
-      const revisions = await Promise.all(names.map((n) => store.findCurrent(ctx.db, ctx.workspace, params.project, n)));
+      const revisions = await Promise.all(names.map((n) => endpoints.findCurrent(ctx.db, ctx.workspace, params.project, n)));
+      const planned = readPlan(ctx.settings.dir)?.endpoints.filter((e) => e.workspace === ctx.workspace) ?? [];
+      const faultOf = (endpoint: string, variant: string) =>
+        planned.find((e) => e.name === endpoint)?.variants.find((v) => v.id === variant)?.fault;
+      const withFaults = (r: EndpointRevision) => {
+        const view = revisionView(r);
+        const variants = view.variants.map((v) => ({ ...v, ...optional('fault', faultOf(r.endpoint, v.id)) }));
+        return { ...view, variants };
+      };
       return {
         items: names.map((n, i) => ({
           name: n,
           model: definition.endpoints[n]!.model,
-          current: revisions[i] ? revisionView(revisions[i]) : null,
+          current: revisions[i] ? withFaults(revisions[i]) : null,
         })),
       };
     },
@@ -51,7 +90,8 @@ export const releaseRoutes: readonly AnyRoute[] = [
     method: 'POST',
     path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/releases',
     permission: 'releases:write',
-    summary: 'Release a model version whose gate has passed; answers when the data planes serve it',
+    summary:
+      'Release a model version whose gate has passed, by steps where the project declares them; answers when the data planes serve it',
     errors: [
       'project-not-found',
       'endpoint-not-found',
@@ -65,8 +105,12 @@ export const releaseRoutes: readonly AnyRoute[] = [
       'release-not-taken',
     ],
     params: OfEndpoint,
-    body: Type.Object({ version: Type.String({ maxLength: 256 }), reason: Type.Optional(Type.String({ maxLength: 500 })) }),
-    reply: { 201: View },
+    body: Type.Object({
+      version: Type.String({ maxLength: 256 }),
+      reason: Type.Optional(Type.String({ maxLength: 500 })),
+      atOnce: Type.Optional(Type.Boolean({ description: 'All traffic at once, without the steps that the project declares' })),
+    }),
+    reply: { 201: ReleaseView },
     idempotent: true,
     handler: async (ctx, { params, body }) =>
       new Reply(
@@ -77,6 +121,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
             endpoint: params.endpoint,
             version: body.version,
             reason: body.reason ?? 'asked for',
+            atOnce: body.atOnce ?? false,
           }),
         ),
       ),
@@ -99,7 +144,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
       revision: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
       reason: Type.Optional(Type.String({ maxLength: 500 })),
     }),
-    reply: { 201: View },
+    reply: { 201: ReleaseView },
     idempotent: true,
     handler: async (ctx, { params, body }) =>
       releaseView(await rollBack(ctx, { ...params, revision: body.revision, reason: body.reason ?? 'rolled back' })),
@@ -112,12 +157,12 @@ export const releaseRoutes: readonly AnyRoute[] = [
     errors: ['cursor-invalid', 'endpoint-not-found'],
     params: OfEndpoint,
     query: Type.Object(pageQuery),
-    reply: { 200: pageOf(View) },
+    reply: { 200: pageOf(RevisionView) },
     handler: async (ctx, { params, query }) => {
       await requireEndpoint(ctx, params);
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
-      const rows = await store.listRevisions(ctx.db, ctx.workspace, params.endpoint, before, limit + 1);
+      const rows = await endpoints.listRevisions(ctx.db, ctx.workspace, params.endpoint, before, limit + 1);
       return toPage(rows, limit, (r) => [r.number], revisionView);
     },
   }),
@@ -129,7 +174,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
     errors: ['cursor-invalid', 'endpoint-not-found'],
     params: OfEndpoint,
     query: Type.Object(pageQuery),
-    reply: { 200: pageOf(View) },
+    reply: { 200: pageOf(ReleaseView) },
     handler: async (ctx, { params, query }) => {
       await requireEndpoint(ctx, params);
       const limit = query.limit ?? 100;
@@ -137,6 +182,43 @@ export const releaseRoutes: readonly AnyRoute[] = [
       return toPage(await store.listReleases(ctx.db, ctx.workspace, params.endpoint, before, limit + 1), limit, (r) => [r.id], releaseView);
     },
   }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/release',
+    permission: 'releases:read',
+    summary: 'The release that runs now, or the last one, with every transition and its figures',
+    errors: ['project-not-found', 'endpoint-not-found', 'release-none'],
+    params: OfEndpoint,
+    reply: { 200: ReleaseStory },
+    handler: async (ctx, { params }) => {
+      await requireEndpoint(ctx, params);
+      const [last] = await store.listReleases(ctx.db, ctx.workspace, params.endpoint, '~', 1);
+      return story(ctx, last ?? fail('release-none', params));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/releases/:release',
+    permission: 'releases:read',
+    summary: 'One release with every transition and its figures',
+    errors: ['project-not-found', 'endpoint-not-found', 'release-none'],
+    params: Type.Object({ ...OfEndpoint.properties, release: name }),
+    reply: { 200: ReleaseStory },
+    handler: async (ctx, { params }) => {
+      await requireEndpoint(ctx, params);
+      const found = await store.findRelease(ctx.db, ctx.workspace, params.release);
+      return story(ctx, found?.endpoint === params.endpoint ? found : fail('release-none', params));
+    },
+  }),
+  steering('pause', 'Keep the split of the traffic and take no further step; the guardrails go on watching', [], pauseRelease),
+  steering('resume', 'Go on with the step; its hold and its sample begin anew', ['endpoint-frozen'], resumeRelease),
+  steering(
+    'promote',
+    'Skip the steps that are left; the gate must still hold',
+    ['endpoint-frozen', 'gate-not-passed', 'release-not-taken'],
+    promoteRelease,
+  ),
+  steering('abort', 'Go back to the stable variant alone', [], abortRelease),
   route({
     method: 'POST',
     path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/freeze',

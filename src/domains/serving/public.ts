@@ -13,15 +13,20 @@ export {
   type Plane,
   type ServingDialect,
 } from './http/protocol.ts';
+export { FAULT_TAG, faultOf } from './plane/fault-injection.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
 export type { PredictedRow } from './plane/predictor.ts';
 export { readAck, servingPaths, readPlan, writePlan } from './plan.ts';
 export type { ColumnType, Missing, PlanAck, PlanColumn, PlanEndpoint, PlanToken, PlanVariant, PlanView } from './schema.ts';
-export { findPrediction, type SegmentContents } from './log/segment.ts';
+export { findPrediction, parsePredictionId, type SegmentContents } from './log/segment.ts';
 export type { InferenceRecord, ServedView } from './log/record.ts';
 export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
+export { liveCounts } from './service/live-counts.ts';
 export { shipLive, shipSegments } from './service/ship.ts';
-export { loggedColumns, filesOfPredictions, inferenceFileCount, inferenceFiles } from './service/inference-files.ts';
+export { insertExternalRecords, type ExternalTaken } from './service/external-records.ts';
+export { loggedPseudonym } from './plan.ts';
+export { columnsOf, filesOfPredictions, inferenceFileCount, inferenceFiles } from './service/inference-files.ts';
 export type { InferenceFile, LoggedColumns } from './store.ts';
-export { sqlType, type LoggedColumn } from './model.ts';
+export { parseEventTime, sqlType, type LoggedColumn } from './model.ts';
+export { eraseFromSegments, loggedValues, predictionsAbout, repointShipped, shippedFiles } from './service/erase.ts';

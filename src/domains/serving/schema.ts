@@ -31,6 +31,12 @@ export const PlanVariant = Type.Object({
   modelDigest: Name,
   modelPath: Type.String({ minLength: 1, description: 'Folder of the sealed files, or the ONNX file itself, relative to the data folder' }),
   weight: Type.Number({ minimum: 0 }),
+  fault: Type.Optional(
+    Type.Object(
+      { errorRate: Type.Number({ exclusiveMinimum: 0, maximum: 1 }) },
+      { description: 'For rehearsals: share of this variant’s requests that fails on purpose' },
+    ),
+  ),
 });
 
 export const PlanEndpoint = Type.Object({

@@ -115,6 +115,21 @@ export const settingsTable = {
     doc: 'The largest JSON body; uploads of files are streamed and not bound by it.',
     parse: integer(1024, 1024 ** 3),
   }),
+  alertAllowHosts: setting<string>({
+    env: 'GYRE_ALERT_ALLOW_HOSTS',
+    expected: 'host or host:port, separated by commas',
+    default: '',
+    doc: 'Receivers of alerts that may be reached although they are on this machine or in a private network. All others there are refused.',
+    parse: (v) =>
+      v.split(',').every((host) => /^\s*(\[[0-9a-fA-F:.]+\](:\d+)?|[\w.-]+(:\d+)?|[0-9a-fA-F:]+|)\s*$/.test(host)) ? v : undefined,
+  }),
+  batchLimitBytes: setting<number>({
+    env: 'GYRE_BATCH_LIMIT_BYTES',
+    expected: 'bytes',
+    default: 512 * 1024 * 1024,
+    doc: 'The largest batch of inference records or feedback in one request.',
+    parse: integer(1024, 1024 ** 4),
+  }),
   uvCacheDir: setting<string>({
     env: 'GYRE_UV_CACHE_DIR',
     expected: 'a folder',
@@ -150,6 +165,13 @@ export const settingsTable = {
     default: '',
     doc: 'For tests only: places where the process ends itself or a write fails.',
     parse: text,
+  }),
+  faultInjection: setting<boolean>({
+    env: 'GYRE_FAULT_INJECTION',
+    expected: '0 or 1',
+    default: false,
+    doc: 'For rehearsals only: a model version with the tag `gyre.fault.error_rate` fails that share of the requests it answers.',
+    parse: flag,
   }),
   trustProcessEngine: setting<boolean>({
     env: 'GYRE_TRUST_PROCESS_ENGINE',

@@ -7,22 +7,22 @@ import { hasUsers, tokensFor } from '../../access/public.ts';
 import { personalColumns } from '../../datasets/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
-import { getVersion, versionFolder, type ModelVersion } from '../../registry/public.ts';
-import { readPlan, writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
+import { getVersion, versionFolder, withTags, type ModelVersion } from '../../registry/public.ts';
+import { faultOf, readPlan, writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import type { EndpointRevision } from '../model.ts';
-import * as store from '../store.ts';
+import * as store from '../store/endpoints.ts';
 
 const columnType = (tensorType: string): ColumnType =>
   /string/i.test(tensorType) ? 'string' : /bool/i.test(tensorType) ? 'boolean' : /int/i.test(tensorType) ? 'integer' : 'number';
 
-/** Columns of the request and of the feature service, typed by the model's signature and the views. */
+/** Columns of the request and of the feature service, typed by the signatures of the models served and the views. */
 export function planColumns(
   definition: EndpointDefinition,
-  version: ModelVersion,
+  versions: readonly ModelVersion[],
   service: ServiceForPlan | null,
 ): { request: PlanColumn[]; provided: Set<string> } {
-  const inputs = new Map((version.signature?.inputs ?? []).map((t) => [t.name, columnType(t.type)]));
+  const inputs = new Map(versions.flatMap((v) => v.signature?.inputs ?? []).map((t) => [t.name, columnType(t.type)]));
   const keys = new Map((service?.views ?? []).flatMap((v) => v.entityColumns.map((c) => [c.name, c.type] as const)));
   // What the model or a look-up reads must be sent, unless the project says what stands for it; a column that is
   // only carried along (an id to find the prediction by) may be left out.
@@ -49,7 +49,8 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
   const endpoint = definition.endpoints[revision.endpoint]!;
   const service = endpoint.service === null ? null : await serviceForPlan(ctx, pinned, endpoint.service);
   const versions = await Promise.all(revision.variants.map((v) => getVersion(ctx, v.versionId)));
-  const { request } = planColumns(endpoint, versions[0]!, service);
+  const { request } = planColumns(endpoint, versions, service);
+  const faults = ctx.settings.faultInjection ? (await withTags(ctx, versions)).map(({ tags }) => faultOf(tags)) : [];
   const classified = await personalColumns(ctx, pinned);
   const timeline = await ctx.timeline.read(ctx.db, ctx.workspace, revision.project);
   return {
@@ -68,6 +69,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
         modelDigest: versions[i]!.digest!,
         modelPath: await versionFolder(ctx, versions[i]!),
         weight: v.weight,
+        ...(faults[i] ? { fault: faults[i] } : {}),
       })),
     ),
     request,

@@ -2,18 +2,18 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { serviceForPlan } from '../../features/public.ts';
-import { currentRevision, type Revision } from '../../projects/public.ts';
+import { currentRevision, type ReleasePolicy, type Revision } from '../../projects/public.ts';
 import { findVersion, getVersion, requirePassed, type ModelVersion } from '../../registry/public.ts';
 import { fail } from '../errors.ts';
-import { settleRelease } from '../jobs.ts';
-import type { EndpointRevision, Release } from '../model.ts';
-import * as store from '../store.ts';
+import { percent, splitBetween, type EndpointRevision, type Release, type Variant } from '../model.ts';
+import * as endpoints from '../store/endpoints.ts';
+import * as store from '../store/releases.ts';
 import { requireNotFrozen } from './freeze.ts';
 import { checkSignature, planColumns } from './publish.ts';
-import { settle } from './settle.ts';
+import { makeRevision } from './revisions.ts';
+import { recoverLater, settle, settleSoon } from './settle.ts';
+import { beginAbort } from './steer.ts';
 
-/** A release whose server died in the middle is taken up again so long after it began. */
-const RECOVER_MS = 3000;
 /** So many promoted revisions can be gone back to without a new decision. */
 const ROLLBACK_WINDOW = 10;
 
@@ -23,6 +23,8 @@ export interface NewRelease {
   /** Number, alias or "latest". */
   readonly version: string;
   readonly reason: string;
+  /** Skip the steps that the project declares. */
+  readonly atOnce?: boolean;
 }
 
 export interface NewRollback {
@@ -33,58 +35,76 @@ export interface NewRollback {
   readonly reason: string;
 }
 
-/** What a new revision is made of. */
+/** What a release is made of. */
 interface Candidate {
   readonly applied: Revision;
   readonly endpoint: string;
   readonly version: ModelVersion;
   readonly decision: string;
   readonly reason: string;
+  readonly policy: ReleasePolicy | null;
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** The endpoint's definition with what it takes to check a model against it. */
+/** The endpoint's definition with what it takes to check models against it. */
 async function endpointOf(ctx: Ctx, project: string, endpoint: string) {
   const applied = await currentRevision(ctx, project);
   if (!Object.hasOwn(applied.definition.endpoints, endpoint)) fail('endpoint-not-found', { project, endpoint });
   const definition = applied.definition.endpoints[endpoint]!;
   const service = definition.service === null ? null : await serviceForPlan(ctx, applied, definition.service);
-  const fits = (version: ModelVersion): void => checkSignature(endpoint, version, planColumns(definition, version, service).provided);
-  return { applied, definition, fits };
+  const fit = (versions: readonly ModelVersion[]): void => {
+    const { provided } = planColumns(definition, versions, service);
+    for (const version of versions) checkSignature(endpoint, version, provided);
+  };
+  return { applied, definition, fit };
 }
 
-/** What else is written in the transaction that begins a release. */
+/** What else is written in the transaction that begins a release; a job then brings it to its first stop. */
 export type WithRelease = (tx: Ctx, releaseId: string) => Promise<void>;
 
 /**
- * Moves an endpoint to a version whose recorded decision holds at that moment; `settle` brings it to its end.
+ * Moves an endpoint to a version whose recorded decision holds at that moment: by the steps that the project
+ * declares, or at once where it declares none or nothing is served yet. Without `also`, the caller has `settle` bring it to its
+ * first stop.
  * Returns the release's id. Raises `endpoint-not-found`, `gate-not-passed`, `endpoint-signature-mismatch`,
  * `model-version-not-found`, `release-under-way`, `endpoint-frozen`, `endpoint-name-taken`.
  */
 export async function beginRelease(
   ctx: Ctx,
-  { project, endpoint, version: wanted, reason }: NewRelease,
+  { project, endpoint, version: wanted, reason, atOnce = false }: NewRelease,
   also?: WithRelease,
 ): Promise<string> {
-  const { applied, definition, fits } = await endpointOf(ctx, project, endpoint);
+  const { applied, definition, fit } = await endpointOf(ctx, project, endpoint);
   return ctx.tx(async (tx) => {
     await requireNotFrozen(tx, { project, endpoint });
     const version = await findVersion(tx, definition.model, wanted);
     const decision = await requirePassed(tx, version, applied.definition.models[definition.model]?.gates ?? []);
-    fits(version);
-    const id = await begin(tx, { applied, endpoint, version, decision: decision.id, reason, payload: {} });
-    await also?.(tx, id);
+    const stable = (await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint))?.variants[0];
+    const isStaged = !atOnce && stable !== undefined && stable.versionId !== version.id && (definition.release?.steps.length ?? 0) > 1;
+    // Both are served by one endpoint, as the project defines it now.
+    fit(isStaged ? [await getVersion(tx, stable.versionId), version] : [version]);
+    const policy = isStaged ? definition.release : null;
+    const id = await begin(tx, { applied, endpoint, version, decision: decision.id, reason, policy, payload: {} });
+    if (also) {
+      await settleSoon(tx, project, id);
+      await also(tx, id);
+    } else await recoverLater(tx, id);
     return id;
   });
 }
 
-/** Moves an endpoint back to one of its last promoted revisions, on the decision that allowed it then. */
+/**
+ * Moves an endpoint back to one of its last promoted revisions, on the decision that allowed it then. While a
+ * staged release runs, back is what it runs beside: it is aborted.
+ */
 export async function beginRollback(ctx: Ctx, { project, endpoint, revision: wanted, reason }: NewRollback): Promise<string> {
-  const { applied, fits } = await endpointOf(ctx, project, endpoint);
+  const { applied, fit } = await endpointOf(ctx, project, endpoint);
   return ctx.tx(async (tx) => {
     const refuse = (why: string): never => fail('rollback-not-possible', { endpoint, why });
-    const current = (await store.findCurrent(tx.db, tx.workspace, project, endpoint)) ?? refuse('it serves nothing yet.');
-    const former = (await store.listPromoted(tx.db, tx.workspace, endpoint, ROLLBACK_WINDOW)).filter((r) => r.id !== current.id);
+    const current = (await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint)) ?? refuse('it serves nothing yet.');
+    const active = await store.findActive(tx.db, tx.workspace, endpoint);
+    if (active?.policy && wanted === undefined) return beginAbort(tx, active, reason);
+    const former = (await endpoints.listPromoted(tx.db, tx.workspace, endpoint, ROLLBACK_WINDOW)).filter((r) => r.id !== current.id);
     const target =
       (wanted === undefined
         ? former.find((r) => r.variants[0]!.versionId !== current.variants[0]!.versionId)
@@ -95,15 +115,18 @@ export async function beginRollback(ctx: Ctx, { project, endpoint, revision: wan
           : `revision ${wanted} is not among the last ${ROLLBACK_WINDOW} that were promoted (${former.map((r) => r.number).join(', ') || 'none'}).`,
       );
     const version = await getVersion(tx, target.variants[0]!.versionId);
-    fits(version);
-    return begin(tx, { applied, endpoint, version, decision: target.decision, reason, payload: { rollbackTo: target.number } });
+    fit([version]);
+    const payload = { rollbackTo: target.number };
+    const id = await begin(tx, { applied, endpoint, version, decision: target.decision, reason, policy: null, payload });
+    await recoverLater(tx, id);
+    return id;
   });
 }
 
-/** Raises what `beginRelease` raises, and `release-not-taken`. */
+/** `beginRelease` and its first move. Raises what it raises, and `release-not-taken`. */
 export const release = async (ctx: Ctx, input: NewRelease): Promise<Release> => taken(ctx, await beginRelease(ctx, input));
 
-/** Raises what `beginRollback` raises, and `release-not-taken`. */
+/** `beginRollback` and its move. Raises `rollback-not-possible`, `release-not-taken` and what a release raises. */
 export const rollBack = async (ctx: Ctx, input: NewRollback): Promise<Release> => taken(ctx, await beginRollback(ctx, input));
 
 async function taken(ctx: Ctx, id: string): Promise<Release> {
@@ -112,63 +135,57 @@ async function taken(ctx: Ctx, id: string): Promise<Release> {
   return ended;
 }
 
-async function begin(tx: Ctx, { applied, endpoint, version, decision, reason, payload }: Candidate): Promise<string> {
+async function begin(tx: Ctx, { applied, endpoint, version, decision, reason, policy, payload }: Candidate): Promise<string> {
   const { project } = applied;
-  const owner = await store.findOwner(tx.db, tx.workspace, endpoint);
+  const owner = await endpoints.findOwner(tx.db, tx.workspace, endpoint);
   if (owner !== undefined && owner !== project) fail('endpoint-name-taken', { endpoint, project: owner });
-  const underWay = await store.findStarted(tx.db, tx.workspace, endpoint);
-  if (underWay) fail('release-under-way', { endpoint, release: underWay });
-  const now = tx.clock.now();
-  const previous = await store.findCurrent(tx.db, tx.workspace, project, endpoint);
-  const revision: EndpointRevision = {
-    id: newId('epr', tx.ids),
+  const underWay = await store.findActive(tx.db, tx.workspace, endpoint);
+  if (underWay) fail('release-under-way', { endpoint, release: underWay.id });
+  const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, project);
+  const previous = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);
+  const candidate: Variant = { id: `v${version.number}`, versionId: version.id, model: version.model, number: version.number, weight: 1 };
+  const revision: EndpointRevision = await makeRevision(tx, {
     project,
     endpoint,
-    number: await store.takeNumber(tx.db, tx.workspace, project, endpoint),
-    variants: [{ id: `v${version.number}`, versionId: version.id, model: version.model, number: version.number, weight: 1 }],
+    variants: policy ? splitBetween(previous!.variants[0]!, candidate, policy.steps[0]!) : [candidate],
     projectRevision: applied.id,
     decision,
-    createdMs: now,
-  };
+  });
+  const actor = { kind: tx.actor.kind, id: tx.actor.id };
+  const first = policy ? `${percent(policy.steps[0]!)} of the traffic` : 'all traffic at once';
   const made: Release = {
     id: newId('rel', tx.ids),
     project,
     endpoint,
     revision: revision.id,
     previous: previous?.id ?? null,
+    candidate,
     state: 'started',
+    policy,
+    step: -1,
+    move: { to: policy ? 'canary' : 'promoted', step: policy ? 0 : -1, revision: revision.id, actor, reason, figures: null },
     reason,
+    standing: `moving: ${first}`,
+    figures: null,
+    looks: 0,
+    startedUs: nowUs,
+    sinceUs: nowUs,
+    judgedUs: nowUs,
     planNumber: 0,
-    createdMs: now,
+    createdMs: tx.clock.now(),
     finishedMs: null,
+    version: 1,
   };
-  await store.insertRevision(tx.db, tx.workspace, revision);
-  await store.setCurrent(tx.db, tx.workspace, endpoint, revision.id);
   await store.insertRelease(tx.db, tx.workspace, made);
-  const self = { kind: 'endpoint-revision', id: revision.id };
-  const variants = revision.variants.map((v) => ({ kind: 'variant', id: `${revision.id}/${v.id}` }));
-  await tx.emit({
-    type: 'endpoint-revision.created',
-    subject: self,
-    label: `${endpoint} revision ${revision.number}`,
-    project,
-    payload: { number: revision.number, version: version.id },
-    edges: [
-      { from: self, to: { kind: 'endpoint', id: endpoint }, relation: 'revision-of' },
-      ...variants.map((v) => ({ from: self, to: v, relation: 'variant' })),
-      ...variants.map((v) => ({ from: v, to: { kind: 'model-version', id: version.id }, relation: 'serves' })),
-      { from: self, to: { kind: 'decision', id: decision }, relation: 'allowed-by' },
-      { from: self, to: { kind: 'project-revision', id: applied.id }, relation: 'definition' },
-    ],
-  });
+  const self = { kind: 'release', id: made.id };
   await tx.emit({
     type: 'release.started',
-    subject: { kind: 'release', id: made.id },
+    subject: self,
     label: `release of ${endpoint}`,
     project,
-    payload: { revision: revision.id, ...payload },
-    edges: [{ from: { kind: 'release', id: made.id }, to: self, relation: 'moves-to' }],
+    payload: { endpoint, revision: revision.id, version: version.id, steps: policy?.steps ?? [1], ...payload },
+    edges: [{ from: self, to: { kind: 'endpoint-revision', id: revision.id }, relation: 'moves-to' }],
+    occurredUs: nowUs,
   });
-  await tx.enqueue({ job: settleRelease, payload: { releaseId: made.id }, uniqueKey: made.id, runAtMs: now + RECOVER_MS });
   return made.id;
 }

@@ -1,65 +1,68 @@
-// The second half of a release: the plan goes out, the data planes acknowledge it, and the release ends.
+// The second half of a move: the plan goes out, the data planes acknowledge it, and the release is where it was to go.
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import { defineJob } from '../../../kernel/jobs/jobs.ts';
 import { isProcessRunning } from '../../../kernel/process/process-start.ts';
-import { championAlias, setAlias } from '../../registry/public.ts';
 import { readAck, servingPaths, type PlanAck } from '../../serving/public.ts';
 import type { EndpointRevision, Release } from '../model.ts';
-import * as store from '../store.ts';
+import * as endpoints from '../store/endpoints.ts';
+import * as store from '../store/releases.ts';
+import { endMove } from './move.ts';
 import { publishPlan } from './publish.ts';
 
 const ACK_MS = 15_000;
+/** A move whose server died in the middle is taken up again so long after it began. */
+const RECOVER_MS = 3000;
+
+/** Ends a move whose server died before it could; a release at rest stays as it is. */
+export const settleRelease = defineJob<{ releaseId: string }>({
+  name: 'releases.settle',
+  timeoutMs: 60_000,
+  retry: { limit: 5, backoffMs: 1000 },
+  run: async (ctx, { releaseId }) => void (await settle(ctx, releaseId)),
+});
+
+/** Has the move that this transaction begins brought to its end, also if who began it dies. */
+export const recoverLater = (tx: Ctx, releaseId: string): Promise<string> =>
+  tx.enqueue({ job: settleRelease, payload: { releaseId }, uniqueKey: releaseId, runAtMs: tx.clock.now() + RECOVER_MS });
+
+/** The same for a move that nobody else brings to its end; a barrier of the project waits for it. */
+export async function settleSoon(tx: Ctx, project: string, releaseId: string): Promise<void> {
+  const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, project);
+  await tx.enqueue({ job: settleRelease, payload: { releaseId }, uniqueKey: releaseId, project, dueUs: nowUs });
+}
 
 /**
- * Brings a started release to its end; a release that has ended stays as it is. May be run again after a
- * crash, also beside another run of itself: whoever ends the release first decides.
+ * Brings the move of a release to its end; a release at rest stays as it is. May be run again after a
+ * crash, also beside another run of itself: whoever ends the move first decides.
  */
 export async function settle(ctx: Ctx, id: string, ackMs = ACK_MS): Promise<Release> {
   const release = await store.getRelease(ctx.db, ctx.workspace, id);
-  if (release.state !== 'started') return release;
-  const revision = await store.getRevision(ctx.db, ctx.workspace, release.revision);
+  if (!release.move) return release;
+  const revision = await endpoints.getRevision(ctx.db, ctx.workspace, release.move.revision);
   failpoint('releases.before-plan');
   const taken = await publishAndWait(ctx, revision, ackMs);
   failpoint('releases.before-settle');
-  await ctx.tx((tx) => (taken.ok ? promote(tx, release, revision, taken.plan) : takeBack(tx, release, taken.why)));
+  await ctx.tx((tx) => endMove(tx, release, taken));
   failpoint('releases.after-settle');
-  if (!taken.ok) await publishPlan(ctx);
+  if ('why' in taken) await publishPlan(ctx);
   return store.getRelease(ctx.db, ctx.workspace, id);
 }
 
-type Taken = { readonly ok: true; readonly plan: number } | { readonly ok: false; readonly why: string };
-
-async function publishAndWait(ctx: Ctx, revision: EndpointRevision, ackMs: number): Promise<Taken> {
+async function publishAndWait(ctx: Ctx, revision: EndpointRevision, ackMs: number): Promise<{ plan: number } | { why: string }> {
   let plan: number;
   try {
     plan = await publishPlan(ctx);
   } catch (error) {
     if (!isProblem(error)) throw error;
-    return { ok: false, why: error.message };
+    return { why: error.message };
   }
   failpoint('releases.after-plan');
   const refusal = await acknowledged(ctx, plan, revision, ackMs);
-  return refusal === undefined ? { ok: true, plan } : { ok: false, why: refusal };
-}
-
-async function promote(tx: Ctx, { id, project, reason }: Release, revision: EndpointRevision, plan: number): Promise<void> {
-  const end = { state: 'promoted', reason, planNumber: plan, finishedMs: tx.clock.now() } as const;
-  if (!(await store.finishRelease(tx.db, tx.workspace, id, end))) return;
-  const { model, number } = revision.variants[0]!;
-  await setAlias(tx, model, championAlias, number);
-  await tx.emit({ type: 'release.promoted', subject: { kind: 'release', id }, project, payload: { reason } });
-}
-
-async function takeBack(tx: Ctx, release: Release, why: string): Promise<void> {
-  const { id, project, endpoint, revision, previous, planNumber } = release;
-  const end = { state: 'failed', reason: why, planNumber, finishedMs: tx.clock.now() } as const;
-  if (!(await store.finishRelease(tx.db, tx.workspace, id, end))) return;
-  // Another release may have moved the endpoint on in the meantime.
-  await store.replaceCurrent(tx.db, tx.workspace, endpoint, revision, previous);
-  await tx.emit({ type: 'release.failed', subject: { kind: 'release', id }, project, payload: { reason: why } });
+  return refusal === undefined ? { plan } : { why: refusal };
 }
 
 /** Acknowledgements of data planes that are alive. */

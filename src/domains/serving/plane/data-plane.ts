@@ -114,11 +114,13 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   };
 
   const internal = (exchange: Omit<Exchange, 'caller'>): Promise<Answer> | undefined => {
-    if (exchange.path !== '/internal/seal' || exchange.method !== 'POST') return undefined;
+    const route = `${exchange.method} ${exchange.path}`;
+    if (route !== 'POST /internal/seal' && route !== 'GET /internal/counts') return undefined;
     if (!sameText(exchange.headers.authorization ?? '', `Bearer ${internalToken(key)}`))
       return Promise.resolve().then(() =>
         fail('serving-token-refused', { why: 'This route is for the control plane of the same folder.' }),
       );
+    if (route === 'GET /internal/counts') return Promise.resolve({ status: 200, body: JSON.stringify({ items: predictor.counts() }) });
     return inferenceLog
       .seal()
       .then((segments) => ({ status: 200, body: JSON.stringify({ replica, plan: follower.current().number, segments }) }));

@@ -3,11 +3,13 @@
 // come; a lone request is a batch of one.
 import { assignVariant } from './assignment.ts';
 import { keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
+import { injectedFault } from './fault-injection.ts';
 import { fail } from '../errors.ts';
 import type { Entry, InferenceLog } from '../log/inference-log.ts';
 import type { Assignment } from '../log/record.ts';
 import { scoreAt, type ModelSession, type OutputColumn } from '../runtime/onnx-runtime.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
+import { openVariantCounts, type VariantCount } from './variant-counts.ts';
 
 export interface Call {
   readonly endpoint: LiveEndpoint;
@@ -54,6 +56,7 @@ export interface Predictor {
   predict(call: Call): Promise<PredictedRow[]>;
   /** Resolves when nothing is pending. */
   idle(): Promise<void>;
+  readonly counts: () => readonly VariantCount[];
   /** Releases a session as soon as no pending call uses it. */
   readonly retire: (session: ModelSession) => void;
 }
@@ -62,6 +65,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
   let queue: Pending[] = [];
   let running = 0;
   let waiting: (() => void)[] = [];
+  const counts = openVariantCounts();
   const users = new Map<ModelSession, number>();
   const retired = new Set<ModelSession>();
 
@@ -85,7 +89,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
       for (const prepared of call.rows) {
         const { variant, assignment } = choose(call, prepared);
         use(variant.session);
-        pending.items.push({ pending, prepared, variant, assignment, result: undefined, error: null });
+        pending.items.push({ pending, prepared, variant, assignment, result: undefined, error: faultOf(call, prepared, variant) });
       }
       if (queue.length === 0) setImmediate(() => void flush());
       queue.push(pending);
@@ -133,7 +137,10 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
     const ended = performance.now();
     const entries: Entry[] = [];
     for (const pending of turn)
-      for (const item of pending.items) entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
+      for (const item of pending.items) {
+        entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
+        if (item.assignment !== 'pinned') counts.add(item.variant.definition, item.error !== null);
+      }
     const ids = log.append(entries);
     let at = 0;
     for (const pending of turn) {
@@ -167,7 +174,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
   const idle = (): Promise<void> =>
     running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve));
 
-  return { predict, idle, retire };
+  return { predict, idle, retire, counts: counts.all };
 }
 
 function choose({ endpoint, pinned }: Call, { assignmentKey }: Prepared): { variant: LiveVariant; assignment: Assignment } {
@@ -185,6 +192,7 @@ function batchesOf(turn: readonly Pending[]): Item[][] {
   const groups = new Map<LiveVariant, Item[]>();
   for (const pending of turn)
     for (const item of pending.items) {
+      if (item.error !== null) continue;
       const group = groups.get(item.variant);
       if (group) group.push(item);
       else groups.set(item.variant, [item]);
@@ -196,6 +204,9 @@ function batchesOf(turn: readonly Pending[]): Item[][] {
   }
   return batches;
 }
+
+const faultOf = ({ endpoint, eventTimeUs }: Call, { assignmentKey, request }: Prepared, { plan }: LiveVariant): string | null =>
+  injectedFault(plan, { salt: endpoint.plan.salt, assignmentKey, eventTimeUs, request }) ?? null;
 
 const scoreOf = ({ result, pending }: Item): number => scoreAt(result!.columns.get(pending.call.endpoint.plan.output.score)!, result!.row);
 

@@ -1,5 +1,6 @@
-import type { Db } from '../../kernel/db/database.ts';
-import type { EndpointRevision, Release, ReleaseState, Variant } from './model.ts';
+// Endpoints, their revisions, and the number of the server's plan.
+import type { Db } from '../../../kernel/db/database.ts';
+import type { EndpointRevision, Variant } from '../model.ts';
 
 type EndpointRow = { workspace_id: string; project: string; name: string; current_revision: string | null; last_number: number };
 type RevisionRow = {
@@ -13,24 +14,11 @@ type RevisionRow = {
   decision: string;
   created_ms: number;
 };
-type ReleaseRow = {
-  workspace_id: string;
-  id: string;
-  project: string;
-  endpoint: string;
-  revision: string;
-  previous: string | null;
-  state: ReleaseState;
-  reason: string;
-  plan_number: number;
-  created_ms: number;
-  finished_ms: number | null;
-};
 const tablesIn = (db: Db) =>
   db.withTables<{
     endpoints: EndpointRow;
     endpoint_revisions: RevisionRow;
-    releases: ReleaseRow;
+    releases: { workspace_id: string; id: string; endpoint: string; revision: string; state: string };
     serving_plans: { id: string; number: number };
   }>();
 
@@ -44,19 +32,6 @@ const toRevision = (r: RevisionRow): EndpointRevision => ({
   decision: r.decision,
   createdMs: r.created_ms,
 });
-const toRelease = (r: ReleaseRow): Release => ({
-  id: r.id,
-  project: r.project,
-  endpoint: r.endpoint,
-  revision: r.revision,
-  previous: r.previous,
-  state: r.state,
-  reason: r.reason,
-  planNumber: r.plan_number,
-  createdMs: r.created_ms,
-  finishedMs: r.finished_ms,
-});
-
 export async function findCurrent(db: Db, workspace: string, project: string, endpoint: string): Promise<EndpointRevision | undefined> {
   const row = await tablesIn(db)
     .selectFrom('endpoints')
@@ -155,37 +130,6 @@ export const insertRevision = (db: Db, workspace: string, r: EndpointRevision) =
     })
     .execute();
 
-export const insertRelease = (db: Db, workspace: string, r: Release) =>
-  tablesIn(db)
-    .insertInto('releases')
-    .values({
-      workspace_id: workspace,
-      id: r.id,
-      project: r.project,
-      endpoint: r.endpoint,
-      revision: r.revision,
-      previous: r.previous,
-      state: r.state,
-      reason: r.reason,
-      plan_number: r.planNumber,
-      created_ms: r.createdMs,
-      finished_ms: r.finishedMs,
-    })
-    .execute();
-
-/** The release of an endpoint that has not ended, if there is one. */
-export async function findStarted(db: Db, workspace: string, endpoint: string): Promise<string | undefined> {
-  const row = await tablesIn(db)
-    .selectFrom('releases')
-    .select('id')
-    .where('workspace_id', '=', workspace)
-    .where('endpoint', '=', endpoint)
-    .where('state', '=', 'started')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.id;
-}
-
 /** The revisions that were promoted last, newest first. */
 export async function listPromoted(db: Db, workspace: string, endpoint: string, limit: number): Promise<EndpointRevision[]> {
   const rows = await tablesIn(db)
@@ -222,33 +166,6 @@ export async function listRevisions(
   return rows.map(toRevision);
 }
 
-/** Ends a started release; false if it has ended already. */
-export async function finishRelease(
-  db: Db,
-  workspace: string,
-  id: string,
-  end: Pick<Release, 'state' | 'reason' | 'planNumber' | 'finishedMs'>,
-): Promise<boolean> {
-  const result = await tablesIn(db)
-    .updateTable('releases')
-    .set({ state: end.state, reason: end.reason, plan_number: end.planNumber, finished_ms: end.finishedMs })
-    .where('workspace_id', '=', workspace)
-    .where('id', '=', id)
-    .where('state', '=', 'started')
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
-}
-
-export const getRelease = async (db: Db, workspace: string, id: string): Promise<Release> =>
-  toRelease(
-    await tablesIn(db)
-      .selectFrom('releases')
-      .selectAll()
-      .where('workspace_id', '=', workspace)
-      .where('id', '=', id)
-      .executeTakeFirstOrThrow(),
-  );
-
 export const getRevision = async (db: Db, workspace: string, id: string): Promise<EndpointRevision> =>
   toRevision(
     await tablesIn(db)
@@ -258,19 +175,6 @@ export const getRevision = async (db: Db, workspace: string, id: string): Promis
       .where('id', '=', id)
       .executeTakeFirstOrThrow(),
   );
-
-export async function listReleases(db: Db, workspace: string, endpoint: string, before: string, limit: number): Promise<Release[]> {
-  const rows = await tablesIn(db)
-    .selectFrom('releases')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('endpoint', '=', endpoint)
-    .where('id', '<', before)
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute();
-  return rows.map(toRelease);
-}
 
 /** The next number of the server's plan. */
 export async function takePlanNumber(db: Db): Promise<number> {
