@@ -14,7 +14,7 @@ const tree = readSourceTree();
 const EDGES: Readonly<Record<string, readonly string[]>> = {
   datasets: ['projects'],
   features: ['datasets', 'projects'],
-  lineage: ['releases', 'serving'],
+  lineage: ['datasets', 'projects', 'registry', 'releases', 'serving'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'tracking'],
   registry: ['projects', 'serving', 'tracking'],
   releases: ['access', 'datasets', 'features', 'projects', 'registry', 'serving'],
@@ -27,7 +27,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   datasets: ['contract.ts', 'contract-checks.ts'],
   environments: ['lock.ts', 'realise.ts', 'uv-lock.ts'],
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
-  lineage: ['graph.ts'],
+  lineage: ['column-lineage.ts', 'column-map.ts', 'graph.ts'],
   pipelines: ['engine.ts'],
   projects: ['cross-check.ts', 'loop-check.ts', 'loop-model.ts', 'loop-normalise.ts', 'loop-schema.ts', 'normalise.ts', 'parse.ts'],
   registry: ['gates.ts'],

@@ -1,6 +1,6 @@
 // What other rooms may use of datasets.
 export { currentVersion, getVersion, newestVersion, stageVersion } from './service/read.ts';
-export { describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
+export { contractsOf, describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
 export { stageFiles } from './service/stage.ts';
 export type { Column, ColumnProfile, DatasetVersion } from './model.ts';

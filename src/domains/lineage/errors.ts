@@ -6,6 +6,12 @@ export const { fail } = defineErrors({
     title: 'Nothing is known of it',
     detail: (p: { kind: string; id: string }) => `No event speaks of ${p.kind} "${p.id}" in this workspace.`,
   },
+  'column-unknown': {
+    status: 404,
+    title: 'No such column',
+    detail: (p: { project: string; dataset: string; column: string }) =>
+      `The current version of dataset "${p.dataset}" of "${p.project}" has no column "${p.column}", and nothing reads one of that name.`,
+  },
   'prediction-not-found': {
     status: 404,
     title: 'No such prediction',

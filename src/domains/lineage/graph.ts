@@ -3,6 +3,7 @@ import type { Ctx } from '../../kernel/ctx.ts';
 import type { Ref } from '../../kernel/events/events.ts';
 import { findEndpointRevision } from '../releases/public.ts';
 import { findPrediction, servingPaths, type InferenceRecord } from '../serving/public.ts';
+import { columnKinds } from './column-map.ts';
 import { fail } from './errors.ts';
 import * as store from './store.ts';
 import type { GraphEdge, Node } from './store.ts';
@@ -20,8 +21,17 @@ const MAX_EDGES = 10_000;
 const ASKED_AT_ONCE = 500;
 const key = (ref: Ref): string => `${ref.kind} ${ref.id}`;
 
+export interface WalkOptions {
+  /** Kinds that are left out; the root is always there. */
+  readonly without?: readonly string[];
+  /** Kinds that are shown and not walked through. */
+  readonly stopAt?: readonly string[];
+}
+
 /** Everything reachable from `root` along ("from") or against ("to") the edges. Raises `lineage-unknown`. */
-export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth: number): Promise<Graph> {
+export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth: number, options: WalkOptions = {}): Promise<Graph> {
+  const leftOut = new Set(options.without);
+  const ends = new Set(options.stopAt);
   const seen = new Map<string, Node>();
   const edges: GraphEdge[] = [];
   let frontier: readonly Ref[] = [root];
@@ -34,9 +44,11 @@ export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth:
       for (const node of await store.findNodes(ctx.db, ctx.workspace, part)) seen.set(key(node), node);
       if (level >= depth) continue;
       const room = MAX_EDGES - edges.length;
-      const found = await store.listEdges(ctx.db, ctx.workspace, part, direction, room + 1);
-      if (found.length > room) cut = true;
-      if (level === 0 && found.length === 0 && seen.get(key(root))!.firstMs === 0) fail('lineage-unknown', root);
+      const through = part.filter((ref) => level === 0 || !ends.has(ref.kind));
+      const all = await store.listEdges(ctx.db, ctx.workspace, through, direction, room + 1);
+      if (all.length > room) cut = true;
+      const found = all.filter((e) => !leftOut.has((direction === 'from' ? e.to : e.from).kind));
+      if (level === 0 && all.length === 0 && seen.get(key(root))!.firstMs === 0) fail('lineage-unknown', root);
       edges.push(...found.slice(0, room));
       for (const edge of found) {
         const ref = direction === 'from' ? edge.to : edge.from;
@@ -66,7 +78,8 @@ export async function whyPrediction(ctx: Ctx, id: string): Promise<PredictionCha
   const root = { kind: 'prediction', id };
   if (!revision) return { prediction, graph: { root, nodes: [], edges: [], cut: false } };
   const start = { kind: 'endpoint-revision', id: revision.id };
-  const graph = await walk(ctx, start, 'from', 20);
+  // Why the model was trained belongs to it: trigger, alert, window; what that window compared with is another model's story.
+  const graph = await walk(ctx, start, 'from', 20, { without: columnKinds, stopAt: ['window', 'endpoint', 'release'] });
   return {
     prediction,
     graph: {

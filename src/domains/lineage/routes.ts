@@ -1,8 +1,48 @@
 import Type from 'typebox';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
+import { columnKinds } from './column-map.ts';
 import { walk, whyPrediction } from './graph.ts';
+import { columnImpact } from './service/impact.ts';
 
 const text = Type.String({ minLength: 1, maxLength: 500 });
+const Ref = Type.Object({ kind: Type.String(), id: Type.String() });
+const GraphView = Type.Object({
+  root: Ref,
+  nodes: Type.Array(
+    Type.Object({
+      kind: Type.String(),
+      id: Type.String(),
+      label: Type.String(),
+      payload: Type.Unknown(),
+      firstMs: Type.Integer({ description: 'When an event first told of it; 0 = none has' }),
+    }),
+  ),
+  edges: Type.Array(Type.Object({ from: Ref, to: Ref, relation: Type.String() })),
+  cut: Type.Boolean({ description: 'The walk ended at its limit; the graph goes on' }),
+});
+const Reads = Type.Array(
+  Type.Object({
+    name: Type.String(),
+    columns: Type.Array(Type.Object({ name: Type.String(), how: Type.Enum(['value', 'rows', 'maybe']) })),
+  }),
+);
+const ImpactView = Type.Object({
+  project: Type.String(),
+  dataset: Type.String(),
+  column: Type.String(),
+  revision: Type.Union([Type.String(), Type.Null()]),
+  datasets: Reads,
+  featureViews: Reads,
+  pipelines: Reads,
+  endpoints: Reads,
+  monitors: Reads,
+  contracts: Type.Array(Type.String()),
+  subjects: Type.Array(Type.String()),
+  modelVersions: Type.Array(
+    Type.Object({ id: Type.String(), label: Type.String(), inputs: Type.Array(Type.String()), serving: Type.Array(Type.String()) }),
+  ),
+  coarse: Type.Array(Type.String()),
+});
 const View = Type.Unknown();
 
 export const lineageRoutes: readonly AnyRoute[] = [
@@ -16,9 +56,25 @@ export const lineageRoutes: readonly AnyRoute[] = [
     query: Type.Object({
       direction: Type.Optional(Type.Enum(['from', 'to'])),
       depth: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 20 })),
+      columns: Type.Optional(
+        Type.Boolean({ description: 'Columns and features, too; they are there anyhow if the question is about one' }),
+      ),
     }),
-    reply: { 200: View },
-    handler: (ctx, { params, query }) => walk(ctx, { kind: params.kind, id: params.id }, query.direction ?? 'from', query.depth ?? 20),
+    reply: { 200: GraphView },
+    handler: (ctx, { params, query }) =>
+      walk(ctx, { kind: params.kind, id: params.id }, query.direction ?? 'from', query.depth ?? 20, {
+        without: query.columns || columnKinds.includes(params.kind as never) ? [] : columnKinds,
+      }),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/lineage/impact',
+    permission: 'lineage:read',
+    summary: 'What breaks if a column of a dataset goes',
+    errors: ['project-not-found', 'column-unknown'],
+    query: Type.Object({ project: text, dataset: text, column: text }),
+    reply: { 200: ImpactView },
+    handler: (ctx, { query }) => columnImpact(ctx, query.project, query.dataset, query.column),
   }),
   route({
     method: 'GET',
@@ -37,7 +93,10 @@ export const lineageRoutes: readonly AnyRoute[] = [
     summary: 'What was made from the versions of a dataset',
     errors: ['lineage-unknown'],
     params: Type.Object({ project: text, dataset: text }),
-    reply: { 200: View },
-    handler: (ctx, { params }) => walk(ctx, { kind: 'dataset', id: `${params.project}/${params.dataset}` }, 'to', 20),
+    reply: { 200: GraphView },
+    handler: (ctx, { params }) =>
+      walk(ctx, { kind: 'dataset', id: `${params.project}/${params.dataset}` }, 'to', 20, {
+        without: [...columnKinds, 'window', 'finding'],
+      }),
   }),
 ];

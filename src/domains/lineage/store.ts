@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/ctx.ts';
 import type { Db } from '../../kernel/db/database.ts';
-import type { Ref } from '../../kernel/events/events.ts';
-import type { StoredEvent } from '../../kernel/events/subscribers.ts';
+import { eventsIn, type Ref } from '../../kernel/events/events.ts';
+import { toStoredEvent, type StoredEvent } from '../../kernel/events/subscribers.ts';
 
 type NodeRow = { workspace_id: string; kind: string; id: string; label: string; project: string | null; first_ms: number; payload: string };
 type EdgeRow = { workspace_id: string; from_kind: string; from_id: string; relation: string; to_kind: string; to_id: string };
@@ -136,4 +136,18 @@ export async function listEdges(
     edges.push(...rows.map(toEdge));
   }
   return edges;
+}
+
+/** The event that last told a project's column map. */
+export async function newestColumnMap(db: Db, workspace: string, project: string): Promise<StoredEvent | undefined> {
+  const row = await eventsIn(db)
+    .selectFrom('events')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('subject_kind', '=', 'column-map')
+    .where('subject_id', '=', project)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && toStoredEvent(row);
 }

@@ -1,7 +1,7 @@
 // What is known of a dataset now, for reports: its current version, its files, and how its contract fared.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { snapshotText, type DatasetDefinition, type Revision } from '../../projects/public.ts';
-import { parseContract } from '../contract.ts';
+import { parseContract, type Contract } from '../contract.ts';
 import type { DatasetVersion, VersionFile, Violation } from '../model.ts';
 import * as store from '../store.ts';
 
@@ -39,12 +39,18 @@ async function countChecks(ctx: Ctx, snapshot: string, file: string): Promise<nu
   return contract.columns.length + contract.rules.length;
 }
 
+/** Contracts of the revision by dataset. Raises `contract-invalid`. */
+export async function contractsOf(ctx: Ctx, revision: Revision): Promise<Map<string, Contract>> {
+  const contracts = new Map<string, Contract>();
+  for (const { name, contract: file } of Object.values(revision.definition.datasets))
+    if (file !== null) contracts.set(name, parseContract((await snapshotText(ctx, revision.snapshot, file)).text, file));
+  return contracts;
+}
+
 /** Names of the columns that a contract of the revision classifies as personal. Raises `contract-invalid`. */
 export async function personalColumns(ctx: Ctx, revision: Revision): Promise<string[]> {
   const names = new Set<string>();
-  for (const { contract: file } of Object.values(revision.definition.datasets)) {
-    if (file === null) continue;
-    const contract = parseContract((await snapshotText(ctx, revision.snapshot, file)).text, file);
+  for (const contract of (await contractsOf(ctx, revision)).values()) {
     for (const column of contract.columns) if (column.classification?.trim().toLowerCase() === 'personal') names.add(column.name);
   }
   return [...names];

@@ -1,0 +1,244 @@
+// What of a project reads which column, as edges of the graph: made from a revision, the columns of its datasets and
+// the syntax trees of its SQL. Pure.
+import type { Edge, Ref } from '../../kernel/events/events.ts';
+import type {
+  FeatureViewDefinition,
+  MonitorDefinition,
+  PipelineDefinition,
+  ProjectDefinition,
+  SpineDefinition,
+} from '../projects/public.ts';
+import { sqlName } from '../../kernel/compute/compute.ts';
+import { readColumns, type Flow, type Reading, type Tables } from './column-lineage.ts';
+
+/** Nodes that stand for columns: left out of walks unless they are asked for. */
+export const columnKinds = ['column', 'feature', 'request-column', 'training-column'] as const;
+/** How a column reads another: its value, only which rows there are, or not known which of them. */
+export const columnRelations = ['derived-from', 'depends-on', 'derived-coarsely'] as const;
+
+export interface MapInput {
+  readonly definition: ProjectDefinition;
+  /** Columns of the current versions; null = the dataset has none yet. */
+  readonly datasets: Tables;
+  /** Columns that each contract speaks of, by dataset. */
+  readonly contracts: Readonly<Record<string, readonly string[]>>;
+}
+
+/** One SELECT of a project, and whose columns it makes. */
+export interface Select {
+  readonly name: string;
+  readonly sql: string;
+  readonly from: readonly string[];
+  /** Nodes of the columns that it gives. */
+  readonly makes: (reading: Reading) => readonly { readonly node: Ref; readonly column: string; readonly also: readonly string[] }[];
+}
+
+export interface ColumnMap {
+  readonly edges: readonly Edge[];
+  /** SELECTs whose columns could only be told by their tables. */
+  readonly coarse: readonly string[];
+}
+
+export const columnRef = (project: string, dataset: string, column: string): Ref => ({
+  kind: 'column',
+  id: `${project}/${dataset}.${column}`,
+});
+export const featureRef = (project: string, view: string, column: string): Ref => ({ kind: 'feature', id: `${project}/${view}.${column}` });
+export const requestRef = (project: string, service: string, column: string): Ref => ({
+  kind: 'request-column',
+  id: `${project}/${service}.${column}`,
+});
+const trainingRef = (project: string, pipeline: string, step: string, column: string): Ref => ({
+  kind: 'training-column',
+  id: `${project}/${pipeline}.${step}.${column}`,
+});
+
+/** The SELECTs of a project. `textOf`: the SQL file of a dataset or a view. */
+export function selectsOf({ definition: d, datasets }: MapInput, textOf: (file: string) => string): Select[] {
+  return [
+    ...Object.values(d.datasets)
+      .filter((x) => x.sql !== null)
+      .map((x): Select => ({
+        name: x.sql!,
+        sql: textOf(x.sql!),
+        from: x.from,
+        makes: ({ columns, coarse }) =>
+          (coarse ? (datasets[x.name] ?? []) : [...columns.keys()]).map((column) => ({
+            node: columnRef(d.project, x.name, column),
+            column,
+            also: [],
+          })),
+      })),
+    ...Object.values(d.views).map((view): Select => ({
+      name: view.sql ?? `feature view ${view.name}`,
+      sql: view.sql === null ? viewSql(view, d) : textOf(view.sql),
+      from: [view.dataset],
+      makes: () =>
+        view.columns.map((column) => ({
+          node: featureRef(d.project, view.name, column),
+          column,
+          also: [...view.entity, 'occurred_at', 'known_at'],
+        })),
+    })),
+    ...Object.values(d.pipelines).flatMap((p) =>
+      spinesOf(p).map(({ step, service, spine, slices }): Select => {
+        const plain = [...new Set([...(d.services[service]?.request ?? []), ...slices])];
+        return {
+          name: `rows of step ${p.name}.${step}`,
+          sql: spineSql(spine, plain, d.datasets[spine.dataset]?.knownAt ?? null),
+          from: [spine.dataset],
+          makes: () =>
+            [...plain, 'label'].map((column) => ({
+              node: trainingRef(d.project, p.name, step, column),
+              column,
+              also: ['at_us', 'known_at'],
+            })),
+        };
+      }),
+    ),
+    ...Object.values(d.monitors).flatMap((m): Select[] => {
+      const { from } = m.labels;
+      if (from === 'feedback') return [];
+      const at = from.at === null ? '' : `, (${from.at}\n) as at_us`;
+      const where = from.where === null ? '' : ` where (${from.where}\n)`;
+      return [
+        {
+          name: `labels of monitor ${m.name}`,
+          sql: `select ${from.key.map((k) => `${sqlName(k)}, `).join('')}(${from.label}\n) as label${at} from ${sqlName(from.dataset)}${where}`,
+          from: [from.dataset],
+          makes: ({ columns }) =>
+            [...columns.keys()].map((column) => ({ node: { kind: 'monitor', id: `${d.project}/${m.name}` }, column, also: [] })),
+        },
+      ];
+    }),
+  ];
+}
+
+/** A view of plain columns as the SELECT that it is. */
+function viewSql(view: FeatureViewDefinition, d: ProjectDefinition): string {
+  const { occurredAt, knownAt } = d.datasets[view.dataset] ?? { occurredAt: null, knownAt: null };
+  return `select ${[...view.entity, ...view.columns].map(sqlName).join(', ')}, (${occurredAt ?? 'null'}\n) as occurred_at, (${knownAt ?? 'null'}\n) as known_at from ${sqlName(view.dataset)}`;
+}
+
+const spineSql = (spine: SpineDefinition, plain: readonly string[], knownAt: string | null): string =>
+  `select ${plain.map((c) => `${sqlName(c)}, `).join('')}(${spine.at}\n) as at_us, (${spine.label}\n) as label, (${knownAt ?? 'null'}\n) as known_at from ${sqlName(spine.dataset)}${spine.where === null ? '' : ` where (${spine.where}\n)`}`;
+
+interface StepSpine {
+  readonly step: string;
+  readonly service: string;
+  readonly spine: SpineDefinition;
+  readonly slices: readonly string[];
+}
+export const spinesOf = (p: PipelineDefinition): StepSpine[] =>
+  p.steps.flatMap((s) =>
+    s.kind === 'features'
+      ? [{ step: s.name, service: s.service, spine: s.spine, slices: [] }]
+      : s.kind === 'evaluate'
+        ? [{ step: s.name, service: s.service, spine: s.spine, slices: s.slices }]
+        : [],
+  );
+
+/** `trees`: the syntax tree of each of `selects`. */
+export function mapColumns(input: MapInput, selects: readonly Select[], trees: readonly unknown[]): ColumnMap {
+  const { definition: d, datasets, contracts } = input;
+  const coarse: string[] = [];
+  const edges: Edge[] = selects.flatMap((select, i) => {
+    const tables = Object.fromEntries(select.from.map((name) => [name, datasets[name] ?? null]));
+    const reading = readColumns(trees[i], tables);
+    if (reading.coarse) coarse.push(select.name);
+    return select.makes(reading).flatMap(({ node, column, also }) => edgesOf(d.project, node, reading, column, also, tables));
+  });
+  const project = d.project;
+  const edge = (from: Ref, to: Ref, relation: string): Edge => ({ from, to, relation });
+  for (const [dataset, columns] of Object.entries(datasets))
+    for (const column of columns ?? [])
+      edges.push(edge(columnRef(project, dataset, column), { kind: 'dataset', id: `${project}/${dataset}` }, 'column-of'));
+  for (const [dataset, columns] of Object.entries(contracts))
+    for (const column of columns)
+      edges.push(
+        edge({ kind: 'contract', id: `${project}/${d.datasets[dataset]!.contract!}` }, columnRef(project, dataset, column), 'checks'),
+      );
+  for (const view of Object.values(d.views))
+    for (const column of view.columns)
+      edges.push(edge(featureRef(project, view.name, column), { kind: 'feature-view', id: `${project}/${view.name}` }, 'feature-of'));
+  for (const p of Object.values(d.pipelines))
+    for (const { step, service, spine, slices } of spinesOf(p)) {
+      const self = { kind: 'pipeline', id: `${project}/${p.name}` };
+      for (const column of [...new Set([...(d.services[service]?.request ?? []), ...slices]), 'label']) {
+        edges.push(edge(self, trainingRef(project, p.name, step, column), 'reads'));
+        // A request brings by hand what the training took from this column.
+        if (column !== 'label' && d.services[service]?.request.includes(column))
+          edges.push(edge(requestRef(project, service, column), columnRef(project, spine.dataset, column), 'trained-as'));
+      }
+      for (const feature of featuresOf(d, service)) edges.push(edge(self, feature, 'reads'));
+    }
+  for (const e of Object.values(d.endpoints))
+    if (e.service !== null)
+      for (const input of inputsOf(d, e.service)) edges.push(edge({ kind: 'endpoint', id: e.name }, input.ref, 'reads'));
+  for (const m of Object.values(d.monitors)) edges.push(...watched(d, m, datasets));
+  for (const [kind, names] of Object.entries(d.subjects))
+    for (const [dataset, columns] of Object.entries(datasets))
+      for (const column of columns ?? [])
+        if (names.includes(column))
+          edges.push(edge({ kind: 'subject', id: `${project}/${kind}` }, columnRef(project, dataset, column), 'found-by'));
+  return { edges: distinct(edges), coarse: [...new Set(coarse)].sort() };
+}
+
+function edgesOf(project: string, node: Ref, reading: Reading, column: string, also: readonly string[], tables: Tables): Edge[] {
+  const to = (source: string): Ref => {
+    const dataset = Object.keys(tables)
+      .filter((t) => source.startsWith(`${t}.`))
+      .sort((a, b) => b.length - a.length)[0]!;
+    return columnRef(project, dataset, source.slice(dataset.length + 1));
+  };
+  if (reading.coarse)
+    return Object.entries(tables).flatMap(([table, columns]) =>
+      (columns ?? []).map((c) => ({ from: node, to: columnRef(project, table, c), relation: 'derived-coarsely' })),
+    );
+  const find = (name: string): Flow | undefined =>
+    reading.columns.get(name) ?? [...reading.columns].find(([n]) => n.toLowerCase() === name.toLowerCase())?.[1];
+  const own = find(column);
+  const others = also.flatMap((name) => {
+    const flow = find(name);
+    return flow ? [...flow.direct, ...flow.indirect] : [];
+  });
+  const direct = own?.direct ?? new Set<string>();
+  return [
+    ...[...direct].map((source) => ({ from: node, to: to(source), relation: 'derived-from' })),
+    ...[...new Set([...(own?.indirect ?? []), ...others])]
+      .filter((source) => !direct.has(source))
+      .map((source) => ({ from: node, to: to(source), relation: 'depends-on' })),
+  ];
+}
+
+const featuresOf = (d: ProjectDefinition, service: string): Ref[] =>
+  (d.services[service]?.views ?? []).flatMap((v) => (d.views[v]?.columns ?? []).map((c) => featureRef(d.project, v, c)));
+
+/** What a service gives to a model: features by their name, and columns of the request. */
+export const inputsOf = (d: ProjectDefinition, service: string): { readonly name: string; readonly ref: Ref }[] => [
+  ...(d.services[service]?.views ?? []).flatMap((v) =>
+    (d.views[v]?.columns ?? []).map((name) => ({ name, ref: featureRef(d.project, v, name) })),
+  ),
+  ...(d.services[service]?.request ?? []).map((name) => ({ name, ref: requestRef(d.project, service, name) })),
+];
+
+function watched(d: ProjectDefinition, m: MonitorDefinition, datasets: Tables): Edge[] {
+  const self = { kind: 'monitor', id: `${d.project}/${m.name}` };
+  const service = m.endpoint === null ? null : (d.endpoints[m.endpoint]?.service ?? null);
+  const names = m.columns === null ? null : new Set([...m.columns, ...m.slices]);
+  const ofService = service === null ? [] : inputsOf(d, service).filter((i) => names === null || names.has(i.name));
+  const baseline = m.baseline !== null && 'dataset' in m.baseline ? m.baseline.dataset : null;
+  return [
+    ...ofService.map((i) => ({ from: self, to: i.ref, relation: 'watches' })),
+    ...(baseline === null ? [] : (datasets[baseline] ?? []))
+      .filter((c) => names === null || names.has(c))
+      .map((c) => ({ from: self, to: columnRef(d.project, baseline!, c), relation: 'compares-with' })),
+  ];
+}
+
+/** In one order, each once: the same project gives the same map. */
+function distinct(edges: readonly Edge[]): Edge[] {
+  const keyOf = (e: Edge): string => JSON.stringify([e.from.kind, e.from.id, e.relation, e.to.kind, e.to.id]);
+  const found = new Map(edges.map((e) => [keyOf(e), e]));
+  return [...found.keys()].sort().map((key) => found.get(key)!);
+}
