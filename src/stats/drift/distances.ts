@@ -36,6 +36,13 @@ export function psi(p: Counts, q: Counts): number {
   return a.reduce((sum, x, i) => sum + (x - b[i]!) * Math.log(x / b[i]!), 0);
 }
 
+/** Kullback-Leibler divergence of the reference from the window in nats, empty cells filled as for PSI and shares brought back to 1 (Evidently). */
+export function klDivergence(p: Counts, q: Counts): number {
+  const [a, b] = [filled(p), filled(q)];
+  const [n, m] = [total(a), total(b)];
+  return a.reduce((sum, x, i) => sum + (x / n) * Math.log(x / n / (b[i]! / m)), 0);
+}
+
 /** Hellinger distance: the root of 1 - sum of sqrt(p q); 0 to 1. */
 export function hellinger(p: Counts, q: Counts): number {
   const [n, m] = [total(p), total(q)];
