@@ -81,12 +81,17 @@ function f1({ truePositives, falsePositives, falseNegatives }: Confusion, n: num
   return { ok: true, value, n, ...logitInterval(value, Math.sqrt(squares) / denominator, truePositives + wrong, 'delta method') };
 }
 
-/** Shares of right calls, each with Wilson's interval, and F1. `n` is what the share is of. */
-export function atThreshold(rows: Scores, name: 'accuracy' | 'precision' | 'recall' | 'f1', threshold = 0.5): Figure {
-  const n = rows.labels.length;
+/** What the counts at a threshold can be summed up in. */
+export type CallMetric = 'accuracy' | 'precision' | 'recall' | 'f1';
+
+/** Shares of right calls, each with Wilson's interval, and F1. `n` of the figure is what the share is of. */
+export function atThreshold(rows: Scores, name: CallMetric, threshold = 0.5): Figure {
   const fault = unusable(rows);
-  if (fault) return none(fault, n);
-  const c = confusion(rows, threshold);
+  return fault ? none(fault, rows.labels.length) : figureAt(confusion(rows, threshold), name, rows.labels.length);
+}
+
+/** As `atThreshold`, from the counts of `n` rows; these need not be whole. */
+export function figureAt(c: Confusion, name: CallMetric, n: number): Figure {
   if (name === 'accuracy') return share(c.truePositives + c.trueNegatives, n, 'there are no rows', n);
   if (name === 'precision') return share(c.truePositives, c.truePositives + c.falsePositives, 'nothing was called positive', n);
   if (name === 'recall') return share(c.truePositives, c.truePositives + c.falseNegatives, 'there are no positive labels', n);

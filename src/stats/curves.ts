@@ -52,8 +52,11 @@ export function precisionRecallCurve(rows: Scores, most = 200): Point[] {
 export function averagePrecision(rows: Scores): Figure {
   const n = rows.labels.length;
   const fault = unusable(rows);
-  if (fault) return none(fault, n);
-  const { positives, negatives, positive } = scoreTable(rows);
+  return fault ? none(fault, n) : averagePrecisionOf(scoreTable(rows), n);
+}
+
+/** As `averagePrecision`, from the counts of each class at each score. */
+export function averagePrecisionOf({ positives, negatives, positive }: ScoreTable, n: number): Figure {
   if (positive === 0) return none('there are no positive labels', n);
   const size = positives.length;
   const precision = new Float64Array(size);
