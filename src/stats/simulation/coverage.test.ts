@@ -6,7 +6,9 @@ import { brier } from '../classification.ts';
 import { improvement } from '../difference.ts';
 import { wilson } from '../intervals.ts';
 import { normalCdf, normalQuantile } from '../normal.ts';
-import { generator } from './generator.ts';
+import type { Scores } from '../figure.ts';
+import { metrics, type MetricName } from '../metrics.ts';
+import { generator, normalOf } from './generator.ts';
 
 /** Share of `trials` in which the interval holds the truth. */
 function coverage(trials: number, seed: number, trial: (random: () => number) => { low: number; high: number; truth: number }): number {
@@ -82,6 +84,32 @@ test('the normal interval covers a mean loss, at 100 rows', () => {
     return { ...figure.interval, truth: 1 / 6 };
   });
   about(found, 0.95, 3000, 0.015);
+});
+
+test('delta-method intervals cover average precision, F1, RMSE and R², at 400 rows', () => {
+  const of = (name: MetricName, rows: Scores) => {
+    const figure = metrics[name].compute(rows);
+    assert.ok(figure.ok && figure.interval, name);
+    return figure;
+  };
+  const binary = (random: () => number, n: number) => {
+    const { labels, scores } = binormal(random, n, 1);
+    return { labels, scores: scores.map((x) => 1 / (1 + Math.exp(0.7 - x))) };
+  };
+  const regression = (random: () => number, n: number) => {
+    const labels = Array.from({ length: n }, () => normalOf(random) * 3);
+    return { labels, scores: labels.map((y) => 0.8 * y + normalOf(random)) };
+  };
+  for (const [name, rows] of [
+    ['pr_auc', binary],
+    ['f1', binary],
+    ['rmse', regression],
+    ['r2', regression],
+  ] as const) {
+    const truth = of(name, rows(generator(60), 200_000)).value;
+    const found = coverage(600, 61, (random) => ({ ...of(name, rows(random, 400)).interval!, truth }));
+    about(found, 0.95, 600, 0.015);
+  }
 });
 
 test('a candidate that is worse by the margin passes a gate no more often than the level allows', () => {

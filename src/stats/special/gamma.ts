@@ -1,4 +1,5 @@
 // The gamma function and the chi-square distribution.
+import { normalQuantile } from '../normal.ts';
 
 // Lanczos, g = 607/128, n = 15 (coefficients by P. Godfrey, 2001); relative error below 1e-14 for x > 0.
 const LANCZOS = [
@@ -57,15 +58,24 @@ export function upperGamma(a: number, x: number): number {
 /** Chance that a chi-square variable with `df` degrees of freedom is above x. */
 export const chiSquareAbove = (x: number, df: number): number => upperGamma(df / 2, x / 2);
 
-/** The value that a chi-square variable exceeds with probability p, for 0 < p < 1: bisection to 1e-12 relative. */
+/**
+ * The value that a chi-square variable exceeds with probability p, for 0 < p < 1: from E. B. Wilson and
+ * M. M. Hilferty's cube (1931) by Newton's steps on the logarithm of the chance, kept between bounds; to 1e-12 relative.
+ */
 export function chiSquareUpperQuantile(p: number, df: number): number {
   if (!(p > 0 && p < 1) || !(df > 0)) return Number.NaN;
-  let [low, high] = [0, Math.max(1, df)];
-  while (chiSquareAbove(high, df) > p) [low, high] = [high, high * 2];
-  for (let i = 0; i < 200 && high - low > 1e-13 * high; i++) {
-    const middle = (low + high) / 2;
-    if (chiSquareAbove(middle, df) > p) low = middle;
-    else high = middle;
+  const cube = 1 - 2 / (9 * df) - normalQuantile(p) * Math.sqrt(2 / (9 * df));
+  let x = Math.max(cube, 0.01) ** 3 * df;
+  let [low, high] = [0, Infinity];
+  for (let i = 0; i < 100; i++) {
+    const above = chiSquareAbove(x, df);
+    if (above > p) low = x;
+    else high = x;
+    const density = Math.exp((df / 2 - 1) * Math.log(x) - x / 2 - (df / 2) * Math.LN2 - logGamma(df / 2));
+    let next = x + (Math.log(above / p) * above) / density;
+    if (!(next > low && next < high)) next = high === Infinity ? x * 2 + 1 : (low + high) / 2;
+    if (Math.abs(next - x) <= 1e-13 * x) return next;
+    x = next;
   }
-  return (low + high) / 2;
+  return x;
 }
