@@ -15,6 +15,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   datasets: ['projects'],
   features: ['datasets', 'projects'],
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving'],
+  monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'tracking'],
   registry: ['projects', 'serving', 'tracking'],
   releases: ['access', 'datasets', 'features', 'projects', 'registry', 'serving'],

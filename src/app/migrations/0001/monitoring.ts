@@ -1,3 +1,98 @@
 import type { Table } from '../../../kernel/db/tables.ts';
 
-export const monitoringTables: readonly Table[] = [];
+export const monitoringTables: readonly Table[] = [
+  // Where a monitor stands: what a tick needs to know, whatever number of windows came before.
+  {
+    name: 'monitor_states',
+    columns: {
+      workspace_id: 'id',
+      project: 'text',
+      monitor: 'text',
+      first_us: 'int',
+      data_next_us: 'int',
+      performance_next_us: 'int',
+      lead: 'text',
+      watermark_us: 'int',
+      version: 'int',
+    },
+    primary: ['workspace_id', 'project', 'monitor'],
+  },
+  {
+    name: 'monitor_windows',
+    columns: {
+      workspace_id: 'id',
+      id: 'id',
+      project: 'text',
+      monitor: 'text',
+      kind: 'text',
+      from_us: 'int',
+      to_us: 'int',
+      generation: 'int',
+      // 1 = no newer generation; the older ones are kept.
+      latest: 'bool',
+      n: 'int',
+      lead: 'text',
+      baseline: 'id?',
+      labels_digest: 'text',
+      findings: 'int',
+      figures: 'json',
+      sketch: 'json?',
+      closed_us: 'int',
+      recorded_ms: 'int',
+    },
+    primary: ['workspace_id', 'id'],
+    unique: [['workspace_id', 'project', 'monitor', 'kind', 'from_us', 'generation']],
+    oneOf: { kind: ['data', 'performance'] },
+  },
+  {
+    name: 'monitor_findings',
+    columns: {
+      workspace_id: 'id',
+      id: 'id',
+      project: 'text',
+      monitor: 'text',
+      window_id: 'id',
+      from_us: 'int',
+      to_us: 'int',
+      kind: 'text',
+      subject: 'text',
+      method: 'text',
+      value: 'real?',
+      threshold: 'real?',
+      n: 'int',
+      detail: 'text',
+      recorded_ms: 'int',
+    },
+    primary: ['workspace_id', 'id'],
+    indexes: [
+      ['workspace_id', 'project', 'from_us', 'id'],
+      ['workspace_id', 'window_id'],
+    ],
+  },
+  // Fixed once made. `subject` is a model version's id, or the monitor's own baseline.
+  {
+    name: 'monitor_baselines',
+    columns: {
+      workspace_id: 'id',
+      id: 'id',
+      project: 'text',
+      monitor: 'text',
+      subject: 'text',
+      window_us: 'int',
+      digest: 'text',
+      rows_read: 'int',
+      from_us: 'int?',
+      to_us: 'int?',
+      recorded_ms: 'int',
+    },
+    primary: ['workspace_id', 'id'],
+    unique: [['workspace_id', 'project', 'monitor', 'subject', 'window_us']],
+  },
+  // Spans whose labels changed since their performance windows were closed.
+  {
+    name: 'monitor_relabels',
+    columns: { workspace_id: 'id', id: 'id', project: 'text', monitor: 'text', from_us: 'int', to_us: 'int' },
+    primary: ['workspace_id', 'id'],
+    indexes: [['workspace_id', 'project', 'monitor']],
+  },
+];

@@ -111,7 +111,9 @@ export async function performRegister(ctx: Ctx, context: RunContext, step: Regis
     score: model?.score ?? null,
     // The model reads what the training table gives it, and never the answer.
     ...(table ? { columns: table.columns.filter((c) => !['row_key', 'at_us', 'label'].includes(c.name)) } : {}),
-    baseline: table ? { rows: table.rows, columns: baseline } : null,
+    baseline: table
+      ? { rows: table.rows, columns: baseline, table: { files: table.files.map((f) => f.digest), columns: table.columns } }
+      : null,
     evidence: {
       pipelineRun: run.id,
       step: maker?.name ?? '',

@@ -1,0 +1,23 @@
+// What other rooms may use of monitoring.
+export { tickMonitors } from './service/tick.ts';
+export { baselineOf, getMonitor, getWindow, listFindings, listWindows } from './service/read.ts';
+export { variantRows, type VariantRows } from './service/variant-rows.ts';
+export { marginOf } from './service/performance-window.ts';
+export type {
+  Baseline,
+  ColumnFigures,
+  DataFigures,
+  DatasetDrift,
+  Drift,
+  Estimate,
+  Finding,
+  FindingKind,
+  Gap,
+  Nothing,
+  PerformanceFigures,
+  Pool,
+  Shown,
+  Slice,
+  Window,
+  WindowKind,
+} from './model.ts';

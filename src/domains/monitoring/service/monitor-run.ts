@@ -1,0 +1,281 @@
+// One monitor within one tick: what is due, in order, and the figures of it. Windows are read in batches, so that a year
+// of small days costs a few runs of DuckDB and not one for each.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import type { MonitorDefinition } from '../../projects/public.ts';
+import { inferenceFiles } from '../../serving/public.ts';
+import { dueUs, windowStart, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
+import * as monitors from '../store/monitors.ts';
+import { findLatest, listWindows } from '../store/windows.ts';
+import { openBaselines, type Baselines } from './baselines.ts';
+import type { Closing } from './close-window.ts';
+import { dataFigures } from './data-figures.ts';
+import { estimateQuestion } from './estimate.ts';
+import { computeEstimates } from './figures-thread.ts';
+import { readJoined, type JoinedRows } from './joined-rows.ts';
+import { performanceFigures } from './performance-window.ts';
+import { emptyContents, readWindows, type Span, type WindowContents } from './read-windows.ts';
+import { endpointOf } from './records.ts';
+
+export interface Due extends Span {
+  readonly kind: WindowKind;
+  readonly dueUs: number;
+}
+
+export interface MonitorRun {
+  readonly name: string;
+  readonly state: () => MonitorState;
+  /** The window to close next; undefined if none is due. */
+  readonly next: () => Due | undefined;
+  /** Makes the figures of the next window and moves on; nothing is written here. */
+  readonly close: () => Promise<Closing>;
+  /** The state has been written. */
+  readonly written: () => void;
+  /** New generations of windows whose labels changed since they were closed. */
+  readonly relabelled: () => AsyncGenerator<Closing>;
+}
+
+/** Records that are read in one run at most, unless a single window has more. */
+const BATCH_RECORDS = 200_000;
+const BATCH_WINDOWS = 62;
+/** Windows that tell what volume is usual. */
+const HISTORY = 28;
+
+/** undefined while no record has come yet. */
+export async function openRun(ctx: Ctx, project: string, monitor: MonitorDefinition, nowUs: number): Promise<MonitorRun | undefined> {
+  const found = await monitors.findState(ctx.db, ctx.workspace, project, monitor.name);
+  const state = found ?? (await begin(ctx, project, monitor));
+  return state && new Run(ctx, project, monitor, nowUs, state);
+}
+
+/** The first record begins the first window. */
+async function begin(ctx: Ctx, project: string, m: MonitorDefinition): Promise<MonitorState | undefined> {
+  const files = await inferenceFiles(ctx, { project, endpoint: endpointOf(m), fromUs: 0, toUs: Number.MAX_SAFE_INTEGER });
+  if (files.length === 0) return undefined;
+  const firstUs = windowStart(
+    files.reduce((least, f) => Math.min(least, f.fromUs), Infinity),
+    m.windowUs,
+  );
+  const state: MonitorState = {
+    project,
+    monitor: m.name,
+    firstUs,
+    dataNextUs: firstUs,
+    performanceNextUs: firstUs,
+    lead: '',
+    watermarkUs: 0,
+    version: 1,
+  };
+  await ctx.tx((tx) => monitors.insertState(tx.db, tx.workspace, state));
+  return monitors.findState(ctx.db, ctx.workspace, project, m.name);
+}
+
+class Run implements MonitorRun {
+  readonly name: string;
+  private readonly ctx: Ctx;
+  private readonly project: string;
+  private readonly monitor: MonitorDefinition;
+  private readonly nowUs: number;
+  private readonly baselines: Baselines;
+  private current: MonitorState;
+  private contents = new Map<number, WindowContents>();
+  private readUntilUs = -Infinity;
+  private joined = new Map<number, Map<string, JoinedRows>>();
+  private joinedUntilUs = -Infinity;
+  private history: number[] | undefined;
+  /** Data windows of this tick by their start: they may not be written yet. */
+  private readonly dataWindows = new Map<number, Closing['window']>();
+
+  constructor(ctx: Ctx, project: string, monitor: MonitorDefinition, nowUs: number, state: MonitorState) {
+    this.name = monitor.name;
+    this.ctx = ctx;
+    this.project = project;
+    this.monitor = monitor;
+    this.nowUs = nowUs;
+    this.current = state;
+    this.baselines = openBaselines(ctx, project, monitor, state);
+  }
+
+  state = (): MonitorState => this.current;
+  written = (): void => void (this.current = { ...this.current, version: this.current.version + 1 });
+
+  /** Ends at the next border of the grid, so that a changed length leaves one short window and no gap. */
+  private spanFrom(kind: WindowKind, fromUs: number): Due {
+    const toUs = windowStart(fromUs, this.monitor.windowUs) + this.monitor.windowUs;
+    const due = dueUs(kind, toUs, this.monitor);
+    // Performance is of the records of a data window, so it never comes before it.
+    return { kind, fromUs, toUs, dueUs: kind === 'data' ? due : Math.max(due, dueUs('data', toUs, this.monitor)) };
+  }
+
+  next = (): Due | undefined => {
+    const data = this.spanFrom('data', this.current.dataNextUs);
+    const performance = this.spanFrom('performance', this.current.performanceNextUs);
+    const first = performance.dueUs < data.dueUs ? performance : data;
+    return first.dueUs <= this.nowUs ? first : undefined;
+  };
+
+  close = async (): Promise<Closing> => {
+    const due = this.next()!;
+    return due.kind === 'data' ? this.closeData(due) : this.closePerformance(due);
+  };
+
+  /** Windows that make the baseline are read without it, so no batch crosses its end. */
+  private beforeBaseline({ fromUs }: Span): boolean {
+    const { baseline } = this.monitor;
+    return baseline !== null && 'firstUs' in baseline && fromUs < this.current.firstUs + baseline.firstUs;
+  }
+
+  /** Windows of the same length from this one on that are due as well. */
+  private batchFrom(due: Due): Span[] {
+    const length = due.toUs - due.fromUs;
+    const spans: Span[] = [];
+    for (let span = due; spans.length < BATCH_WINDOWS && span.dueUs <= this.nowUs; span = this.spanFrom(due.kind, span.toUs)) {
+      if (span.toUs - span.fromUs !== length || this.beforeBaseline(span) !== this.beforeBaseline(due)) break;
+      spans.push({ fromUs: span.fromUs, toUs: span.toUs });
+    }
+    return spans;
+  }
+
+  private async read(due: Due): Promise<WindowContents> {
+    if (due.fromUs >= this.readUntilUs) {
+      let batch = this.batchFrom(due);
+      const of = { project: this.project, endpoint: endpointOf(this.monitor) };
+      const files = await inferenceFiles(this.ctx, { ...of, fromUs: due.fromUs, toUs: batch.at(-1)!.toUs - 1 });
+      const records = (spans: readonly Span[]): number =>
+        files.filter((f) => f.fromUs < spans.at(-1)!.toUs).reduce((sum, f) => sum + f.records, 0);
+      while (batch.length > 1 && records(batch) > BATCH_RECORDS) batch = batch.slice(0, batch.length >> 1);
+      // Where no file reaches there is nothing to read, however long the gap.
+      const held = batch.filter((w) => files.some((f) => f.fromUs < w.toUs && f.toUs >= w.fromUs));
+      this.contents =
+        held.length === 0
+          ? new Map()
+          : await readWindows(
+              this.ctx,
+              { project: this.project, monitor: this.monitor, guess: this.current.lead },
+              batch.filter((w) => w.fromUs >= held[0]!.fromUs && w.toUs <= held.at(-1)!.toUs),
+              async (version) => (await this.baselines.of(version, due)).baseline,
+            );
+      this.readUntilUs = batch.at(-1)!.toUs;
+    }
+    const found = this.contents.get(due.fromUs) ?? emptyContents;
+    this.contents.delete(due.fromUs);
+    return found;
+  }
+
+  private async closeData(due: Due): Promise<Closing> {
+    const contents = await this.read(due);
+    const { baseline, id, versionId, without } = await this.baselines.of(contents.lead, due);
+    this.history ??= await this.loadHistory(due.fromUs);
+    const estimate = await computeEstimates(estimateQuestion(this.monitor, baseline, contents.scores, without));
+    const { figures, findings, sketch } = dataFigures({
+      monitor: this.monitor,
+      contents,
+      baseline,
+      without,
+      history: this.history,
+      estimate,
+    });
+    this.history = [...this.history, figures.volume.records].slice(-HISTORY);
+    this.current = { ...this.current, dataNextUs: due.toUs, lead: contents.lead === '' ? this.current.lead : contents.lead };
+    const window = { ...this.windowOf(due, contents.lead, figures.volume.lead, id), generation: 1, labelsDigest: '', figures };
+    this.dataWindows.set(due.fromUs, window);
+    return { monitor: this.monitor, window, findings, sketch, versionId };
+  }
+
+  private async loadHistory(beforeUs: number): Promise<number[]> {
+    const windows = await listWindows(
+      this.ctx.db,
+      this.ctx.workspace,
+      { project: this.project, monitor: this.name, kind: 'data', toUs: beforeUs },
+      { limit: HISTORY, order: 'desc' },
+    );
+    return windows.map((w) => w.figures.volume.records).reverse();
+  }
+
+  private async closePerformance(due: Due): Promise<Closing> {
+    if (due.fromUs >= this.joinedUntilUs) {
+      const batch = this.batchFrom(due);
+      this.joined = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, batch);
+      this.joinedUntilUs = batch.at(-1)!.toUs;
+    }
+    const rows = this.joined.get(due.fromUs) ?? new Map<string, JoinedRows>();
+    this.joined.delete(due.fromUs);
+    const closing = await this.performance(due, rows, 1);
+    this.current = { ...this.current, performanceNextUs: due.toUs };
+    return closing;
+  }
+
+  private async performance(due: Due, byVersion: Map<string, JoinedRows>, generation: number): Promise<Closing> {
+    const of = { project: this.project, monitor: this.name, kind: 'data' as const, fromUs: due.fromUs };
+    const data = this.dataWindows.get(due.fromUs) ?? (await findLatest(this.ctx.db, this.ctx.workspace, of));
+    const lead = data && data.lead !== '' ? data.lead : (mostOf(byVersion) ?? '');
+    const { baseline, id, versionId, without } = await this.baselines.of(lead, due);
+    const rows = byVersion.get(lead);
+    const before = await listWindows(
+      this.ctx.db,
+      this.ctx.workspace,
+      { project: this.project, monitor: this.name, kind: 'performance', toUs: due.fromUs, latestOnly: true, lead },
+      { limit: this.monitor.trailing * 2, order: 'desc' },
+    );
+    const { figures, findings } = await performanceFigures({
+      monitor: this.monitor,
+      rows,
+      baseline,
+      without,
+      data: data ? (data.figures as DataFigures) : null,
+      before: before.filter((w) => w.n > 0).slice(0, Math.max(0, this.monitor.trailing - 1)),
+    });
+    const n = rows?.labels.length ?? 0;
+    const window = { ...this.windowOf(due, lead, n, id), generation, labelsDigest: rows?.digest ?? '', figures };
+    return { monitor: this.monitor, window, findings, sketch: null, versionId };
+  }
+
+  private windowOf(due: Due, lead: string, n: number, baseline: string | null) {
+    return {
+      project: this.project,
+      monitor: this.name,
+      kind: due.kind,
+      fromUs: due.fromUs,
+      toUs: due.toUs,
+      n,
+      lead,
+      baseline,
+      closedUs: due.dueUs,
+    };
+  }
+
+  relabelled = async function* (this: Run): AsyncGenerator<Closing> {
+    const spans = await monitors.listRelabels(this.ctx.db, this.ctx.workspace, this.project, this.name);
+    if (spans.length === 0) return;
+    const settled = new Set<number>();
+    const all = spans.map((s) => s.id);
+    for (const span of spans) {
+      const windows = await this.closedWithin(span.fromUs, span.toUs);
+      for (const window of windows.filter((w) => !settled.has(w.fromUs))) {
+        settled.add(window.fromUs);
+        const closing = await this.regenerate(window);
+        if (closing) yield closing;
+      }
+    }
+    await this.ctx.tx((tx) => monitors.deleteRelabels(tx.db, tx.workspace, all));
+  };
+
+  private closedWithin(fromUs: number, toUs: number): Promise<Window[]> {
+    const filter = { project: this.project, monitor: this.name, kind: 'performance' as const, latestOnly: true };
+    return listWindows(this.ctx.db, this.ctx.workspace, { ...filter, fromUs, toUs: Math.max(toUs, fromUs + 1) }, { limit: 100_000 });
+  }
+
+  /** undefined if the labels of the window are what they were. */
+  private async regenerate(window: Window): Promise<Closing | undefined> {
+    const span = { fromUs: window.fromUs, toUs: window.toUs };
+    const rows =
+      (await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, [span])).get(window.fromUs) ??
+      new Map<string, JoinedRows>();
+    const lead = window.lead === '' ? (mostOf(rows) ?? '') : window.lead;
+    if ((rows.get(lead)?.digest ?? '') === window.labelsDigest) return undefined;
+    const due: Due = { kind: 'performance', ...span, dueUs: Math.max(window.closedUs, this.nowUs) };
+    return this.performance(due, rows, window.generation + 1);
+  }
+}
+
+const mostOf = (byVersion: Map<string, JoinedRows>): string | undefined =>
+  [...byVersion].sort(([a, x], [b, y]) => y.labels.length - x.labels.length || (a < b ? 1 : -1))[0]?.[0];

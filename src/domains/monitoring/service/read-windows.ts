@@ -1,0 +1,131 @@
+// What the data windows of a monitor hold, by one run of DuckDB for many windows: counts, never records.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import type { ColumnCounts } from '../../../stats/drift-sketch.ts';
+import type { MonitorDefinition } from '../../projects/public.ts';
+import type { Baseline } from '../model.ts';
+import { countingSql, readCounts, type WantedColumn } from './count-columns.ts';
+import { endpointOf, recordsOf, windowedSql, type RecordSpan } from './records.ts';
+
+export interface Span {
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+export interface WindowContents {
+  readonly versions: readonly { readonly version: string; readonly records: number; readonly errors: number }[];
+  /** Model version with most records; of equal ones the greater name. */
+  readonly lead: string;
+  readonly latency: { readonly n: number; readonly quantilesUs: Readonly<Record<string, number>> } | null;
+  /** Of the lead version; a column that the records lack is missing here. */
+  readonly counts: ReadonlyMap<string, ColumnCounts>;
+  /** Finite scores of the lead version, rising. */
+  readonly scores: Float64Array;
+}
+
+export const emptyContents: WindowContents = { versions: [], lead: '', latency: null, counts: new Map(), scores: new Float64Array() };
+
+/** The scores stand among the columns under a name that no column of a model can be confused with. */
+export const SCORE = '(score)';
+
+const QUANTILES = [0.5, 0.9, 0.95, 0.99];
+
+/** Columns that a monitor watches and a baseline knows. */
+export function wantedColumns(m: MonitorDefinition, baseline: Baseline | null, span: RecordSpan): WantedColumn[] {
+  if (!baseline) return [];
+  const columns = Object.entries(baseline.columns).flatMap(([column, b]): WantedColumn[] => {
+    const found = span.columns.get(column);
+    return found && (m.columns?.includes(column) ?? true) ? [{ column, baseline: b, ...found }] : [];
+  });
+  return baseline.scores ? [...columns, { column: SCORE, baseline: baseline.scores, sql: 'score', type: 'DOUBLE' }] : columns;
+}
+
+/**
+ * Contents of windows of equal length that follow one another, by the start of each. They are read as if `guess` led in
+ * all of them; those where another version does are read once more with the baseline of that one.
+ */
+export async function readWindows(
+  ctx: Ctx,
+  of: { readonly project: string; readonly monitor: MonitorDefinition; readonly guess: string },
+  windows: readonly Span[],
+  baselineOf: (version: string) => Promise<Baseline | null>,
+): Promise<Map<number, WindowContents>> {
+  const [first, last] = [windows[0]!, windows.at(-1)!];
+  const span = await recordsOf(ctx, { project: of.project, endpoint: endpointOf(of.monitor) }, first.fromUs, last.toUs);
+  if (!span) return new Map();
+  const found = await readAs(ctx, of.monitor, span, windows, of.guess, baselineOf);
+  const wrong = Map.groupBy(
+    [...found].filter(([, c]) => c.lead !== of.guess),
+    ([, c]) => c.lead,
+  );
+  for (const [lead, some] of wrong) {
+    const starts = new Set(some.map(([fromUs]) => fromUs));
+    const from = windows.filter((w) => starts.has(w.fromUs));
+    const between = windows.filter((w) => w.fromUs >= from[0]!.fromUs && w.toUs <= from.at(-1)!.toUs);
+    const again = await readAs(ctx, of.monitor, span, between, lead, baselineOf);
+    for (const { fromUs } of from) found.set(fromUs, again.get(fromUs)!);
+  }
+  return found;
+}
+
+async function readAs(
+  ctx: Ctx,
+  m: MonitorDefinition,
+  span: RecordSpan,
+  windows: readonly Span[],
+  version: string,
+  baselineOf: (version: string) => Promise<Baseline | null>,
+): Promise<Map<number, WindowContents>> {
+  const [first, last] = [windows[0]!, windows.at(-1)!];
+  const windowUs = first.toUs - first.fromUs;
+  const wanted = wantedColumns(m, await baselineOf(version), span);
+  const all = windowedSql(first.fromUs, last.toUs, windowUs);
+  const own = windowedSql(first.fromUs, last.toUs, windowUs, version);
+  const parts = [
+    `select 'versions' as part, w, coalesce("modelVersion", '') as v, count(*) as n, count(error) as errors from (${all}) group by w, v`,
+    `select 'latency' as part, w, count("latencyUs") as n, quantile_disc("latencyUs", [${QUANTILES.join(', ')}]) as q from (${own}) group by w`,
+    `select 'scores' as part, w, list(score order by score) as s from (${own}) where isfinite(score) group by w`,
+    ...(wanted.length === 0 ? [] : [countingSql(own, wanted)]),
+  ];
+  const { rows } = await ctx.compute.run(
+    {
+      what: `windows of monitor ${m.name}`,
+      tables: { records: { files: span.files } },
+      statements: [],
+      // Sums of one thread come out the same each time.
+      threads: 1,
+      rows: parts.map((p) => `(${p})`).join(' union all by name '),
+    },
+    ctx.signal,
+  );
+  return contentsOf(rows, windows, wanted);
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+function contentsOf(rows: readonly Row[], windows: readonly Span[], wanted: readonly WantedColumn[]): Map<number, WindowContents> {
+  const counts = readCounts(rows, wanted);
+  const byWindow = Map.groupBy(rows, (r) => r.w as number);
+  const found = new Map<number, WindowContents>();
+  windows.forEach(({ fromUs }, w) => {
+    const mine = byWindow.get(w);
+    if (!mine) return;
+    const versions = mine
+      .filter((r) => r.part === 'versions')
+      .map((r) => ({ version: r.v as string, records: r.n as number, errors: r.errors as number }))
+      .sort((a, b) => b.records - a.records || (a.version < b.version ? 1 : -1));
+    const latency = mine.find((r) => r.part === 'latency' && (r.n as number) > 0);
+    found.set(fromUs, {
+      versions,
+      lead: versions[0]?.version ?? '',
+      latency: latency
+        ? {
+            n: latency.n as number,
+            quantilesUs: Object.fromEntries(QUANTILES.map((q, i) => [`p${Math.round(q * 100)}`, (latency.q as number[])[i]!])),
+          }
+        : null,
+      counts: counts.get(w) ?? new Map(),
+      scores: Float64Array.from((mine.find((r) => r.part === 'scores')?.s as number[] | undefined) ?? []),
+    });
+  });
+  return found;
+}
