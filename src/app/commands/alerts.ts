@@ -1,4 +1,317 @@
+// gyre alerts: what fires, why, who was told, and what a rule would have done.
 import type { Command } from 'commander';
-import type { Program } from './command.ts';
+import { path, type Client } from '../../kernel/cli/client.ts';
+import { table } from '../../kernel/cli/terminal.ts';
+import { act, moment, type Program } from './command.ts';
 
-export function alertCommands(_program: Program, _root: Command): void {}
+interface Evidence {
+  readonly window: string | null;
+  readonly value: number | null;
+  readonly threshold: number | null;
+  readonly n: number;
+  readonly method: string;
+}
+interface Alert {
+  readonly id: string;
+  readonly rule: string;
+  readonly monitor: string;
+  readonly severity: string;
+  readonly state: string;
+  readonly muted: string;
+  readonly silenced: boolean;
+  readonly summary: string;
+  readonly startedAt: string;
+  readonly evidence: Evidence;
+  readonly history: readonly ({ readonly state: string; readonly at: string; readonly why: string } & Evidence)[];
+}
+interface Rule {
+  readonly name: string;
+  readonly managedBy: string;
+  readonly when: string;
+  readonly for: string;
+  readonly severity: string;
+  readonly receivers: readonly string[];
+  readonly state: string;
+  readonly noDataSince: string | null;
+  readonly noDataReason: string;
+}
+interface Tested {
+  readonly rule: string;
+  readonly when: string;
+  readonly for: string;
+  readonly windows: number;
+  readonly withoutData: number;
+  readonly transitions: readonly ({ readonly state: string; readonly at: string } & Evidence)[];
+  readonly end: string;
+}
+interface Silence {
+  readonly id: string;
+  readonly matchers: readonly string[];
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly author: string;
+  readonly comment: string;
+  readonly state: string;
+}
+interface Delivery {
+  readonly id: string;
+  readonly alert: string | null;
+  readonly receiver: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly lastStatus: number | null;
+  readonly lastError: string;
+  readonly createdAt: string;
+}
+interface Receiver {
+  readonly name: string;
+  readonly kind: string;
+  readonly to: string;
+  readonly repeat: string;
+  readonly rules: readonly string[];
+}
+
+const short = (x: number | null): string | null => (x === null ? null : String(Number(x.toPrecision(4))));
+
+const evidenceColumns = <T extends Evidence>() => [
+  { title: 'VALUE', value: (e: T) => short(e.value), right: true as const },
+  { title: 'THRESHOLD', value: (e: T) => short(e.threshold), right: true as const },
+  { title: 'N', value: (e: T) => e.n, right: true as const },
+  { title: 'WINDOW', value: (e: T) => e.window },
+];
+
+const told = (a: Alert): string => (a.muted !== '' ? `muted: ${a.muted}` : a.silenced ? 'silenced' : '');
+
+const deliveryLine = (d: Delivery): string =>
+  `${d.id} to ${d.receiver}: ${d.state}${d.lastStatus === null ? '' : ` (status ${d.lastStatus})`}${d.lastError === '' ? '' : `, ${d.lastError}`}`;
+
+/** At most so many items of a list that may be long. */
+async function newest<T>(client: Client, route: string, limit: number): Promise<T[]> {
+  const { items } = await client.get<{ items: T[] }>(`${route}${route.includes('?') ? '&' : '?'}limit=${limit}`);
+  return items;
+}
+
+export function alertCommands(program: Program, root: Command): void {
+  const alerts = root.command('alerts').description('what fires, why, and who was told');
+  readCommands(program, alerts);
+  testCommand(program, alerts);
+  silenceCommands(program, alerts);
+  deliveryCommands(program, alerts);
+}
+
+function readCommands(program: Program, alerts: Command): void {
+  act<[], { state?: string; monitor?: string; limit: string }>(
+    program,
+    alerts
+      .command('list')
+      .description('alerts, newest first')
+      .option('--state <state>', 'active, pending, firing, recovering, resolved or dropped')
+      .option('--monitor <name>', 'of one monitor')
+      .option('--limit <number>', 'how many at most', '50'),
+    async (use) => {
+      const { state, monitor, limit } = use.options;
+      const query = new URLSearchParams({ ...(state ? { state } : {}), ...(monitor ? { monitor } : {}) });
+      const items = await newest<Alert>(use.client(), `${path`/projects/${await use.project()}/alerts`}?${query}`, Number(limit));
+      use.print(items, () =>
+        table(items, [
+          { title: 'ALERT', value: (a) => a.id },
+          { title: 'RULE', value: (a) => a.rule },
+          { title: 'STATE', value: (a) => a.state },
+          { title: 'SINCE', value: (a) => a.history.at(-1)?.at ?? a.startedAt },
+          { title: 'SEVERITY', value: (a) => a.severity },
+          { title: 'VALUE', value: (a) => short(a.evidence.value), right: true },
+          { title: 'THRESHOLD', value: (a) => short(a.evidence.threshold), right: true },
+          { title: 'N', value: (a) => a.evidence.n, right: true },
+          { title: 'TOLD', value: (a) => told(a) },
+        ]),
+      );
+    },
+  );
+
+  act<[string]>(
+    program,
+    alerts.command('show').description('an alert, each state it was in, and who was told').argument('<id>', 'alr_…'),
+    async (use, id) => {
+      const project = await use.project();
+      const alert = await use.client().get<Alert>(path`/projects/${project}/alerts/${id}`);
+      const deliveries = await newest<Delivery>(use.client(), path`/projects/${project}/alert-deliveries?alert=${id}`, 100);
+      use.print({ ...alert, deliveries }, () => [
+        `${alert.rule} (${alert.severity}) of monitor ${alert.monitor}: ${alert.state}${told(alert) === '' ? '' : `, ${told(alert)}`}`,
+        ...(alert.summary === '' ? [] : [alert.summary]),
+        '',
+        ...table(alert.history, [
+          { title: 'AT', value: (h) => h.at },
+          { title: 'STATE', value: (h) => h.state },
+          ...evidenceColumns<Alert['history'][number]>(),
+          { title: 'METHOD', value: (h) => (h.why === '' ? h.method : h.why) },
+        ]),
+        ...(deliveries.length === 0 ? [] : ['', ...deliveries.map(deliveryLine)]),
+      ]);
+    },
+  );
+
+  act(program, alerts.command('rules').description('alert rules, those of every monitor too, and the state of each'), async (use) => {
+    const { items } = await use.client().get<{ items: Rule[] }>(path`/projects/${await use.project()}/alert-rules`);
+    use.print(items, () =>
+      table(items, [
+        { title: 'RULE', value: (r) => r.name },
+        { title: 'STATE', value: (r) => (r.noDataSince === null ? r.state : `${r.state}, no data since ${r.noDataSince}`) },
+        { title: 'WHEN', value: (r) => r.when },
+        { title: 'FOR', value: (r) => r.for },
+        { title: 'SEVERITY', value: (r) => r.severity },
+        { title: 'RECEIVERS', value: (r) => r.receivers.join(', ') },
+        { title: 'FROM', value: (r) => r.managedBy },
+      ]),
+    );
+  });
+}
+
+function testCommand(program: Program, alerts: Command): void {
+  act<[string | undefined], { when?: string; for?: string; keepFiringFor?: string; from?: string; to?: string }>(
+    program,
+    alerts
+      .command('test')
+      .description('what a rule would have done over past windows; nothing is sent')
+      .argument('[rule]', 'a rule of the project')
+      .option('--when <text>', 'a rule that is not written yet: "MONITOR.SIGNAL CONDITION"')
+      .option('--for <text>', 'with --when: 2 windows, 2 of 3 windows, or a duration')
+      .option('--keep-firing-for <time>', 'with --when: a duration')
+      .option('--from <moment>', 'windows that end after it, UTC')
+      .option('--to <moment>', 'windows that begin before it, UTC'),
+    async (use, rule) => {
+      const { when, for: holding, keepFiringFor, from, to } = use.options;
+      const tested = await use.client().post<Tested>(path`/projects/${await use.project()}/alerts/test`, {
+        ...(rule === undefined ? {} : { rule }),
+        ...(when === undefined ? {} : { when }),
+        ...(holding === undefined ? {} : { for: holding }),
+        ...(keepFiringFor === undefined ? {} : { keepFiringFor }),
+        ...(from === undefined ? {} : { from: moment(from) }),
+        ...(to === undefined ? {} : { to: moment(to) }),
+      });
+      const fired = tested.transitions.filter((t) => t.state === 'firing').length;
+      use.print(tested, () => [
+        `${tested.when}, for ${tested.for}: over ${tested.windows} windows (${tested.withoutData} without data) it would have fired ${fired} times; it ends ${tested.end}`,
+        ...table(tested.transitions, [
+          { title: 'AT', value: (t) => t.at },
+          { title: 'STATE', value: (t) => t.state },
+          ...evidenceColumns<Tested['transitions'][number]>(),
+          { title: 'METHOD', value: (t) => t.method },
+        ]),
+      ]);
+    },
+  );
+}
+
+function silenceCommands(program: Program, alerts: Command): void {
+  act<[string[]], { from?: string; until: string; comment: string }>(
+    program,
+    alerts
+      .command('silence')
+      .description('hold back what is told of alerts whose labels match')
+      .argument('<matcher...>', 'label=value, label!=value, label=~expression or label!~expression')
+      .requiredOption('--until <moment>', 'event time, UTC')
+      .option('--from <moment>', 'event time, UTC; otherwise now')
+      .requiredOption('--comment <text>', 'why'),
+    async (use, matchers) => {
+      const { from, until, comment } = use.options;
+      const made = await use.client().post<Silence>(path`/projects/${await use.project()}/silences`, {
+        matchers,
+        endsAt: moment(until),
+        comment,
+        ...(from === undefined ? {} : { startsAt: moment(from) }),
+      });
+      use.print(made, () => [`silence ${made.id} lasts until ${made.endsAt}`]);
+    },
+  );
+  act<[], { expired?: true }>(
+    program,
+    alerts.command('silences').description('silences that have not ended').option('--expired', 'those that have, too'),
+    async (use) => {
+      const query = use.options.expired ? '?expired=true' : '';
+      const { items } = await use.client().get<{ items: Silence[] }>(`${path`/projects/${await use.project()}/silences`}${query}`);
+      use.print(items, () =>
+        table(items, [
+          { title: 'SILENCE', value: (s) => s.id },
+          { title: 'STATE', value: (s) => s.state },
+          { title: 'MATCHERS', value: (s) => s.matchers.join(' ') },
+          { title: 'UNTIL', value: (s) => s.endsAt },
+          { title: 'AUTHOR', value: (s) => s.author },
+          { title: 'COMMENT', value: (s) => s.comment },
+        ]),
+      );
+    },
+  );
+  act<[string]>(
+    program,
+    alerts.command('unsilence').description('end a silence now; what still fires is told').argument('<id>', 'sil_…'),
+    async (use, id) => {
+      await use.client().send('DELETE', path`/projects/${await use.project()}/silences/${id}`);
+      use.print({ id }, () => [`${id} has ended`]);
+    },
+  );
+}
+
+function deliveryCommands(program: Program, alerts: Command): void {
+  act<[], { state?: string; limit: string }>(
+    program,
+    alerts
+      .command('deliveries')
+      .description('what was told to whom, newest first')
+      .option('--state <state>', 'queued, delivered, failed (to be tried again) or dead')
+      .option('--limit <number>', 'how many at most', '50'),
+    async (use) => {
+      const query = use.options.state ? `?${new URLSearchParams({ state: use.options.state })}` : '';
+      const route = `${path`/projects/${await use.project()}/alert-deliveries`}${query}`;
+      const items = await newest<Delivery>(use.client(), route, Number(use.options.limit));
+      use.print(items, () =>
+        table(items, [
+          { title: 'DELIVERY', value: (d) => d.id },
+          { title: 'RECEIVER', value: (d) => d.receiver },
+          { title: 'STATE', value: (d) => d.state },
+          { title: 'TELLS', value: (d) => d.reason },
+          { title: 'ALERT', value: (d) => d.alert },
+          { title: 'TRIES', value: (d) => d.attempts, right: true },
+          { title: 'STATUS', value: (d) => d.lastStatus, right: true },
+          { title: 'CREATED', value: (d) => d.createdAt },
+          { title: 'ERROR', value: (d) => d.lastError },
+        ]),
+      );
+    },
+  );
+  act<[string]>(
+    program,
+    alerts.command('redeliver').description('deliver once more, under the same id').argument('<id>', 'dlv_…'),
+    async (use, id) => {
+      const again = await use.client().post<Delivery>(path`/projects/${await use.project()}/alert-deliveries/${id}/redeliver`);
+      use.print(again, () => [deliveryLine(again)]);
+    },
+  );
+  act<[], { send?: string }>(
+    program,
+    alerts
+      .command('receivers')
+      .description('receivers and the rules that name them')
+      .option('--send <name>', 'send this one a message that says it is a test'),
+    async (use) => {
+      const project = await use.project();
+      if (use.options.send !== undefined) {
+        const sent = await use.client().post<Delivery>(path`/projects/${project}/receivers/${use.options.send}/test`);
+        use.print(sent, () => [deliveryLine(sent)]);
+        return sent.state === 'delivered' ? 0 : 1;
+      }
+      const { items } = await use.client().get<{ items: Receiver[] }>(path`/projects/${project}/receivers`);
+      use.print(items, () =>
+        table(items, [
+          { title: 'RECEIVER', value: (r) => r.name },
+          { title: 'KIND', value: (r) => r.kind },
+          { title: 'TO', value: (r) => r.to },
+          { title: 'REPEAT', value: (r) => r.repeat },
+          { title: 'RULES', value: (r) => r.rules.join(', ') },
+        ]),
+      );
+      return 0;
+    },
+  );
+}

@@ -1,4 +1,5 @@
 // What other rooms may use of datasets.
+export { listQuarantined } from './queries.ts';
 export { currentVersion, getVersion, newestVersion, stageVersion } from './service/read.ts';
 export { contractsOf, describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';

@@ -1,0 +1,4 @@
+// What other rooms may use of alerts.
+export { activeAlerts, isMutedByData, listAlerts } from './service/read.ts';
+export { listRuleStates } from './service/replay.ts';
+export type { Alert, AlertState, Evidence, Rule } from './model.ts';

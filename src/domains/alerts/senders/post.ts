@@ -1,0 +1,74 @@
+// One HTTP request to an address of a user: pinned, bounded in time and size, following nothing.
+import { request as requestHttp, type IncomingMessage } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { isIP } from 'node:net';
+import { reach, Refused } from './reach.ts';
+
+const TIMEOUT_MS = 10_000;
+/** What a receiver answers is thrown away; this much is read so that its connection ends well. */
+const READ_BYTES = 64 * 1024;
+
+export interface Answered {
+  readonly status: number;
+  readonly retryAfterMs: number | null;
+}
+
+export interface Post {
+  readonly url: string;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly allowed: string;
+  readonly signal: AbortSignal;
+}
+
+/** Raises `Refused` for an address that may not be asked, and what the network raises. */
+export async function post({ url: text, body, headers, allowed, signal }: Post): Promise<Answered> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw new Refused('the address is not one of http or https');
+  const secure = url.protocol === 'https:';
+  const target = await reach(url.hostname, Number(url.port) || (secure ? 443 : 80), allowed);
+  const bytes = Buffer.from(body);
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const sent = (secure ? requestHttps : requestHttp)(
+    {
+      host: target.address,
+      port: target.port,
+      path: url.pathname + url.search,
+      method: 'POST',
+      agent: false,
+      signal: limit,
+      ...(secure && isIP(target.hostname) === 0 ? { servername: target.hostname } : {}),
+      headers: {
+        host: url.host,
+        'content-type': 'application/json',
+        'content-length': bytes.length,
+        'user-agent': 'gyre',
+        ...(url.username === ''
+          ? {}
+          : {
+              authorization: `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString('base64')}`,
+            }),
+        ...headers,
+      },
+    },
+    (reply) => {
+      const answered = { status: reply.statusCode ?? 0, retryAfterMs: retryAfter(reply) };
+      let read = 0;
+      reply.on('data', (chunk: Buffer) => {
+        read += chunk.length;
+        if (read > READ_BYTES) reply.destroy();
+      });
+      // The status is what counts; a body that breaks off changes nothing.
+      reply.on('close', () => resolve(answered)).on('error', () => resolve(answered));
+    },
+  );
+  sent.on('error', (error) => reject(limit.aborted && !signal.aborted ? new Error(`no answer within ${TIMEOUT_MS / 1000} s`) : error));
+  sent.end(bytes);
+  return promise;
+}
+
+function retryAfter({ headers }: IncomingMessage): number | null {
+  const seconds = Number(headers['retry-after']);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+}

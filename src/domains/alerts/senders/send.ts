@@ -1,0 +1,98 @@
+// One attempt to tell a receiver, whatever its kind. Secrets are resolved here and leave with the request only.
+import { createHmac } from 'node:crypto';
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { redactorOf, resolveSecret } from '../../../kernel/secrets.ts';
+import type { ReceiverDefinition } from '../../projects/public.ts';
+import type { Message } from '../service/tell.ts';
+import { sendMail } from './email.ts';
+import { post, type Answered } from './post.ts';
+import { Refused } from './reach.ts';
+import { alertmanagerPush, alertmanagerWebhook, slackMessage } from './shapes.ts';
+
+export interface Attempt {
+  readonly outcome: 'delivered' | 'failed' | 'dead';
+  readonly status: number | null;
+  readonly error: string;
+  readonly retryAfterMs: number | null;
+}
+
+/** `v1=` + HMAC-SHA256 of "timestamp.body" in hexadecimal. */
+export const signatureOf = (secret: string, timestamp: string, body: string): string =>
+  `v1=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
+
+/** Never throws: what goes wrong is the outcome, in words without secrets. */
+export async function send(ctx: Ctx, receiver: ReceiverDefinition, message: Message): Promise<Attempt> {
+  const secrets: string[] = [];
+  const secretOf = (reference: string): string => {
+    const value = resolveSecret(reference);
+    if (value === undefined || value === '') throw new Error(`${reference} has no value where the server runs`);
+    secrets.push(value);
+    return value;
+  };
+  const resolved = (text: string): string => (/^(env|file):/.test(text) ? secretOf(text) : text);
+  try {
+    const status = await dispatch(ctx, receiver, message, { secretOf, resolved });
+    return typeof status === 'number' ? { outcome: 'delivered', status, error: '', retryAfterMs: null } : verdict(status);
+  } catch (error) {
+    const parts = secrets.flatMap((s) => (URL.canParse(s) ? [s, new URL(s).password, new URL(s).pathname] : [s]));
+    return { ...faultOf(error), error: redactorOf(parts)(wordsOf(error)), retryAfterMs: null };
+  }
+}
+
+interface Secrets {
+  readonly secretOf: (reference: string) => string;
+  readonly resolved: (text: string) => string;
+}
+
+async function dispatch(ctx: Ctx, receiver: ReceiverDefinition, m: Message, { secretOf, resolved }: Secrets): Promise<Answered | number> {
+  const nowMs = ctx.clock.now();
+  const base = ctx.settings.url;
+  const common = { allowed: ctx.settings.alertAllowHosts, signal: ctx.signal };
+  switch (receiver.kind) {
+    case 'email':
+      return sendMail(receiver, resolved(receiver.server), m, common.allowed);
+    case 'slack':
+      return post({
+        ...common,
+        url: resolved(receiver.url),
+        body: JSON.stringify(slackMessage(m)),
+        headers: { 'gyre-delivery': m.delivery },
+      });
+    case 'alertmanager':
+      return post({
+        ...common,
+        url: `${resolved(receiver.url).replace(/\/$/, '')}/api/v2/alerts`,
+        body: JSON.stringify(alertmanagerPush(m, base, nowMs)),
+        headers: { 'gyre-delivery': m.delivery },
+      });
+    case 'webhook': {
+      const body = JSON.stringify(receiver.format === 'alertmanager' ? alertmanagerWebhook(m, base, nowMs) : m);
+      const timestamp = String(Math.floor(nowMs / 1000));
+      const headers = {
+        'gyre-delivery': m.delivery,
+        'gyre-timestamp': timestamp,
+        ...(receiver.secret === null ? {} : { 'gyre-signature': signatureOf(secretOf(receiver.secret), timestamp, body) }),
+      };
+      return post({ ...common, url: resolved(receiver.url), body, headers });
+    }
+  }
+}
+
+function verdict({ status, retryAfterMs }: Answered): Attempt {
+  if (status >= 200 && status < 300) return { outcome: 'delivered', status, error: '', retryAfterMs: null };
+  const again = status >= 500 || status === 429 || status === 408;
+  const why = status >= 300 && status < 400 ? 'answered with a redirection, which is not followed' : `answered with status ${status}`;
+  return { outcome: again ? 'failed' : 'dead', status, error: `the receiver ${why}`, retryAfterMs };
+}
+
+/** In SMTP the 5xx are final and the 4xx pass. */
+function faultOf(error: unknown): Pick<Attempt, 'outcome' | 'status'> {
+  const code = (error as { responseCode?: unknown }).responseCode;
+  if (typeof code === 'number') return { outcome: code >= 500 ? 'dead' : 'failed', status: code };
+  return { outcome: error instanceof Refused ? 'dead' : 'failed', status: null };
+}
+
+function wordsOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: string };
+  return `${typeof code === 'string' ? `${code}: ` : ''}${message ?? String(error)}`.slice(0, 500);
+}

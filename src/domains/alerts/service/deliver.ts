@@ -1,0 +1,68 @@
+// One attempt of a delivery, and when the next one comes. At least once: a process that dies between the
+// receiver's answer and our record of it sends the same delivery id again.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
+import { currentRevision } from '../../projects/public.ts';
+import type { Delivery } from '../model.ts';
+import { send, type Attempt } from '../senders/send.ts';
+import { getDelivery, updateDelivery } from '../store/deliveries.ts';
+import type { Message } from './tell.ts';
+
+const FIRST_MS = 1000;
+const LONGEST_MS = 10 * 60_000;
+const GIVE_UP_MS = 24 * 3_600_000;
+
+/** Doubles from a second to ten minutes, each between half and the whole of it: receivers that come back are not stormed. */
+export const backoffMs = (attempt: number, random: number): number =>
+  Math.round(Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1)) * (0.5 + random / 2));
+
+export type QueueAgain = (tx: Ctx, attempt: number, runAtMs: number) => Promise<unknown>;
+
+export async function deliver(ctx: Ctx, id: string, again: QueueAgain): Promise<void> {
+  const found = await getDelivery(ctx.db, ctx.workspace, id);
+  if (!found || (found.delivery.state !== 'queued' && found.delivery.state !== 'failed')) return;
+  const { delivery, message } = found;
+  const { definition } = await currentRevision(ctx, delivery.project);
+  const receiver = Object.hasOwn(definition.receivers, delivery.receiver) ? definition.receivers[delivery.receiver] : undefined;
+  const attempt: Attempt = receiver
+    ? await send(ctx, receiver, message as Message)
+    : { outcome: 'dead', status: null, error: 'the project has no such receiver any more', retryAfterMs: null };
+  failpoint('alerts.before-delivered');
+  await ctx.tx((tx) => record(tx, delivery, attempt, again));
+  failpoint('alerts.after-delivered');
+}
+
+async function record(tx: Ctx, before: Delivery, attempt: Attempt, again: QueueAgain): Promise<void> {
+  const nowMs = tx.clock.now();
+  const attempts = before.attempts + 1;
+  const waitMs = Math.min(LONGEST_MS * 6, attempt.retryAfterMs ?? backoffMs(attempts, tx.ids.random(1)[0]! / 255));
+  const tooLate = nowMs + waitMs - before.createdMs > GIVE_UP_MS;
+  const state = attempt.outcome === 'failed' && tooLate ? 'dead' : attempt.outcome;
+  const next: Delivery = {
+    ...before,
+    state,
+    attempts,
+    lastStatus: attempt.status,
+    lastError: state === 'dead' && tooLate ? `given up after 24 h: ${attempt.error}` : attempt.error,
+    nextMs: state === 'failed' ? nowMs + waitMs : null,
+    deliveredMs: state === 'delivered' ? nowMs : null,
+  };
+  if (!(await updateDelivery(tx.db, tx.workspace, next, ['queued', 'failed']))) return;
+  if (state === 'failed') await again(tx, attempts, nowMs + waitMs);
+  // Each attempt of a long outage would be an event; the first one and the end are news.
+  if (state === 'failed' && attempts > 1) return;
+  tx.log.debug({ event: 'alerts.delivery', delivery: next.id, state, attempts });
+  await tx.emit(deliveryEvent(next));
+}
+
+const deliveryEvent = (d: Delivery) => {
+  const self = { kind: 'alert-delivery', id: d.id };
+  return {
+    type: `alert-delivery.${d.state}`,
+    subject: self,
+    label: d.receiver,
+    project: d.project,
+    payload: { receiver: d.receiver, alert: d.alert, status: d.status, reason: d.reason, attempts: d.attempts, answer: d.lastStatus },
+    edges: d.alert === '' ? [] : [{ from: self, to: { kind: 'alert', id: d.alert }, relation: 'tells' }],
+  };
+};
