@@ -121,9 +121,13 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     reply: { 200: Type.Object({ events: Type.Integer() }) },
     handler: async (ctx) => {
       const { worker, subscribers, headSeq } = running();
-      await subscribers.drain();
-      await worker.drain(undefined, ctx.signal);
-      await subscribers.drain();
+      // What a job tells may queue further work, so both come to rest together.
+      for (let before = -1; before !== (await headSeq());) {
+        before = await headSeq();
+        await subscribers.drain();
+        await worker.drain(undefined, ctx.signal);
+        await subscribers.drain();
+      }
       return { events: await headSeq() };
     },
   }),
