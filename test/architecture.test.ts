@@ -12,14 +12,18 @@ const tree = readSourceTree();
 
 /** Which domain uses which others, through their public.ts. Exact: an edge that is gone is taken out. */
 const EDGES: Readonly<Record<string, readonly string[]>> = {
-  datasets: ['projects'],
-  features: ['datasets', 'projects'],
+  datasets: ['projects', 'subjects'],
+  features: ['datasets', 'projects', 'subjects'],
+  governance: ['datasets', 'features', 'pipelines', 'projects', 'registry', 'releases', 'serving', 'subjects', 'tracking'],
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving'],
-  pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'tracking'],
-  registry: ['projects', 'serving', 'tracking'],
-  releases: ['access', 'datasets', 'features', 'projects', 'registry', 'serving'],
+  pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'subjects', 'tracking'],
+  registry: ['projects', 'serving', 'subjects', 'tracking'],
+  releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving'],
   reports: ['datasets', 'environments', 'features', 'lineage', 'projects', 'registry', 'releases', 'serving'],
+  serving: ['subjects'],
+  subjects: ['projects'],
+  tracking: ['subjects'],
 };
 
 /** What a domain has besides the files that every domain may have. */

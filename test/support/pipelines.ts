@@ -46,8 +46,12 @@ export interface PipelineBench extends TestPlatform {
   readonly step: (run: RunReply, name: string) => StepReply;
 }
 
-export async function openPipelines(t: TestContext, database: DatabaseKind = 'sqlite'): Promise<PipelineBench> {
-  const platform = await openPlatform(t, { database });
+export async function openPipelines(
+  t: TestContext,
+  database: DatabaseKind = 'sqlite',
+  environment: Readonly<Record<string, string>> = {},
+): Promise<PipelineBench> {
+  const platform = await openPlatform(t, { database, environment });
   const app = buildServer({
     platform: platform.platform,
     routes: compose(platform.platform.blobs, () => 'http://127.0.0.1:1').routes,

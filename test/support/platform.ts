@@ -26,12 +26,18 @@ export interface TestPlatform extends RunningPlatform {
 
 export const admin: Actor = { kind: 'local', id: 'local', roles: ['admin'] };
 
-export async function openPlatform(t: TestContext, options: { database?: DatabaseKind; seed?: string } = {}): Promise<TestPlatform> {
+export async function openPlatform(
+  t: TestContext,
+  options: { database?: DatabaseKind; seed?: string; environment?: Readonly<Record<string, string>> } = {},
+): Promise<TestPlatform> {
   const folder = mkdtempSync(join(tmpdir(), 'gyre-test-'));
   const database = await openTestDatabase(t, options.database ?? 'sqlite');
   const clock = fixedClock();
   const running = await openAppPlatform({
-    settings: readSettings({ GYRE_DIR: folder, GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent', GYRE_PORT: '0' }),
+    settings: readSettings({
+      ...{ GYRE_DIR: folder, GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent', GYRE_PORT: '0' },
+      ...options.environment,
+    }),
     database,
     clock,
     ids: seededIds(options.seed ?? t.name),

@@ -1,10 +1,10 @@
-// gyre release, rollback, releases, predict: an endpoint and its answers.
+// gyre rollback, predict, and by releases.ts release: an endpoint and its answers.
 import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
-import { table } from '../../kernel/cli/terminal.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { act, assignments, moment, type Program } from './command.ts';
 import { columnTypes, predict } from './prediction.ts';
+import { releaseCommands } from './releases.ts';
 
 const { fail } = defineErrors({
   'no-data-plane': {
@@ -16,24 +16,7 @@ const { fail } = defineErrors({
 });
 
 export function endpointCommands(program: Program, root: Command): void {
-  act<[string, string], { reason?: string }>(
-    program,
-    root
-      .command('release')
-      .description('release a version to an endpoint; answers when the data planes serve it')
-      .argument('<endpoint>', 'its name in gyre.yaml')
-      .argument('[version]', 'number, alias or latest', 'latest')
-      .option('--reason <text>', 'why, for the record'),
-    async (use, endpoint, version) => {
-      const release = await use
-        .client()
-        .post<{ id: string; state: string; revision: string }>(path`/projects/${await use.project()}/endpoints/${endpoint}/releases`, {
-          version,
-          ...(use.options.reason ? { reason: use.options.reason } : {}),
-        });
-      use.print(release, () => [`${endpoint} serves ${version}: release ${release.id} ${release.state}, revision ${release.revision}`]);
-    },
-  );
+  releaseCommands(program, root);
 
   act<[string], { revision?: string; reason?: string }>(
     program,
@@ -52,27 +35,6 @@ export function endpointCommands(program: Program, root: Command): void {
           ...(reason === undefined ? {} : { reason }),
         });
       use.print(release, () => [`${endpoint} is back: release ${release.id} ${release.state}, revision ${release.revision}`]);
-    },
-  );
-
-  act<[string]>(
-    program,
-    root.command('releases').description('releases of an endpoint, newest first').argument('<endpoint>', 'its name in gyre.yaml'),
-    async (use, endpoint) => {
-      const { items } = await use
-        .client()
-        .get<{ items: { id: string; state: string; reason: string; revision: string; createdAt: string }[] }>(
-          `${path`/projects/${await use.project()}/endpoints/${endpoint}/releases`}?limit=50`,
-        );
-      use.print(items, () =>
-        table(items, [
-          { title: 'RELEASE', value: (r) => r.id },
-          { title: 'STATE', value: (r) => r.state },
-          { title: 'STARTED', value: (r) => r.createdAt },
-          { title: 'REVISION', value: (r) => r.revision },
-          { title: 'REASON', value: (r) => r.reason },
-        ]),
-      );
     },
   );
 

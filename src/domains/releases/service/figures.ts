@@ -69,9 +69,9 @@ async function count(
   definition: ProjectDefinition,
   nowUs: number,
 ): Promise<Row[]> {
-  const records = await recordFiles(ctx, { project, endpoint, fromUs: startedUs, toUs: nowUs });
+  const records = await recordFiles(ctx, { project, endpoint, fromUs: startedUs, toUs: Number.MAX_SAFE_INTEGER });
   if (records.length === 0) return [];
-  const labels = await labelledFiles(ctx, definition, { project, endpoint, fromUs: startedUs, toUs: nowUs });
+  const labels = await labelledFiles(ctx, definition, { project, endpoint, fromUs: startedUs, toUs: nowUs + 1 });
   const tables: Record<string, ComputeTable> = { records: { files: records }, ...(labels.length > 0 ? { labels: { files: labels } } : {}) };
   const isBinary = (definition.models[definition.endpoints[endpoint]!.model]?.task ?? 'binary') === 'binary';
   const { rows } = await ctx.compute.run({
@@ -92,14 +92,13 @@ function sqlOf(windows: readonly StepWindow[], isBinary: boolean, hasLabels: boo
     steps(step, revision, since) as (values ${values}),
     outcomes as (${
       hasLabels
-        ? 'select prediction_id as id, arg_max(label, seq) as label from labels group by prediction_id'
+        ? 'select prediction_id as id, arg_max_null(label, seq) as label from labels group by prediction_id'
         : 'select null::varchar as id, null::double as label where false'
     }),
     own as (
       select s.step, r.id, r.variant, r.score, r.error, r."latencyUs" as latency, r.assignment, r."assignmentKey" as key, o.label,
-        r."eventTimeUs" >= s.since and r.assignment <> 'pinned' as counts
+        r."eventTimeUs" between s.since and ${nowUs} and r.assignment <> 'pinned' as counts
       from records r join steps s on r.revision = s.revision left join outcomes o on o.id = r.id
-      where r."eventTimeUs" <= ${nowUs}
     ),
     cuts as (select step, quantile_cont(score, [${deciles}]) as deciles from own where counts and score is not null group by step),
     binned as (select own.*, case when score is null then null else ${bin} end as bin from own left join cuts using (step))
@@ -169,7 +168,7 @@ function toFigures(release: Release, stableId: string, windows: readonly StepWin
 
 const AT_ONCE = ['error_rate', 'prediction_drift', 'latency'];
 
-/** All that the candidate answered, requests that named it included. */
+/** All that the candidate answered, requests that named it and those after this moment of event time included. */
 function harmedBy(rows: readonly Row[], candidateId: string, stableId: string): StepFigures['harmed'] {
   let [requests, errors, beyondStable] = [0, 0, 0];
   for (const row of rows.filter((r) => r.variant === candidateId)) {

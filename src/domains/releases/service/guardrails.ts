@@ -62,7 +62,7 @@ function errorRate({ candidate, stable, alpha }: Compared, margin: number): Judg
     method,
     n,
     why: `error_rate: the candidate failed ${candidate.errors} of ${candidate.requests} requests (${percent(own)}), the stable variant ${stable.errors} of ${stable.requests} (${percent(other)})${
-      isHarm ? `; at least ${percent(Math.max(0, low))} more, with ${level(alpha)} confidence at every look` : ''
+      isHarm ? `; at least ${round(100 * Math.max(0, low))} percentage points more, with ${level(alpha)} confidence at every look` : ''
     }`,
   };
 }

@@ -2,17 +2,7 @@
 // planes' acknowledgement between them: `beginMove` and `endMove`. What does not takes one: `stay`.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { championAlias, setAlias } from '../../registry/public.ts';
-import {
-  isActive,
-  shareOf,
-  splitBetween,
-  type EndpointRevision,
-  type Move,
-  type Release,
-  type ReleaseState,
-  type StepFigures,
-  type Variant,
-} from '../model.ts';
+import { isActive, shareOf, splitBetween, type Move, type Release, type ReleaseState, type StepFigures } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
 import { makeRevision } from './revisions.ts';

@@ -1,6 +1,7 @@
 // The files that a staged release is judged by.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
+import { joinedFiles } from '../../feedback/public.ts';
 import type { ProjectDefinition } from '../../projects/public.ts';
 import { inferenceFiles } from '../../serving/public.ts';
 
@@ -24,4 +25,10 @@ export const recordFiles = async (ctx: Ctx, span: EndpointSpan): Promise<string[
     (await inferenceFiles(ctx, span)).map((f) => f.digest),
   );
 
-export const labelledFiles = async (_ctx: Ctx, _definition: ProjectDefinition, _span: EndpointSpan): Promise<string[]> => [];
+/** Labels of the endpoint's predictions; none where no monitor brings them. */
+export async function labelledFiles(ctx: Ctx, definition: ProjectDefinition, { endpoint, ...span }: EndpointSpan): Promise<string[]> {
+  const monitor = monitorOf(definition, endpoint);
+  if (monitor === undefined) return [];
+  const files = await joinedFiles(ctx, { ...span, monitor });
+  return stageFiles(ctx, [...new Set(files.map((f) => f.digest))]);
+}

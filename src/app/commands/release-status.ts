@@ -1,0 +1,91 @@
+// A staged release in words: where it stands, since when, what it lacks, and each guardrail with its figures.
+import { table } from '../../kernel/cli/terminal.ts';
+
+export interface Guardrail {
+  readonly metric: string;
+  readonly step: number;
+  readonly verdict: string;
+  readonly candidate: number | null;
+  readonly stable: number | null;
+  readonly difference: number | null;
+  readonly interval: { readonly low: number; readonly level: number } | null;
+  readonly n: number;
+  readonly why: string;
+}
+export interface Figures {
+  readonly at: string;
+  readonly looks: number;
+  readonly candidate: { readonly requests: number; readonly errors: number };
+  readonly stable: { readonly requests: number; readonly errors: number };
+  readonly guardrails: readonly Guardrail[];
+  readonly ratio: { readonly planned: number; readonly found: number | null; readonly units: number; readonly pValue: number };
+  readonly harmed: { readonly requests: number; readonly errors: number; readonly beyondStable: number };
+}
+export interface ReleaseRow {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly revision: string;
+  readonly state: string;
+  readonly candidate: { readonly model: string; readonly number: number };
+  readonly steps: readonly number[];
+  readonly step: number;
+  readonly share: number;
+  readonly minSample: number | null;
+  readonly reason: string;
+  readonly standing: string;
+  readonly since: string;
+  readonly createdAt: string;
+  readonly figures: Figures | null;
+}
+export interface Story {
+  readonly release: ReleaseRow;
+  readonly transitions: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly share: number;
+    readonly actor: { readonly kind: string; readonly id: string };
+    readonly reason: string;
+    readonly at: string;
+  }[];
+}
+
+export const percent = (share: number): string => `${Number((share * 100).toFixed(2))} %`;
+const figure = (value: number | null): string => (value === null ? '-' : String(Number(value.toPrecision(4))));
+const stepOf = (r: ReleaseRow): string =>
+  r.step < 0
+    ? ''
+    : `, step ${r.step + 1} of ${r.steps.length} (${r.steps.map((s, i) => (i === r.step ? `[${percent(s)}]` : percent(s))).join(' ')})`;
+
+/** What a release ended or stands with, in one line. */
+export const summaryOf = (r: ReleaseRow): string =>
+  `${r.endpoint}: version ${r.candidate.number} ${r.state}${stepOf(r)}, ${percent(r.share)} of the traffic since ${r.since}`;
+
+export function describeRelease({ release: r, transitions }: Story): string[] {
+  const lines = [`${r.id}  ${summaryOf(r)}`, `  ${r.standing}`];
+  const { figures } = r;
+  if (figures) {
+    const { candidate, stable, harmed, ratio } = figures;
+    lines.push(
+      `  sample: ${candidate.requests}${r.minSample === null ? '' : ` of ${r.minSample}`} requests, ${candidate.errors} failed; stable ${stable.requests}, ${stable.errors} failed (look ${figures.looks}, ${figures.at})`,
+      `  share found: ${ratio.found === null ? 'nothing yet' : `${percent(ratio.found)} of ${ratio.units}`}, planned ${percent(ratio.planned)} (p = ${figure(ratio.pValue)})`,
+      `  the candidate answered ${harmed.requests} requests since the release began, ${harmed.errors} failed, ${harmed.beyondStable} more than the stable variant would have`,
+      ...table(figures.guardrails, [
+        { title: '  GUARDRAIL', value: (g) => `  ${g.metric}` },
+        { title: 'STEP', value: (g) => String(g.step + 1) },
+        { title: 'VERDICT', value: (g) => g.verdict },
+        { title: 'CANDIDATE', value: (g) => figure(g.candidate) },
+        { title: 'STABLE', value: (g) => figure(g.stable) },
+        { title: 'WORSE BY', value: (g) => figure(g.difference) },
+        { title: 'AT LEAST', value: (g) => figure(g.interval?.low ?? null) },
+        { title: 'N', value: (g) => String(g.n) },
+      ]),
+    );
+  }
+  return [
+    ...lines,
+    ...transitions.map(
+      (t) =>
+        `  ${t.at}  ${t.from} -> ${t.to}, ${percent(t.share)}, by ${t.actor.kind === 'system' ? 'the policy' : t.actor.id}: ${t.reason}`,
+    ),
+  ];
+}
