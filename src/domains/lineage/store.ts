@@ -120,19 +120,25 @@ export async function listEdges(
   for (const [kind, ids] of byKind(refs)) {
     const left = limit - edges.length;
     if (left <= 0) break;
-    const query = tablesIn(db).selectFrom('lineage_edges').selectAll().where('workspace_id', '=', workspace);
-    const own =
+    const query = tablesIn(db).selectFrom('lineage_edges').selectAll().where('workspace_id', '=', workspace).limit(left);
+    // In the order of the key and of the other index: any other order makes SQLite sort all edges of the workspace.
+    const rows = await (
       direction === 'from'
-        ? query.where('from_kind', '=', kind).where('from_id', 'in', ids)
-        : query.where('to_kind', '=', kind).where('to_id', 'in', ids);
-    const rows = await own
-      .orderBy('from_id')
-      .orderBy('from_kind')
-      .orderBy('relation')
-      .orderBy('to_kind')
-      .orderBy('to_id')
-      .limit(left)
-      .execute();
+        ? query
+            .where('from_kind', '=', kind)
+            .where('from_id', 'in', ids)
+            .orderBy('from_id')
+            .orderBy('relation')
+            .orderBy('to_kind')
+            .orderBy('to_id')
+        : query
+            .where('to_kind', '=', kind)
+            .where('to_id', 'in', ids)
+            .orderBy('to_id')
+            .orderBy('from_kind')
+            .orderBy('from_id')
+            .orderBy('relation')
+    ).execute();
     edges.push(...rows.map(toEdge));
   }
   return edges;
