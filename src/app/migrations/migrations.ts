@@ -22,6 +22,7 @@ import { monitoringTables } from './0001/monitoring.ts';
 import { alertTables } from './0001/alerts.ts';
 import { retrainingTables } from './0001/retraining.ts';
 import { governanceTables } from './0001/governance.ts';
+import { subjectTables } from './0001/subjects.ts';
 
 export const migrations: readonly Migration[] = [
   {
@@ -36,6 +37,7 @@ export const migrations: readonly Migration[] = [
       ...accessTables,
       ...blobTables,
       ...projectTables,
+      ...subjectTables,
       ...registryTables,
       ...datasetTables,
       ...pipelineTables,

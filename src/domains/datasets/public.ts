@@ -4,4 +4,7 @@ export { currentVersion, getVersion, newestVersion, stageVersion } from './servi
 export { contractsOf, describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
 export { stageFiles } from './service/stage.ts';
+export { clearVersions, versionFiles, versionNames, type ClearedVersion } from './service/erase.ts';
+export { countMatching, rewriteWithout, tableColumns, type Rewritten } from './service/rewrite.ts';
+export { admitFiles, type Admitted } from './service/suppress.ts';
 export type { Column, ColumnProfile, DatasetVersion } from './model.ts';

@@ -95,17 +95,17 @@ export const datasetRoutes: readonly AnyRoute[] = [
       ),
       acceptSchemaChange: Type.Optional(Type.Boolean()),
     }),
-    reply: { 200: Type.Object({ created: Type.Boolean(), version: VersionView }) },
+    reply: { 200: Type.Object({ created: Type.Boolean(), version: VersionView, leftOut: Type.Integer() }) },
     idempotent: true,
     handler: async (ctx, { params, body }) => {
       const found = await definitionOf(ctx, params.project, params.dataset);
       if (found.definition.sql !== null) return fail('dataset-not-pushed', { dataset: params.dataset });
-      const { version, created } = await createVersion(ctx, {
+      const { version, created, leftOut } = await createVersion(ctx, {
         ...found,
         files: body.files,
         ...(body.acceptSchemaChange === undefined ? {} : { acceptSchemaChange: body.acceptSchemaChange }),
       });
-      return new Reply(created ? 201 : 200, { created, version: versionView(version) });
+      return new Reply(created ? 201 : 200, { created, version: versionView(version), leftOut });
     },
   }),
   route({

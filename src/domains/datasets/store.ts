@@ -169,3 +169,105 @@ export async function setCurrent(db: Db, workspace: string, v: DatasetVersion): 
     .where('name', '=', v.dataset)
     .execute();
 }
+
+/** Of these digests, those that a version of the project has. */
+export async function heldDigests(db: Db, workspace: string, project: string, digests: readonly string[]): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (let i = 0; i < digests.length; i += 1000) {
+    const rows = await tablesIn(db)
+      .selectFrom('dataset_files')
+      .innerJoin('dataset_versions', (j) =>
+        j
+          .onRef('dataset_versions.id', '=', 'dataset_files.version_id')
+          .onRef('dataset_versions.workspace_id', '=', 'dataset_files.workspace_id')
+          .onRef('dataset_versions.generation', '=', 'dataset_files.generation'),
+      )
+      .select('dataset_files.digest')
+      .where('dataset_files.workspace_id', '=', workspace)
+      .where('dataset_versions.project', '=', project)
+      .where('dataset_files.digest', 'in', digests.slice(i, i + 1000))
+      .execute();
+    for (const r of rows) found.add(r.digest);
+  }
+  return found;
+}
+
+/** Files of all versions, each version in its newest generation. */
+export async function listAllFiles(
+  db: Db,
+  workspace: string,
+): Promise<
+  { readonly project: string; readonly dataset: string; readonly version: string; readonly path: string; readonly digest: string }[]
+> {
+  const rows = await tablesIn(db)
+    .selectFrom('dataset_files')
+    .innerJoin('dataset_versions', (j) =>
+      j
+        .onRef('dataset_versions.id', '=', 'dataset_files.version_id')
+        .onRef('dataset_versions.workspace_id', '=', 'dataset_files.workspace_id')
+        .onRef('dataset_versions.generation', '=', 'dataset_files.generation'),
+    )
+    .select([
+      'dataset_versions.project',
+      'dataset_versions.dataset',
+      'dataset_files.version_id',
+      'dataset_files.path',
+      'dataset_files.digest',
+    ])
+    .where('dataset_files.workspace_id', '=', workspace)
+    .execute();
+  return rows.map((r) => ({ project: r.project, dataset: r.dataset, version: r.version_id, path: r.path, digest: r.digest }));
+}
+
+/** Versions of all datasets of a project, in the order in which they were made. */
+export async function listProjectVersions(db: Db, workspace: string, project: string): Promise<DatasetVersion[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('dataset_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .orderBy('id')
+    .execute();
+  return rows.map(toVersion);
+}
+
+/** The next generation of a version: other files, and what is known of their rows. */
+export async function putGeneration(db: Db, workspace: string, v: DatasetVersion, files: readonly VersionFile[]): Promise<void> {
+  await tablesIn(db)
+    .updateTable('dataset_versions')
+    .set({
+      generation: v.generation,
+      row_count: v.rows,
+      logical_digest: v.logicalDigest,
+      profile: JSON.stringify(v.profile),
+      violations: JSON.stringify(v.violations),
+      build_key: v.buildKey,
+    })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', v.id)
+    .where('generation', '=', v.generation - 1)
+    .execute();
+  for (let i = 0; i < files.length; i += 1000)
+    await tablesIn(db)
+      .insertInto('dataset_files')
+      .values(
+        files.slice(i, i + 1000).map((f) => ({
+          workspace_id: workspace,
+          version_id: v.id,
+          generation: v.generation,
+          path: f.path,
+          digest: f.digest,
+          size_bytes: f.sizeBytes,
+        })),
+      )
+      .execute();
+}
+
+export async function listVersionNames(db: Db, workspace: string): Promise<Map<string, { project: string; dataset: string }>> {
+  const rows = await tablesIn(db)
+    .selectFrom('dataset_versions')
+    .select(['id', 'project', 'dataset'])
+    .where('workspace_id', '=', workspace)
+    .execute();
+  return new Map(rows.map((r) => [r.id, { project: r.project, dataset: r.dataset }]));
+}

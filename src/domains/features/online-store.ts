@@ -84,7 +84,7 @@ export function openOnlineWriter(path: string): OnlineWriter {
   mkdirSync(dirname(path), { recursive: true });
   const db = new DatabaseSync(path, { timeout: 10_000 });
   // The store can be made again from the datasets, so losing its last moments to a power cut is no loss.
-  db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -65536;
+  db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma secure_delete = on; pragma cache_size = -65536;
     create table if not exists views (id integer primary key autoincrement, name text not null unique, definition text not null) strict;
     create table if not exists facts (view_id integer not null, entity text not null, known_at integer not null, occurred_at integer not null,
       packed blob not null, primary key (view_id, entity, known_at, occurred_at)) without rowid, strict;
@@ -219,6 +219,56 @@ export function heldMark(path: string, view: string): string | undefined {
     // A store of a time before there were marks.
     return undefined;
   } finally {
+    db.close();
+  }
+}
+
+export interface OnlineErasure {
+  /** Whether a column of a view holds this subject's identifier with this value. */
+  readonly isGone: (column: string, value: FeatureValue) => boolean;
+  /** Digest of a table that the store was filled from -> digest of the one that took its place. */
+  readonly digests: ReadonlyMap<string, string>;
+}
+
+/**
+ * Removes every fact about a subject from the store at `path`: by key, and by value. The marks of the views
+ * follow the tables that they name. What is removed is overwritten on disk. Returns how many facts went, and
+ * whether the log could be emptied (no reader was in the way).
+ */
+export function eraseFacts(path: string, { isGone, digests }: OnlineErasure): { removed: number; clean: boolean } {
+  if (!existsSync(path)) return { removed: 0, clean: true };
+  openOnlineWriter(path).close();
+  const db = new DatabaseSync(path, { timeout: 10_000 });
+  try {
+    db.exec('pragma secure_delete = on; begin immediate');
+    let removed = 0;
+    for (const view of loadViews(db).values()) {
+      const remove = db.prepare('delete from facts where view_id = ? and entity = ? and known_at = ? and occurred_at = ?');
+      const rows = db
+        .prepare('select entity, known_at, occurred_at, packed from facts where view_id = ?')
+        .all(view.id) as unknown as (FactOfView & {
+        entity: string;
+      })[];
+      for (const row of rows) {
+        const key = JSON.parse(row.entity) as FeatureValue[];
+        const gone =
+          view.entity.some((name, i) => isGone(name, key[i] ?? null)) ||
+          unpackValues(view.columns, row.packed).some((value, i) => isGone(view.columns[i]!.name, value));
+        if (!gone) continue;
+        remove.run(view.id, row.entity, row.known_at, row.occurred_at);
+        removed += 1;
+      }
+      const mark = heldIn(db, view.name);
+      const [, digest = '', rest = ''] = /^(\S+)( .*)$/s.exec(mark ?? '') ?? [];
+      if (digests.has(digest)) db.prepare('update marks set mark = ? where view = ?').run(`${digests.get(digest)}${rest}`, view.name);
+    }
+    failpoint('features.before-facts-erased');
+    db.exec('commit');
+    failpoint('features.after-facts-erased');
+    const { busy } = db.prepare('pragma wal_checkpoint(truncate)').get() as { busy: number };
+    return { removed, clean: busy === 0 };
+  } finally {
+    if (db.isTransaction) db.exec('rollback');
     db.close();
   }
 }

@@ -5,3 +5,4 @@ export { materialiseViews, onlineStorePath, serviceForPlan, type ServiceForPlan 
 export { openOnlineReader, type EntityKey, type Fact, type OnlineReader } from './online-store.ts';
 export type { ColumnType, FeatureValue } from './packed-values.ts';
 export type { ViewColumn } from './model.ts';
+export { clearOnline, repointViews, viewFiles } from './service/erase.ts';

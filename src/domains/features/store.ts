@@ -100,3 +100,35 @@ export const putOnline = (
     .onConflict((c) => c.columns(['workspace_id', 'project', 'view']).doUpdateSet(values))
     .execute();
 };
+
+/** Tables of every view, with the project each is of. */
+export const listViewTables = (db: Db, workspace: string) =>
+  tablesIn(db)
+    .selectFrom('view_tables')
+    .select(['project', 'view', 'view_key', 'digest', 'row_count'])
+    .where('workspace_id', '=', workspace)
+    .execute();
+
+/** Another file takes the place of a view's table, and of the note of what the online store was filled from. */
+export async function replaceViewTable(
+  db: Db,
+  workspace: string,
+  project: string,
+  digest: string,
+  by: { digest: string; rows: number },
+): Promise<void> {
+  await tablesIn(db)
+    .updateTable('view_tables')
+    .set({ digest: by.digest, row_count: by.rows })
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('digest', '=', digest)
+    .execute();
+  await tablesIn(db)
+    .updateTable('online_views')
+    .set({ digest: by.digest })
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('digest', '=', digest)
+    .execute();
+}

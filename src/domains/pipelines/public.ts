@@ -6,3 +6,4 @@ export { cancelRun } from './service/control.ts';
 export { runOutcome, type RunOutcome } from './service/outcome.ts';
 export { codeFiles } from './service/key-parts.ts';
 export type { PipelineJobs } from './service/advance.ts';
+export { endedAttempts, modelsTrainedOn, openRuns, repointSteps, stepFiles, type AffectedModel } from './service/erase.ts';

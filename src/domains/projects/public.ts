@@ -1,5 +1,13 @@
 // What other rooms may use of projects.
-export { currentRevision, revisionById, revisionByNumber, snapshotFiles, snapshotText } from './service.ts';
+export {
+  codeFilesOfAll,
+  currentRevision,
+  listProjectNames,
+  revisionById,
+  revisionByNumber,
+  snapshotFiles,
+  snapshotText,
+} from './service.ts';
 export { namedFiles, parametersIn } from './model.ts';
 export { parseProject } from './parse.ts';
 export type {

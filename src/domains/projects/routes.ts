@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import Type from 'typebox';
 import { findBlobs, insertBlobs } from '../../kernel/blobs/blob-index.ts';
+import { findTombstones } from '../../kernel/blobs/tombstones.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
@@ -59,7 +60,10 @@ export const projectRoutes: readonly AnyRoute[] = [
     reply: { 200: Type.Object({ missing: Type.Array(Type.String()) }) },
     handler: async (ctx, { body }) => {
       const found = await findBlobs(ctx.db, ctx.workspace, body.digests);
-      return { missing: body.digests.filter((d) => !found.has(d)) };
+      const absent = body.digests.filter((d) => !found.has(d));
+      // Erased bytes are known by what is left of them, and are not asked for again.
+      const erased = await findTombstones(ctx.db, ctx.workspace, absent);
+      return { missing: absent.filter((d) => !erased.has(d)) };
     },
   }),
   route({
@@ -76,6 +80,11 @@ export const projectRoutes: readonly AnyRoute[] = [
       try {
         const stored = await batch.add(stream instanceof Readable ? stream : Readable.from([]));
         if (stored.digest !== params.digest) return refuse('digest-mismatch', { expected: params.digest, found: stored.digest });
+        // Erased bytes are known by what is left of them; they do not come back.
+        if ((await findTombstones(ctx.db, ctx.workspace, [stored.digest])).size > 0) {
+          await batch.abandon();
+          return stored;
+        }
         const entries = await batch.commit();
         await ctx.tx((tx) => insertBlobs(tx, entries));
         return stored;

@@ -158,3 +158,23 @@ export async function snapshotText(ctx: Ctx, snapshot: string, path: string): Pr
   const entry = (await findBlobs(ctx.db, ctx.workspace, [digest])).get(digest) ?? fail('snapshot-incomplete', { missing: [path] });
   return { text: (await ctx.blobs.read(entry)).toString('utf8'), digest };
 }
+
+/** Files of code: what a snapshot is named after cannot be changed. */
+export const codeFilesOfAll = async (ctx: Ctx): Promise<{ digest: string; place: string; project: null; opaque: true }[]> =>
+  (await store.listSnapshotDigests(ctx.db, ctx.workspace)).map((digest) => ({
+    digest,
+    place: 'code snapshot',
+    project: null,
+    opaque: true,
+  }));
+
+/** Names of the workspace's projects. */
+export async function listProjectNames(ctx: Ctx): Promise<string[]> {
+  const names: string[] = [];
+  for (let after = ''; ;) {
+    const page = await store.listProjects(ctx.db, ctx.workspace, after, 500);
+    names.push(...page.map((p) => p.name));
+    if (page.length < 500) return names;
+    after = page.at(-1)!.name;
+  }
+}

@@ -170,3 +170,9 @@ export async function insertSnapshot(db: Db, workspace: string, id: string, file
     .executeTakeFirst();
   return result.numInsertedOrUpdatedRows === 1n;
 }
+
+/** Digests of every file of every code snapshot. */
+export async function listSnapshotDigests(db: Db, workspace: string): Promise<string[]> {
+  const rows = await tablesIn(db).selectFrom('code_snapshots').select('files').where('workspace_id', '=', workspace).execute();
+  return [...new Set(rows.flatMap((r) => Object.values(JSON.parse(r.files) as Record<string, string>)))];
+}

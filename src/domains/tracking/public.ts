@@ -41,3 +41,4 @@ export {
   type TrackingRun,
   type ViewType,
 } from './model.ts';
+export { artifactFolders, loggedModelFiles, repointLoggedModels } from './service/erase.ts';

@@ -6,6 +6,7 @@ import type { Table } from '../db/tables.ts';
 import { defineErrors } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { BlobEntry, BlobSource } from './blob-store.ts';
+import { findTombstones, tombstoneTable } from './tombstones.ts';
 
 type BlobRow = {
   workspace_id: string;
@@ -24,6 +25,7 @@ export const blobTables: readonly Table[] = [
     primary: ['workspace_id', 'digest'],
     indexes: [['pack']],
   },
+  tombstoneTable,
 ];
 
 const blobsIn = (db: Db) => db.withTables<{ blobs: BlobRow }>();
@@ -33,6 +35,12 @@ const { fail } = defineErrors({
     status: 404,
     title: 'No such blob',
     detail: (p: { digest: string }) => `This workspace has no blob ${p.digest}; upload it first.`,
+  },
+  'blob-erased': {
+    status: 410,
+    title: 'The bytes were erased',
+    detail: (p: { digest: string; newDigest: string | null }) =>
+      `The bytes ${p.digest} were erased${p.newDigest === null ? '' : `; what is left of them is ${p.newDigest}`}. See the certificate of the erasure.`,
   },
 });
 
@@ -59,9 +67,53 @@ export async function findBlobs(db: Db, workspace: string, digests: readonly str
   return found;
 }
 
-/** Raises `blob-not-found`. */
+/** Raises `blob-not-found`, `blob-erased`. */
 export async function getBlob(db: Db, workspace: string, digest: string): Promise<BlobEntry> {
-  return (await findBlobs(db, workspace, [digest])).get(digest) ?? fail('blob-not-found', { digest });
+  const found = (await findBlobs(db, workspace, [digest])).get(digest);
+  if (found) return found;
+  const tombstone = (await findTombstones(db, workspace, [digest])).get(digest);
+  return tombstone ? fail('blob-erased', { digest, newDigest: tombstone.newDigest }) : fail('blob-not-found', { digest });
+}
+
+/** Digests of a workspace in their order, beginning after one. */
+export async function listBlobs(db: Db, workspace: string, after: string, limit: number): Promise<BlobEntry[]> {
+  const rows = await blobsIn(db)
+    .selectFrom('blobs')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('digest', '>', after)
+    .orderBy('digest')
+    .limit(limit)
+    .execute();
+  return rows.map(toEntry);
+}
+
+/** Takes digests out of the index; their bytes go with the next purge. */
+export async function deleteBlobs(ctx: Ctx, digests: readonly string[]): Promise<void> {
+  for (let i = 0; i < digests.length; i += 1000)
+    await blobsIn(ctx.db)
+      .deleteFrom('blobs')
+      .where('workspace_id', '=', ctx.workspace)
+      .where('digest', 'in', digests.slice(i, i + 1000))
+      .execute();
+}
+
+/** Everything that any workspace keeps in a pack. */
+export async function listPackEntries(db: Db, pack: string): Promise<(BlobEntry & { workspace: string })[]> {
+  const rows = await blobsIn(db).selectFrom('blobs').selectAll().where('pack', '=', pack).execute();
+  return rows.map((row) => ({ ...toEntry(row), workspace: row.workspace_id }));
+}
+
+/** Says where the bytes of a pack are now. */
+export async function movePackEntries(ctx: Ctx, workspace: string, from: string, entries: readonly BlobEntry[]): Promise<void> {
+  for (const e of entries)
+    await blobsIn(ctx.db)
+      .updateTable('blobs')
+      .set({ pack: e.pack, pack_offset: e.offset, length: e.length })
+      .where('workspace_id', '=', workspace)
+      .where('digest', '=', e.digest)
+      .where('pack', '=', from)
+      .execute();
 }
 
 /** Records entries of a committed batch, inside a transaction. */

@@ -50,6 +50,17 @@ export interface BlobStore {
   localPath(entry: BlobEntry): string | undefined;
   /** Removes packs that nothing refers to and that are older than the grace period. Returns how many. */
   sweep(isReferenced: (packs: string[]) => Promise<Set<string>>, graceMs: number): Promise<number>;
+  /** Every file of the immutable zone; `incoming` = of a batch that has not ended. */
+  packs(): Promise<PackFile[]>;
+  /** Removes a pack, whoever refers to it. */
+  removePack(pack: string): Promise<void>;
+}
+
+export interface PackFile {
+  readonly pack: string;
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  readonly incoming: boolean;
 }
 
 export interface BlobStoreOptions {
@@ -93,6 +104,19 @@ export async function openBlobStore({ dir, durability }: BlobStoreOptions): Prom
       else await pipeline(streamOf(entry), createWriteStream(path));
     },
     localPath: (entry) => (entry.pack.endsWith('.one') ? packPath(entry.pack) : undefined),
+    packs: async () => {
+      const found: PackFile[] = [];
+      for (const folder of await readdir(cas))
+        for (const name of await readdir(join(cas, folder))) {
+          const stats = await stat(join(cas, folder, name)).catch(() => undefined);
+          if (stats) found.push({ pack: name, sizeBytes: stats.size, modifiedMs: stats.mtimeMs, incoming: folder === 'incoming' });
+        }
+      return found;
+    },
+    removePack: async (pack) => {
+      await rm(packPath(pack), { force: true });
+      if (durability === 'power') await syncFolder(dirname(packPath(pack)));
+    },
     sweep: async (isReferenced, graceMs) => {
       let removed = 0;
       const before = Date.now() - graceMs;

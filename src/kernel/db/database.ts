@@ -31,6 +31,8 @@ export interface Database {
    * once, after the commit.
    */
   tx<T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>): Promise<T>;
+  /** Leaves nothing on disk of rows that were deleted or overwritten, as far as the database can. False if a reader is in the way. */
+  scrub(): Promise<boolean>;
   close(): Promise<void>;
 }
 

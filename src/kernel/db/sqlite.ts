@@ -104,6 +104,12 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
         pumping ??= pump();
       }),
     onBeforeCommit: (hook) => void (beforeCommit = hook),
+    // Deleted rows are overwritten in their pages (`secure_delete`); what the log still holds of them goes with it.
+    scrub: async () => {
+      while (pumping) await pumping;
+      const row = file.prepare('pragma wal_checkpoint(truncate)').get() as { busy: number };
+      return row.busy === 0;
+    },
     close: async () => {
       closed = true;
       while (pumping) await pumping;

@@ -110,3 +110,15 @@ export async function insertEvent(ctx: Ctx, event: NewEvent): Promise<void> {
     })
     .execute();
 }
+
+/** The end of the chain; null while there is none. */
+export async function newestEventOf(db: Db): Promise<{ seq: number; hash: string } | null> {
+  const row = await eventsIn(db)
+    .selectFrom('events')
+    .select(['seq', 'hash'])
+    .where('seq', 'is not', null)
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && row.seq !== null && row.hash !== null ? { seq: row.seq, hash: row.hash } : null;
+}

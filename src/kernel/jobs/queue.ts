@@ -173,3 +173,19 @@ export const hasDueWork = async (db: Db, workspace: string, project: string, now
     .where('due_us', '<=', timelineNowUs(nowMs))
     .limit(1)
     .executeTakeFirst()) !== undefined;
+
+/** Jobs that run now, in any workspace. */
+export const runningJobs = (db: Db): Promise<{ id: string; name: string }[]> =>
+  jobsIn(db).selectFrom('jobs').select(['id', 'name']).where('state', '=', 'running').execute();
+
+/** What the job with this key says it is doing; null if it has not begun or has ended. */
+export async function findProgress(db: Db, workspace: string, name: string, uniqueKey: string): Promise<string | null> {
+  const row = await jobsIn(db)
+    .selectFrom('jobs')
+    .select('progress')
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .where('unique_key', '=', uniqueKey)
+    .executeTakeFirst();
+  return row?.progress ? (JSON.parse(row.progress) as Progress).what : null;
+}

@@ -1,5 +1,5 @@
 // Datasets that SQL makes from others: built when an input or the SQL changed, in the order of their inputs.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
@@ -11,6 +11,7 @@ import type { DatasetVersion } from '../model.ts';
 import * as store from '../store.ts';
 import { rulesDigest } from './check-contract.ts';
 import { createVersion, refuseViolations } from './create-version.ts';
+import { sqlBuildKey } from './erase.ts';
 import { stageFiles } from './stage.ts';
 
 const inTurn = turns();
@@ -48,9 +49,7 @@ async function build(
 ): Promise<DatasetVersion | undefined> {
   const sql = await snapshotText(ctx, revision.snapshot, definition.sql!);
   const rules = await rulesDigest(ctx, revision, definition);
-  const key = createHash('sha256')
-    .update(JSON.stringify(['2', sql.digest, rules, inputs.map((v) => [v.dataset, v.logicalDigest])]))
-    .digest('hex');
+  const key = sqlBuildKey(sql.digest, rules, inputs);
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
   if (current?.buildKey === key) return undefined;
   const [newest] = await store.listVersions(ctx.db, ctx.workspace, revision.project, definition.name, Number.MAX_SAFE_INTEGER, 1);

@@ -1,5 +1,6 @@
 // A new version of a dataset: files in, checked, and made current, or kept in quarantine.
 import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
+import { findTombstones } from '../../../kernel/blobs/tombstones.ts';
 import type { ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
@@ -7,12 +8,14 @@ import { fail as failAny, isProblem, Problem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
 import type { DatasetDefinition, Revision } from '../../projects/public.ts';
+import { suppressedIn } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import { brokenColumns, type DatasetVersion, type VersionFile, type Violation } from '../model.ts';
 import * as store from '../store.ts';
 import { checkTimes, contractViolations, rulesDigest } from './check-contract.ts';
 import { inspectFiles, inspectTable, profileTable, type Inspection } from './inspect.ts';
 import { stageFiles } from './stage.ts';
+import { admitFiles } from './suppress.ts';
 
 export interface NewVersion {
   readonly revision: Revision;
@@ -27,18 +30,36 @@ export interface NewVersion {
   };
 }
 
+export interface CreatedVersion {
+  readonly version: DatasetVersion;
+  readonly created: boolean;
+  /** Rows of erased subjects that were in the files and are not in the version. */
+  readonly leftOut: number;
+}
+
 /**
  * Raises `dataset-no-rows`, `schema-changed`, `key-missing`, `time-missing`, `contract-violated` (the version
  * is then in quarantine), `contract-invalid`, `compute-input-unreadable`. Unchanged files under unchanged rules give
  * the version there is, and files that broke the same contract before give the quarantined one.
  */
-export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ version: DatasetVersion; created: boolean }> {
-  const { definition, revision } = input;
+export async function createVersion(ctx: Ctx, sent: NewVersion): Promise<CreatedVersion> {
+  const { definition, revision } = sent;
+  await describeFiles(ctx, sent);
+  const {
+    digests,
+    leftOut,
+    number: suppression,
+  } = await admitFiles(
+    ctx,
+    revision.project,
+    sent.files.map((f) => f.digest),
+  );
+  const input = { ...sent, files: sent.files.map((f) => ({ path: f.path, digest: digests.get(f.digest)! })) };
   const current = await store.findCurrent(ctx.db, ctx.workspace, revision.project, definition.name);
   // What was accepted under other rules is not known to keep these.
   const buildKey = input.build?.key ?? (await rulesDigest(ctx, revision, definition));
   const held = current ? await store.listFiles(ctx.db, ctx.workspace, current) : [];
-  if (current?.buildKey === buildKey && !input.build && sameFiles(held, input.files)) return { version: current, created: false };
+  if (current?.buildKey === buildKey && !input.build && sameFiles(held, input.files)) return { version: current, created: false, leftOut };
   const files = await describeFiles(ctx, input);
   const staged = await stageFiles(
     ctx,
@@ -57,11 +78,13 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
 
   failpoint('datasets.before-version');
   const result = await ctx.tx(async (tx) => {
+    // Who was erased since the files were looked at may be in them.
+    if ((await suppressedIn(tx, revision.project)).number !== suppression) return undefined;
     const number = await store.takeNumber(tx.db, tx.workspace, revision.project, definition.name);
     // The number is held by this transaction now, so who pushed the same files meanwhile is seen here.
     const meanwhile = await store.findCurrent(tx.db, tx.workspace, revision.project, definition.name);
     if (meanwhile && meanwhile.id !== current?.id && meanwhile.buildKey === buildKey)
-      if (sameFiles(await store.listFiles(tx.db, tx.workspace, meanwhile), files)) return { version: meanwhile, created: false };
+      if (sameFiles(await store.listFiles(tx.db, tx.workspace, meanwhile), files)) return { version: meanwhile, created: false, leftOut };
     const v: DatasetVersion = {
       id: newId('dsv', tx.ids),
       project: revision.project,
@@ -81,9 +104,10 @@ export async function createVersion(ctx: Ctx, input: NewVersion): Promise<{ vers
     };
     await store.insertVersion(tx.db, tx.workspace, v, files);
     if (v.state === 'current') await store.setCurrent(tx.db, tx.workspace, v);
-    await emitVersion(tx, input, v, files);
-    return { version: v, created: true };
+    await emitVersion(tx, input, v, files, leftOut);
+    return { version: v, created: true, leftOut };
   });
+  if (result === undefined) return createVersion(ctx, sent);
   failpoint('datasets.after-version');
   if (result.created && violations.length > 0) refuseViolations(result.version);
   return result;
@@ -102,12 +126,19 @@ async function describeFiles(ctx: Ctx, { definition, files }: NewVersion): Promi
     ctx.workspace,
     files.map((f) => f.digest),
   );
+  const erased = await findTombstones(
+    ctx.db,
+    ctx.workspace,
+    files.map((f) => f.digest).filter((d) => !entries.has(d)),
+  );
   const faults = [
     ...twice.map((f) => ({ pointer: f.path, detail: 'is there twice; name each file once' })),
-    ...files.filter((f) => !entries.has(f.digest)).map((f) => ({ pointer: f.path, detail: `the blob ${f.digest} was not uploaded` })),
+    ...files
+      .filter((f) => !entries.has(f.digest) && !erased.has(f.digest))
+      .map((f) => ({ pointer: f.path, detail: `the blob ${f.digest} was not uploaded` })),
   ];
   if (faults.length > 0) failAny('invalid-input', { what: 'The list of files' }, faults);
-  return files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: entries.get(f.digest)!.sizeBytes }));
+  return files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: entries.get(f.digest)?.sizeBytes ?? 0 }));
 }
 
 /** Messages of the reader name our own copies; the user knows the files by their own names. */
@@ -160,7 +191,13 @@ async function sameQuarantined(
   return same && JSON.stringify(newest.violations) === JSON.stringify(violations) ? newest : undefined;
 }
 
-async function emitVersion(tx: Ctx, { build, revision }: NewVersion, v: DatasetVersion, files: readonly VersionFile[]): Promise<void> {
+async function emitVersion(
+  tx: Ctx,
+  { build, revision }: NewVersion,
+  v: DatasetVersion,
+  files: readonly VersionFile[],
+  leftOut: number,
+): Promise<void> {
   const self = { kind: 'dataset-version', id: v.id };
   const edges: Edge[] = build
     ? [
@@ -173,7 +210,14 @@ async function emitVersion(tx: Ctx, { build, revision }: NewVersion, v: DatasetV
     subject: self,
     label: `${v.dataset} version ${v.number}`,
     project: v.project,
-    payload: { dataset: v.dataset, number: v.number, rows: v.rows, logicalDigest: v.logicalDigest, violations: v.violations.length },
+    payload: {
+      dataset: v.dataset,
+      number: v.number,
+      rows: v.rows,
+      logicalDigest: v.logicalDigest,
+      violations: v.violations.length,
+      leftOut,
+    },
     edges: [
       ...edges,
       { from: self, to: { kind: 'dataset', id: `${v.project}/${v.dataset}` }, relation: 'version-of' },

@@ -26,9 +26,12 @@ export interface Materialised {
 
 const inTurn = turns();
 
+/** A store has one writer: what writes to a project's waits for its turn. */
+export const onlineTurn = <T>(ctx: Ctx, project: string, body: () => Promise<T>): Promise<T> => inTurn(`${ctx.workspace}/${project}`, body);
+
 /** Brings every view that a feature service uses up to its dataset's current version, one call at a time: a store has one writer. */
 export const materialiseViews = (ctx: Ctx, project: string): Promise<Materialised[]> =>
-  inTurn(`${ctx.workspace}/${project}`, () => materialiseAll(ctx, project));
+  onlineTurn(ctx, project, () => materialiseAll(ctx, project));
 
 async function materialiseAll(ctx: Ctx, project: string): Promise<Materialised[]> {
   const revision = await currentRevision(ctx, project);

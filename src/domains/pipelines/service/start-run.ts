@@ -4,6 +4,7 @@ import type { Ref } from '../../../kernel/events/events.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { currentVersion } from '../../datasets/public.ts';
 import { currentRevision, type Parameter } from '../../projects/public.ts';
+import { refuseWhileErasing } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
 import * as store from '../store/runs.ts';
@@ -44,6 +45,7 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
   }
   const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, input.project);
   return ctx.tx(async (tx) => {
+    await refuseWhileErasing(tx, input.project);
     const run: Run = {
       id: newId('run', tx.ids),
       project: input.project,

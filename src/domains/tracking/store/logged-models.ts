@@ -200,3 +200,19 @@ export const listModelFiles = (db: Db, workspace: string, id: string): Promise<M
     .where('model_id', '=', id)
     .orderBy('path')
     .execute();
+
+/** Another file takes the place of a logged model's. */
+export const putLoggedModelFile = (
+  db: Db,
+  workspace: string,
+  modelId: string,
+  path: string,
+  by: { readonly digest: string; readonly sizeBytes: number },
+) =>
+  trackingIn(db)
+    .updateTable('logged_model_files')
+    .set({ digest: by.digest, size_bytes: by.sizeBytes })
+    .where('workspace_id', '=', workspace)
+    .where('model_id', '=', modelId)
+    .where('path', '=', path)
+    .execute();

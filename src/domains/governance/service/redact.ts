@@ -1,0 +1,205 @@
+// A subject taken out of documents: JSON, lines of JSON, CSV, plain text. Rows of the subject go as a whole;
+// where a value stands by itself, a mark takes its place. Pure.
+import { canonical, ERASED, holds, type Subject } from '../../subjects/public.ts';
+
+export interface Cleared {
+  readonly text: string;
+  /** Rows that went. */
+  readonly removed: number;
+}
+
+export interface Matcher {
+  readonly subject: Subject;
+  /** The identifier, and what stands for it (a pseudonym). */
+  readonly values: readonly string[];
+  /** Says whether a row with this `row_key` is the subject's. */
+  readonly isRowKey: (key: string) => boolean;
+  /** Says whether this is a prediction about the subject. */
+  readonly isPrediction: (id: string) => boolean;
+}
+
+/** A value that can be nothing else wherever it stands: long enough, and no plain number. */
+export const isDistinctive = (value: string): boolean => value.length >= 5 && !/^\d{1,6}$/.test(value);
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+const isObject = (value: Json | undefined): value is { [name: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A JSON value without the subject. */
+export function clearJson(value: Json, m: Matcher): { value: Json; removed: number; changed: boolean } {
+  const distinct = m.values.filter(isDistinctive);
+  const same = (x: Json | undefined): boolean =>
+    x !== undefined && x !== null && typeof x !== 'object' && m.values.some((v) => canonical(v) === canonical(x));
+  const named = (name: string): boolean => m.subject.columns.some((c) => holds(name, c));
+  const isRow = (x: Json): boolean =>
+    isObject(x) &&
+    Object.entries(x).some(
+      ([name, v]) =>
+        (named(name) && same(v)) ||
+        (name === 'row_key' && typeof v === 'string' && m.isRowKey(v)) ||
+        ((name === 'prediction_id' || name === 'predictionId') && typeof v === 'string' && m.isPrediction(v)),
+    );
+  let removed = 0;
+  let changed = false;
+  const visit = (x: Json, about: boolean): Json => {
+    if (typeof x === 'string') {
+      if ((about && same(x)) || distinct.includes(x)) {
+        changed = true;
+        return ERASED;
+      }
+      const text = clearText(x, distinct);
+      if (text === undefined) return x;
+      changed = true;
+      return text;
+    }
+    if (Array.isArray(x)) {
+      const kept = x.filter((item) => !isRow(item));
+      if (kept.length < x.length) {
+        removed += x.length - kept.length;
+        changed = true;
+      }
+      return kept.map((item) => visit(item, about));
+    }
+    if (!isObject(x)) {
+      if (!about || !same(x)) return x;
+      changed = true;
+      return null;
+    }
+    const split = withoutSplitRows(x, named, same);
+    if (split) {
+      removed += split.removed;
+      changed = true;
+      x = split.value;
+    }
+    // {"column": "tailnum", "top": [{"value": ...}]}: what is inside speaks of that column.
+    const inside = about || ['name', 'column', 'subject'].some((k) => typeof x[k] === 'string' && named(x[k] as string));
+    const entries = Object.entries(x).map(([name, v]): [string, Json] => {
+      const name2 = distinct.includes(name) || (about && same(name)) ? ERASED : (clearText(name, distinct) ?? name);
+      if (name2 !== name) changed = true;
+      return [name2, visit(v, inside || named(name))];
+    });
+    return Object.fromEntries(entries);
+  };
+  const root = Array.isArray(value) || !isRow(value) ? visit(value, false) : visit(value, false);
+  return { value: root, removed, changed };
+}
+
+// {"columns": [...], "data": [[...]]}, as pandas writes a frame; or {"tailnum": [...], ...}, column by column.
+function withoutSplitRows(
+  x: { [name: string]: Json },
+  named: (name: string) => boolean,
+  same: (v: Json | undefined) => boolean,
+): { value: { [name: string]: Json }; removed: number } | undefined {
+  const { columns, data } = x;
+  if (Array.isArray(columns) && Array.isArray(data) && data.every(Array.isArray)) {
+    const at = columns.flatMap((c, i) => (typeof c === 'string' && named(c) ? [i] : []));
+    const gone = data.map((row) => at.some((i) => same((row as Json[])[i])));
+    if (!gone.includes(true)) return undefined;
+    const keep = (list: Json | undefined): Json | undefined =>
+      Array.isArray(list) && list.length === gone.length ? list.filter((_, i) => !gone[i]) : list;
+    const index = keep(x.index);
+    return {
+      value: { ...x, ...(index === undefined ? {} : { index }), data: keep(data)! },
+      removed: gone.filter(Boolean).length,
+    };
+  }
+  const lists = Object.entries(x).filter((e): e is [string, Json[]] => Array.isArray(e[1]));
+  const key = lists.find(([name, list]) => named(name) && list.some((v) => same(v)));
+  if (!key) return undefined;
+  const gone = key[1].map((v) => same(v));
+  return {
+    value: Object.fromEntries(
+      Object.entries(x).map(([name, v]) => [name, Array.isArray(v) && v.length === gone.length ? v.filter((_, i) => !gone[i]) : v]),
+    ),
+    removed: gone.filter(Boolean).length,
+  };
+}
+
+/** Text without distinctive values, or undefined if it has none. A value within a longer word is another word. */
+export function clearText(text: string, distinct: readonly string[]): string | undefined {
+  let result = text;
+  for (const value of distinct) {
+    if (!result.includes(value)) continue;
+    const escaped = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    result = result.replace(new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, 'gu'), ERASED);
+  }
+  return result === text ? undefined : result;
+}
+
+/** A document without the subject; undefined if it does not hold it. */
+export function clearDocument(text: string, m: Matcher): Cleared | undefined {
+  const whole = parse(text);
+  if (whole !== undefined) {
+    const { value, removed, changed } = clearJson(whole, m);
+    return changed ? { text: JSON.stringify(value), removed } : undefined;
+  }
+  const lines = text.split('\n');
+  const filled = lines.filter((l) => l.trim() !== '');
+  if (filled.length > 0 && filled.every((l) => parse(l) !== undefined)) return clearLines(lines, m);
+  const csv = clearCsv(text, m);
+  const rest = clearText(csv?.text ?? text, m.values.filter(isDistinctive));
+  return csv || rest !== undefined ? { text: rest ?? csv!.text, removed: csv?.removed ?? 0 } : undefined;
+}
+
+function clearLines(lines: readonly string[], m: Matcher): Cleared | undefined {
+  let [removed, changed] = [0, false];
+  const kept = lines.flatMap((line) => {
+    const value = line.trim() === '' ? undefined : parse(line);
+    if (value === undefined) return [line];
+    const row = clearJson([value], m);
+    if (!row.changed) return [line];
+    changed = true;
+    removed += row.removed;
+    const [left] = row.value as Json[];
+    return left === undefined ? [] : [JSON.stringify(left)];
+  });
+  return changed ? { text: kept.join('\n'), removed } : undefined;
+}
+
+const parse = (text: string): Json | undefined => {
+  if (!/^\s*[[{"]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+};
+
+// RFC 4180 with a header; also with semicolons and tabs.
+function clearCsv(text: string, m: Matcher): Cleared | undefined {
+  const mark = [',', ';', '\t'].find((d) => text.slice(0, Math.max(0, text.indexOf('\n'))).includes(d)) ?? ',';
+  const rows = csvRows(text, mark);
+  const header = rows[0];
+  if (!header || rows.length < 2) return undefined;
+  const at = header.cells.flatMap((name, i) => (m.subject.columns.some((c) => holds(name.trim(), c)) ? [i] : []));
+  const keys = header.cells.flatMap((name, i) => (name.trim() === 'row_key' ? [i] : []));
+  const predictions = header.cells.flatMap((name, i) => (name.trim() === 'prediction_id' ? [i] : []));
+  const isGone = (cells: readonly string[]): boolean =>
+    at.some((i) => m.values.some((v) => canonical(v) === canonical(cells[i] ?? ''))) ||
+    keys.some((i) => m.isRowKey(cells[i] ?? '')) ||
+    predictions.some((i) => m.isPrediction(cells[i] ?? ''));
+  const kept = rows.filter((r, i) => i === 0 || !isGone(r.cells));
+  return kept.length === rows.length ? undefined : { text: kept.map((r) => r.raw).join(''), removed: rows.length - kept.length };
+}
+
+function csvRows(text: string, mark: string): { raw: string; cells: string[] }[] {
+  const rows: { raw: string; cells: string[] }[] = [];
+  let [from, cell, quoted] = [0, '', false];
+  let cells: string[] = [];
+  for (let i = 0; i <= text.length; i++) {
+    const c = text[i];
+    if (quoted && c !== undefined) {
+      if (c !== '"') cell += c;
+      else if (text[i + 1] === '"') cell += text[++i];
+      else quoted = false;
+    } else if (c === '"' && cell === '') quoted = true;
+    else if (c === mark) {
+      cells.push(cell);
+      cell = '';
+    } else if (c === '\n' || c === undefined) {
+      if (i > from || c === '\n') rows.push({ raw: text.slice(from, i + 1), cells: [...cells, cell.replace(/\r$/, '')] });
+      [from, cell, cells] = [i + 1, '', []];
+    } else cell += c;
+  }
+  return rows;
+}

@@ -1,0 +1,305 @@
+// Finds the rows of a subject in stored files: tables by their columns and by the keys of rows that were found,
+// documents by their text.
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { join } from 'node:path';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
+import type { BlobEntry } from '../../../kernel/blobs/blob-store.ts';
+import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { countMatching, stageFiles, tableColumns, type Column } from '../../datasets/public.ts';
+import type { ProjectDefinition } from '../../projects/public.ts';
+import { loggedValues, predictionsAbout } from '../../serving/public.ts';
+import { subjectSql, type Subject } from '../../subjects/public.ts';
+import { filesToSearch, type StoredFile } from './held.ts';
+import { clearDocument, type Matcher } from './redact.ts';
+
+/** Keys of rows, and ids of predictions, that are the subject's; a Parquet file while an erasure is under way. */
+export interface Links {
+  readonly path: string;
+  readonly rows: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly predictions: ReadonlySet<string>;
+}
+
+export interface FoundTable {
+  readonly kind: 'table';
+  readonly file: StoredFile;
+  readonly path: string;
+  readonly columns: readonly Column[];
+  readonly condition: string;
+  readonly rows: number;
+  readonly matching: number;
+}
+export interface FoundDocument {
+  readonly kind: 'document' | 'opaque';
+  readonly file: StoredFile;
+}
+export interface Search {
+  readonly found: readonly (FoundTable | FoundDocument)[];
+  readonly searched: ReadonlyMap<string, number>;
+  readonly shared: ReadonlySet<string>;
+}
+
+/** Beyond this a file that is no table is read piece by piece and not rewritten. */
+const DOCUMENT_BYTES = 256 * 1024 * 1024;
+
+/** Datasets whose rows are one to one those of another that they are made from: the same key. */
+const sameRowsAs = (definition: ProjectDefinition, dataset: string): string[] => {
+  const { key } = definition.datasets[dataset]!;
+  const wanted = [...key].sort().join('\0');
+  const visit = (name: string): string[] =>
+    (definition.datasets[name]?.from ?? []).flatMap((from) => [
+      ...([...(definition.datasets[from]?.key ?? [])].sort().join('\0') === wanted ? [from] : []),
+      ...visit(from),
+    ]);
+  return key.length === 0 ? [] : [...new Set(visit(dataset))];
+};
+
+const keySql = (key: readonly string[]): string => `to_json([${key.map((k) => `${sqlName(k)}::varchar`).join(', ')}])::varchar`;
+
+export async function findSubject(ctx: Ctx, definition: ProjectDefinition, subject: Subject, links: Links): Promise<Search> {
+  const { files, shared } = await filesToSearch(ctx, definition.project);
+  const entries = await findBlobs(
+    ctx.db,
+    ctx.workspace,
+    files.map((f) => f.digest),
+  );
+  const searched = new Map<string, number>();
+  const tables: StoredFile[] = [];
+  const found: (FoundTable | FoundDocument)[] = [];
+  for (const file of files) {
+    ctx.signal.throwIfAborted();
+    const entry = entries.get(file.digest);
+    if (!entry) continue;
+    searched.set(file.place, (searched.get(file.place) ?? 0) + 1);
+    if (await isParquet(ctx, entry)) tables.push(file);
+    else {
+      const kind = await lookInto(ctx, entry, file, matcherOf(ctx, subject, links, file));
+      if (kind) found.push({ kind, file });
+    }
+  }
+  found.push(...(await findInTables(ctx, definition, subject, links, tables)));
+  return { found, searched, shared };
+}
+
+export const matcherOf = (ctx: Ctx, subject: Subject, links: Links, file?: StoredFile): Matcher => {
+  const spines = file ? new Set(file.holders.flatMap((h) => h.spines ?? [])) : new Set(links.rows.keys());
+  const keys = [...spines].map((s) => links.rows.get(s)).filter((k) => k !== undefined);
+  return {
+    subject,
+    values: loggedValues(ctx, subject.value),
+    isRowKey: (key) => keys.some((k) => k.has(key)),
+    isPrediction: (id) => links.predictions.has(id),
+  };
+};
+
+async function isParquet(ctx: Ctx, entry: BlobEntry): Promise<boolean> {
+  if (entry.sizeBytes < 12) return false;
+  const chunks = await ctx.blobs.open(entry, { start: 0, end: 4 }).toArray();
+  return Buffer.concat(chunks as Buffer[]).toString('latin1') === 'PAR1';
+}
+
+/** The text of a document, and how to pack it again; undefined for what is no text. */
+export function unpack(bytes: Buffer): { text: string; packed: 'gz' | 'zst' | undefined } | undefined {
+  const magic = bytes.subarray(0, 4).toString('hex');
+  const packed = magic.startsWith('1f8b') ? 'gz' : magic === '28b52ffd' ? 'zst' : undefined;
+  try {
+    const plain = packed === 'gz' ? gunzipSync(bytes) : packed === 'zst' ? zstdDecompressSync(bytes) : bytes;
+    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain), packed };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether bytes hold the subject, and if so whether they are text that can be cleared. */
+export function lookIntoBytes(bytes: Buffer, m: Matcher): 'document' | 'opaque' | undefined {
+  const unpacked = unpack(bytes);
+  if (unpacked) return !unpacked.text.includes('\0') && clearDocument(unpacked.text, m) ? 'document' : undefined;
+  return m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le'))) ? 'opaque' : undefined;
+}
+
+async function lookInto(ctx: Ctx, entry: BlobEntry, file: StoredFile, m: Matcher): Promise<'document' | 'opaque' | undefined> {
+  if (entry.sizeBytes <= DOCUMENT_BYTES) {
+    const kind = lookIntoBytes(await ctx.blobs.read(entry), m);
+    return kind === 'document' && file.holders.some((h) => h.opaque) ? 'opaque' : kind;
+  }
+  let tail = Buffer.alloc(0);
+  for await (const chunk of ctx.blobs.open(entry)) {
+    const bytes = Buffer.concat([tail, chunk as Buffer]);
+    if (m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le')))) return 'opaque';
+    tail = bytes.subarray(-4096);
+  }
+  return undefined;
+}
+
+async function findInTables(
+  ctx: Ctx,
+  definition: ProjectDefinition,
+  subject: Subject,
+  links: Links,
+  tables: readonly StoredFile[],
+): Promise<FoundTable[]> {
+  const paths = await stageFiles(
+    ctx,
+    tables.map((f) => f.digest),
+  );
+  const columns = await tableColumns(ctx, paths);
+  // Files of one schema and one condition are counted together.
+  const groups = new Map<string, { condition: string; at: number[] }>();
+  for (const [i, path] of paths.entries()) {
+    const own = columns.get(path);
+    const condition = own && conditionOf(ctx, definition, subject, links, tables[i]!, own);
+    if (!condition) continue;
+    const key = JSON.stringify([own, condition]);
+    const group = groups.get(key);
+    if (group) group.at.push(i);
+    else groups.set(key, { condition, at: [i] });
+  }
+  const found: FoundTable[] = [];
+  for (const { condition, at } of groups.values()) {
+    const counts = await countMatching(
+      ctx,
+      at.map((i) => paths[i]!),
+      condition,
+      { gyre_links: links.path },
+    );
+    for (const i of at) {
+      const { rows, matching } = counts.get(paths[i]!)!;
+      if (matching > 0)
+        found.push({ kind: 'table', file: tables[i]!, path: paths[i]!, columns: columns.get(paths[i]!)!, condition, rows, matching });
+    }
+  }
+  return found;
+}
+
+function conditionOf(
+  ctx: Ctx,
+  definition: ProjectDefinition,
+  subject: Subject,
+  links: Links,
+  file: StoredFile,
+  columns: readonly Column[],
+): string | undefined {
+  const has = (name: string): boolean => columns.some((c) => c.name === name);
+  const parts: string[] = [];
+  const own = subjectSql(columns, subject.columns, loggedValues(ctx, subject.value));
+  if (own) parts.push(own);
+  const linked = (expression: string, kind: string, of: readonly string[] | null): void => {
+    const where = of === null ? '' : ` and dataset in (${of.map(sqlText).join(', ')})`;
+    parts.push(`coalesce(${expression} in (select key from gyre_links where kind = ${sqlText(kind)}${where}), false)`);
+  };
+  const spines = [...new Set(file.holders.flatMap((h) => h.spines ?? []))].filter((s) => links.rows.has(s));
+  if (has('row_key') && spines.length > 0) linked('row_key::varchar', 'row', spines);
+  for (const dataset of new Set(file.holders.flatMap((h) => (h.dataset === undefined ? [] : [h.dataset])))) {
+    if (!definition.datasets[dataset]) continue;
+    const same = sameRowsAs(definition, dataset).filter((d) => links.rows.has(d));
+    const { key } = definition.datasets[dataset];
+    if (same.length > 0 && key.every(has)) linked(keySql(key), 'row', same);
+  }
+  if (links.predictions.size > 0) {
+    if (has('prediction_id')) linked('prediction_id::varchar', 'prediction', null);
+    if (has('id') && file.holders.some((h) => h.predictions)) linked('id::varchar', 'prediction', null);
+  }
+  return parts.length === 0 ? undefined : parts.join('\n or ');
+}
+
+/** Collects the keys of the subject's rows, before any row goes. Written once; an erasure that goes on reads it. */
+export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subject: Subject, folder: string): Promise<Links> {
+  const path = join(folder, 'links.parquet');
+  const none: Links = { path, rows: new Map(), predictions: new Set() };
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const lines = join(folder, 'links.ndjson');
+  const { files } = await filesToSearch(ctx, definition.project);
+  const keys = new Map<string, Set<string>>();
+  for (const [name, dataset] of Object.entries(definition.datasets)) {
+    if (dataset.key.length === 0) continue;
+    const own = files.filter((f) => f.holders.some((h) => h.dataset === name && h.project === definition.project));
+    const paths = await stageFiles(
+      ctx,
+      own.map((f) => f.digest),
+    );
+    const columns = await tableColumns(ctx, paths);
+    for (const file of paths) {
+      const its = columns.get(file) ?? [];
+      const condition = subjectSql(its, subject.columns, [subject.value]);
+      if (!condition || !dataset.key.every((k) => its.some((c) => c.name === k))) continue;
+      const { rows } = await ctx.compute.run(
+        {
+          what: `rows of a subject in dataset ${name}`,
+          tables: { t: { files: [file] } },
+          statements: [],
+          rows: `select distinct ${keySql(dataset.key)} as key from t where ${condition}`,
+        },
+        ctx.signal,
+      );
+      const found = keys.get(name) ?? new Set();
+      for (const { key } of rows) found.add(String(key));
+      if (found.size > 0) keys.set(name, found);
+    }
+  }
+  // What a dataset with the same key is made of goes by the keys of what it is made from.
+  for (const name of Object.keys(definition.datasets))
+    for (const from of sameRowsAs(definition, name)) {
+      const of = keys.get(from);
+      if (of) keys.set(name, new Set([...(keys.get(name) ?? []), ...of]));
+    }
+  const predictions = new Set(predictionsAbout(ctx, definition.project, subject));
+  const shipped = files.filter((f) => f.holders.some((h) => h.predictions));
+  for (const table of await findInTables(ctx, definition, subject, await writeLinks(ctx, lines, none), shipped)) {
+    const { rows } = await ctx.compute.run(
+      {
+        what: 'predictions about a subject',
+        tables: { t: { files: [table.path] }, gyre_links: { files: [path] } },
+        statements: [],
+        rows: `select id::varchar as id from t where ${table.condition}`,
+      },
+      ctx.signal,
+    );
+    for (const { id } of rows) predictions.add(String(id));
+  }
+  return writeLinks(ctx, lines, { path, rows: keys, predictions });
+}
+
+async function writeLinks(ctx: Ctx, lines: string, links: Links): Promise<Links> {
+  const rows = [
+    ...[...links.rows].flatMap(([dataset, keys]) => [...keys].map((key) => ({ kind: 'row', dataset, key }))),
+    ...[...links.predictions].map((key) => ({ kind: 'prediction', dataset: '', key })),
+    // So that the file has its columns, whatever was found.
+    { kind: 'none', dataset: '', key: '' },
+  ];
+  await writeFile(lines, rows.map((r) => JSON.stringify({ line: JSON.stringify(r) })).join('\n'));
+  const fresh = `${links.path}.new`;
+  await ctx.compute.run(
+    {
+      what: 'keys of a subject’s rows',
+      tables: { t: { files: [lines], format: 'ndjson' } },
+      writes: [fresh],
+      statements: [
+        {
+          sql: `copy (select line::json->>'kind' as kind, line::json->>'dataset' as dataset, line::json->>'key' as key from t) to ${sqlText(fresh)} (format parquet)`,
+        },
+      ],
+    },
+    ctx.signal,
+  );
+  await rename(fresh, links.path);
+  await rm(lines, { force: true });
+  return links;
+}
+
+/** The links that an erasure collected before it was interrupted. */
+export async function readLinks(ctx: Ctx, folder: string): Promise<Links> {
+  const path = join(folder, 'links.parquet');
+  const { rows } = await ctx.compute.run(
+    { what: 'keys of a subject’s rows', tables: { t: { files: [path] } }, statements: [], rows: 'select kind, dataset, key from t' },
+    ctx.signal,
+  );
+  const keys = new Map<string, Set<string>>();
+  const predictions = new Set<string>();
+  for (const { kind, dataset, key } of rows as unknown as { kind: string; dataset: string; key: string }[]) {
+    if (kind === 'prediction') predictions.add(key);
+    if (kind !== 'row') continue;
+    keys.set(dataset, (keys.get(dataset) ?? new Set()).add(key));
+  }
+  return { path, rows: keys, predictions };
+}

@@ -1,0 +1,27 @@
+// What other rooms may use of subjects.
+export {
+  canonical,
+  canonicalSql,
+  ERASED,
+  holds,
+  subjectSql,
+  type HeldFile,
+  type Redact,
+  type Replaced,
+  type Replacement,
+  type Subject,
+  type TableColumn,
+} from './model.ts';
+export {
+  endHold,
+  hmacOf,
+  hold,
+  refuseWhileErasing,
+  subjectKey,
+  subjectOf,
+  suppress,
+  suppressedIn,
+  suppressionsForPlan,
+  type Suppressed,
+} from './service.ts';
+export { countAll as countSuppressions, listSuppressions, type Suppression } from './store.ts';

@@ -1,0 +1,66 @@
+// Bytes that go for good. The records point at what took their place first (`replaceBlobs`, one transaction
+// with them); only then the old bytes leave the disk (`purgePacks`), so a crash leaves garbage and never a
+// record that points nowhere.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Ctx } from '../ctx.ts';
+import { failpoint } from '../failpoints.ts';
+import { deleteBlobs, listPackEntries, movePackEntries } from './blob-index.ts';
+import type { BlobEntry } from './blob-store.ts';
+import { insertTombstones, type Tombstone } from './tombstones.ts';
+
+/** Takes blobs out of the index and leaves tombstones, in the transaction that makes records point elsewhere. */
+export async function replaceBlobs(tx: Ctx, gone: readonly Tombstone[]): Promise<void> {
+  await insertTombstones(tx, gone);
+  await deleteBlobs(
+    tx,
+    gone.filter((t) => t.newDigest !== t.digest).map((t) => t.digest),
+  );
+}
+
+/** Bytes on their way in are not in the index yet; after so long they are nobody's. */
+const ARRIVAL_MS = 3000;
+
+/**
+ * Removes from disk every byte of the immutable zone that no record refers to: packs that nobody refers to, and
+ * holes in packs, which are written anew without them. With `only`, of these packs. Returns how many packs went.
+ */
+export async function purgePacks(ctx: Ctx, only?: ReadonlySet<string>): Promise<number> {
+  let gone = 0;
+  for (const { pack, sizeBytes, modifiedMs, incoming } of await ctx.blobs.packs()) {
+    ctx.signal.throwIfAborted();
+    // What arrives while a large upload is under way belongs to that.
+    if (incoming || (only && !only.has(pack))) continue;
+    let entries = await listPackEntries(ctx.db, pack);
+    // A pack that was named had an entry before: nothing is on its way into it.
+    if (entries.length === 0 && !only) {
+      const age = Date.now() - modifiedMs;
+      if (age < ARRIVAL_MS) await delay(ARRIVAL_MS - age, undefined, { signal: ctx.signal });
+      entries = await listPackEntries(ctx.db, pack);
+    }
+    if (entries.reduce((sum, e) => sum + e.length, 0) >= sizeBytes && entries.length > 0) continue;
+    if (entries.length > 0) await moveOut(ctx, pack, entries);
+    failpoint('blobs.before-pack-removed');
+    await ctx.blobs.removePack(pack);
+    failpoint('blobs.after-pack-removed');
+    gone += 1;
+  }
+  return gone;
+}
+
+async function moveOut(ctx: Ctx, pack: string, entries: readonly (BlobEntry & { workspace: string })[]): Promise<void> {
+  // A pack is one workspace's; should two share one, each gets bytes of its own.
+  const workspaces = [...new Set(entries.map((e) => e.workspace))];
+  for (const workspace of workspaces) {
+    const own = entries.filter((e) => e.workspace === workspace);
+    const batch = await ctx.blobs.begin();
+    try {
+      for (const entry of own) await batch.add(ctx.blobs.open(entry));
+      const moved = await batch.commit();
+      failpoint('blobs.before-pack-moved');
+      await ctx.tx((tx) => movePackEntries(tx, workspace, pack, moved));
+    } catch (error) {
+      await batch.abandon();
+      throw error;
+    }
+  }
+}
