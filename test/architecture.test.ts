@@ -14,6 +14,7 @@ const tree = readSourceTree();
 const EDGES: Readonly<Record<string, readonly string[]>> = {
   datasets: ['projects', 'subjects'],
   features: ['datasets', 'projects', 'subjects'],
+  feedback: ['datasets', 'projects', 'serving'],
   governance: ['datasets', 'features', 'pipelines', 'projects', 'registry', 'releases', 'serving', 'subjects', 'tracking'],
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving'],
@@ -34,7 +35,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
   lineage: ['column-lineage.ts', 'column-map.ts', 'graph.ts'],
   pipelines: ['engine.ts'],
-  projects: ['cross-check.ts', 'loop-check.ts', 'loop-model.ts', 'loop-normalise.ts', 'loop-schema.ts', 'normalise.ts', 'parse.ts'],
+  projects: ['cross-check.ts', 'loop-check.ts', 'loop-model.ts', 'loop-normalise.ts', 'loop-schema.ts', 'normalise.ts', 'parse.ts', 'purposes.ts'],
   registry: ['gates.ts'],
   // Read models only: one file for each view that the documents share, and the drawing of them.
   reports: ['card.ts', 'chain.ts', 'data-view.ts', 'html', 'live.ts', 'loop-view.ts', 'metric-words.ts', 'model-view.ts', 'truth.ts'],

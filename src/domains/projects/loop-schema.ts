@@ -49,19 +49,21 @@ export const Monitor = Type.Object(
     labels: Type.Optional(
       Type.Object(
         {
-          from: Type.Union([
-            Type.Literal('feedback'),
-            Type.Object(
-              {
-                dataset: name,
-                label: Type.String({ description: 'Expression: the outcome' }),
-                where: Type.Optional(Type.String()),
-                at: Type.Optional(Type.String({ description: 'Expression: the moment of the prediction' })),
-                key: Type.Array(Type.String(), { minItems: 1, description: 'Columns that the request and the dataset share' }),
-              },
-              closed,
-            ),
-          ]),
+          from: Type.Optional(
+            Type.Union([
+              Type.Literal('feedback'),
+              Type.Object(
+                {
+                  dataset: name,
+                  label: Type.String({ description: 'Expression: the outcome' }),
+                  where: Type.Optional(Type.String()),
+                  at: Type.Optional(Type.String({ description: 'Expression: the moment of the prediction' })),
+                  key: Type.Array(Type.String(), { minItems: 1, description: 'Columns that the request and the dataset share' }),
+                },
+                closed,
+              ),
+            ]),
+          ),
           every: Type.Optional(duration),
           within: Type.Optional(duration),
         },

@@ -64,6 +64,12 @@ export const { fail } = defineErrors({
     detail: (p: { what: string }) =>
       `${p.what} is not this server's own address. Without users it answers only programs on this machine, and no web page of another site.`,
   },
+  'records-invalid': {
+    status: 400,
+    title: 'The records cannot be used',
+    detail: (p: { monitor: string; count: number; shown: number }) =>
+      `${p.count} ${p.count === 1 ? 'fault' : 'faults'} in the records for monitor "${p.monitor}"; "errors" names the first ${p.shown}. Nothing was taken.`,
+  },
   'plan-invalid': {
     status: 500,
     title: 'The serving plan cannot be used',

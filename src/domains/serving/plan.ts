@@ -27,6 +27,9 @@ export const internalToken = (key: Buffer): string => sign(key, 'internal');
 export const pseudonym = (key: Buffer, value: string | number | boolean): string =>
   `hmac:${sign(key, `inference-log:${String(value)}`).slice(0, 32)}`;
 
+/** The same by folder, for whoever must find a value in the log that is there as its HMAC. */
+export const loggedPseudonym = (dir: string, value: string | number | boolean): string => pseudonym(servingKey(dir), value);
+
 export const sameText = (a: string, b: string): boolean => {
   const [x, y] = [Buffer.from(a), Buffer.from(b)];
   return x.length === y.length && timingSafeEqual(x, y);

@@ -14,6 +14,8 @@ export interface ComputeTable {
   readonly format?: 'parquet' | 'ndjson';
   /** Of lines of JSON: names and DuckDB's types; nothing is guessed from the values, and other members are left out. */
   readonly columns?: Readonly<Record<string, string>>;
+  /** Of lines of JSON: adds a column of this name with the path of the file that a row is from. */
+  readonly fileColumn?: string;
 }
 
 /** One statement. `userSql` is untrusted: exactly one SELECT, which may read the job's tables and nothing else. */

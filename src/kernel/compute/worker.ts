@@ -67,15 +67,16 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
     await connection.run(`set allowed_directories = [${literal(request.tempDir)}]`);
     await connection.run('set enable_external_access = false');
     await connection.run('set lock_configuration = true');
-    for (const [table, { files, format, columns }] of Object.entries(request.tables ?? {})) {
+    for (const [table, { files, format, columns, fileColumn }] of Object.entries(request.tables ?? {})) {
       const list = `[${files.map(literal).join(', ')}], union_by_name = true`;
       const types = columns
         ? `columns = {${Object.entries(columns)
             .map(([column, type]) => `${name(column)}: ${literal(type)}`)
             .join(', ')}}`
         : 'sample_size = -1';
+      const from = fileColumn === undefined ? '' : `, filename = ${literal(fileColumn)}`;
       await connection.run(
-        `create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', ${types})` : `read_parquet(${list})`}`,
+        `create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', ${types}${from})` : `read_parquet(${list})`}`,
       );
     }
     for (const statement of request.statements) await runOne(connection, statement);

@@ -191,7 +191,8 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
       if (body) check(body, request.body ?? {}, 'The body');
       const key = request.headers['idempotency-key'];
       let result;
-      if (route.idempotent && typeof key === 'string') {
+      // A streamed body is told from another by its digest, which only the handler knows.
+      if (route.idempotent && kind !== 'stream' && typeof key === 'string') {
         const outcome = await once(ctx, key, [route.method, request.url, request.body ?? null], () => run(ctx, request));
         result = { ...outcome, headers: outcome.replayed ? { 'idempotent-replay': 'true' } : {} };
       } else result = await run(ctx, request);

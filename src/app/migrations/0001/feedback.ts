@@ -1,3 +1,73 @@
 import type { Table } from '../../../kernel/db/tables.ts';
 
-export const feedbackTables: readonly Table[] = [];
+export const feedbackTables: readonly Table[] = [
+  // What is known of the labels of a monitor as a whole: its last batch and join, and what waits.
+  {
+    name: 'feedback_monitors',
+    columns: {
+      workspace_id: 'id',
+      project: 'text',
+      monitor: 'text',
+      last_seq: 'int',
+      last_join: 'int',
+      waiting: 'int',
+      waiting_digest: 'text',
+      waiting_hints: 'json',
+      next_expiry_us: 'int?',
+      seen_files: 'int',
+      queried_us: 'int?',
+      version: 'int',
+    },
+    primary: ['workspace_id', 'project', 'monitor'],
+  },
+  {
+    name: 'feedback_batches',
+    columns: {
+      workspace_id: 'id',
+      project: 'text',
+      monitor: 'text',
+      id: 'id',
+      seq: 'int',
+      state: 'text',
+      source: 'text',
+      dataset_version: 'text?',
+      digest: 'text',
+      rows: 'int',
+      hints: 'json',
+      joined: 'int',
+      duplicate: 'int',
+      corrected: 'int',
+      unknown: 'int',
+      late: 'int',
+      waiting: 'int',
+      actor_id: 'id',
+      accepted_us: 'int',
+      recorded_ms: 'int',
+      version: 'int',
+    },
+    primary: ['workspace_id', 'project', 'monitor', 'id'],
+    unique: [['workspace_id', 'project', 'monitor', 'seq']],
+    oneOf: { state: ['accepted', 'joined'], source: ['api', 'dataset'] },
+    indexes: [
+      { on: ['workspace_id', 'project', 'state'], where: "state = 'accepted'" },
+      ['workspace_id', 'project', 'monitor', 'accepted_us', 'joined'],
+    ],
+  },
+  // One row for each day of event time that a join brought labels for; the rows of a join share its file.
+  {
+    name: 'joined_files',
+    columns: {
+      workspace_id: 'id',
+      project: 'text',
+      monitor: 'text',
+      number: 'int',
+      day_us: 'int',
+      digest: 'text',
+      labels: 'int',
+      from_us: 'int',
+      to_us: 'int',
+    },
+    primary: ['workspace_id', 'project', 'monitor', 'number', 'day_us'],
+    indexes: [['workspace_id', 'project', 'monitor', 'to_us', 'from_us']],
+  },
+];

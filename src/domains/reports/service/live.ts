@@ -3,7 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles, type DatasetDescription } from '../../datasets/public.ts';
 import type { EndpointDefinition, Revision } from '../../projects/public.ts';
 import type { ModelVersion } from '../../registry/public.ts';
-import { inferenceFiles, loggedColumns } from '../../serving/public.ts';
+import { columnsOf as loggedColumns, inferenceFiles } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import { liveView } from '../live.ts';
 import { trainingMissing } from '../model-view.ts';

@@ -25,13 +25,13 @@ export interface Span {
  * features STRUCT(view, "knownAtUs", "occurredAtUs")[], score DOUBLE, error. The structs have the columns that
  * `request` and `inputs` of the file name, typed by `sqlType`; one without columns is left out. Read together
  * (union_by_name) the structs of several files become one with all their columns, null where a file lacks one;
- * `loggedColumns` says which there are. Filter by "eventTimeUs" still: a file is not cut at the ends of the span.
+ * `columnsOf` says which there are. Filter by "eventTimeUs" still: a file is not cut at the ends of the span.
  */
 export const inferenceFiles = (ctx: Ctx, { fromUs, toUs, ...of }: store.OfEndpoint & Span): Promise<store.InferenceFile[]> =>
   store.listFiles(ctx.db, ctx.workspace, of, fromUs, toUs);
 
 /** Columns of files read together; those of two types are text there, and integers beside numbers are numbers. */
-export function loggedColumns(files: readonly store.LoggedColumns[]): store.LoggedColumns {
+export function columnsOf(files: readonly store.LoggedColumns[]): store.LoggedColumns {
   const join = (lists: readonly (readonly LoggedColumn[])[]): LoggedColumn[] => {
     // DuckDB tells names apart without regard to case.
     const found = new Map<string, LoggedColumn>();

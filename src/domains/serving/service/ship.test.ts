@@ -9,7 +9,7 @@ import { servingPaths } from '../plan.ts';
 import { stageFiles } from '../../datasets/public.ts';
 import { jobsIn } from '../../../kernel/jobs/jobs.ts';
 import { DAY_US, endpointOf, planOf, runPlane } from '../fixtures/plane.ts';
-import { loggedColumns, filesOfPredictions, inferenceFiles } from './inference-files.ts';
+import { columnsOf, filesOfPredictions, inferenceFiles } from './inference-files.ts';
 import { shipSegments } from './ship.ts';
 
 const late = { project: 'flights', endpoint: 'late-arrival' };
@@ -103,7 +103,7 @@ eachDatabase('Records come back with the types of their columns, also where colu
   const all = await inferenceFiles(ctx, { ...late, fromUs: 0, toUs: 10 });
   assert.equal(all.length, 3);
   assert.deepEqual((await filesOfPredictions(ctx, [ids[4]!, 'nobody', 'r1.zzz.0'])).length, 4, 'all files of its segment');
-  assert.deepEqual(loggedColumns(all), {
+  assert.deepEqual(columnsOf(all), {
     request: [{ name: 'origin', type: 'string' }],
     inputs: [
       { name: 'origin', type: 'string' },

@@ -1,0 +1,4 @@
+// What other rooms may use of feedback.
+export { joinFeedback, type Joined } from './service/join.ts';
+export { countLabels, joinedFiles } from './service/read.ts';
+export type { JoinedFile } from './store/joined-files.ts';
