@@ -35,7 +35,16 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
   lineage: ['column-lineage.ts', 'column-map.ts', 'graph.ts'],
   pipelines: ['engine.ts'],
-  projects: ['cross-check.ts', 'loop-check.ts', 'loop-model.ts', 'loop-normalise.ts', 'loop-schema.ts', 'normalise.ts', 'parse.ts', 'purposes.ts'],
+  projects: [
+    'cross-check.ts',
+    'loop-check.ts',
+    'loop-model.ts',
+    'loop-normalise.ts',
+    'loop-schema.ts',
+    'normalise.ts',
+    'parse.ts',
+    'purposes.ts',
+  ],
   registry: ['gates.ts'],
   // Read models only: one file for each view that the documents share, and the drawing of them.
   reports: ['card.ts', 'chain.ts', 'data-view.ts', 'html', 'live.ts', 'loop-view.ts', 'metric-words.ts', 'model-view.ts', 'truth.ts'],

@@ -55,4 +55,16 @@ export const { fail } = defineErrors({
     title: 'The run has ended',
     detail: (p: { id: string; state: string }) => `Run "${p.id}" has ended (${p.state}) and cannot be changed.`,
   },
+  'purpose-not-allowed': {
+    status: 403,
+    title: 'The data may not be used for this',
+    detail: (p: { pipeline: string; purpose: string | null; limits: readonly { dataset: string; purposes: readonly string[] }[] }) =>
+      `Pipeline "${p.pipeline}" ${p.purpose === null ? 'says no purpose' : `reads for the purpose "${p.purpose}"`}, and ${p.limits
+        .map((l) => `dataset "${l.dataset}" may be used for ${l.purposes.map((x) => `"${x}"`).join(', ') || 'nothing'} only`)
+        .join('; ')}. ${
+        p.purpose === null
+          ? 'Say what for: set "purpose:" of the pipeline in gyre.yaml'
+          : 'Set another "purpose:" of the pipeline, or, if the law and those responsible allow it, add the purpose to "purposes:" of the dataset'
+      }.`,
+  },
 });

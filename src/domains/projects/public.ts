@@ -41,3 +41,4 @@ export type {
 } from './loop-model.ts';
 export { alertOf, parseCondition } from './loop-normalise.ts';
 export type { Revision, SnapshotFiles } from './store.ts';
+export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';

@@ -2,6 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { cancelJob, jobsIn } from '../../../kernel/jobs/jobs.ts';
 import type { StepEngine } from '../engine.ts';
+import { refuseWhileErasing } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import { listAttempts } from '../store/attempts.ts';
 import * as store from '../store/runs.ts';
@@ -55,12 +56,13 @@ async function cancelStepJob(tx: Ctx, step: StepSummary, jobs: PipelineJobs): Pr
 
 /**
  * Goes on with a run in place: what succeeded stays, the rest is decided again under the same revision, code
- * and dataset versions. Raises `run-not-found`, `run-not-resumable`.
+ * and dataset versions. Raises `run-not-found`, `run-not-resumable`, `erasure-running`.
  */
 export const resumeRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<Run> =>
   ctx.tx(async (tx) => {
     const { run, steps, stepDefinitions } = await loadRun(tx, runId);
     await requireTrust(tx, [...stepDefinitions.values()]);
+    await refuseWhileErasing(tx, run.project);
     if (!(await store.reopenRun(tx.db, tx.workspace, runId))) fail('run-not-resumable', { id: runId, state: run.state });
     for (const step of steps.values()) {
       if (step.state === 'succeeded') continue;

@@ -3,7 +3,14 @@ import { isProblem } from '../../../kernel/errors.ts';
 import type { Ref } from '../../../kernel/events/events.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { currentVersion } from '../../datasets/public.ts';
-import { currentRevision, type Parameter } from '../../projects/public.ts';
+import {
+  brokenLimits,
+  currentRevision,
+  datasetsOfPipeline,
+  type Parameter,
+  type PipelineDefinition,
+  type ProjectDefinition,
+} from '../../projects/public.ts';
 import { refuseWhileErasing } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
@@ -21,13 +28,14 @@ export interface StartRun {
   readonly noCache: boolean;
 }
 
-/** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`, `process-engine-not-trusted`. */
+/** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`, `process-engine-not-trusted`, `purpose-not-allowed`, `erasure-running`. */
 export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: string }>): Promise<Run> {
   const revision = await currentRevision(ctx, input.project);
   const { definition } = revision;
   if (!Object.hasOwn(definition.pipelines, input.pipeline))
     fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
   const pipeline = definition.pipelines[input.pipeline]!;
+  requirePurpose(definition, pipeline);
   await requireTrust(ctx, pipeline.steps);
   const params: Record<string, Parameter> = { ...pipeline.params };
   for (const [name, value] of Object.entries(input.params)) {
@@ -88,6 +96,12 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
     await tx.enqueue({ job: advance, payload: { runId: run.id }, uniqueKey: run.id, project: run.project });
     return run;
   });
+}
+
+/** Data is read for the purposes that it is kept for, and a reader says which. Raises `purpose-not-allowed`. */
+export function requirePurpose(definition: ProjectDefinition, pipeline: PipelineDefinition): void {
+  const limits = brokenLimits(definition, datasetsOfPipeline(definition, pipeline), pipeline.purpose);
+  if (limits.length > 0) fail('purpose-not-allowed', { pipeline: pipeline.name, purpose: pipeline.purpose, limits });
 }
 
 /** A given value in the type of the default; numbers may be written as text. */

@@ -1,0 +1,39 @@
+// Purpose limitation: what a dataset may be used for, and whether a reader says a purpose that it allows. Pure.
+import type { PipelineDefinition, ProjectDefinition } from './model.ts';
+
+/** A dataset that limits what it may be used for. */
+export interface Limit {
+  readonly dataset: string;
+  readonly purposes: readonly string[];
+}
+
+/**
+ * Limits on reading a dataset: its own, or, where it has none and SQL makes it from others, those of what it is
+ * made from. To say other purposes for what SQL made is to say that it no longer holds what the limit is for.
+ */
+export function limitsOf(definition: ProjectDefinition, dataset: string): Limit[] {
+  const found = definition.datasets[dataset];
+  if (!found) return [];
+  if (found.purposes !== null) return [{ dataset, purposes: found.purposes }];
+  const all = found.from.flatMap((from) => limitsOf(definition, from));
+  return all.filter((l, i) => all.findIndex((o) => o.dataset === l.dataset) === i);
+}
+
+/** Datasets that a feature service reads. */
+export const datasetsOfService = (definition: ProjectDefinition, service: string): string[] =>
+  (definition.services[service]?.views ?? []).flatMap((view) => definition.views[view]?.dataset ?? []);
+
+/** Datasets that a pipeline's steps read, in the order of its steps. */
+export const datasetsOfPipeline = (definition: ProjectDefinition, pipeline: PipelineDefinition): string[] => [
+  ...new Set(
+    pipeline.steps.flatMap((s) =>
+      s.kind === 'features' || s.kind === 'evaluate' ? [s.spine.dataset, ...datasetsOfService(definition, s.service)] : [],
+    ),
+  ),
+];
+
+/** Limits that reading these datasets for this purpose would break; null = no purpose is said. */
+export function brokenLimits(definition: ProjectDefinition, datasets: readonly string[], purpose: string | null): Limit[] {
+  const limits = datasets.flatMap((d) => limitsOf(definition, d)).filter((l) => purpose === null || !l.purposes.includes(purpose));
+  return limits.filter((l, i) => limits.findIndex((o) => o.dataset === l.dataset) === i);
+}
