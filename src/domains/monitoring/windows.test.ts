@@ -1,48 +1,17 @@
 import assert from 'node:assert/strict';
-import type { TestContext } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
-import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
-import type { DatabaseKind } from '../../../test/support/databases.ts';
+import { openPipelines } from '../../../test/support/pipelines.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
-import { jobsIn } from '../../kernel/jobs/jobs.ts';
 import { moveTimeline } from '../../kernel/timeline/timeline.ts';
+import { days, labels, openMonitor } from './fixtures/bench.ts';
 import { at, iso, projectText, registerWithBaseline, sendLabels, sendRecords } from './fixtures/records.ts';
-import type { DataFigures, PerformanceFigures, Window } from './model.ts';
-import { listFindings, listWindows, tickMonitors } from './public.ts';
-
-interface Bench extends PipelineBench {
-  /** Moves event time and lets everything happen; jobs must not fail. */
-  readonly advance: (us: number) => Promise<void>;
-  readonly windows: (kind?: 'data' | 'performance', latestOnly?: boolean) => Promise<Window[]>;
-}
-
-async function open(t: TestContext, kind: DatabaseKind, text = projectText()): Promise<Bench> {
-  const b = await openPipelines(t, kind);
-  await b.apply(text);
-  return {
-    ...b,
-    advance: async (us) => {
-      await moveTimeline(b.ctx(), 'demo', us);
-      await b.drain();
-      assert.deepEqual(await jobsIn(b.ctx().db).selectFrom('jobs').select(['name', 'error']).where('state', '=', 'failed').execute(), []);
-    },
-    windows: (windowKind, latestOnly = false) =>
-      listWindows(b.ctx(), { project: 'demo', monitor: 'e', latestOnly, ...(windowKind ? { kind: windowKind } : {}) }),
-  };
-}
-
-const days = async (b: Bench, from: number, to: number, more: Partial<Parameters<typeof sendRecords>[1]> = {}) => {
-  for (let d = from; d < to; d++) await sendRecords(b.ctx(), { fromUs: at(d), toUs: at(d + 1), rows: 900, first: d * 900, ...more });
-};
-const labels = async (b: Bench, from: number, to: number, number = 1) => {
-  for (let d = from; d < to; d++)
-    await sendLabels(b.ctx(), { fromUs: at(d), toUs: at(d + 1), rows: 900, first: d * 900, number: number * 1000 + d });
-};
+import type { DataFigures, PerformanceFigures } from './model.ts';
+import { listFindings, tickMonitors } from './public.ts';
 
 eachDatabase(
   'data windows close when the watermark and the lateness have passed, performance windows when labels are due',
   async (t, kind) => {
-    const b = await open(t, kind);
+    const b = await openMonitor(t, kind);
     await registerWithBaseline(b.ctx(), b.folder);
     await days(b, 0, 3);
     await labels(b, 0, 3);
@@ -78,3 +47,165 @@ eachDatabase(
     assert.deepEqual(await listFindings(b.ctx(), { project: 'demo' }), []);
   },
 );
+
+eachDatabase(
+  'labels that come late make a second generation of their window beside the first, in the same tick for which they were joined',
+  async (t, kind) => {
+    const b = await openMonitor(t, kind);
+    await days(b, 0, 2);
+    await sendLabels(b.ctx(), { fromUs: at(0), toUs: at(1), rows: 900, number: 1, where: 'i % 2 = 0' });
+    await b.advance(at(3, 1));
+    const [one] = await b.windows('performance');
+    assert.deepEqual([one!.generation, one!.latest, one!.n], [1, true, 450]);
+    await labels(b, 0, 1, 2);
+    await b.drain();
+    await b.advance(at(3, 2));
+    const both = await b.windows('performance');
+    assert.deepEqual(
+      both.map((w) => [iso(w.fromUs).slice(0, 10), w.generation, w.latest, w.n]),
+      [
+        ['2013-03-04', 1, false, 450],
+        ['2013-03-04', 2, true, 900],
+      ],
+    );
+    assert.deepEqual(both[0]!.figures, one!.figures);
+    assert.deepEqual(
+      (await b.windows('performance', true)).map((w) => w.generation),
+      [2],
+    );
+    // The same labels once more are no news.
+    await labels(b, 0, 1, 3);
+    await b.drain();
+    const again = (await b.windows('performance')).filter((w) => w.fromUs === at(0));
+    assert.equal(again.length, 2);
+  },
+);
+
+eachDatabase(
+  'windows of two monitors that come due at one moment close in one order, each once, however far event time moves',
+  async (t, kind) => {
+    const text = projectText().replace(
+      'monitors:',
+      'monitors:\n  f: { endpoint: e, window: 1d, lateness: 1h, labels: { from: feedback, within: 2d } }',
+    );
+    const order = async (steps: readonly number[], seed: string) => {
+      const b = await openPipelines(t, kind);
+      await b.apply(text);
+      void seed;
+      for (let d = 0; d < 4; d++) await sendRecords(b.ctx(), { fromUs: at(d), toUs: at(d + 1), rows: 100, first: d * 100 });
+      for (const us of steps) {
+        await moveTimeline(b.ctx(), 'demo', us);
+        await b.drain();
+        await tickMonitors(b.ctx(), 'demo');
+      }
+      await b.drain();
+      const events = await eventsIn(b.ctx().db)
+        .selectFrom('events')
+        .select('payload')
+        .where('type', '=', 'window.closed')
+        .orderBy('seq')
+        .execute();
+      return events.map((e) => {
+        const { monitor, kind: k, fromUs } = JSON.parse(e.payload) as { monitor: string; kind: string; fromUs: number };
+        return `${monitor} ${k} ${iso(fromUs).slice(0, 10)}`;
+      });
+    };
+    const small = await order(
+      Array.from({ length: 6 * 4 }, (_, i) => at(0, 6 * (i + 1))),
+      'a',
+    );
+    const large = await order([at(6)], 'b');
+    assert.deepEqual(small, large);
+    assert.deepEqual(small.slice(0, 2), ['e data 2013-03-04', 'f data 2013-03-04']);
+    assert.equal(new Set(small).size, small.length);
+  },
+);
+
+eachDatabase('a month without records is closed window by window, told once, and costs no run of DuckDB', async (t, kind) => {
+  const b = await openMonitor(t, kind);
+  await days(b, 0, 8);
+  await b.advance(at(8, 1));
+  const runs = t.mock.method(b.platform.compute, 'run');
+  await sendRecords(b.ctx(), { fromUs: at(38), toUs: at(39), rows: 900, first: 90_000 });
+  await b.advance(at(38, 1));
+  assert.equal(runs.mock.callCount(), 0);
+  const data = await b.windows('data');
+  assert.equal(data.length, 38);
+  assert.deepEqual(
+    data.slice(8).map((w) => w.n),
+    Array.from({ length: 30 }, () => 0),
+  );
+  const findings = (await listFindings(b.ctx(), { project: 'demo' })).filter((f) => f.kind === 'volume');
+  assert.ok(findings.length >= 1 && findings.length <= 14, `${findings.length} findings until nothing became usual`);
+  assert.equal(findings.at(-1)!.fromUs, at(8));
+  await b.advance(at(39, 1));
+  assert.equal((await b.windows('data')).at(-1)!.n, 900);
+});
+
+eachDatabase(
+  'the figures of a window are those of the version with most records, compared with the baseline of that version',
+  async (t, kind) => {
+    const b = await openMonitor(t, kind);
+    const [one, two] = [await registerWithBaseline(b.ctx(), b.folder), await registerWithBaseline(b.ctx(), b.folder)];
+    await days(b, 0, 1);
+    await sendRecords(b.ctx(), { fromUs: at(1), toUs: at(2), rows: 300, first: 900, version: '1' });
+    await sendRecords(b.ctx(), { fromUs: at(1), toUs: at(2), rows: 600, first: 1200, version: '2' });
+    await b.advance(at(4));
+    const [first, second] = await b.windows('data');
+    assert.deepEqual([first!.lead, first!.n, second!.lead, second!.n], ['1', 900, '2', 600]);
+    const { volume } = second!.figures as DataFigures;
+    assert.deepEqual(volume, {
+      records: 900,
+      lead: 600,
+      versions: [
+        { version: '2', records: 600 },
+        { version: '1', records: 300 },
+      ],
+    });
+    assert.notEqual(first!.baseline, second!.baseline);
+    const edges = (
+      await eventsIn(b.ctx().db).selectFrom('events').select('edges').where('type', '=', 'window.closed').orderBy('seq').execute()
+    ).map((e) => e.edges);
+    assert.match(edges[0]!, new RegExp(one.id));
+    assert.match(
+      edges.find((e) => e.includes(two.id))!,
+      /compares-with/,
+    );
+  },
+);
+
+eachDatabase('a tick that is run again, and one that follows the same records elsewhere, leave the same bytes', async (t, kind) => {
+  const make = async (steps: readonly number[]) => {
+    const b = await openMonitor(t, kind);
+    await registerWithBaseline(b.ctx(), b.folder);
+    await days(b, 0, 4);
+    await labels(b, 0, 4);
+    for (const us of steps) {
+      await b.advance(us);
+      await tickMonitors(b.ctx(), 'demo');
+      await tickMonitors(b.ctx(), 'demo');
+    }
+    const windows = await b.windows();
+    assert.equal(windows.length, new Set(windows.map((w) => `${w.kind} ${w.fromUs}`)).size);
+    return windows.map((w) => JSON.stringify([w.kind, w.fromUs, w.n, w.lead, w.figures]));
+  };
+  assert.deepEqual(await make([at(2), at(3), at(7)]), await make([at(7)]));
+});
+
+eachDatabase('the wall clock has no part in it, and days begin at midnight UTC when the clocks of a place are moved', async (t, kind) => {
+  const b = await openMonitor(t, kind);
+  // New York moved its clocks on 10 March 2013.
+  await days(b, 5, 9);
+  b.clock.advance(400 * 86_400_000);
+  await b.drain();
+  assert.deepEqual(await b.windows(), []);
+  await b.advance(at(9, 1));
+  assert.deepEqual(
+    (await b.windows('data')).map((w) => [iso(w.fromUs), iso(w.toUs), w.n]),
+    ['09', '10', '11', '12'].map((d) => [
+      `2013-03-${d}T00:00:00.000Z`,
+      `2013-03-${String(Number(d) + 1).padStart(2, '0')}T00:00:00.000Z`,
+      900,
+    ]),
+  );
+});
