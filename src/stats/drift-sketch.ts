@@ -145,7 +145,8 @@ function countOn(
   let [n, notFinite, below, above, min, max] = [0, 0, 0, 0, Infinity, -Infinity];
   const finite = new Float64Array(values.length);
   for (let i = 0; i < values.length; i++) {
-    const x = values[i]!;
+    // Minus zero is zero.
+    const x = values[i]! + 0;
     if (!Number.isFinite(x)) {
       notFinite++;
       continue;
@@ -175,7 +176,7 @@ function countOn(
 
 /** Baseline of a numeric column. NaN and infinities are counted and lie in no bin. Without a finite number: one bin, empty. */
 export function numericBaseline(values: ArrayLike<number>, given: Given & { readonly bins?: number } = {}): NumericBaseline {
-  const sorted = Float64Array.from(values)
+  const sorted = Float64Array.from(values, (x) => x + 0)
     .filter((x) => Number.isFinite(x))
     .sort();
   const { edges, values: few } = binEdges(sorted, given.bins);

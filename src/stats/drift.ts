@@ -123,6 +123,8 @@ function measure(method: DriftMethod, baseline: ColumnBaseline, reference: Colum
   const harmonic = (n * m) / (n + m);
   if (method === 'ks' || method === 'wasserstein') {
     if (baseline.kind === 'categorical') return `${method} needs an order, which categories lack`;
+    // JSON has no infinity: null stands for it.
+    if (!Number.isFinite(baseline.reference.moments.m2)) return 'the variance of the reference is beyond what a number holds';
     const grid = gridOf(baseline, reference as NumericCounts, window as NumericCounts);
     return method === 'ks' ? ksMeasure(grid, harmonic) : wassersteinMeasure(grid, sdOf(baseline.reference), harmonic);
   }

@@ -1,6 +1,7 @@
 // Is a share of faults in a window more than the reference's, by chance no longer and by enough to matter?
 import type { ColumnBaseline, ColumnCounts } from './drift-sketch.ts';
 import { wilson } from './intervals.ts';
+import { normalQuantile } from './normal.ts';
 
 export const qualityKinds = ['nulls', 'new_categories', 'out_of_range', 'not_finite', 'mistyped'] as const;
 export type QualityKind = (typeof qualityKinds)[number];
@@ -10,7 +11,7 @@ export interface QualityVerdict {
   /** Share of the window's rows, and of the reference's. */
   readonly share: number;
   readonly reference: number;
-  /** What `share` is above where it is broken: the greater of the two upper bounds. */
+  /** What `share` is above where it is broken: the practical bound or the significant one, whichever is greater. */
   readonly threshold: number;
   readonly count: number;
   readonly n: number;
@@ -51,6 +52,7 @@ export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.0
   const [window, reference] = [faults(counts), faults(baseline.reference)];
   // Wilson's `level` is two-sided; one side of it misses with half of 1 - level.
   const level = 1 - Math.max(1e-12, alpha / Math.max(1, columns) / qualityKinds.length);
+  const z = normalQuantile(0.5 + level / 2);
   const found: QualityVerdict[] = [];
   for (const kind of qualityKinds) {
     const [count, n] = window[kind] ?? [0, 0];
@@ -64,20 +66,10 @@ export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.0
       continue;
     }
     const bound = of === 0 ? 1 : wilson(before, of, level).high;
-    const broken = of > 0 && share > was + by && wilson(count, n, level).low > bound;
-    found.push({ kind, share, reference: was, threshold: Math.max(was + by, leastAbove(bound, n, level)), count, n, ...examples, broken });
+    // The lower Wilson bound of a share is above `bound` from here on.
+    const significant = bound + z * Math.sqrt((bound * (1 - bound)) / n);
+    const threshold = Math.min(1, Math.max(was + by, significant));
+    found.push({ kind, share, reference: was, threshold, count, n, ...examples, broken: share > threshold });
   }
   return found;
-}
-
-/** Least share of n rows whose lower bound is above `bound`; 1 where none is. */
-function leastAbove(bound: number, n: number, level: number): number {
-  let [low, high] = [0, n + 1];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (middle <= n && wilson(middle, n, level).low > bound) high = middle;
-    else if (middle > n) high = middle;
-    else low = middle + 1;
-  }
-  return Math.min(1, low / n);
 }

@@ -4,8 +4,9 @@ import { test } from 'node:test';
 import { judgeDrift, driftSpread } from '../drift.ts';
 import {
   binOf,
-  categoricalBaselineOf,
+  categoricalBaseline,
   countCategoriesOf,
+  countNumeric,
   numericBaseline,
   numericCounts,
   type ColumnBaseline,
@@ -20,29 +21,26 @@ const REFERENCE = 12_000;
 const DAYS = 365;
 const YEARS = 10;
 
-/** A column is a function of one of 4096 equally likely codes; null = missing. */
+/** The value of a column at each of 4096 equally likely codes; null = missing. */
 const CODES = 4096;
-type Column = { readonly kind: 'numeric' | 'categorical'; readonly of: (code: number) => number | string | null };
+type Column = readonly number[] | readonly (string | null)[];
 
 const fixed = generator(1);
-// Numbers come out of few values (below 20) or many, with atoms and long tails.
-const smooth = (shape: (u: number) => number): Column => ({ kind: 'numeric', of: (code) => shape((code + 0.5) / CODES) });
-const shuffled = Array.from({ length: CODES }, () => normalOf(fixed)).toSorted((a, b) => a - b);
+const smooth = (shape: (u: number) => number): number[] => Array.from({ length: CODES }, (_, code) => shape((code + 0.5) / CODES));
+const normal = Array.from({ length: CODES }, () => normalOf(fixed));
 /** Categories whose shares fall as 1 / rank. */
-const ranked = (size: number): Column => {
-  const weights = Array.from({ length: size }, (_, i) => 1 / (i + 1));
-  const whole = weights.reduce((a, b) => a + b);
-  const ends = weights.map(
-    (
-      (sum) => (w: number) =>
-        (sum += w / whole)
-    )(0),
-  );
-  return { kind: 'categorical', of: (code) => `c${ends.findIndex((end) => (code + 0.5) / CODES <= end)}` };
+const ranked = (size: number): string[] => {
+  const whole = Array.from({ length: size }, (_, i) => 1 / (i + 1)).reduce((a, b) => a + b);
+  let [rank, end] = [1, 1 / whole];
+  return smooth((u) => {
+    while (u > end && rank < size) end += 1 / ++rank / whole;
+    return rank;
+  }).map((r) => `c${r}`);
 };
+// Few values and many, with atoms and long tails; few categories and many; missing ones.
 const columns: readonly Column[] = [
-  { kind: 'numeric', of: (code) => shuffled[code]! },
-  { kind: 'numeric', of: (code) => Math.exp(shuffled[code]!) },
+  normal,
+  normal.map(Math.exp),
   smooth((u) => u),
   smooth((u) => -Math.log(u)),
   smooth((u) => u ** -0.4),
@@ -54,16 +52,16 @@ const columns: readonly Column[] = [
   smooth((u) => Math.round(u ** 3 * 40)),
   smooth((u) => 1 / (1 + Math.exp(-8 * u))),
   ...[2, 3, 5, 8, 15, 30, 90].map(ranked),
-  { kind: 'categorical', of: (code) => (code % 20 === 0 ? null : `c${code % 7}`) },
+  Array.from({ length: CODES }, (_, code) => (code % 20 === 0 ? null : `c${code % 7}`)),
 ];
+const isNumeric = (column: Column): column is readonly number[] => typeof column[0] === 'number';
 
 /** Counts of rows by code, in the cells of a baseline: each code's cell is looked up once. */
 function counter(column: Column, baseline: ColumnBaseline): (codes: Uint16Array) => ColumnCounts {
-  const values = Array.from({ length: CODES }, (_, code) => column.of(code));
   if (baseline.kind === 'categorical') {
-    const names = [...new Set(values as (string | null)[])];
+    const names = [...new Set(column as readonly (string | null)[])];
     const index = new Map(names.map((name, i) => [name, i]));
-    const cell = Uint16Array.from(values, (v) => index.get(v as string | null)!);
+    const cell = Uint16Array.from(column as readonly (string | null)[], (v) => index.get(v)!);
     return (codes) => {
       const counts = new Uint32Array(names.length);
       for (const code of codes) counts[cell[code]!]! += 1;
@@ -73,9 +71,10 @@ function counter(column: Column, baseline: ColumnBaseline): (codes: Uint16Array)
       );
     };
   }
-  const cell = Uint16Array.from(values, (v) => binOf(baseline.edges, v as number));
+  const values = column as readonly number[];
+  const cell = Uint16Array.from(values, (v) => binOf(baseline.edges, v));
   const { min, max } = baseline.reference;
-  const [low, high] = [Uint8Array.from(values, (v) => +((v as number) < min!)), Uint8Array.from(values, (v) => +((v as number) > max!))];
+  const [low, high] = [Uint8Array.from(values, (v) => +(v < min!)), Uint8Array.from(values, (v) => +(v > max!))];
   return (codes) => {
     const bins = new Array<number>(baseline.edges.length + 1).fill(0);
     let [below, above] = [0, 0];
@@ -102,11 +101,9 @@ interface Watched {
 /** A baseline from a sample of the column, with the spread of its own days. */
 function watch(column: Column, random: () => number): Watched {
   const sample = draw(random, REFERENCE);
-  const values = Array.from(sample, (code) => column.of(code));
-  const plain =
-    column.kind === 'numeric'
-      ? numericBaseline(values as number[])
-      : categoricalBaselineOf([...Map.groupBy(values as (string | null)[], (v) => v)].map(([v, all]) => [v, all.length] as const));
+  const plain = isNumeric(column)
+    ? numericBaseline(Float64Array.from(sample, (code) => column[code]!))
+    : categoricalBaseline(Array.from(sample, (code) => column[code]!));
   const count = counter(column, plain);
   const days = Array.from({ length: Math.floor(REFERENCE / ROWS) }, (_, i) => count(sample.subarray(i * ROWS, (i + 1) * ROWS)));
   const spread = driftSpread(plain, days);
@@ -161,16 +158,16 @@ test('chance alone finds a column in as many windows as the level says, for smal
   // Without a practical threshold and without the spread, so that only the null threshold speaks.
   const alpha = 0.05;
   for (const [rows, windows] of [
-    [40, 1500],
-    [200, 1500],
-    [900, 700],
-    [6000, 150],
+    [40, 1000],
+    [200, 1000],
+    [900, 500],
+    [6000, 100],
   ] as const) {
     const random = generator(200 + rows);
     let any = 0;
-    for (let block = 0; block < 10; block++) {
+    for (let block = 0; block < 5; block++) {
       const watched = columns.map((column) => watch(column, random));
-      for (let i = 0; i < windows / 10; i++) {
+      for (let i = 0; i < windows / 5; i++) {
         const verdicts = watched.map(({ baseline: { spread: _, ...baseline }, count }) =>
           judgeDrift({
             counts: count(draw(random, rows)),
@@ -188,4 +185,39 @@ test('chance alone finds a column in as many windows as the level says, for smal
     assert.ok(any / windows <= alpha * 1.6 + error, `${rows} rows: ${any} of ${windows}`);
     assert.ok(any / windows >= alpha * 0.3 - error, `${rows} rows: ${any} of ${windows} is too careful`);
   }
+});
+
+test('what changed is found in its first window, what did not is not: one column of twenty', () => {
+  const random = generator(700);
+  const { baseline, count } = watch(normal, random);
+  assert.ok(baseline.kind === 'numeric');
+  const judge = (counts: ColumnCounts) => {
+    const verdict = judgeDrift({ counts, baseline, columns: 20 });
+    assert.ok(verdict.ok);
+    return verdict;
+  };
+  let [moved, wider, same] = [0, 0, 0];
+  for (let i = 0; i < 100; i++) {
+    const codes = draw(random, ROWS);
+    if (judge(count(codes)).drifted) same++;
+    if (
+      judge(
+        countNumeric(
+          baseline,
+          Float64Array.from(codes, (code) => normal[code]! + 0.5),
+        ),
+      ).drifted
+    )
+      moved++;
+    if (
+      judge(
+        countNumeric(
+          baseline,
+          Float64Array.from(codes, (code) => normal[code]! * 1.5),
+        ),
+      ).drifted
+    )
+      wider++;
+  }
+  assert.deepEqual({ moved: moved >= 98, wider: wider >= 98, same }, { moved: true, wider: true, same: 0 }, `${moved} ${wider} ${same}`);
 });

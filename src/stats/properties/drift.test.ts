@@ -1,0 +1,366 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { driftMethods, driftSpread, judgeDrift, spreadThreshold, usualThreshold, type DriftVerdict } from '../drift.ts';
+import {
+  binEdges,
+  binOf,
+  categoricalBaseline,
+  categoricalBaselineOf,
+  countCategorical,
+  countCategoriesOf,
+  countNumeric,
+  mergeCounts,
+  noCounts,
+  numericBaseline,
+  numericCounts,
+  type ColumnCounts,
+  type NumericCounts,
+} from '../drift-sketch.ts';
+import { chiSquare, hellinger, jsDistance, ksOnGrid, psi, wassersteinOnGrid } from '../drift/distances.ts';
+import { ksSorted, wassersteinSorted } from '../drift/samples.ts';
+import { gridOf } from '../drift/cells.ts';
+import { momentsOf } from '../moments.ts';
+import { judgeQuality, type QualityKind } from '../quality.ts';
+import { generator, normalOf } from '../simulation/generator.ts';
+
+// Few distinct numbers and many, ties, extremes, and what is no number.
+const number = fc.oneof(
+  fc.integer({ min: -3, max: 6 }),
+  fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+  fc.constantFrom(Number.NaN, Infinity, -Infinity, 0, -0, 1e308, -1e308, 5e-324),
+);
+const numbers = fc.array(number, { maxLength: 80 });
+const word = fc.oneof(fc.constantFrom('a', 'b', 'c', 'd', ''), fc.string({ maxLength: 3 }));
+const words = fc.array(fc.option(word, { nil: null }), { maxLength: 80 });
+
+/** Sums of deviations depend on the order in the last digits only. */
+const sameCounts = (a: ColumnCounts, b: ColumnCounts): void => {
+  if (a.kind === 'categorical' || b.kind === 'categorical') return assert.deepEqual(a, b);
+  const { moments: x, ...rest } = a;
+  const { moments: y, ...others } = b;
+  assert.deepEqual(rest, others);
+  assert.equal(x.n, y.n);
+  // Beyond 1e150 squares leave the numbers.
+  const close = (p: number, q: number): boolean =>
+    Object.is(p, q) || !Number.isFinite(p) || Math.abs(p - q) <= 1e-9 * Math.max(1, Math.abs(p), Math.abs(q));
+  assert.ok(
+    Math.max(Math.abs(a.min ?? 0), Math.abs(a.max ?? 0)) > 1e100 || (close(x.mean, y.mean) && close(x.m2, y.m2)),
+    JSON.stringify([x, y]),
+  );
+};
+const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+
+test('the counts of two parts add up to those of the whole, in either order, and nothing changes nothing', () => {
+  fc.assert(
+    fc.property(numbers, numbers, numbers, (reference, a, b) => {
+      const baseline = numericBaseline(reference);
+      const [x, y, all] = [
+        countNumeric(baseline, a, { nulls: 2 }),
+        countNumeric(baseline, b),
+        countNumeric(baseline, [...a, ...b], { nulls: 2 }),
+      ];
+      sameCounts(mergeCounts(x, y), all);
+      sameCounts(mergeCounts(y, x), all);
+      sameCounts(mergeCounts(noCounts(baseline), x), x);
+    }),
+  );
+  fc.assert(
+    fc.property(words, words, words, (reference, a, b) => {
+      const baseline = categoricalBaseline(reference);
+      const [x, y, all] = [countCategorical(baseline, a), countCategorical(baseline, b), countCategorical(baseline, [...a, ...b])];
+      sameCounts(mergeCounts(x, y), all);
+      sameCounts(mergeCounts(y, x), all);
+      sameCounts(mergeCounts(noCounts(baseline), x), x);
+    }),
+  );
+  const numeric = numericBaseline([1, 2]).reference;
+  assert.throws(() => mergeCounts<ColumnCounts>(numeric, categoricalBaseline(['a']).reference), TypeError);
+  assert.throws(() => mergeCounts(numeric, numericBaseline([1]).reference), RangeError);
+  assert.throws(() => numericCounts({ edges: [1] }, { bins: [1], moments: { n: 0, mean: 0, m2: 0 }, min: null, max: null }), RangeError);
+});
+
+test('a baseline counts its own reference as a window does, in any order, and survives JSON', () => {
+  fc.assert(
+    fc.property(numbers, (values) => {
+      const baseline = numericBaseline(values);
+      sameCounts(countNumeric(baseline, values.toReversed()), baseline.reference);
+      assert.deepEqual(JSON.parse(JSON.stringify(baseline)), JSON.parse(JSON.stringify(numericBaseline(values))));
+      const { n, notFinite, bins, below, above } = baseline.reference;
+      assert.deepEqual([n, n + notFinite, below, above], [sum(bins), values.length, 0, 0]);
+      assert.ok(baseline.edges.every((edge, i) => i === 0 || edge > baseline.edges[i - 1]!));
+      assert.ok(baseline.edges.length <= 43);
+    }),
+  );
+  fc.assert(
+    fc.property(words, (values) => {
+      const baseline = categoricalBaseline(values);
+      assert.deepEqual(countCategorical(baseline, values.toReversed()), baseline.reference);
+      assert.deepEqual(JSON.parse(JSON.stringify(baseline)), baseline);
+      const { n, nulls, counts, other, unseen } = baseline.reference;
+      assert.deepEqual([n + nulls, n, unseen], [values.length, sum(counts) + other, 0]);
+    }),
+  );
+});
+
+test('few distinct values have a bin each, many are cut into bins of about equal mass, and equal ones are never parted', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: -10, max: 10, noNaN: true }), { minLength: 1, maxLength: 400 }),
+      fc.integer({ min: 1, max: 30 }),
+      (raw, grain) => {
+        const sorted = Float64Array.from(raw, (x) => Math.round(x * grain) / grain).sort();
+        const { edges, values } = binEdges(sorted);
+        const distinct = new Set(sorted);
+        assert.equal(values !== null, distinct.size <= 20);
+        if (values) for (const [i, v] of values.entries()) assert.equal(binOf(edges, v), i);
+      },
+    ),
+  );
+  const even = numericBaseline(Array.from({ length: 40_000 }, (_, i) => i));
+  const inner = even.reference.bins.slice(4, -4);
+  assert.ok(
+    inner.every((count) => count === 1000),
+    inner.join(),
+  );
+  // A float32 on its way changes no bin.
+  const tenths = Array.from({ length: 3000 }, (_, i) => (i % 300) / 10);
+  const baseline = numericBaseline(tenths);
+  assert.deepEqual(countNumeric(baseline, Float32Array.from(tenths)).bins, baseline.reference.bins);
+  // More than half of one value: it has a bin for itself.
+  const zeros = numericBaseline(Array.from({ length: 1000 }, (_, i) => (i < 600 ? 0 : i)));
+  assert.ok(zeros.reference.bins.includes(600));
+});
+
+test('rare categories share a cell, new ones are told from them, and too many are only counted', () => {
+  const values = Array.from({ length: 150 }, (_, i) => Array.from({ length: i < 100 ? 3 : 1 }, () => `v${i}`)).flat();
+  const baseline = categoricalBaseline(values);
+  assert.equal(baseline.categories.length, 100);
+  assert.equal(baseline.rare?.length, 50);
+  const found = countCategorical(baseline, ['v0', 'v120', 'new', 'newer', null]);
+  assert.deepEqual([found.n, found.nulls, found.other, found.unseen, found.examples], [4, 1, 1, 2, ['new', 'newer']]);
+  const many = categoricalBaselineOf(Array.from({ length: 6000 }, (_, i) => [`id${i}`, 1] as const));
+  assert.equal(many.rare, null);
+  const counted = countCategoriesOf(many, [['never', 3]]);
+  assert.deepEqual([counted.other, counted.unseen], [3, 0]);
+});
+
+const counts = fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 6, maxLength: 6 }).filter((c) => sum(c) > 0);
+
+test('distances are symmetric, zero for equal shares, and within their bounds', () => {
+  fc.assert(
+    fc.property(counts, counts, fc.integer({ min: 1, max: 9 }), (p, q, times) => {
+      for (const [name, of] of Object.entries({
+        jsDistance,
+        hellinger,
+        psi,
+        chiSquare: (a: number[], b: number[]) => chiSquare(a, b).statistic,
+      })) {
+        const [there, back] = [of(p, q), of(q, p)];
+        assert.ok(Math.abs(there - back) <= 1e-9 * Math.max(1, there), name);
+        assert.ok(there >= 0 && Number.isFinite(there), `${name} ${there}`);
+        assert.ok(
+          of(
+            p,
+            p.map((c) => c * times),
+          ) < 1e-7,
+          `${name} of equal shares`,
+        );
+      }
+      assert.ok(jsDistance(p, q) <= 1 + 1e-12 && hellinger(p, q) <= 1 + 1e-12);
+      // Cells that both leave empty change nothing.
+      assert.equal(jsDistance([...p, 0], [...q, 0]), jsDistance(p, q));
+    }),
+  );
+  assert.equal(jsDistance([5, 0], [0, 7]), 1);
+  assert.equal(hellinger([5, 0], [0, 7]), 1);
+});
+
+const finite = fc.array(fc.oneof(fc.integer({ min: -9, max: 9 }), fc.double({ min: -20, max: 20, noNaN: true })), {
+  minLength: 1,
+  maxLength: 120,
+});
+
+test('on the grid, KS and Wasserstein are off by no more than their stated error', () => {
+  fc.assert(
+    fc.property(finite, finite, (a, b) => {
+      const baseline = numericBaseline(a);
+      const grid = gridOf(baseline, baseline.reference, countNumeric(baseline, b));
+      const [x, y] = [Float64Array.from(a).sort(), Float64Array.from(b).sort()];
+      const all = new Set(a);
+      // On few values the grid is exact for windows of those values.
+      if (grid.exact && b.some((v) => !all.has(v))) return;
+      const [ks, w1] = [ksOnGrid(grid), wassersteinOnGrid(grid)];
+      const [exactKs, exactW1] = [ksSorted(x, y).statistic, wassersteinSorted(x, y)];
+      assert.ok(
+        exactKs >= ks.value - 1e-12 && exactKs <= ks.value + ks.error + 1e-12,
+        `KS ${exactKs}, on the grid ${ks.value} ± ${ks.error}`,
+      );
+      assert.ok(Math.abs(exactW1 - w1.value) <= w1.error + 1e-9, `W1 ${exactW1}, on the grid ${w1.value} ± ${w1.error}`);
+    }),
+  );
+});
+
+test('a window equal to its reference has not drifted by any method; one that is elsewhere has by every method', () => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 20, maxLength: 300 }), (values) => {
+      const baseline = numericBaseline(values);
+      for (const method of driftMethods) {
+        const same = judgeDrift({ counts: baseline.reference, baseline, columns: 1, method });
+        assert.ok(same.ok && !same.drifted && same.value < 1e-7 && same.corrected === 0, `${method} ${JSON.stringify(same)}`);
+      }
+    }),
+  );
+  const random = generator(1);
+  const sample = (n: number, of: () => number) => Float64Array.from({ length: n }, of);
+  const baseline = numericBaseline(sample(3000, () => normalOf(random)));
+  for (const method of driftMethods) {
+    const far = judgeDrift({
+      counts: countNumeric(
+        baseline,
+        sample(500, () => normalOf(random) + 1),
+      ),
+      baseline,
+      columns: 50,
+      method,
+    });
+    assert.ok(
+      far.ok && far.drifted && far.p < 1e-6 && far.value > far.threshold && far.corrected <= far.value,
+      `${method} ${JSON.stringify(far)}`,
+    );
+    assert.equal(far.threshold >= Math.max(far.parts.sampling, method === 'chi2' ? 0 : usualThreshold[method]), true);
+  }
+  // A constant that becomes another one: no edge lies between them.
+  const constant = numericBaseline(new Float64Array(100).fill(3));
+  for (const method of driftMethods) {
+    const verdict = judgeDrift({ counts: countNumeric(constant, new Float64Array(60).fill(4)), baseline: constant, columns: 1, method });
+    assert.ok(verdict.ok && verdict.drifted, `${method} ${JSON.stringify(verdict)}`);
+  }
+});
+
+test('the more columns are judged, and the smaller the window, the more it takes', () => {
+  const random = generator(2);
+  const baseline = numericBaseline(Float64Array.from({ length: 5000 }, () => normalOf(random)));
+  const at = (n: number, columns: number): DriftVerdict & { ok: true } => {
+    const verdict = judgeDrift({
+      counts: countNumeric(
+        baseline,
+        Float64Array.from({ length: n }, () => normalOf(random)),
+      ),
+      baseline,
+      columns,
+    });
+    assert.ok(verdict.ok);
+    return verdict;
+  };
+  assert.ok(at(400, 100).parts.sampling > at(400, 1).parts.sampling);
+  assert.ok(at(400, 1).parts.sampling > at(4000, 1).parts.sampling);
+  assert.ok(at(300, 1).threshold > 0.1);
+  assert.equal(at(400, 1).parts.practical, 0.1);
+});
+
+test('days that differ by nature are no drift where the baseline knows its days', () => {
+  const random = generator(3);
+  // Half of the days are warm.
+  const day = (warm: boolean) => Float64Array.from({ length: 400 }, () => normalOf(random) + (warm ? 1 : -1));
+  const days = Array.from({ length: 12 }, (_, i) => day(i % 2 === 0));
+  const plain = numericBaseline(days.flatMap((d) => [...d]));
+  const spread = driftSpread(
+    plain,
+    days.map((d) => countNumeric(plain, d)),
+  )!;
+  const judge = (counts: NumericCounts, known: boolean) => {
+    const verdict = judgeDrift({ counts, baseline: known ? { ...plain, spread } : plain, columns: 5 });
+    assert.ok(verdict.ok);
+    return verdict;
+  };
+  const warm = countNumeric(plain, day(true));
+  assert.equal(judge(warm, false).drifted, true);
+  assert.equal(judge(warm, true).drifted, false);
+  assert.equal(judge(warm, true).parts.spread, spreadThreshold(spread.js!));
+  const hot = countNumeric(
+    plain,
+    Float64Array.from({ length: 400 }, () => normalOf(random) + 4),
+  );
+  assert.equal(judge(hot, true).drifted, true);
+  assert.deepEqual(Object.keys(spread).sort(), [...driftMethods].sort());
+  assert.equal(driftSpread(plain, []), undefined);
+  assert.equal(spreadThreshold({ chunks: 5, mean: 0.1, sd: 0.1, max: 0.25 }), 0.25);
+  assert.equal(spreadThreshold({ chunks: 10, mean: 0.1, sd: 0.1, max: 0.25 }), 0.4);
+});
+
+test('what cannot be judged says why', () => {
+  const numeric = numericBaseline(Array.from({ length: 100 }, (_, i) => i));
+  const categorical = categoricalBaseline(Array.from({ length: 100 }, (_, i) => `v${i % 3}`));
+  const reason = (verdict: DriftVerdict): string => (verdict.ok ? 'it was judged' : verdict.reason);
+  assert.match(
+    reason(judgeDrift({ counts: countNumeric(numeric, [1, 2]), baseline: numeric, columns: 1 })),
+    /2 values in the window are too few/,
+  );
+  assert.match(
+    reason(judgeDrift({ counts: numeric.reference, baseline: numericBaseline([1]), columns: 1 })),
+    /1 values in the reference are too few/,
+  );
+  assert.match(reason(judgeDrift({ counts: categorical.reference, baseline: numeric, columns: 1 })), /the baseline is numeric/);
+  for (const method of ['ks', 'wasserstein'] as const)
+    assert.match(reason(judgeDrift({ counts: categorical.reference, baseline: categorical, columns: 1, method })), /needs an order/);
+  const huge = numericBaseline(Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? 1e308 : -1e308)));
+  assert.match(
+    reason(judgeDrift({ counts: huge.reference, baseline: huge, columns: 1, method: 'wasserstein' })),
+    /beyond what a number holds/,
+  );
+  assert.equal(judgeDrift({ counts: huge.reference, baseline: huge, columns: 1 }).ok, true);
+  assert.match(reason(judgeDrift({ counts: numericBaseline([]).reference, baseline: numericBaseline([]), columns: 1 })), /0 values/);
+});
+
+test('quality: a share of faults that rises is found, one that the reference has, too, or that is one row, is not', () => {
+  const number = (i: number): number => i % 50;
+  const baseline = numericBaseline(
+    Array.from({ length: 2000 }, (_, i) => number(i)),
+    { nulls: 100 },
+  );
+  const judge = (values: number[], given: { nulls?: number; mistyped?: number }): QualityKind[] =>
+    judgeQuality({ counts: countNumeric(baseline, values, given), baseline, columns: 20 })
+      .filter((q) => q.broken)
+      .map((q) => q.kind);
+  const usual = Array.from({ length: 855 }, (_, i) => number(i));
+  assert.deepEqual(judge(usual, { nulls: 45 }), []);
+  assert.deepEqual(judge(usual, { nulls: 200 }), ['nulls']);
+  assert.deepEqual(judge([...usual, 51, Number.NaN], { nulls: 45 }), []);
+  assert.deepEqual(
+    judge(
+      usual.map((x, i) => (i % 10 === 0 ? 99 : x)),
+      { nulls: 45 },
+    ),
+    ['out_of_range'],
+  );
+  assert.deepEqual(
+    judge(
+      usual.map((x, i) => (i % 10 === 0 ? Number.NaN : x)),
+      { nulls: 45 },
+    ),
+    ['not_finite'],
+  );
+  assert.deepEqual(judge(usual, { nulls: 45, mistyped: 1 }), ['mistyped']);
+  const words = categoricalBaseline(Array.from({ length: 500 }, (_, i) => `v${i % 4}`));
+  const found = judgeQuality({
+    counts: countCategorical(
+      words,
+      Array.from({ length: 300 }, (_, i) => (i % 6 === 0 ? 'new' : 'v1')),
+    ),
+    baseline: words,
+    columns: 1,
+  });
+  const fresh = found.find((q) => q.kind === 'new_categories')!;
+  assert.ok(fresh.broken && fresh.share > fresh.threshold && fresh.count === 50);
+  assert.deepEqual(fresh.examples, ['new']);
+  assert.deepEqual(judgeQuality({ counts: noCounts(words), baseline: words, columns: 1 }), []);
+});
+
+test('moments of a window are those of its finite values', () => {
+  const baseline = numericBaseline([1, 2, 3]);
+  assert.deepEqual(
+    countNumeric(baseline, [4, Number.NaN, 6]).moments,
+    momentsOf(2, (i) => 4 + 2 * i),
+  );
+});
