@@ -19,17 +19,18 @@ export interface Post {
   readonly headers: Readonly<Record<string, string>>;
   readonly allowed: string;
   readonly signal: AbortSignal;
+  readonly timeoutMs?: number;
 }
 
 /** Raises `Refused` for an address that may not be asked, and what the network raises. */
-export async function post({ url: text, body, headers, allowed, signal }: Post): Promise<Answered> {
+export async function post({ url: text, body, headers, allowed, signal, timeoutMs = TIMEOUT_MS }: Post): Promise<Answered> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw new Refused('the address is not one of http or https');
   const secure = url.protocol === 'https:';
   const target = await reach(url.hostname, Number(url.port) || (secure ? 443 : 80), allowed);
   const bytes = Buffer.from(body);
   const { promise, resolve, reject } = Promise.withResolvers<Answered>();
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const sent = (secure ? requestHttps : requestHttp)(
     {
       host: target.address,
@@ -63,7 +64,7 @@ export async function post({ url: text, body, headers, allowed, signal }: Post):
       reply.on('close', () => resolve(answered)).on('error', () => resolve(answered));
     },
   );
-  sent.on('error', (error) => reject(limit.aborted && !signal.aborted ? new Error(`no answer within ${TIMEOUT_MS / 1000} s`) : error));
+  sent.on('error', (error) => reject(limit.aborted && !signal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error));
   sent.end(bytes);
   return promise;
 }

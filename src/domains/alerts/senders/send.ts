@@ -29,7 +29,12 @@ export async function send(ctx: Ctx, receiver: ReceiverDefinition, message: Mess
     secrets.push(value);
     return value;
   };
-  const resolved = (text: string): string => (/^(env|file):/.test(text) ? secretOf(text) : text);
+  const resolved = (text: string): string => {
+    if (/^(env|file):/.test(text)) return secretOf(text);
+    // An address may be all that a stranger needs, wherever it was written.
+    secrets.push(text);
+    return text;
+  };
   try {
     const status = await dispatch(ctx, receiver, message, { secretOf, resolved });
     return typeof status === 'number' ? { outcome: 'delivered', status, error: '', retryAfterMs: null } : verdict(status);
