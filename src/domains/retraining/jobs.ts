@@ -4,7 +4,7 @@ import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
 import type { PipelineJobs } from '../pipelines/public.ts';
 import { advanceProject } from './service/advance.ts';
 import { recordEvent } from './service/causes.ts';
-import { judgeProject } from './service/judge.ts';
+import { tickProject } from './service/tick.ts';
 import { queue, type OfProject, type Work } from './service/work.ts';
 import { hasPolicies, listProjects } from './store/policies.ts';
 import { listInStates } from './store/triggers.ts';
@@ -15,7 +15,7 @@ export function retrainingJobs(pipelines: PipelineJobs): Work & { readonly all: 
     name: 'retraining.judge',
     timeoutMs: 300_000,
     retry: { limit: 5, backoffMs: 500 },
-    run: (ctx, { project }) => judgeProject(ctx, project, work),
+    run: (ctx, { project }) => tickProject(ctx, project, work),
   });
   const advance = defineJob<OfProject>({
     name: 'retraining.advance',

@@ -1,14 +1,12 @@
 // Judges causes that have been recorded, in the order in which they came, by the guard rails of their policies.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { currentRevision, type ProjectDefinition, type RetrainingDefinition, type TriggerCause } from '../../projects/public.ts';
-import { judge, lastTick, resolveParams, type Figures, type Trigger } from '../model.ts';
-import * as policies from '../store/policies.ts';
+import { type ProjectDefinition, type RetrainingDefinition, type TriggerCause } from '../../projects/public.ts';
+import { judge, resolveParams, type Figures, type Trigger } from '../model.ts';
 import * as store from '../store/triggers.ts';
 import { endTrigger, refOf } from './end-trigger.ts';
 import { gatherFacts, gatherHolds } from './facts.ts';
-import { nowUsOf, queue, type Work } from './work.ts';
+import { nowUsOf } from './work.ts';
 
 export interface Cause {
   readonly cause: TriggerCause;
@@ -56,57 +54,9 @@ export async function recordCause(tx: Ctx, project: string, policy: string, caus
 export const policyOf = (definition: ProjectDefinition, name: string): RetrainingDefinition | undefined =>
   Object.hasOwn(definition.retraining, name) ? definition.retraining[name] : undefined;
 
-/** Lets approvals expire and schedules come due, then judges all that waits to be judged. Idempotent. */
-export async function judgeProject(ctx: Ctx, project: string, work: Work): Promise<void> {
-  const { definition } = await currentRevision(ctx, project);
-  await expireApprovals(ctx, definition);
-  await recordTicks(ctx, definition);
-  failpoint('retraining.after-trigger');
-  for (const trigger of await store.listInStates(ctx.db, ctx.workspace, project, ['recorded']))
-    await judgeTrigger(ctx, definition, trigger);
-  // What was accepted before a crash waits here, too.
-  await ctx.tx((tx) => queue(tx, work.advance, project));
-}
-
-async function expireApprovals(ctx: Ctx, definition: ProjectDefinition): Promise<void> {
-  const nowUs = await nowUsOf(ctx, definition.project);
-  for (const trigger of await store.listInStates(ctx.db, ctx.workspace, definition.project, ['waiting-approval']))
-    if (trigger.expiresUs !== null && trigger.expiresUs <= nowUs) await expire(ctx, definition, trigger);
-}
-
+/** Ends a trigger that nobody approved. */
 export const expire = (ctx: Ctx, definition: ProjectDefinition, trigger: Trigger): Promise<boolean> =>
   endTrigger(ctx, trigger, policyOf(definition, trigger.policy), { state: 'expired', outcome: 'nobody approved it in time' });
-
-/** Schedules name moments of event time; those that were passed over at once are one cause, the last of them. */
-async function recordTicks(ctx: Ctx, definition: ProjectDefinition): Promise<void> {
-  const { project } = definition;
-  for (const policy of Object.values(definition.retraining)) {
-    const patterns = policy.on.flatMap((o) => (o.cause === 'cron' && o.only !== null ? [o.only] : []));
-    if (patterns.length === 0) continue;
-    await ctx.tx(async (tx) => {
-      const nowUs = await nowUsOf(tx, project);
-      await policies.insertState(tx.db, tx.workspace, { project, policy: policy.name }, nowUs);
-      const state = (await policies.findState(tx.db, tx.workspace, { project, policy: policy.name }))!;
-      if (state.cronSeenUs >= nowUs) return;
-      const ticks = patterns.flatMap((pattern) => {
-        const atUs = lastTick(pattern, state.cronSeenUs, nowUs);
-        return atUs === undefined ? [] : [{ pattern, atUs }];
-      });
-      await policies.updateState(tx.db, tx.workspace, state, { cronSeenUs: nowUs });
-      const last = ticks.sort((a, b) => b.atUs - a.atUs)[0];
-      if (!last) return;
-      const at = new Date(last.atUs / 1000).toISOString();
-      await recordCause(tx, project, policy.name, {
-        cause: 'cron',
-        causeKey: `cron ${last.atUs}`,
-        subject: null,
-        fingerprint: `cron ${last.atUs}`,
-        reason: `the schedule "${last.pattern}" came due at ${at}`,
-        figures: { schedule: last.pattern, due: at },
-      });
-    });
-  }
-}
 
 /** Accepts or suppresses one trigger; one that is judged already stays as it is. Answers it as it is now. */
 export async function judgeTrigger(ctx: Ctx, definition: ProjectDefinition, trigger: Trigger): Promise<Trigger> {

@@ -1,7 +1,8 @@
 // What other rooms say of an endpoint and its monitors, asked in one place.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
-import { isMutedByData } from '../../alerts/public.ts';
+import { activeAlerts, isMutedByData } from '../../alerts/public.ts';
+import { countLabels } from '../../feedback/public.ts';
 import { championAlias, findVersion, type ModelVersion } from '../../registry/public.ts';
 import { activeRelease, beginRelease, getRelease, type WithRelease } from '../../releases/public.ts';
 
@@ -12,9 +13,22 @@ export const releaseUnderWayOf = async (ctx: Ctx, endpoint: string): Promise<str
 /** Says whether a quality alert of the monitor, or a contract that broke, makes its figures worthless. */
 export const isMuted = isMutedByData;
 
-/** Labels of a monitor that were accepted after a moment of event time, each prediction counted once. */
-export const countNewLabels = (_ctx: Ctx, _of: { project: string; monitor: string; sinceUs: number }): Promise<number> =>
-  Promise.resolve(0);
+/** Predictions of a monitor whose labels were accepted after a moment of event time. */
+export const countNewLabels = countLabels;
+
+export interface FiringAlert {
+  readonly id: string;
+  readonly rule: string;
+  readonly monitor: string;
+  readonly severity: string;
+  readonly signal: string | undefined;
+}
+
+/** Alerts that fire now and that no broken data mutes, in the order in which they began. */
+export async function firingAlerts(ctx: Ctx, project: string): Promise<FiringAlert[]> {
+  const active = await activeAlerts(ctx, project);
+  return active.filter((a) => a.state === 'firing' && a.muted === '').toReversed();
+}
 
 /** The version that an endpoint's model has to beat; undefined if there is none yet. */
 export async function championOf(ctx: Ctx, model: string): Promise<ModelVersion | undefined> {
