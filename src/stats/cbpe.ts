@@ -1,8 +1,8 @@
 // Performance without labels: confidence-based performance estimation, CBPE (NannyML). A calibrated probability
 // says how many labels to expect at each score; every figure follows from the labels expected.
 import { aucOf } from './auc.ts';
-import { figureAt, logLossOf, brierOf, notProbabilities, type Confusion, type PerRow } from './classification.ts';
-import { averagePrecisionOf, calibrationError } from './curves.ts';
+import { brier, brierOf, figureAt, logLossOf, notProbabilities, type Confusion, type PerRow } from './classification.ts';
+import { averagePrecisionOf } from './curves.ts';
 import { fitIsotonic, isotonicAt, type Isotonic } from './estimate/isotonic.ts';
 import { none, unusable, type Figure, type Scores } from './figure.ts';
 import { scoreTable, type ScoreTable } from './figures/score-table.ts';
@@ -19,9 +19,10 @@ const FOLDS = 10;
 
 /**
  * Calibrator from scores and labels that the model was not trained on. Isotonic regression, if that brings scores
- * closer to the labels: tenfold, each row judged by the nine parts that it is not in, the expected calibration error
- * has to fall (NannyML's rule; it draws ten random splits, here every tenth row of each class makes a part). Scores
- * that are no probabilities are always calibrated. `always` leaves out the question.
+ * closer to the labels: tenfold, each row judged by the nine parts that it is not in, the Brier score has to fall.
+ * (NannyML asks whether the expected calibration error falls, which it does for nearly every sample: held-out means
+ * of a bin are about its own mean. A proper score charges for the noise that a step function brings.) Scores that are
+ * no probabilities are always calibrated. `always` leaves out the question.
  */
 export function fitCalibrator(rows: Scores, when: 'needed' | 'always' = 'needed'): Calibrator {
   const fault = unusable(rows);
@@ -31,19 +32,18 @@ export function fitCalibrator(rows: Scores, when: 'needed' | 'always' = 'needed'
   if (table.positive === 0 || table.negative === 0) return { ok: false, reason: 'all labels are the same' };
   const fitted: Calibrator = { ok: true, kind: 'isotonic', n, ...fitIsotonic(table) };
   if (when === 'always' || notProbabilities(rows) || Math.min(table.positive, table.negative) < FOLDS) return fitted;
-  const before = calibrationError(rows);
-  const after = calibrationError({ labels: rows.labels, scores: heldOut(rows) });
+  const before = brier(rows);
+  const after = brier({ labels: rows.labels, scores: heldOut(rows) });
   return before.ok && after.ok && after.value < before.value ? fitted : { ok: true, kind: 'as-is', n };
 }
 
 /** Calibrated scores, each from the parts that its row is not in. */
 function heldOut({ labels, scores }: Scores): Float64Array {
   const n = labels.length;
-  // Parts follow the order of scores and labels, not that of the rows.
+  // Parts follow the order of scores and labels, not that of the rows: every tenth row makes one.
   const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => scores[a]! - scores[b]! || labels[a]! - labels[b]!);
   const part = new Uint8Array(n);
-  const seen = [0, 0];
-  for (const row of order) part[row] = seen[labels[row] === 1 ? 1 : 0]!++ % FOLDS;
+  order.forEach((row, i) => (part[row] = i % FOLDS));
   const found = new Float64Array(n);
   for (let fold = 0; fold < FOLDS; fold++) {
     const kept = order.filter((row) => part[row] !== fold);
