@@ -20,7 +20,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'subjects', 'tracking'],
   registry: ['projects', 'serving', 'subjects', 'tracking'],
-  releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving'],
+  releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   reports: ['datasets', 'environments', 'features', 'lineage', 'projects', 'registry', 'releases', 'serving'],
   serving: ['subjects'],
   subjects: ['projects'],

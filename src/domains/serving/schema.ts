@@ -55,6 +55,11 @@ export const PlanEndpoint = Type.Object({
     score: Type.String({ minLength: 1, description: 'Model output with the scores; of several columns the last is the positive class' }),
   }),
   log: Type.Object({ personal: Type.Array(Type.Object({ column: Name, how: Type.Enum(['drop', 'hmac']) })) }),
+  suppressed: Type.Optional(
+    Type.Array(Type.Object({ columns: Type.Array(Name), hmac: Type.String({ pattern: '^[0-9a-f]{64}$' }) }), {
+      description: 'Erased subjects: predictions about one are answered and not logged',
+    }),
+  ),
 });
 
 export const PlanToken = Type.Object({

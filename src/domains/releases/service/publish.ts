@@ -9,6 +9,7 @@ import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
 import { getVersion, versionFolder, withTags, type ModelVersion } from '../../registry/public.ts';
 import { faultOf, readPlan, writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
+import { countSuppressions, suppressionsForPlan } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import type { EndpointRevision } from '../model.ts';
 import * as store from '../store/endpoints.ts';
@@ -86,6 +87,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     unknownColumns: 'reject',
     output: { score: definition.models[endpoint.model]?.score ?? 'probabilities' },
     // A column goes by its name all the way from the dataset to the request.
+    suppressed: await suppressionsForPlan(ctx, revision.project),
     log: { personal: [...new Set([...endpoint.personal, ...classified])].map((column) => ({ column, how: 'hmac' as const })) },
   };
 }
@@ -111,6 +113,12 @@ async function publishNow(ctx: Ctx): Promise<number> {
   const number = await ctx.tx((tx) => store.takePlanNumber(tx.db));
   const open = isLoopback(ctx.settings.host) && !(await hasUsers(ctx.database.reader));
   const tokens = (await tokensFor(ctx, 'serving:predict')).map((t) => ({ ...t, endpoints: '*' as const }));
-  writePlan(ctx.settings.dir, { format: 1, number, access: { open, tokens }, suppression: 0, endpoints });
+  writePlan(ctx.settings.dir, {
+    format: 1,
+    number,
+    access: { open, tokens },
+    suppression: await countSuppressions(ctx.database.reader),
+    endpoints,
+  });
   return number;
 }

@@ -1,6 +1,7 @@
 // One endpoint of a plan, made ready: its columns as slots, its views with their readers, its variants with
 // their model sessions. `prepare` turns one row of a caller into the vector of the model.
 import type { Fault } from '../../../kernel/errors.ts';
+import { hmacOf, holds } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import { pseudonym } from '../plan.ts';
 import { requireScore, type ModelInput, type ModelSession } from '../runtime/onnx-runtime.ts';
@@ -55,6 +56,9 @@ export interface LiveEndpoint {
   readonly personal: ReadonlyMap<number, 'drop' | 'hmac'>;
   readonly keyIsPersonal: 'drop' | 'hmac' | undefined;
   readonly key: Buffer;
+  /** By slot: the HMACs of erased subjects whose identifier a request has there. */
+  readonly suppressed: ReadonlyMap<number, ReadonlySet<string>>;
+  readonly subjectKey: Buffer;
 }
 
 /** A row as a caller sent it. */
@@ -74,6 +78,7 @@ export function makeEndpoint(
   sessions: ReadonlyMap<string, ModelSession>,
   readerOf: (storePath: string) => FactReader | undefined,
   key: Buffer,
+  subjects: Buffer,
 ): LiveEndpoint {
   const views = plan.featureService?.views ?? [];
   const columns: PlanColumn[] = [...plan.request, ...views.flatMap((view) => view.columns)];
@@ -141,7 +146,26 @@ export function makeEndpoint(
     personal: new Map([...personal].flatMap(([name, how]) => (known.has(name) ? [[known.get(name)!, how] as const] : []))),
     keyIsPersonal: plan.assignBy === null ? undefined : personal.get(plan.assignBy),
     key,
+    suppressed: suppressedSlots(plan, slots),
+    subjectKey: subjects,
   };
+}
+
+function suppressedSlots({ suppressed = [] }: PlanEndpoint, slots: readonly Slot[]): Map<number, Set<string>> {
+  const found = new Map<number, Set<string>>();
+  for (const { columns, hmac } of suppressed)
+    for (const [i, slot] of slots.entries())
+      if (columns.some((c) => holds(slot.name, c))) found.set(i, (found.get(i) ?? new Set()).add(hmac));
+  return found;
+}
+
+/** Whether a row is about a subject that was erased: it is answered, and leaves no record. */
+export function isAboutSuppressed({ suppressed, subjectKey }: LiveEndpoint, { vector }: Prepared): boolean {
+  for (const [slot, hmacs] of suppressed) {
+    const value = vector[slot];
+    if (value !== null && value !== undefined && hmacs.has(hmacOf(subjectKey, value))) return true;
+  }
+  return false;
 }
 
 // The store is filled by the newest definition of the view, and the endpoint serves the one that it was released

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
 import { resolve } from 'node:path';
 import { isProblem } from '../../../kernel/errors.ts';
 import type { Log } from '../../../kernel/log.ts';
+import { subjectKey } from '../../subjects/public.ts';
 import { makeEndpoint, type FactReader, type LiveEndpoint } from './endpoint.ts';
 import { readPlan, servingKey, servingPaths, writeAck } from '../plan.ts';
 import { openModel, warmUp, type ModelSession } from '../runtime/onnx-runtime.ts';
@@ -79,7 +80,7 @@ export async function followPlan(options: LivePlanOptions): Promise<PlanFollower
       const id = endpointKey(wanted.workspace, wanted.name);
       try {
         await loadModels(dir, wanted, sessions, kept);
-        endpoints.set(id, makeEndpoint(wanted, kept, readerOf, key));
+        endpoints.set(id, makeEndpoint(wanted, kept, readerOf, key, subjectKey(dir)));
       } catch (error) {
         const why = isProblem(error) ? error.message : String(error);
         failures.push({

@@ -2,7 +2,7 @@
 // are appended with one write, and only then the callers get their answers. Nothing waits for more rows to
 // come; a lone request is a batch of one.
 import { assignVariant } from './assignment.ts';
-import { keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
+import { isAboutSuppressed, keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
 import { injectedFault } from './fault-injection.ts';
 import { fail } from '../errors.ts';
 import type { Entry, InferenceLog } from '../log/inference-log.ts';
@@ -135,19 +135,27 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
   const finish = (turn: readonly Pending[]): void => {
     const recordedMs = now();
     const ended = performance.now();
-    const entries: Entry[] = [];
+    const entries: (Entry | undefined)[] = [];
     for (const pending of turn)
       for (const item of pending.items) {
-        entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
+        // About a subject that was erased nothing is written; the id is like any other.
+        if (isAboutSuppressed(pending.call.endpoint, item.prepared)) entries.push(undefined);
+        else entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
         if (item.assignment !== 'pinned') counts.add(item.variant.definition, item.error !== null);
       }
-    const ids = log.append(entries);
+    const ids = append(entries);
     let at = 0;
     for (const pending of turn) {
       const first = at;
       at += pending.items.length;
       answer(pending, (i) => ids[first + i]!, (performance.now() - pending.began) / 1000);
     }
+  };
+
+  const append = (entries: readonly (Entry | undefined)[]): string[] => {
+    const ids = log.append(entries.filter((e) => e !== undefined));
+    let at = 0;
+    return entries.map((e) => (e ? ids[at++]! : log.unrecorded()));
   };
 
   const answer = (pending: Pending, id: (i: number) => string, seconds: number): void => {
