@@ -52,6 +52,8 @@ export function buildProgram(program: Program): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError(true)
+    // What follows the name of a command is that command's.
+    .enablePositionalOptions()
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
     .addHelpText('after', closing);
   serverCommands(program, root);

@@ -13,7 +13,9 @@ interface StartOptions {
 const ENDPOINT = 'its name in gyre.yaml';
 
 export function releaseCommands(program: Program, root: Command): void {
-  const release = root.command('release').description('release a version to an endpoint, and steer a staged release');
+  const release = root.command('release').description('release a version to an endpoint, and steer a staged release')
+    // Both it and its subcommands take the options that all share; what follows a subcommand's name is its own.
+    .enablePositionalOptions();
   startable(program, release);
   startable(program, release.command('start').description('release a version; answers when the data planes serve its first step'));
   act<[string]>(
