@@ -10,7 +10,7 @@ import { logBatch } from '../tracking/public.ts';
 import { identityModel, logModel, scoreRows } from './fixtures/models.ts';
 import type { Gate, ModelVersion } from './model.ts';
 import { evaluate, registerVersion, requirePassed, setAlias } from './public.ts';
-import { decide, findDecision, override } from './service/decide.ts';
+import { currentDecision, decide, findDecision, getDecision, override } from './service/decide.ts';
 import { scoresOf } from './service/evaluate.ts';
 
 const AFTER_US = 1_000_000_000;
@@ -181,6 +181,42 @@ eachDatabase('champion and challenger are compared on the same rows, which both 
   );
   const evaluations = await eventsIn(ctx.db).selectFrom('events').select('edges').where('type', '=', 'evaluation.recorded').execute();
   assert.equal(evaluations.filter((e) => e.edges.includes(model.id)).length, 1, 'the champion is scored once for one table');
+});
+
+eachDatabase('a challenger is better only if it is shown to be, and the decision that holds is found again', async (t, kind) => {
+  const { ctx, version } = await open(t, kind);
+  const gates: readonly Gate[] = [
+    { metric: 'roc_auc', betterThan: 'champion' },
+    { metric: 'brier', betterThan: 'champion', margin: 0.2 },
+  ];
+  const first = await version('fair');
+  assert.deepEqual(
+    (await decide(ctx, first, gates)).results.map((r) => [r.passed, r.found]),
+    [
+      [true, 'no champion'],
+      [true, 'no champion'],
+    ],
+  );
+  await setAlias(ctx, 'm', 'champion', first.number);
+  const good = await version('good');
+  assert.equal(await currentDecision(ctx, good, gates), undefined);
+  const decision = await decide(ctx, good, gates);
+  assert.deepEqual(
+    decision.results.map((r) => r.passed),
+    [true, false],
+    JSON.stringify(decision.results),
+  );
+  assert.match(decision.results[1]!.why, /does not lie above 0\.2: it is not shown to be better/);
+  assert.deepEqual((await decide(ctx, await version('poor'), gates.slice(0, 1))).outcome, 'failed');
+  // Equal is not better: the same model once more.
+  const same = await decide(ctx, await version('fair'), gates.slice(0, 1));
+  assert.deepEqual([same.outcome, same.results[0]!.passed], ['failed', false]);
+
+  assert.equal((await currentDecision(ctx, good, gates))?.id, decision.id);
+  assert.equal((await getDecision(ctx, decision.id))?.outcome, 'failed');
+  assert.equal(await currentDecision(ctx, good, gates.slice(0, 1)), undefined, 'other gates');
+  await setAlias(ctx, 'm', 'champion', good.number);
+  assert.equal(await currentDecision(ctx, good, gates), undefined, 'another champion');
 });
 
 test('rows that either fit may have seen decide nothing', async (t) => {

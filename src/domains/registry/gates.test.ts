@@ -68,6 +68,29 @@ test('the champion is met by the whole interval, less the margin; without one th
   assert.match(judge(gate, { againstChampion: () => ({ ok: false, reason: 'other rows' }) }).why, /could not be made: other rows/);
 });
 
+test('better than the champion is shown by the whole interval above the margin, and equal is not better', () => {
+  const gate: Gate = { metric: 'roc_auc', betterThan: 'champion' };
+  const against = (low: number, high: number) => ({
+    againstChampion: () => ({ ok: true as const, difference: (low + high) / 2, low, high, n: 500, method: 'paired DeLong, 95 %' }),
+  });
+  assert.deepEqual([judge(gate).passed, judge(gate).found], [true, 'no champion'], 'the first one has nobody to beat');
+  assert.equal(judge(gate, against(0.001, 0.05)).passed, true);
+  assert.equal(judge(gate, against(0, 0.05)).passed, false);
+  assert.equal(judge(gate, against(-0.01, 0.05)).passed, false);
+  assert.match(judge(gate, against(-0.01, 0.05)).why, /not shown to be better than the champion/);
+  assert.match(judge(gate, against(-0.01, 0.05)).found, /^improvement 0\.0200 \[-0\.0100, 0\.0500\], n = 500, paired DeLong, 95 %$/);
+  assert.equal(judge({ ...gate, margin: 0.01 }, against(0.01, 0.05)).passed, false);
+  assert.equal(judge({ ...gate, margin: 0.01 }, against(0.011, 0.05)).passed, true);
+  assert.match(judge({ ...gate, margin: 0.01 }, against(0.011, 0.05)).why, /by more than 0\.01/);
+  assert.match(judge(gate, { againstChampion: () => ({ ok: false, reason: 'other rows' }) }).why, /could not be made: other rows/);
+  assert.equal(judge(gate, { evaluation: undefined }).passed, false);
+  assert.equal(
+    judge({ ...gate, trust: 'reported' }, { reported: new Map([['roc_auc', 0.9]]) }).passed,
+    false,
+    'reported figures have no rows',
+  );
+});
+
 test('a reported figure counts only where the gate says so, and says whose word it is', () => {
   assert.equal(judge({ metric: 'auc', floor: 0.7 }).passed, false);
   const trusted: Gate = { metric: 'auc', floor: 0.7, trust: 'reported' };

@@ -54,11 +54,12 @@ const titleOf = (metric: string): string => (Object.hasOwn(metrics, metric) ? me
 function ruleOf(g: Gate): string {
   const where = g.slice === undefined ? '' : ` in every ${g.slice}${g.minRows === undefined ? '' : ` with at least ${g.minRows} rows`}`;
   if (g.trust === 'reported') return `${titleOf(g.metric)}, as the training code reported it`;
+  if (g.betterThan) return `${titleOf(g.metric)} better than the ${g.betterThan}`;
   return g.notWorseThan ? `${titleOf(g.metric)} not worse than the ${g.notWorseThan}` : `${titleOf(g.metric)}${where}`;
 }
 
 function thresholdOf(g: Gate): string {
-  if (g.notWorseThan) return `margin ${g.margin ?? 0} at ${Number(((g.confidence ?? 0.95) * 100).toPrecision(4))} %`;
+  if (g.notWorseThan || g.betterThan) return `margin ${g.margin ?? 0} at ${Number(((g.confidence ?? 0.95) * 100).toPrecision(4))} %`;
   return [...(g.floor === undefined ? [] : [`at least ${g.floor}`]), ...(g.ceiling === undefined ? [] : [`at most ${g.ceiling}`])].join(
     ', ',
   );

@@ -9,7 +9,7 @@ import { getLoggedModel } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import type { Outputs, StepOutput } from '../model.ts';
 import { scoreOutputOf, spineFor } from './key-parts.ts';
-import { environmentOf, outputOf, trainingTableOf, type RunContext } from './run-context.ts';
+import { environmentOf, outputOf, trainingCutoffOf, trainingTableOf, type RunContext } from './run-context.ts';
 
 export interface Performed {
   readonly outputs: Outputs;
@@ -47,7 +47,7 @@ export async function performEvaluate(ctx: Ctx, context: RunContext, step: Evalu
     ctx,
     { definition, snapshot: run.snapshot, service: step.service, spine, slices: step.slices, datasets: run.datasets },
     async (table, path) => {
-      const trained = trainingCutoff(context);
+      const trained = trainingCutoffOf(context.steps, step.model.split('.')[0]!);
       if (trained !== null && table.fromUs < trained)
         fail('step-failed', {
           step: step.name,
@@ -67,14 +67,6 @@ export async function performEvaluate(ctx: Ctx, context: RunContext, step: Evalu
       };
     },
   );
-}
-
-/** The latest moment by which the labels of a training table of this run were known. */
-function trainingCutoff({ steps }: RunContext): number | null {
-  const cutoffs = [...steps.values()]
-    .flatMap((s) => Object.values(s.outputs ?? {}))
-    .flatMap((o) => (o.kind === 'table' && o.knownByUs !== null ? [o.knownByUs] : []));
-  return cutoffs.length === 0 ? null : Math.max(...cutoffs);
 }
 
 export async function performRegister(ctx: Ctx, context: RunContext, step: RegisterStep): Promise<Performed> {

@@ -84,6 +84,22 @@ export function trainingTableOf(
   return undefined;
 }
 
+/**
+ * The latest moment by which the labels were known of any table that a step was made from; null if none says. A table
+ * that the step never saw, such as one of rows to test on, does not count.
+ */
+export function trainingCutoffOf(steps: ReadonlyMap<string, Pick<StepSummary, 'needs' | 'outputs'>>, maker: string): number | null {
+  const names = [maker];
+  const cutoffs: number[] = [];
+  for (const name of names) {
+    const { needs = [], outputs } = steps.get(name) ?? {};
+    for (const output of Object.values(outputs ?? {}))
+      if (output.kind === 'table' && output.knownByUs !== null) cutoffs.push(output.knownByUs);
+    names.push(...needs.filter((n) => !names.includes(n)));
+  }
+  return cutoffs.length === 0 ? null : Math.max(...cutoffs);
+}
+
 export const filesOfSnapshot = (ctx: Ctx, context: RunContext): Promise<SnapshotFiles> =>
   keep(context, 'files', () => snapshotFiles(ctx, context.run.snapshot));
 
