@@ -1,4 +1,3 @@
-import { triggerStates } from '../../../domains/retraining/model.ts';
 import type { Table } from '../../../kernel/db/tables.ts';
 
 export const retrainingTables: readonly Table[] = [
@@ -35,7 +34,25 @@ export const retrainingTables: readonly Table[] = [
     },
     primary: ['workspace_id', 'id'],
     unique: [['workspace_id', 'project', 'policy', 'cause_key']],
-    oneOf: { state: triggerStates },
+    oneOf: {
+      state: [
+        'recorded',
+        'suppressed',
+        'waiting-approval',
+        'accepted',
+        'running',
+        'deciding',
+        'releasing',
+        'rejected',
+        'expired',
+        'cancelled',
+        'failed',
+        'refused',
+        'passed',
+        'promoted',
+        'rolled-back',
+      ],
+    },
     indexes: [
       ['workspace_id', 'project', 'id'],
       ['workspace_id', 'project', 'policy', 'accepted_us'],
