@@ -1,3 +1,3 @@
 // What other rooms may use of environments.
-export { declareEnvironment, getEnvironment, realiseEnvironment } from './service.ts';
+export { declareEnvironment, diffEnvironments, getEnvironment, realiseEnvironment } from './service.ts';
 export type { ResolvedEnvironment } from './realise.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { plain, renderCard, type CardView } from './card.ts';
+import { renderCard, type CardView } from './card.ts';
+import { plain } from './documents/markdown.ts';
 import { sampleReport } from './fixtures/sample-report.ts';
 
 const cardOf = (text: string): CardView => {

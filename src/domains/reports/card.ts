@@ -1,5 +1,6 @@
 // A model card (M. Mitchell et al., "Model Cards for Model Reporting", 2019) in Markdown. Pure.
 import type { Figure } from '../../stats/figure.ts';
+import { code, day, plain, table } from './documents/markdown.ts';
 import type { EvaluationView, GateView, MetricRow, ModelView } from './model.ts';
 
 export interface CardView {
@@ -33,23 +34,6 @@ export interface CardView {
   readonly gate: GateView | null;
 }
 
-/** Text in Markdown means only itself, also inside a table. */
-export const plain = (text: string): string =>
-  text
-    .replace(/[\r\n]+/g, ' ')
-    .replace(/[\\`*_{}[\]()#+!|<>~-]/g, (c) => (c === '-' ? c : c === '<' ? '&lt;' : c === '>' ? '&gt;' : `\\${c}`))
-    .replace(/^(\s*)([-=])/, '$1\\$2');
-
-/** As code; the fence is longer than any run of backticks within. */
-const code = (text: string): string => {
-  const clean = text.replace(/[\r\n]+/g, ' ').replaceAll('|', '\\|');
-  const longest = Math.max(0, ...[...clean.matchAll(/`+/g)].map((m) => m[0].length));
-  const fence = '`'.repeat(longest + 1);
-  return longest === 0 ? `\`${clean}\`` : `${fence} ${clean} ${fence}`;
-};
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-const day = (us: number): string => new Date(us / 1000).toISOString().slice(0, 10);
 const number = (f: Figure): string => (f.ok ? f.value.toFixed(4) : `none (${plain(f.reason)})`);
 const interval = (f: Figure): string =>
   f.ok && f.interval

@@ -7,6 +7,11 @@ export const { fail } = defineErrors({
     detail: (p: { project: string; endpoint: string }) =>
       `The current revision of "${p.project}" has no endpoint "${p.endpoint}". Name one of its endpoints, or none for the first.`,
   },
+  'report-model-missing': {
+    status: 404,
+    title: 'There is no model version to report on',
+    detail: (p: { why: string }) => `There is nothing to report on: ${p.why}. Name a model, or a run that has registered one.`,
+  },
   'report-truth-unclear': {
     status: 400,
     title: 'It is not clear what the truth of the predictions is',

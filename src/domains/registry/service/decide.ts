@@ -1,10 +1,7 @@
 // Gates: the recorded decision whether a version may be released.
 import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { isProblem } from '../../../kernel/errors.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { improvement } from '../../../stats/difference.ts';
-import { isMetricName } from '../../../stats/metrics.ts';
 import { getRunData, modelMetricsOf } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import { judgeGate, seenInTraining } from '../gates.ts';
@@ -21,7 +18,8 @@ import {
 import * as store from '../store/evaluations.ts';
 import { findAlias } from '../store/models.ts';
 import * as versions from '../store/versions.ts';
-import { evaluateOnSameRows, getEvaluation, scoresOf } from './evaluate.ts';
+import { compareVersions } from './compare.ts';
+import { getEvaluation } from './evaluate.ts';
 import { championAlias } from './models.ts';
 
 export const gateDigest = (gates: readonly Gate[]): string => createHash('sha256').update(JSON.stringify(gates)).digest('hex');
@@ -61,9 +59,15 @@ export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Ga
   const evaluation = await evaluationOf(ctx, version);
   const holder = await champion(ctx, version);
   const differences = new Map<Gate, PairedDifference>();
-  if (evaluation && holder)
-    for (const gate of gates.filter((g) => (g.notWorseThan || g.betterThan) && !g.trust))
-      differences.set(gate, await compare(ctx, gate, evaluation, version, holder));
+  const against = gates.filter((g) => (g.notWorseThan || g.betterThan) && !g.trust);
+  if (evaluation && holder && against.length > 0) {
+    const compared = await compareVersions(ctx, evaluation, version, holder);
+    for (const gate of against)
+      differences.set(
+        gate,
+        compared.ok ? compared.difference(gate.metric, gate.confidence ?? 0.95) : { ok: false, reason: compared.reason },
+      );
+  }
   const reported = await reportedFigures(ctx, version);
   const results: GateResult[] = gates.map((gate) => judgeGate(gate, { evaluation, reported, againstChampion: (g) => differences.get(g) }));
   const seen = evaluation && seenInTraining(evaluation, [version]);
@@ -80,33 +84,6 @@ export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Ga
     championId: holder?.id ?? null,
     reason: failed.length === 0 ? `all ${results.length} gates passed` : failed.map((r) => r.why).join('; '),
   });
-}
-
-async function compare(
-  ctx: Ctx,
-  gate: Gate,
-  evaluation: Evaluation,
-  version: ModelVersion,
-  holder: ModelVersion,
-): Promise<PairedDifference> {
-  const refuse = (reason: string): PairedDifference => ({ ok: false, reason });
-  if (!isMetricName(gate.metric)) return refuse(`there is no metric ${gate.metric}`);
-  const seen = seenInTraining(evaluation, [version, holder]);
-  if (seen) return refuse(seen);
-  if (holder.state !== 'sealed' || holder.loggedModelId === null) return refuse('the champion is not sealed, so it cannot be scored');
-  let theirs;
-  try {
-    theirs = await scoresOf(ctx, await evaluateOnSameRows(ctx, evaluation, holder.loggedModelId));
-  } catch (error) {
-    if (!isProblem(error)) throw error;
-    return refuse(`the champion could not be scored on these rows: ${error.message}`);
-  }
-  const mine = await scoresOf(ctx, evaluation);
-  // Both were scored on one table in one order; a table that says otherwise is not compared.
-  if (mine.length !== theirs.length || mine.some((row, i) => row.rowKey !== theirs[i]!.rowKey))
-    return refuse('the two score tables are not of the same rows');
-  const pick = (rows: typeof mine, what: 'label' | 'score'): Float64Array => Float64Array.from(rows, (row) => row[what]);
-  return improvement(gate.metric, pick(mine, 'label'), pick(mine, 'score'), pick(theirs, 'score'), gate.confidence ?? 0.95);
 }
 
 // What the training code said of the model, or else of the run that logged it; the latest point counts.
