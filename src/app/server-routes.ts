@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Type from 'typebox';
 import { currentRevision } from '../domains/projects/public.ts';
-import { liveAcks, publishPlan } from '../domains/releases/public.ts';
+import { liveAcks, plannedFaults, publishPlan } from '../domains/releases/public.ts';
 import { shipSegments } from '../domains/serving/public.ts';
 import type { Ctx } from '../kernel/ctx.ts';
 import { fail } from '../kernel/errors.ts';
@@ -60,6 +60,8 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
           restarts: processes.serve?.restarts ?? 0,
         },
         dataPlanes: planes,
+        // Rehearsals only: variants that fail on purpose.
+        injectedFaults: plannedFaults(ctx),
         compute: { pids: ctx.compute.pids() },
         database: ctx.database.dialect.name,
         workspace: ctx.workspace,

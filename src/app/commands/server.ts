@@ -65,6 +65,7 @@ interface Status {
     readonly endpoints: readonly { readonly name: string; readonly revision: number }[];
     readonly failures: readonly { readonly endpoint: string; readonly why: string }[];
   }[];
+  readonly injectedFaults: readonly { readonly endpoint: string; readonly variant: string; readonly errorRate: number }[];
   readonly database: string;
   readonly workspace: string;
   readonly events: number;
@@ -132,6 +133,9 @@ export function serverCommands(program: Program, root: Command): void {
         ...p.endpoints.map((e) => `  ${e.name} revision ${e.revision} on ${p.replica} (plan ${p.plan})`),
         ...p.failures.map((f) => `  ${f.endpoint} was not taken by ${p.replica}: ${f.why}`),
       ]),
+      ...status.injectedFaults.map(
+        (f) => `  ${f.endpoint} ${f.variant} fails ${f.errorRate * 100} % of its requests on purpose (GYRE_FAULT_INJECTION)`,
+      ),
     ]);
   });
 

@@ -1,5 +1,6 @@
 // What other rooms may use of releases.
 export { publishPlan } from './service/publish.ts';
+export { plannedFaults } from './service/faults.ts';
 export { findFreeze, freezeEndpoint, isFrozen, requireNotFrozen, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
 export { beginRelease, release, rollBack, type WithRelease } from './service/release.ts';
 export { liveAcks } from './service/settle.ts';

@@ -4,9 +4,9 @@ import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/pagin
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { currentRevision } from '../projects/public.ts';
-import { readPlan } from '../serving/public.ts';
 import { fail } from './errors.ts';
 import type { EndpointRevision, Release } from './model.ts';
+import { plannedFaults } from './service/faults.ts';
 import { findFreeze, freezeEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
 import { release, rollBack } from './service/release.ts';
 import { abortRelease, pauseRelease, promoteRelease, resumeRelease, type Steering } from './service/steer.ts';
@@ -69,9 +69,11 @@ export const releaseRoutes: readonly AnyRoute[] = [
       const { definition } = await currentRevision(ctx, params.project);
       const names = Object.keys(definition.endpoints);
       const revisions = await Promise.all(names.map((n) => endpoints.findCurrent(ctx.db, ctx.workspace, params.project, n)));
-      const planned = readPlan(ctx.settings.dir)?.endpoints.filter((e) => e.workspace === ctx.workspace) ?? [];
-      const faultOf = (endpoint: string, variant: string) =>
-        planned.find((e) => e.name === endpoint)?.variants.find((v) => v.id === variant)?.fault;
+      const faults = plannedFaults(ctx);
+      const faultOf = (endpoint: string, variant: string) => {
+        const fault = faults.find((f) => f.endpoint === endpoint && f.variant === variant);
+        return fault && { errorRate: fault.errorRate };
+      };
       const withFaults = (r: EndpointRevision) => {
         const view = revisionView(r);
         const variants = view.variants.map((v) => ({ ...v, ...optional('fault', faultOf(r.endpoint, v.id)) }));
