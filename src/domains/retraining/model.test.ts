@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { retrainingTables } from '../../app/migrations/0001/retraining.ts';
 import type { RetrainingDefinition } from '../projects/public.ts';
 import {
   isUseful,
@@ -167,6 +168,7 @@ test('every state is reached, and every end is one', () => {
     triggerStates.filter((s) => !reached.has(s)),
     ['recorded'],
   );
+  assert.deepEqual(retrainingTables[0]!.oneOf!.state, triggerStates, 'the table knows the same states');
   assert.deepEqual(statesBefore('running'), ['accepted']);
   for (const state of openStates) assert.ok(transitions[state].length > 0, state);
   const ends = triggerStates.filter((s) => transitions[s].length === 0);
