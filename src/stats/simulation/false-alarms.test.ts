@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeDrift, driftSpread } from '../drift.ts';
 import {
-  binOf,
   categoricalBaseline,
   countCategoriesOf,
   countNumeric,
@@ -12,6 +11,7 @@ import {
   type ColumnBaseline,
   type ColumnCounts,
 } from '../drift-sketch.ts';
+import { binOf } from '../drift/bins.ts';
 import { noMoments } from '../moments.ts';
 import { judgeQuality } from '../quality.ts';
 import { generator, normalOf } from './generator.ts';
