@@ -2,3 +2,4 @@
 export { joinFeedback, type Joined } from './service/join.ts';
 export { countLabels, joinedFiles } from './service/read.ts';
 export type { JoinedFile } from './store/joined-files.ts';
+export { labelFiles, repointLabels } from './service/erase.ts';
