@@ -2,15 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { driftMethods, driftSpread, judgeDrift, spreadThreshold, usualThreshold, type DriftVerdict } from '../drift.ts';
-import {
-  categoricalBaseline,
-  countCategorical,
-  countNumeric,
-  noCounts,
-  numericBaseline,
-  type ColumnCounts,
-  type NumericCounts,
-} from '../drift-sketch.ts';
+import { categoricalBaseline, countCategorical, countNumeric, noCounts, numericBaseline, type NumericCounts } from '../drift-sketch.ts';
 import { gridOf } from '../drift/cells.ts';
 import { chiSquare, hellinger, jsDistance, ksOnGrid, psi, wassersteinOnGrid } from '../drift/distances.ts';
 import { ksSorted, wassersteinSorted } from '../drift/samples.ts';
