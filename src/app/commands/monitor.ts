@@ -1,4 +1,8 @@
 import type { Command } from 'commander';
 import type { Program } from './command.ts';
+import { monitorSendCommands } from './monitor-send.ts';
 
-export function monitorCommands(_program: Program, _root: Command): void {}
+export function monitorCommands(program: Program, root: Command): void {
+  const monitor = root.command('monitor').description('models in use, and what really happened');
+  monitorSendCommands(program, monitor);
+}

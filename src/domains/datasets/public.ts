@@ -1,6 +1,6 @@
 // What other rooms may use of datasets.
 export { listQuarantined } from './queries.ts';
-export { currentVersion, diffVersions, getVersion, newestVersion, stageVersion } from './service/read.ts';
+export { currentVersion, diffVersions, getVersion, newestVersion, stageVersion, versionByNumber } from './service/read.ts';
 export { contractsOf, describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
 export { stageFiles } from './service/stage.ts';

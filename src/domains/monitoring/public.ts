@@ -21,3 +21,4 @@ export type {
   Window,
   WindowKind,
 } from './model.ts';
+export { baselineFiles, repointBaselines } from './service/erase.ts';

@@ -6,8 +6,9 @@ import { currentRevision } from '../projects/public.ts';
 import { fail } from './errors.ts';
 import { findingKinds, windowKinds } from './model.ts';
 import { baselineView, findingView, monitorView, windowSummary, windowView } from './queries.ts';
-import { BaselineView, FindingPage, MonitorView, WindowPage, WindowView } from './schema.ts';
+import { BaselineView, FindingPage, MonitorView, ReportView, WindowPage, WindowView } from './schema.ts';
 import { baselineOf, getMonitor, getWindow } from './service/read.ts';
+import { driftReport } from './service/report.ts';
 import * as store from './store/windows.ts';
 
 const name = Type.String({ maxLength: 200 });
@@ -153,5 +154,27 @@ export const monitoringRoutes: readonly AnyRoute[] = [
       const { row, baseline } = await baselineOf(ctx, params.project, params.monitor, query.version);
       return baselineView(row, baseline);
     },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/monitoring/report',
+    permission: 'monitoring:read',
+    summary: 'Drift and quality of one table against another, or against the baseline of a model version',
+    errors: [
+      'project-not-found',
+      'report-table-unknown',
+      'report-columns-none',
+      'dataset-version-not-found',
+      'model-version-not-found',
+      'blob-not-found',
+      'compute-input-unreadable',
+    ],
+    params: Type.Object({ project: name }),
+    body: Type.Object({
+      current: Type.String({ maxLength: 300, description: '"dataset@3", "dataset@latest", or the digest of an uploaded Parquet file' }),
+      reference: Type.String({ maxLength: 300, description: 'The same, or "model@2" for the baseline of a version' }),
+    }),
+    reply: { 200: ReportView },
+    handler: (ctx, { params, body }) => driftReport(ctx, params.project, body),
   }),
 ];

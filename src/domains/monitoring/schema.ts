@@ -273,3 +273,32 @@ export const BaselineView = Type.Object({
   ),
   lacks: Type.Array(Type.String()),
 });
+
+const Summary = Type.Object({
+  n: Type.Integer(),
+  nulls: Type.Integer(),
+  mean: orNull(Type.Number()),
+  sd: orNull(Type.Number()),
+  min: orNull(Type.Number()),
+  max: orNull(Type.Number()),
+});
+const table = { name: Type.String(), id: Type.String(), rows: Type.Integer() };
+
+export const ReportView = Type.Object({
+  reference: Type.Object({ ...table, stored: Type.Boolean({ description: 'Its baseline was there already' }) }),
+  current: Type.Object(table),
+  columns: Type.Array(
+    Type.Object({
+      column: Type.String(),
+      kind: Type.String(),
+      reference: Summary,
+      current: Summary,
+      drift: DriftView,
+      quality: Type.Array(QualityView),
+    }),
+  ),
+  missing: Type.Array(Type.String()),
+  added: Type.Array(Type.String()),
+  drifted: Type.Array(Type.String()),
+  broken: Type.Array(Type.String()),
+});

@@ -18,6 +18,12 @@ export const currentVersion = async (ctx: Ctx, project: string, dataset: string)
 export const newestVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion | undefined> =>
   (await store.listVersions(ctx.db, ctx.workspace, project, dataset, Number.MAX_SAFE_INTEGER, 1))[0];
 
+/** A version by its number. Raises `dataset-version-not-found`. */
+export async function versionByNumber(ctx: Ctx, project: string, dataset: string, number: number): Promise<DatasetVersion> {
+  const [found] = await store.listVersions(ctx.db, ctx.workspace, project, dataset, number + 1, 1);
+  return found?.number === number ? found : fail('dataset-version-not-found', { id: `${dataset}@${number}` });
+}
+
 /** Absolute paths of a version's files, for compute. */
 export const stageVersion = async (ctx: Ctx, version: DatasetVersion): Promise<string[]> =>
   stageFiles(

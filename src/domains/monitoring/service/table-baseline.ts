@@ -157,11 +157,34 @@ async function countBySpan(
   wanted: readonly WantedColumn[],
   span: ((atUs: string) => string) | null,
 ): Promise<Map<string, ColumnCounts>[]> {
-  const { what, files, atUs } = table;
-  const source = `select *, ${span && atUs !== null ? span(atUs) : '0'} as w from ${chosen(table)}`;
-  const { rows } = await ctx.compute.run(
-    { what, tables: { t: { files } }, statements: [], threads: 1, rows: countingSql(source, wanted) },
-    ctx.signal,
+  const { atUs } = table;
+  const counted = await countTable(ctx, table, wanted, span && atUs !== null ? span(atUs) : '0');
+  return [...counted].sort(([a], [b]) => a - b).map(([, counts]) => counts);
+}
+
+/** Columns of one run: few enough that memory does not grow with the width of a table. */
+const COLUMNS = 10;
+
+/** Counts of a table by group. Runs side by side, each on one thread, so that sums come out the same each time. */
+export async function countTable(
+  ctx: Ctx,
+  table: SourceTable,
+  wanted: readonly WantedColumn[],
+  group = '0',
+): Promise<Map<number, Map<string, ColumnCounts>>> {
+  const source = `select *, ${group} as w from ${chosen(table)}`;
+  const parts = Array.from({ length: Math.ceil(wanted.length / COLUMNS) }, (_, i) => wanted.slice(i * COLUMNS, (i + 1) * COLUMNS));
+  const counted = await Promise.all(
+    parts.map(async (part) => {
+      const job = { what: table.what, tables: { t: { files: table.files } }, statements: [], threads: 1, rows: countingSql(source, part) };
+      return readCounts((await ctx.compute.run(job, ctx.signal)).rows, part);
+    }),
   );
-  return [...readCounts(rows, wanted)].sort(([a], [b]) => a - b).map(([, counts]) => counts);
+  const whole = new Map<number, Map<string, ColumnCounts>>();
+  for (const part of counted)
+    for (const [w, counts] of part) {
+      const held = whole.get(w);
+      whole.set(w, held ? new Map([...held, ...counts]) : counts);
+    }
+  return whole;
 }
