@@ -201,7 +201,7 @@ test('What is referred to must be there; the nearest name is offered', () => {
       '{ metric: brier, ceiling: 0.25 }',
       '{ metric: brier }',
       'models.late-arrival.gates.1',
-      'a gate needs a bound: "floor", "ceiling" or "not_worse_than"',
+      'a gate needs a bound: "floor", "ceiling", "not_worse_than" or "better_than"',
     ],
     [
       'dest, tailnum, hour',
@@ -317,6 +317,7 @@ retraining: { e: { pipeline: train, on: [alert, "cron: 0 3 * * 1"], params: { fr
     { cause: 'cron', only: '0 3 * * 1' },
   ]);
   assert.equal(d.retraining.e!.stopAfter, 3);
+  assert.deepEqual([d.retraining.e!.approval, d.retraining.e!.approveWithinUs], ['auto', 7 * 86_400_000_000]);
   assert.equal(d.receivers.ops!.kind, 'webhook');
 });
 
