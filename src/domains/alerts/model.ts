@@ -102,7 +102,7 @@ export interface Memory {
   /** Since when there has been nothing to judge. */
   readonly noDataSinceUs: number | null;
   readonly noDataReason: string;
-  /** End of the newest window with records; the dead man counts from it. */
+  /** Event time at which the newest window with records closed; the dead man counts from it. */
   readonly lastUs: number | null;
 }
 

@@ -138,7 +138,7 @@ const round = (x: number): string => String(Number(x.toPrecision(4)));
 /** The dead man: windows with records have stopped since `lastUs`. */
 export function watch(stoppedForUs: number, lastUs: number | null, nowUs: number): Observation {
   const at = { window: null, atUs: nowUs, knownUs: nowUs, n: 0, threshold: stoppedForUs / 1e6 };
-  const method = 'seconds of event time since the end of the last window with records';
+  const method = 'seconds of event time since the last window with records closed';
   if (lastUs === null) return { ...at, breach: null, value: null, method: 'no window with records has closed yet' };
   return { ...at, breach: nowUs - lastUs > stoppedForUs, value: (nowUs - lastUs) / 1e6, method };
 }

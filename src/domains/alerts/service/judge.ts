@@ -36,11 +36,12 @@ export async function judgeWindow(tx: Ctx, project: string, monitor: string, win
 export function pulse(
   stoppedForUs: number,
   before: Instance,
-  window: Pick<SignalWindow, 'n' | 'toUs' | 'closedUs' | 'id'>,
+  window: Pick<SignalWindow, 'n' | 'closedUs' | 'id' | 'generation'>,
 ): { instance: Instance; seen: Observation } {
-  const lastUs = window.n > 0 ? Math.max(before.memory.lastUs ?? 0, window.toUs) : before.memory.lastUs;
+  const alive = window.n > 0 && window.generation === 1;
+  const lastUs = alive ? Math.max(before.memory.lastUs ?? 0, window.closedUs) : before.memory.lastUs;
   const atUs = Math.max(window.closedUs, before.memory.outcomes.at(-1)?.atUs ?? 0);
-  const seen = watch(stoppedForUs, lastUs, window.n > 0 ? (lastUs ?? atUs) : atUs);
+  const seen = watch(stoppedForUs, lastUs, alive ? (lastUs ?? atUs) : atUs);
   return {
     instance: { ...before, memory: { ...before.memory, lastUs } },
     seen: { ...seen, atUs, knownUs: window.closedUs, window: window.id, n: window.n },

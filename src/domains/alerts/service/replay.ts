@@ -40,11 +40,12 @@ export async function replayRule(
     ...(asked.fromUs === undefined ? {} : { fromUs: asked.fromUs }),
     ...(asked.toUs === undefined ? {} : { toUs: asked.toUs }),
   });
-  return { rule, windows: windows.length, ...fold(rule, windows) };
+  const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+  return { rule, windows: windows.length, ...fold(rule, windows, Math.min(nowUs, asked.toUs ?? nowUs)) };
 }
 
-/** Pure. */
-export function fold(rule: Rule, windows: readonly SignalWindow[]): Pick<Replay, 'transitions' | 'withoutData' | 'end'> {
+/** Windows in the order in which they were closed, seen until a moment. Pure. */
+export function fold(rule: Rule, windows: readonly SignalWindow[], untilUs: number): Pick<Replay, 'transitions' | 'withoutData' | 'end'> {
   let memory = fresh;
   let withoutData = 0;
   const transitions: Transition[] = [];
@@ -54,19 +55,23 @@ export function fold(rule: Rule, windows: readonly SignalWindow[]): Pick<Replay,
     memory = next.memory;
     if (next.transition) transitions.push(next.transition);
   };
+  // In production the minute or the watermark looks in between; here the first look that would breach.
+  const pass = (forUs: number, toUs: number): void => {
+    const missedUs = memory.lastUs === null ? Infinity : memory.lastUs + forUs + 1;
+    if (missedUs < toUs) see(watch(forUs, memory.lastUs, missedUs));
+  };
   for (const window of windows) {
     if (rule.condition.kind !== 'stopped') {
       see(judge(rule, window));
       continue;
     }
     const { forUs } = rule.condition;
-    // In production the minute or the watermark would have looked in between; here the first look that breaches.
-    const missedUs = memory.lastUs === null ? Infinity : memory.lastUs + forUs;
-    if (missedUs < window.fromUs) see(watch(forUs, memory.lastUs, missedUs + 1));
+    pass(forUs, window.closedUs);
     const { instance, seen } = pulse(forUs, { ...EMPTY, memory }, window);
     memory = instance.memory;
     see(seen);
   }
+  if (rule.condition.kind === 'stopped') pass(rule.condition.forUs, untilUs);
   return { transitions, withoutData, end: memory.state };
 }
 
