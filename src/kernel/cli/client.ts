@@ -26,6 +26,8 @@ export interface Client {
   send<T>(method: 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T>;
   /** Streams a file to a route. */
   upload(path: string, file: string): Promise<void>;
+  /** Posts a stream of the given content type. */
+  stream<T>(path: string, body: Readable, contentType: string): Promise<T>;
   /** The body as text, for routes that do not answer JSON. */
   text(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string>;
   /** Every item of a list, page by page. */
@@ -75,6 +77,10 @@ export function openClient({ url, token, workspace }: ClientOptions): Client {
     upload: async (route, file) => {
       const body = Readable.toWeb(createReadStream(file)) as ReadableStream;
       await ask('PUT', route, { body, duplex: 'half', headers: { 'content-type': 'application/octet-stream' } } as RequestInit);
+    },
+    stream: async <T>(route: string, body: Readable, contentType: string): Promise<T> => {
+      const init = { body: Readable.toWeb(body) as ReadableStream, duplex: 'half', headers: { 'content-type': contentType } };
+      return (await (await ask('POST', route, init as RequestInit)).json()) as T;
     },
     text: async (method, route, body) =>
       (
