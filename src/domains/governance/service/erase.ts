@@ -11,6 +11,8 @@ import type { JobRun } from '../../../kernel/jobs/jobs.ts';
 import { runningJobs } from '../../../kernel/jobs/queue.ts';
 import { clearVersions } from '../../datasets/public.ts';
 import { clearOnline, repointViews } from '../../features/public.ts';
+import { repointLabels } from '../../feedback/public.ts';
+import { repointBaselines } from '../../monitoring/public.ts';
 import { modelsTrainedOn, openRuns, repointSteps } from '../../pipelines/public.ts';
 import { currentRevision, listProjectNames, type Revision } from '../../projects/public.ts';
 import { modelVersionsOf, repointModels } from '../../registry/public.ts';
@@ -149,6 +151,8 @@ async function applyReplacements(ctx: Ctx, { erasure, revision, subject }: Work,
     const { evaluations, folders: sealed } = await repointModels(tx, replaced);
     const logged = await repointLoggedModels(tx, replaced);
     await repointShipped(tx, project, replaced);
+    await repointLabels(tx, project, replaced);
+    await repointBaselines(tx, project, replaced);
     await replaceBlobs(
       tx,
       made

@@ -3,6 +3,8 @@ import { listBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { versionFiles, versionNames } from '../../datasets/public.ts';
 import { viewFiles } from '../../features/public.ts';
+import { labelFiles } from '../../feedback/public.ts';
+import { baselineFiles } from '../../monitoring/public.ts';
 import { stepFiles } from '../../pipelines/public.ts';
 import { codeFilesOfAll } from '../../projects/public.ts';
 import { evaluationFiles, sealedModelFiles } from '../../registry/public.ts';
@@ -27,6 +29,8 @@ export async function filesToSearch(ctx: Ctx, project: string): Promise<{ files:
     stepFiles(ctx),
     evaluationFiles(ctx, names),
     shippedFiles(ctx),
+    labelFiles(ctx),
+    baselineFiles(ctx),
     loggedModelFiles(ctx),
     sealedModelFiles(ctx),
     codeFilesOfAll(ctx),

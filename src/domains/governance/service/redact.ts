@@ -37,7 +37,9 @@ export function clearJson(value: Json, m: Matcher): { value: Json; removed: numb
       ([name, v]) =>
         (named(name) && same(v)) ||
         (name === 'row_key' && typeof v === 'string' && m.isRowKey(v)) ||
-        ((name === 'prediction_id' || name === 'predictionId') && typeof v === 'string' && m.isPrediction(v)),
+        (typeof v === 'string' && m.isPrediction(v)) ||
+        // A row may have its key as an object of its own.
+        (isObject(v) && Object.entries(v).some(([inner, w]) => named(inner) && same(w))),
     );
   let removed = 0;
   let changed = false;

@@ -198,7 +198,9 @@ function conditionOf(
   }
   if (links.predictions.size > 0) {
     if (has('prediction_id')) linked('prediction_id::varchar', 'prediction', null);
-    if (has('id') && file.holders.some((h) => h.predictions)) linked('id::varchar', 'prediction', null);
+    // In the log an id is a prediction's, and so is "p" of labels that wait.
+    for (const name of ['id', 'p'])
+      if (has(name) && file.holders.some((h) => h.predictions)) linked(`${name}::varchar`, 'prediction', null);
   }
   return parts.length === 0 ? undefined : parts.join('\n or ');
 }
@@ -244,7 +246,7 @@ export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subj
       if (of) keys.set(name, new Set([...(keys.get(name) ?? []), ...of]));
     }
   const predictions = new Set(predictionsAbout(ctx, definition.project, subject));
-  const shipped = files.filter((f) => f.holders.some((h) => h.predictions));
+  const shipped = files.filter((f) => f.holders.some((h) => h.place.startsWith('inference log')));
   for (const table of await findInTables(ctx, definition, subject, await writeLinks(ctx, lines, none), shipped)) {
     const { rows } = await ctx.compute.run(
       {
