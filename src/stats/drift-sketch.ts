@@ -47,6 +47,8 @@ export interface Spread {
   readonly mean: number;
   /** Sample standard deviation. */
   readonly sd: number;
+  /** The same of ln(d / (1 - d)), for distances that cannot exceed 1. */
+  readonly logit?: { readonly mean: number; readonly sd: number };
   readonly max: number;
 }
 

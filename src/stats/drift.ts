@@ -226,8 +226,30 @@ export function judgeDrift(question: DriftQuestion): DriftVerdict {
   };
 }
 
-/** Mean + 3 standard deviations of the reference's own distances, or their greatest where there are fewer than ten. */
-export const spreadThreshold = ({ chunks, mean, sd, max }: Spread): number => (chunks < 10 ? max : mean + 3 * sd);
+/**
+ * Mean + 3 standard deviations of the reference's own distances, or their greatest where there are fewer than ten.
+ * Where days are far apart by nature, that would be more than a distance can be (a cold day and a mild one already
+ * have hardly a temperature in common), and nothing could ever be found: on the logit scale it stays below 1, and the
+ * lower of the two counts.
+ */
+export function spreadThreshold({ chunks, mean, sd, max, logit }: Spread): number {
+  if (chunks < 10) return max;
+  const plain = mean + 3 * sd;
+  return logit ? Math.min(plain, 1 / (1 + Math.exp(-(logit.mean + 3 * logit.sd)))) : plain;
+}
+
+const BOUNDED: ReadonlySet<DriftMethod> = new Set(['js', 'hellinger', 'ks']);
+/** Distances of 0 and 1 have no logit. */
+const logitOf = (d: number): number => Math.log(Math.max(d, 0.001) / Math.max(1 - d, 0.001));
+
+function spreadOf(method: DriftMethod, found: readonly number[]): Spread {
+  const over = (of: (d: number) => number): { mean: number; sd: number } => {
+    const { n, mean, m2 } = momentsOf(found.length, (i) => of(found[i]!));
+    return { mean, sd: Math.sqrt(m2 / (n - 1)) };
+  };
+  const plain = { chunks: found.length, ...over((d) => d), max: Math.max(...found) };
+  return BOUNDED.has(method) ? { ...plain, logit: over(logitOf) } : plain;
+}
 
 /**
  * How far windows of the reference are from the rest of it, by every method that fits the column: give the counts
@@ -248,8 +270,7 @@ export function driftSpread(baseline: ColumnBaseline, windows: readonly ColumnCo
       found.push(method === 'chi2' ? measured.value * (1 / rest.n + 1 / window.n) : measured.value);
     }
     if (found.length < 3) continue;
-    const { n, mean, m2 } = momentsOf(found.length, (i) => found[i]!);
-    spread[method] = { chunks: n, mean, sd: Math.sqrt(m2 / (n - 1)), max: Math.max(...found) };
+    spread[method] = spreadOf(method, found);
   }
   return spread;
 }

@@ -150,6 +150,10 @@ test('days that differ by nature are no drift where the baseline knows its days'
   assert.equal(judge(hot, true).drifted, true);
   assert.deepEqual(Object.keys(spread).sort(), [...driftMethods].sort());
   assert.equal(driftSpread(plain, []), undefined);
+  // Days without a value in common: three standard deviations more than that would be beyond 1.
+  const apart = { chunks: 30, mean: 0.9, sd: 0.08, max: 0.99, logit: { mean: 2.4, sd: 0.5 } };
+  assert.ok(spreadThreshold(apart) > 0.95 && spreadThreshold(apart) < 1);
+  assert.ok(spread.ks!.logit && spread.js!.logit && !spread.psi!.logit);
   assert.equal(spreadThreshold({ chunks: 5, mean: 0.1, sd: 0.1, max: 0.25 }), 0.25);
   assert.equal(spreadThreshold({ chunks: 10, mean: 0.1, sd: 0.1, max: 0.25 }), 0.4);
 });
