@@ -1,5 +1,7 @@
 // The life of an alert, on both databases.
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { DAY, dayEnd, openAlerts, type AlertBench } from '../../../test/support/alert-bench.ts';
 import { listInstances } from './store/rules.ts';
@@ -206,4 +208,28 @@ eachDatabase('on a live timeline the dead man looks at the clock each minute', a
   await b.later(60_000);
   await b.later(60_000);
   assert.deepEqual(await told(b), ['alert.firing e-windows']);
+});
+
+const WORDS = ['1 window', '2 windows', '2 of 3 windows', '3d'];
+const KEEP = ['0s', '2d'];
+
+test('whatever windows come, late generations among them, a rule replayed over them says what happened', async (t) => {
+  const seen = fc.record({ auc: fc.constantFrom(0.66, 0.7, null), late: fc.constantFrom(undefined, undefined, 0.66, 0.7) });
+  for (const [run, sequence] of fc.sample(fc.array(seen, { minLength: 6, maxLength: 14 }), { numRuns: 8, seed: 4 }).entries()) {
+    const b = await openAlerts(t, 'sqlite', {
+      more: `alerts: [{ name: r, when: e.roc_auc below baseline by 0.03, for: ${WORDS[run % 4]}, keep_firing_for: ${KEEP[run % 2]} }]`,
+    });
+    for (const [i, { auc }] of sequence.entries()) {
+      await b.closeWindow({ day: i + 1, kind: 'performance', auc });
+      const before = sequence[i - 1]?.late;
+      if (before !== undefined) await b.closeWindow({ day: i, kind: 'performance', auc: before, generation: 2 });
+    }
+    const lived = (await list(b, '?limit=1000'))
+      .toReversed()
+      .flatMap((a) => a.history.map((h) => `${h.state} ${h.at}`))
+      .toSorted();
+    const { body } = await b.send<{ transitions: { state: string; at: string }[] }>('POST', '/alerts/test', { rule: 'r' });
+    const replayed = body.transitions.map((x) => `${x.state === 'normal' ? 'dropped' : x.state} ${x.at}`).toSorted();
+    assert.deepEqual(replayed, lived);
+  }
 });

@@ -16,6 +16,8 @@ export const deliverJob = defineJob<{ delivery: string }>({
   name: 'alerts.deliver',
   timeoutMs: 60_000,
   retry: { limit: 5, backoffMs: 1000 },
+  // A receiver that does not answer holds up nothing but other deliveries.
+  ownSlots: 8,
   run: (ctx, { delivery }) => deliver(ctx, delivery, (tx, attempt, runAtMs) => queueAttempt(tx, delivery, attempt, runAtMs)),
 });
 

@@ -128,7 +128,8 @@ export function signalsOf(ctx: Ctx, project: string): SignalReader {
     windows: async (span) => {
       const all: SignalWindow[] = [];
       for (const w of await listWindows(ctx, { project, ...span })) all.push(await read(w));
-      return all.toSorted((a, b) => a.closedUs - b.closedUs || a.toUs - b.toUs || a.generation - b.generation);
+      // Ids sort by their making, which is the order in which windows closed and rules judged them.
+      return all.toSorted((a, b) => (a.id < b.id ? -1 : 1));
     },
   };
 }
