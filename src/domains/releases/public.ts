@@ -1,7 +1,7 @@
 // What other rooms may use of releases.
 export { publishPlan } from './service/publish.ts';
 export { plannedFaults } from './service/faults.ts';
-export { findFreeze, freezeEndpoint, isFrozen, requireNotFrozen, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
+export { findFreeze, type Freeze } from './service/freeze.ts';
 export { beginRelease, release, rollBack, type WithRelease } from './service/release.ts';
 export { liveAcks } from './service/settle.ts';
 export { judgeRelease } from './service/judge.ts';
@@ -10,7 +10,7 @@ export { abortRelease, pauseRelease, promoteRelease, resumeRelease } from './ser
 export { findCurrent as findCurrentEndpointRevision, findRevision as findEndpointRevision } from './store/endpoints.ts';
 export {
   findActive as activeRelease,
-  findStarted as findReleaseUnderWay,
+ 
   getRelease,
   listReleases,
   listTransitions,

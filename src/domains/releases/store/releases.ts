@@ -156,10 +156,6 @@ export async function getRelease(db: Db, workspace: string, id: string): Promise
   return release;
 }
 
-/** Id of the release of an endpoint that has not ended. */
-export const findStarted = async (db: Db, workspace: string, endpoint: string): Promise<string | undefined> =>
-  (await findActive(db, workspace, endpoint))?.id;
-
 /** Staged releases of all workspaces that run now. */
 export async function listCanaries(db: Db): Promise<{ workspace: string; release: Release }[]> {
   const rows = await tablesIn(db)
