@@ -5,6 +5,8 @@ import { eventsIn } from '../../kernel/events/events.ts';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { moveTimeline } from '../../kernel/timeline/timeline.ts';
 import { shipSegments } from '../serving/public.ts';
+import { judgeRelease } from './service/judge.ts';
+import { beginMove, endMove } from './service/move.ts';
 import { liveAcks } from './service/settle.ts';
 import { findActive as activeRelease } from './store/releases.ts';
 import { versionByAlias } from '../registry/public.ts';
@@ -282,6 +284,38 @@ eachDatabase('outcomes of an earlier step that come late still roll the release 
       ['roc_auc', 1, 'too-little-data'],
     ],
   );
+});
+
+eachDatabase('two judgements of one tick move the release once, and an abort wins over a step that is on its way', async (t, kind) => {
+  const b = await openCanary(t, kind, canaryProject('{ steps: [50%, 60%, 100%], hold: 1d, min_sample: 20 }'));
+  await withStable(b);
+  await b.version();
+  const { body } = await b.begin();
+  await b.traffic(100, START_US, START_US + DAY_US - 1);
+  await shipSegments(b.ctx(), () => liveAcks(b.ctx()));
+  await b.ctx().tx((tx) =>
+    tx.db
+      .withTables<{ timelines: { now_us: number } }>()
+      .updateTable('timelines')
+      .set({ now_us: START_US + DAY_US })
+      .execute(),
+  );
+  await Promise.all([1, 2, 3].map(() => judgeRelease(b.ctx(), body.id)));
+  assert.deepEqual(
+    (await b.status()).transitions.map((x) => x.share),
+    [0.5, 0.6],
+  );
+  const revisions = await b.send<{ items: { number: number }[] }>('GET', '/projects/demo/endpoints/e/revisions');
+  assert.equal(revisions.body.items.length, 3, 'no revision is made for nothing');
+
+  // A step begins; before its plan is out, somebody aborts.
+  const release = (await activeRelease(b.ctx().db, 'default', 'e'))!;
+  await b.ctx().tx((tx) => beginMove(tx, release, { to: 'promoted', step: 1, reason: 'test', figures: null }));
+  const overtaken = (await activeRelease(b.ctx().db, 'default', 'e'))!;
+  assert.equal((await b.steer('abort')).body.state, 'aborted');
+  await b.ctx().tx((tx) => endMove(tx, overtaken, { plan: 99 }));
+  assert.equal((await b.status()).release.state, 'aborted');
+  assert.deepEqual([(await b.served()).map((v) => v.number), await champion(b)], [[1], 1]);
 });
 
 test('the last request on the bad version is answered within a second of the decision', async (t) => {

@@ -20,6 +20,8 @@ export interface Wanted {
  * step is the candidate alone, back is the stable variant alone as it was served before. Inside a transaction.
  */
 export async function beginMove(tx: Ctx, release: Release, { to, step, reason, figures }: Wanted): Promise<boolean> {
+  // It may have been read before this transaction began; a revision must not be made for nothing.
+  if ((await store.getRelease(tx.db, tx.workspace, release.id)).version !== release.version) return false;
   const stable = await endpoints.getRevision(tx.db, tx.workspace, release.previous!);
   const now = await endpoints.getRevision(tx.db, tx.workspace, release.revision);
   const isBack = to === 'rolled-back' || to === 'aborted';
@@ -28,7 +30,7 @@ export async function beginMove(tx: Ctx, release: Release, { to, step, reason, f
   const revision = await makeRevision(tx, { ...(isBack ? stable : now), variants });
   const move: Move = { to, step, revision: revision.id, actor: { kind: tx.actor.kind, id: tx.actor.id }, reason, figures };
   const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, release.project);
-  return store.updateRelease(tx.db, tx.workspace, {
+  const isMoved = await store.updateRelease(tx.db, tx.workspace, {
     ...release,
     revision: revision.id,
     move,
@@ -37,6 +39,8 @@ export async function beginMove(tx: Ctx, release: Release, { to, step, reason, f
     looks: figures?.looks ?? release.looks,
     judgedUs: nowUs,
   });
+  if (!isMoved) throw new Error(`release ${release.id} was moved by another transaction meanwhile`);
+  return true;
 }
 
 /** Ends a move that the data planes have taken, or could not take. A move that has ended stays as it is. */
