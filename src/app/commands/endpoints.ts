@@ -1,10 +1,10 @@
-// gyre rollback, predict, and by releases.ts release: an endpoint and its answers.
+// gyre rollback, predict, and by releases/ release: an endpoint and its answers.
 import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { act, assignments, moment, type Program } from './command.ts';
 import { columnTypes, predict } from './prediction.ts';
-import { releaseCommands } from './releases.ts';
+import { releaseCommands } from './releases/release-commands.ts';
 
 const { fail } = defineErrors({
   'no-data-plane': {

@@ -1,8 +1,8 @@
 // gyre release: a version's way to all traffic, by steps where the project declares them.
 import type { Command } from 'commander';
-import { path } from '../../kernel/cli/client.ts';
-import { table } from '../../kernel/cli/terminal.ts';
-import { act, type Program, type Use } from './command.ts';
+import { path } from '../../../kernel/cli/client.ts';
+import { table } from '../../../kernel/cli/terminal.ts';
+import { act, type Program, type Use } from '../command.ts';
 import { describeRelease, percent, summaryOf, type ReleaseRow, type Story } from './release-status.ts';
 
 interface StartOptions {
@@ -13,7 +13,9 @@ interface StartOptions {
 const ENDPOINT = 'its name in gyre.yaml';
 
 export function releaseCommands(program: Program, root: Command): void {
-  const release = root.command('release').description('release a version to an endpoint, and steer a staged release')
+  const release = root
+    .command('release')
+    .description('release a version to an endpoint, and steer a staged release')
     // Both it and its subcommands take the options that all share; what follows a subcommand's name is its own.
     .enablePositionalOptions();
   startable(program, release);

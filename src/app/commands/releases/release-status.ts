@@ -1,5 +1,5 @@
 // A staged release in words: where it stands, since when, what it lacks, and each guardrail with its figures.
-import { table } from '../../kernel/cli/terminal.ts';
+import { table } from '../../../kernel/cli/terminal.ts';
 
 export interface Guardrail {
   readonly metric: string;

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeRelease, type Story } from './release-status.ts';
+
+const story: Story = {
+  release: {
+    id: 'rel_1',
+    endpoint: 'late-arrival',
+    revision: 'epr_2',
+    state: 'canary',
+    candidate: { model: 'late-arrival', number: 7 },
+    steps: [0.1, 0.5, 1],
+    step: 0,
+    share: 0.1,
+    minSample: 300,
+    reason: 'retrained',
+    standing: 'held 12 h of 24 h',
+    since: '2013-06-01T00:00:00.000Z',
+    createdAt: '2026-01-01T00:00:00.000Z',
+    figures: {
+      at: '2013-06-01T12:00:00.000Z',
+      looks: 2,
+      candidate: { requests: 41, errors: 0 },
+      stable: { requests: 402, errors: 1 },
+      ratio: { planned: 0.1, found: 0.0925, units: 443, pValue: 1 },
+      harmed: { requests: 41, errors: 0, beyondStable: 0 },
+      guardrails: [
+        {
+          metric: 'error_rate',
+          step: 0,
+          verdict: 'ok',
+          candidate: 0,
+          stable: 0.00249,
+          difference: -0.00249,
+          interval: { low: -0.02, level: 0.99 },
+          n: 443,
+          why: '',
+        },
+        {
+          metric: 'roc_auc',
+          step: 0,
+          verdict: 'too-little-data',
+          candidate: null,
+          stable: null,
+          difference: null,
+          interval: null,
+          n: 12,
+          why: 'roc_auc: the candidate: 12 labels, 30 are needed',
+        },
+      ],
+    },
+  },
+  transitions: [
+    {
+      from: 'started',
+      to: 'canary',
+      share: 0.1,
+      actor: { kind: 'system', id: 'system' },
+      reason: 'retrained',
+      at: '2013-06-01T00:00:00.000Z',
+    },
+  ],
+};
+
+test('the status of a release says where it stands, what it lacks, and each guardrail with its figures', () => {
+  const lines = describeRelease(story);
+  assert.deepEqual(lines.slice(0, 5), [
+    'rel_1  late-arrival: version 7 canary, step 1 of 3 ([10 %] 50 % 100 %), 10 % of the traffic since 2013-06-01T00:00:00.000Z',
+    '  held 12 h of 24 h',
+    '  sample: 41 of 300 requests, 0 failed; stable 402, 1 failed (look 2, 2013-06-01T12:00:00.000Z)',
+    '  share found: 9.25 % of 443, planned 10 % (p = 1)',
+    '  the candidate answered 41 requests since the release began, 0 failed, 0 more than the stable variant would have',
+  ]);
+  assert.match(lines[5]!, /GUARDRAIL +STEP +VERDICT +CANDIDATE +STABLE +WORSE BY +AT LEAST +N/);
+  assert.match(lines[6]!, /error_rate +1 +ok +0 +0\.00249 +-0\.00249 +-0\.02 +443/);
+  assert.match(lines[7]!, /roc_auc +1 +too-little-data +- +- +- +- +12/);
+  assert.match(lines.at(-1)!, /started -> canary, 10 %, by the policy: retrained$/);
+});
