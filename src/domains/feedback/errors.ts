@@ -7,11 +7,6 @@ export const { fail } = defineErrors({
     detail: (p: { monitor: string; endpoint: string }) =>
       `Monitor "${p.monitor}" watches the endpoint "${p.endpoint}", whose predictions are logged as they are answered. Records are sent for models served elsewhere: monitors without an endpoint.`,
   },
-  'batch-unreadable': {
-    status: 400,
-    title: 'The batch cannot be read',
-    detail: (p: { why: string }) => `The batch cannot be read: ${p.why}. Nothing was taken.`,
-  },
   'batch-type-unsupported': {
     status: 415,
     title: 'The batch is of another type',

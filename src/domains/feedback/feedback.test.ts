@@ -246,7 +246,7 @@ test('Each fault among labels is named by its line and member, and nothing is ta
     (nan.body.errors as { pointer: string }[]).map((e) => e.pointer),
     ['row 1: label'],
   );
-  assert.equal((await b.post('feedback', 'here', [])).body.code, 'batch-unreadable');
+  assert.equal((await b.post('feedback', 'here', [])).body.code, 'feedback-invalid');
   const { body: list } = await b.send<{ items: unknown[] }>('GET', '/projects/demo/monitors/here/feedback');
   assert.deepEqual(list.items, []);
 });

@@ -93,6 +93,7 @@ test('Each fault of a batch is named by its line and member, and nothing of the 
       'line 10: modelVersion',
       'line 11: latency_us',
       'line 11: variant',
+      'line 12: inputs/carrier',
     ],
   );
   const nested = await b.post(
@@ -194,7 +195,7 @@ test('What is no batch, is too large, or is for a model served here, is refused'
     'monitor-served-here',
     'not-found',
     'batch-type-unsupported',
-    'batch-unreadable',
+    'records-invalid',
     'batch-unreadable',
     'batch-unreadable',
     'records-invalid',

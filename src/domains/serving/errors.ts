@@ -64,6 +64,11 @@ export const { fail } = defineErrors({
     detail: (p: { what: string }) =>
       `${p.what} is not this server's own address. Without users it answers only programs on this machine, and no web page of another site.`,
   },
+  'batch-unreadable': {
+    status: 400,
+    title: 'The batch cannot be read',
+    detail: (p: { why: string }) => `The batch cannot be read: ${p.why}. Nothing was taken.`,
+  },
   'records-invalid': {
     status: 400,
     title: 'The records cannot be used',

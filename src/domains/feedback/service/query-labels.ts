@@ -8,13 +8,12 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { currentVersion, stageFiles, stageVersion, type DatasetVersion } from '../../datasets/public.ts';
 import { currentRevision, type LabelQuery, type MonitorDefinition } from '../../projects/public.ts';
-import { columnsOf, inferenceFiles } from '../../serving/public.ts';
+import { columnsOf, inferenceFiles, rowTexts } from '../../serving/public.ts';
 import { endpointOf, horizonOf } from '../model.ts';
 import { listJoined } from '../store/joined-files.ts';
 import { findMonitor, setQueried } from '../store/monitors.ts';
 import { acceptBatch } from './accept.ts';
 import { loggedText, placeOf } from './join-sql.ts';
-import { rowTexts } from './receive.ts';
 
 /** True if new labels were accepted. A query that fails is told as an event and asked again when it is due next. */
 export async function queryLabels(ctx: Ctx, project: string, monitor: MonitorDefinition, nowUs: number): Promise<boolean> {

@@ -1,20 +1,17 @@
 // What callers send for a monitor: labels, and records of a model that is served elsewhere.
 import { mkdir, rm } from 'node:fs/promises';
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { sqlName, sqlText, type ComputeColumn } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail as failAny } from '../../../kernel/errors.ts';
 import { personalColumns, stageFiles } from '../../datasets/public.ts';
 import { currentRevision, type MonitorDefinition, type Revision } from '../../projects/public.ts';
-import { insertExternalRecords, type ExternalTaken } from '../../serving/public.ts';
+import { insertExternalRecords, placeIn, rowTexts, type ExternalTaken } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import { acceptBatch, type AcceptedBatch } from './accept.ts';
-import { placeIn, receiveBatch, rowTexts, type ReceivedBatch } from './receive.ts';
+import { receiveBatch, type ReceivedBatch } from './receive.ts';
 
 export interface Sent {
   readonly project: string;
@@ -49,40 +46,16 @@ export type Once = <T>(digest: string, work: () => Promise<T>) => Promise<T>;
 export async function sendRecords(ctx: Ctx, sent: Sent, once: Once): Promise<ExternalTaken> {
   const { monitor } = await monitorOf(ctx, sent.project, sent.monitor);
   if (monitor.endpoint !== null) fail('monitor-served-here', { monitor: monitor.name, endpoint: monitor.endpoint });
-  return withBody(ctx, sent, (received, folder) =>
-    once(received.digest, async () =>
+  return withBody(ctx, sent, (received) =>
+    once(received.digest, () =>
       insertExternalRecords(ctx, {
+        ...received,
         project: sent.project,
         monitor: monitor.name,
-        file: received.format === 'parquet' ? { path: received.path, format: 'parquet' } : await asLines(received, folder),
-        digest: received.digest,
-        place: placeIn(received.format),
         stage: (digests) => stageFiles(ctx, digests),
       }),
     ),
   );
-}
-
-async function asLines(received: ReceivedBatch, folder: string): Promise<{ path: string; format: 'lines' }> {
-  const path = join(folder, 'lines.ndjson');
-  const file = createWriteStream(path, { mode: 0o600 });
-  let lines: string[] = [];
-  const flush = async (): Promise<void> => {
-    const text = lines.join('');
-    lines = [];
-    if (text !== '' && !file.write(text)) await once(file, 'drain');
-  };
-  try {
-    for await (const { n, text } of rowTexts(received)) {
-      lines.push(`{"n":${n},"json":${JSON.stringify(text)}}\n`);
-      if (lines.length >= 500) await flush();
-    }
-    await flush();
-  } finally {
-    file.end();
-    await finished(file);
-  }
-  return { path, format: 'lines' };
 }
 
 /** Raises `feedback-invalid`, `batch-unreadable`, `batch-type-unsupported`, `payload-too-large`. */

@@ -1,28 +1,30 @@
 // Records of a model that is served elsewhere: checked as a whole, and kept in the form of the inference log.
 import { createHash } from 'node:crypto';
-import { sqlText, type ComputeTable, type Statement } from '../../../kernel/compute/compute.ts';
+import { join } from 'node:path';
+import type { ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Fault } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { fail } from '../errors.ts';
-import * as store from '../store.ts';
-import { columnsOfStructure, faultsTable, firstLook, linesTable, MAX_FAULTS, parquetTable, structOf, withoutNaN } from './external-sql.ts';
-import { inferenceFiles, partOf, recordFile, storeRecords, withWorkFolder } from './inference-files.ts';
+import { MAX_FAULTS, writeExternalLinesAside } from '../log/external-lines.ts';
+import { placeIn, type BatchFormat } from '../log/row-texts.ts';
+import type { LoggedColumns } from '../store.ts';
+import { parquetShape } from './external-sql.ts';
+import { inferenceFiles, lineColumns, partOf, recordFile, storeRecords, withWorkFolder } from './inference-files.ts';
 
 /** Of records that were sent, not logged by a data plane. */
-export const EXTERNAL_REPLICA = 'ext';
+const EXTERNAL_REPLICA = 'ext';
 
 export interface ExternalBatch {
   readonly project: string;
   /** The monitor's name stands for the endpoint that Gyre does not have. */
   readonly monitor: string;
-  /** Lines `{n, json}` with the number of each record and its text, or a Parquet file as it was sent. */
-  readonly file: { readonly path: string; readonly format: 'lines' | 'parquet' };
+  /** As it was sent. */
+  readonly path: string;
+  readonly format: BatchFormat;
   /** Of the bytes that were sent. */
   readonly digest: string;
-  /** Names the n-th record in a fault: "line 3", "row 3", "/2". */
-  readonly place: (n: number, member: string) => string;
   /** Paths of stored files, for compute. */
   readonly stage: (digests: readonly string[]) => Promise<string[]>;
 }
@@ -34,80 +36,53 @@ export interface ExternalTaken {
   readonly batch: string;
 }
 
-interface Look {
-  readonly rows: number;
-  readonly faults: number;
-  readonly first: readonly { readonly n: number; readonly member: string; readonly detail: string }[] | null;
-  readonly fromUs: number;
-  readonly toUs: number;
-  readonly inputs: string | null;
-  readonly request: string | null;
-}
-
 // Two batches at once could not see each other's ids.
 const inTurn = turns();
 
 /**
  * Takes a batch whole or not at all. A record whose id is there already, in this batch or in one whose span of event
  * time touches this one's, is a duplicate and not taken again; so the same batch sent twice changes nothing. An id
- * that comes again with a moment far from the first is not found out. Raises `records-invalid` with the first faults.
+ * that comes again with a moment far from the first is not found out. Raises `records-invalid` with the first faults,
+ * `batch-unreadable`.
  */
 export const insertExternalRecords = (ctx: Ctx, batch: ExternalBatch): Promise<ExternalTaken> =>
-  inTurn(`${ctx.workspace}/${batch.project}/${batch.monitor}`, () => withWorkFolder(ctx, (folder) => take(ctx, batch, folder)));
+  inTurn(`${ctx.settings.dir} ${ctx.workspace}/${batch.project}/${batch.monitor}`, () =>
+    withWorkFolder(ctx, (folder) => take(ctx, batch, folder)),
+  );
 
-async function take(ctx: Ctx, { project, monitor, file, digest, place, stage }: ExternalBatch, folder: string): Promise<ExternalTaken> {
+/** A batch without faults: `query` gives its rows by number, in the form of the log. */
+interface Checked extends LoggedColumns {
+  readonly table: ComputeTable;
+  readonly query: string;
+  readonly rows: number;
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+async function take(ctx: Ctx, batch: ExternalBatch, folder: string): Promise<ExternalTaken> {
+  const { project, monitor } = batch;
   const segment = createHash('sha256')
-    .update(JSON.stringify([project, monitor, digest]))
+    .update(JSON.stringify([project, monitor, batch.digest]))
     .digest('hex')
     .slice(0, 32);
-  const batch = `${EXTERNAL_REPLICA}.${segment}`;
-  const what = `records for monitor ${monitor}`;
-  const table: ComputeTable =
-    file.format === 'parquet'
-      ? { files: [file.path] }
-      : { files: [file.path], format: 'ndjson', columns: { n: 'BIGINT', json: 'VARCHAR' } };
-  const shape = await shapeOf(ctx, what, file.format, table);
-  const refuse = (faults: readonly Fault[], count: number): never =>
-    fail('records-invalid', { monitor, count, shown: Math.min(count, MAX_FAULTS) }, faults.slice(0, MAX_FAULTS));
-  if (shape.faults.length > 0)
-    refuse(
-      shape.faults.map((detail) => ({ pointer: 'columns', detail })),
-      shape.faults.length,
-    );
-  const { rows: looked } = await ctx.compute.run(
-    { what, tables: { t: table }, statements: [...shape.statements, faultsTable(file.format)], rows: firstLook(file.format) },
-    ctx.signal,
-  );
-  const look = looked[0] as unknown as Look;
-  if (look.rows === 0) refuse([{ pointer: 'body', detail: 'has no records' }], 1);
-  if (look.faults > 0)
-    refuse(
-      (look.first ?? []).map((f) => ({ pointer: place(f.n, f.member), detail: f.detail })),
-      look.faults,
-    );
-  const columns = file.format === 'parquet' ? shape : await columnsOf(ctx, what, table, shape.statements, look, place, refuse);
-  const earlier = await inferenceFiles(ctx, { project, endpoint: monitor, fromUs: look.fromUs, toUs: look.toUs });
-  const staged = await stage(earlier.map((f) => f.digest));
-  const counted: Statement[] = [
-    ...shape.statements,
-    { sql: `create table known as select id from ${staged.length > 0 ? 'log' : '(select null::varchar as id)'} where id is not null` },
-    {
-      sql: `create table fresh as select * from u where id not in (from known) qualify row_number() over (partition by id order by n) = 1`,
-    },
-  ];
+  const named = { batch: `${EXTERNAL_REPLICA}.${segment}` };
+  const checked = batch.format === 'parquet' ? await checkParquet(ctx, batch) : await checkLines(ctx, batch, batch.format, folder);
+  const { table, query, rows, inputs, request } = checked;
+  const earlier = await inferenceFiles(ctx, { project, endpoint: monitor, fromUs: checked.fromUs, toUs: checked.toUs });
+  const staged = await batch.stage(earlier.map((f) => f.digest));
   const tables = { t: table, ...(staged.length > 0 ? { log: { files: staged } } : {}) };
-  const { rows: counts } = await ctx.compute.run(
-    { what, tables, statements: counted, rows: `select count(*) as n, min(at_us) as "fromUs", max(at_us) as "toUs" from fresh` },
-    ctx.signal,
-  );
-  const { n: accepted, fromUs, toUs } = counts[0] as unknown as { n: number; fromUs: number; toUs: number };
-  if (accepted === 0) return { accepted: 0, duplicates: look.rows, batch };
-  const stored = await storeRecords(
+  const what = `records for monitor ${monitor}`;
+  const fresh = `create table fresh as select n, "eventTimeUs" as at_us from (select n, id, "eventTimeUs" from (${query}))
+    where id not in (select id from ${staged.length > 0 ? 'log' : '(select null::varchar as id) where false'}) qualify row_number() over (partition by id order by n) = 1`;
+  const counts = 'select count(*) as n, min(at_us) as "fromUs", max(at_us) as "toUs" from fresh';
+  const found = await storeRecords(
     ctx,
     folder,
-    { tables, statements: counted },
-    recordsQuery(ctx, project, monitor, file.format, columns),
+    { what, tables, statements: [{ sql: fresh }], rows: counts },
+    `select * exclude (n) from (${query}) where n in (select n from fresh)`,
   );
+  const { n: accepted, fromUs, toUs } = found.rows[0] as unknown as { n: number; fromUs: number; toUs: number };
+  if (accepted === 0) return { accepted: 0, duplicates: rows, ...named };
   failpoint('serving.before-shipped');
   const isNew = await recordFile(ctx, {
     workspace: ctx.workspace,
@@ -115,88 +90,82 @@ async function take(ctx: Ctx, { project, monitor, file, digest, place, stage }: 
     endpoint: monitor,
     replica: EXTERNAL_REPLICA,
     segment,
-    part: partOf(columns),
-    digest: stored,
+    part: partOf(checked),
+    digest: found.digest,
     records: accepted,
     fromUs,
     toUs,
-    inputs: columns.inputs,
-    request: columns.request,
+    inputs,
+    request,
   });
   failpoint('serving.after-shipped');
-  return isNew ? { accepted, duplicates: look.rows - accepted, batch } : { accepted: 0, duplicates: look.rows, batch };
+  return isNew ? { accepted, duplicates: rows - accepted, ...named } : { accepted: 0, duplicates: rows, ...named };
 }
 
-interface Shape extends store.LoggedColumns {
-  readonly statements: readonly Statement[];
-  readonly faults: readonly string[];
-}
+const refuse = (monitor: string, faults: readonly Fault[], count = faults.length): never =>
+  fail('records-invalid', { monitor, count, shown: Math.min(faults.length, MAX_FAULTS) }, faults.slice(0, MAX_FAULTS));
 
-async function shapeOf(ctx: Ctx, what: string, format: 'lines' | 'parquet', table: ComputeTable): Promise<Shape> {
-  if (format === 'lines') return { statements: linesTable, inputs: [], request: [], faults: [] };
-  const { columns } = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: 'from t limit 0' }, ctx.signal);
-  return parquetTable(columns);
-}
+const noRecords: Fault = { pointer: 'body', detail: 'has no records' };
 
-/** The columns of the structs of lines. Values that are no values are faults, which a second look finds. */
-async function columnsOf(
+async function checkLines(
   ctx: Ctx,
-  what: string,
-  table: ComputeTable,
-  statements: readonly Statement[],
-  look: Look,
-  place: ExternalBatch['place'],
-  refuse: (faults: readonly Fault[], count: number) => never,
-): Promise<store.LoggedColumns> {
-  const found = { inputs: columnsOfStructure(look.inputs), request: columnsOfStructure(look.request) };
-  for (const [struct, { nested, clashing }] of Object.entries(found)) {
-    if (clashing.length > 0)
-      refuse(
-        clashing.map((name) => ({ pointer: `${struct}/${name}`, detail: 'differs from another column in upper and lower case alone' })),
-        clashing.length,
-      );
-    // A value of several kinds is nested in some records only.
-    const suspects = [...nested, ...found[struct as 'inputs' | 'request'].columns.filter((c) => c.type === 'string').map((c) => c.name)];
-    if (suspects.length === 0) continue;
-    const pointer = (name: string): string => sqlText(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`);
-    const { rows } = await ctx.compute.run(
-      {
-        what,
-        tables: { t: table },
-        statements: [
-          ...statements,
-          {
-            sql: `create table f as ${suspects
-              .map(
-                (s) =>
-                  `select n, ${sqlText(`${struct}/${s}`)} as member from u where json_type(${struct}, ${pointer(s)}) in ('OBJECT', 'ARRAY')`,
-              )
-              .join(' union all ')}`,
-          },
-        ],
-        rows: `select n, member, count(*) over () as count from f order by n, member limit ${MAX_FAULTS}`,
-      },
-      ctx.signal,
-    );
-    if (rows.length > 0)
-      refuse(
-        rows.map((r) => ({ pointer: place(r.n as number, r.member as string), detail: 'must be a number, a text, true, false or null' })),
-        rows[0]!.count as number,
-      );
-  }
-  return { inputs: found.inputs.columns, request: found.request.columns };
+  { project, monitor, path }: ExternalBatch,
+  format: 'ndjson' | 'json',
+  folder: string,
+): Promise<Checked> {
+  const to = join(folder, 'lines.ndjson');
+  const read = await writeExternalLinesAside({
+    path,
+    format,
+    to,
+    workspace: ctx.workspace,
+    project,
+    endpoint: monitor,
+    recordedMs: ctx.clock.now(),
+  });
+  if (read.unreadable !== null) fail('batch-unreadable', { why: read.unreadable });
+  if (read.rows === 0) refuse(monitor, [noRecords]);
+  if (read.faultCount > 0) refuse(monitor, read.faults, read.faultCount);
+  return { ...read, table: { files: [to], format: 'ndjson', columns: { n: 'BIGINT', ...lineColumns(read) } }, query: 'from t' };
 }
 
-function recordsQuery(ctx: Ctx, project: string, monitor: string, format: 'lines' | 'parquet', columns: store.LoggedColumns): string {
-  const has = (['request', 'inputs'] as const).filter((name) => columns[name].length > 0);
-  const parsed = has.map((name) => `${format === 'lines' ? structOf(name, columns[name]) : name} as ${name}`);
-  const packed = has.map((name) => `${format === 'lines' ? withoutNaN(name, columns[name]) : name} as ${name}, `);
-  const text = (member: string): string => `json_extract_string(j, '/${member}')`;
-  return `select id, ${sqlText(ctx.workspace)} as workspace, ${sqlText(project)} as project, ${sqlText(monitor)} as endpoint,
-    0::bigint as revision, coalesce(${text('variant')}, '') as variant, '' as model, coalesce(${text('model_version')}, '') as "modelVersion",
-    '' as "modelDigest", at_us as "eventTimeUs", ${ctx.clock.now()}::bigint as "recordedMs",
-    try_cast(json_extract(j, '/latency_us') as double)::bigint as "latencyUs", null::varchar as "assignmentKey", null::varchar as assignment,
-    ${packed.join('')}[]::STRUCT("view" VARCHAR, "knownAtUs" BIGINT, "occurredAtUs" BIGINT)[] as features,
-    try_cast(json_extract(j, '/score') as double) as score, ${text('error')} as error
-    from (select ${['id', 'j', 'at_us', ...parsed].join(', ')} from fresh)`;
+async function checkParquet(ctx: Ctx, { project, monitor, path }: ExternalBatch): Promise<Checked> {
+  const what = `records for monitor ${monitor}`;
+  const table = { files: [path] };
+  const { columns } = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: 'from t limit 0' }, ctx.signal);
+  const shape = parquetShape(columns, { workspace: ctx.workspace, project, endpoint: monitor, recordedMs: ctx.clock.now() });
+  if (shape.unusable.length > 0)
+    refuse(
+      monitor,
+      shape.unusable.map((detail) => ({ pointer: 'columns', detail })),
+    );
+  const { rows } = await ctx.compute.run(
+    {
+      what,
+      tables: { t: table },
+      statements: [
+        { sql: `create view records as ${shape.rows}` },
+        { sql: `create table f as ${shape.faults}` },
+        {
+          sql: `create table looked as select count(*) as rows, min("eventTimeUs") as "fromUs", max("eventTimeUs") as "toUs" from records`,
+        },
+      ],
+      rows: `select looked.*, (select count(*) from f) as faults,
+        (select list(struct_pack(n := n, member := member, detail := detail) order by n, member) from (from f order by n, member limit ${MAX_FAULTS})) as first from looked`,
+    },
+    ctx.signal,
+  );
+  const look = rows[0] as unknown as Omit<Checked, 'table' | 'query'> & {
+    readonly faults: number;
+    readonly first: readonly { readonly n: number; readonly member: string; readonly detail: string }[] | null;
+  };
+  if (look.rows === 0) refuse(monitor, [noRecords]);
+  const place = placeIn('parquet');
+  if (look.faults > 0)
+    refuse(
+      monitor,
+      (look.first ?? []).map((f) => ({ pointer: place(f.n, f.member), detail: f.detail })),
+      look.faults,
+    );
+  return { ...look, inputs: shape.inputs, request: shape.request, table, query: shape.rows };
 }

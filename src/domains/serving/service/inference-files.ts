@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
-import { sqlName, sqlText, type ComputeJob } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText, type ComputeJob, type ComputeResult } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { parsePredictionId } from '../log/segment.ts';
 import { sqlType, type LoggedColumn } from '../model.ts';
@@ -116,18 +116,17 @@ export async function withWorkFolder<T>(ctx: Ctx, work: (folder: string) => Prom
   }
 }
 
-/** Stores what `query` answers as a file of the log. */
+/** Stores what `query` answers as a file of the log; with the answer of the job's last query. */
 export async function storeRecords(
   ctx: Ctx,
   folder: string,
-  job: Pick<ComputeJob, 'tables' | 'statements'>,
+  job: Omit<ComputeJob, 'writes'>,
   query: string,
-): Promise<string> {
+): Promise<{ digest: string; rows: ComputeResult['rows'] }> {
   // A file of its own: DuckDB replaces one that is there through another path, which the job may not touch.
   const path = join(folder, `${randomBytes(4).toString('hex')}.parquet`);
-  await ctx.compute.run(
+  const { rows } = await ctx.compute.run(
     {
-      what: 'the inference log',
       ...job,
       writes: [path],
       statements: [
@@ -138,7 +137,7 @@ export async function storeRecords(
     ctx.signal,
   );
   const [stored] = await storeBlobs(ctx, [{ path }]);
-  return stored!.digest;
+  return { digest: stored!.digest, rows };
 }
 
 /** Records a file once, and tells of it. False if it was there already. */

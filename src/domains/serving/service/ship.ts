@@ -118,7 +118,7 @@ async function shipOne(ctx: Ctx, replica: string, segment: string, path: string)
     for (const { path: lines, ...file } of files) {
       const scoped = makeCtx(ctx, { actor: systemActor, workspace: file.workspace, signal: ctx.signal });
       const tables = { t: { files: [lines], format: 'ndjson', columns: lineColumns(file) } } as const;
-      const digest = await storeRecords(scoped, folder, { tables, statements: [] }, 'select * from t');
+      const { digest } = await storeRecords(scoped, folder, { what: 'the inference log', tables, statements: [] }, 'select * from t');
       failpoint('serving.before-shipped');
       await recordFile(scoped, { ...file, replica, segment, part: partOf(file), digest });
       failpoint('serving.after-shipped');
