@@ -233,3 +233,43 @@ test('whatever windows come, late generations among them, a rule replayed over t
     assert.deepEqual(replayed, lived);
   }
 });
+
+eachDatabase('drift is muted while the newest version of a dataset is in quarantine', async (t, kind) => {
+  const b = await openAlerts(t, kind);
+  const arrive = (number: number, state: 'current' | 'quarantined') =>
+    b.ctx().tx(async ({ db, workspace: workspace_id }) => {
+      const tables = db.withTables<{ datasets: Record<string, unknown>; dataset_versions: Record<string, unknown> }>();
+      await tables.deleteFrom('datasets').execute();
+      await tables
+        .insertInto('datasets')
+        .values({ workspace_id, project: 'demo', name: 'flights', current_version: null, last_number: number })
+        .execute();
+      const none = { columns: '[]', row_count: 0, logical_digest: '', profile: '[]', violations: '[]', build_key: '', inputs: '[]' };
+      const version = {
+        workspace_id,
+        id: `dsv_${number}`,
+        project: 'demo',
+        dataset: 'flights',
+        number,
+        state,
+        generation: 1,
+        actor_id: 'x',
+        recorded_ms: 1,
+      };
+      await tables
+        .insertInto('dataset_versions')
+        .values({ ...version, ...none })
+        .execute();
+    });
+  await arrive(1, 'current');
+  assert.equal(await isMutedByData(b.ctx(), 'demo', 'e'), false);
+  await arrive(2, 'quarantined');
+  assert.equal(await isMutedByData(b.ctx(), 'demo', 'e'), true);
+  await b.closeWindow({ day: 1, findings: ['prediction-drift'] });
+  await b.closeWindow({ day: 2, findings: ['prediction-drift'] });
+  assert.deepEqual((await told(b)).at(-1), 'alert.muted e-prediction_drift');
+  assert.equal((await list(b))[0]!.muted, 'the newest version of dataset "flights" is in quarantine');
+  await arrive(3, 'current');
+  await b.closeWindow({ day: 3, findings: ['prediction-drift'] });
+  assert.deepEqual((await told(b)).at(-1), 'alert.firing e-prediction_drift');
+});
