@@ -1,4 +1,3 @@
 // What other rooms may use of alerts.
 export { activeAlerts, isMutedByData, listAlerts } from './service/read.ts';
-export { listRuleStates } from './service/replay.ts';
 export type { Alert, AlertState, Evidence, Rule } from './model.ts';
