@@ -48,10 +48,11 @@ export async function sweepTexts(
   needles: readonly string[],
   redact: (text: string, json: boolean) => string | undefined,
   except: readonly string[] = [],
+  only?: readonly string[],
 ): Promise<Swept[]> {
   const swept: Swept[] = [];
   for (const table of await textTables(ctx.db, ctx.database.dialect.name)) {
-    if (except.includes(table.table)) continue;
+    if (except.includes(table.table) || (only && !only.includes(table.table))) continue;
     ctx.signal.throwIfAborted();
     const rows = await ctx.tx(async (tx) => {
       let changed = 0;

@@ -2,6 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { newestEventOf } from '../../../kernel/events/events.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import { endHold } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import type { Certificate, Erasure, NotCovered } from '../model.ts';
@@ -24,6 +25,7 @@ const always: readonly NotCovered[] = [
 
 /** Writes the certificate and ends the erasure. */
 export async function completeErasure(ctx: Ctx, id: string): Promise<void> {
+  failpoint('governance.before-completed');
   const made = await store.listMade(ctx.db, ctx.workspace, id);
   await ctx.tx(async (tx) => {
     const erasure = await store.getErasure(tx.db, tx.workspace, id);

@@ -262,6 +262,9 @@ async function verify(ctx: Ctx, { erasure, revision, subject }: Work, links: Lin
   }
   const opaque = search.found.filter((f) => f.kind === 'opaque').map((f) => `${f.file.place} ${f.file.digest}`);
   const shared = search.found.filter((f) => f.kind === 'table' && search.shared.has(f.file.digest)).map((f) => f.file.digest);
+  let definitions = 0;
+  const noted = (text: string): undefined => void (redactFor(m)(text, true) === undefined ? 0 : (definitions += 1));
+  await sweepTexts(ctx, m.values, noted, [], NOT_TEXTS);
   const events = await eventsWith(ctx.db, ctx.workspace, m.values.filter(isDistinctive));
   const before = await findingsOf(ctx, erasure.id);
   const found = search.found.length === 0 ? [] : opaque.length > 0 ? [opaqueEntry(opaque)] : [];
@@ -275,6 +278,16 @@ async function verify(ctx: Ctx, { erasure, revision, subject }: Work, links: Lin
             refs: shared,
             why: 'another project holds the same bytes',
             action: 'erase the subject there, too',
+          },
+        ]
+      : []),
+    ...(definitions > 0
+      ? [
+          {
+            what: 'project definitions that name the subject',
+            refs: [],
+            why: 'a revision is what was applied, and is named after its content',
+            action: 'take the value out of gyre.yaml and its files; what was applied before keeps it',
           },
         ]
       : []),
