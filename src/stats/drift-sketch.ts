@@ -60,6 +60,8 @@ export interface NumericBaseline {
   readonly values: readonly number[] | null;
   readonly reference: NumericCounts;
   readonly spread?: Readonly<Record<string, Spread>>;
+  /** Shares of faults in the reference's own windows, by kind of fault. */
+  readonly faults?: Readonly<Record<string, Spread>>;
 }
 
 export interface CategoricalBaseline {
@@ -70,6 +72,7 @@ export interface CategoricalBaseline {
   readonly rare: readonly string[] | null;
   readonly reference: CategoricalCounts;
   readonly spread?: Readonly<Record<string, Spread>>;
+  readonly faults?: Readonly<Record<string, Spread>>;
 }
 
 export type ColumnBaseline = NumericBaseline | CategoricalBaseline;

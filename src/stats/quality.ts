@@ -1,6 +1,8 @@
 // Is a share of faults in a window more than the reference's, by chance no longer and by enough to matter?
-import type { ColumnBaseline, ColumnCounts } from './drift-sketch.ts';
+import type { ColumnBaseline, ColumnCounts, Spread } from './drift-sketch.ts';
+import { spreadThreshold } from './drift.ts';
 import { wilson } from './intervals.ts';
+import { momentsOf } from './moments.ts';
 import { normalQuantile } from './normal.ts';
 
 export const qualityKinds = ['nulls', 'new_categories', 'out_of_range', 'not_finite', 'mistyped'] as const;
@@ -32,10 +34,10 @@ export interface QualityQuestion {
 }
 
 /** Faults and the rows that they are a share of. */
-function faults(counts: ColumnCounts): Partial<Record<QualityKind, readonly [count: number, of: number]>> {
+function faults(counts: ColumnCounts, judgesNew: boolean): Partial<Record<QualityKind, readonly [count: number, of: number]>> {
   const rows = counts.n + counts.nulls + counts.mistyped + (counts.kind === 'numeric' ? counts.notFinite : 0);
   const shared = { nulls: [counts.nulls, rows], mistyped: [counts.mistyped, rows] } as const;
-  if (counts.kind === 'categorical') return { ...shared, new_categories: [counts.unseen, counts.n] };
+  if (counts.kind === 'categorical') return judgesNew ? { ...shared, new_categories: [counts.unseen, counts.n] } : shared;
   return { ...shared, not_finite: [counts.notFinite, rows], out_of_range: [counts.below + counts.above, counts.n] };
 }
 
@@ -46,10 +48,17 @@ function faults(counts: ColumnCounts): Partial<Record<QualityKind, readonly [cou
  * `alpha` of the windows have a finding without a fault (0.37 a year of days). A fault that the reference never
  * had is allowed for by its upper bound: 3 of 1,000 rows are not yet more than 0 of 1,000.
  *
+ * Where the baseline knows the shares of the reference's own windows (`faultSpread`), a share must exceed those
+ * too: a weather station that is silent for a day now and then is silent again.
+ *
+ * New categories are no fault of an open set: a column with more categories than the baseline counts one by one
+ * is taken for an identifier, and new ones are in its nature.
+ *
  * `mistyped` has no such allowance: one value that is no number breaks the type.
  */
 export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.001 }: QualityQuestion): QualityVerdict[] {
-  const [window, reference] = [faults(counts), faults(baseline.reference)];
+  const judgesNew = baseline.kind === 'categorical' && isClosed(baseline);
+  const [window, reference] = [faults(counts, judgesNew), faults(baseline.reference, judgesNew)];
   // Wilson's `level` is two-sided; one side of it misses with half of 1 - level.
   const level = 1 - Math.max(1e-12, alpha / Math.max(1, columns) / qualityKinds.length);
   const z = normalQuantile(0.5 + level / 2);
@@ -68,8 +77,32 @@ export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.0
     const bound = of === 0 ? 1 : wilson(before, of, level).high;
     // The lower Wilson bound of a share is above `bound` from here on.
     const significant = bound + z * Math.sqrt((bound * (1 - bound)) / n);
-    const threshold = Math.min(1, Math.max(was + by, significant));
+    const own = baseline.faults?.[kind];
+    const threshold = Math.min(1, Math.max(was + by, significant, own ? spreadThreshold(own) : 0));
     found.push({ kind, share, reference: was, threshold, count, n, ...examples, broken: share > threshold });
   }
   return found;
+}
+
+const isClosed = (b: ColumnBaseline): boolean => b.kind === 'categorical' && b.rare !== null && b.rare.length === 0;
+
+/** Least windows that a spread is told from, and least rows that make a window. */
+const LEAST_WINDOWS = 3;
+const LEAST_ROWS = 20;
+
+/**
+ * Shares of each kind of fault in the reference's own windows (days, say): give the counts of each of them on the
+ * baseline's bins. Undefined with fewer than three windows of at least 20 rows.
+ */
+export function faultSpread(windows: readonly ColumnCounts[]): Record<string, Spread> | undefined {
+  const usable = windows.map((w) => faults(w, false)).filter((f) => (f.nulls?.[1] ?? 0) >= LEAST_ROWS);
+  if (usable.length < LEAST_WINDOWS) return undefined;
+  const kinds = qualityKinds.filter((kind) => kind !== 'mistyped' && usable.some((f) => f[kind]));
+  return Object.fromEntries(
+    kinds.map((kind) => {
+      const shares = usable.map((f) => (f[kind]![1] === 0 ? 0 : f[kind]![0] / f[kind]![1]));
+      const { n, mean, m2 } = momentsOf(shares.length, (i) => shares[i]!);
+      return [kind, { chunks: n, mean, sd: Math.sqrt(m2 / (n - 1)), max: Math.max(...shares) }];
+    }),
+  );
 }

@@ -12,6 +12,7 @@ import {
   type ValueCount,
 } from '../../../stats/drift-sketch.ts';
 import { driftSpread } from '../../../stats/drift.ts';
+import { faultSpread } from '../../../stats/quality.ts';
 import { columnKind, countingSql, readCounts, type WantedColumn } from './count-columns.ts';
 
 export interface SourceTable {
@@ -65,7 +66,8 @@ export async function tableBaseline(ctx: Ctx, table: SourceTable, windowUs: numb
     const reference = parts.length === 0 ? baseline.reference : parts.reduce((a, b) => mergeCounts(a, b));
     const whole = { ...baseline, reference } as ColumnBaseline;
     const spread = parts.length < 3 ? undefined : driftSpread(whole, parts);
-    made[column] = { ...whole, ...(spread ? { spread } : {}) } as ColumnBaseline;
+    const faults = faultSpread(parts);
+    made[column] = { ...whole, ...(spread ? { spread } : {}), ...(faults ? { faults } : {}) } as ColumnBaseline;
     // Fifty columns of sixty days take a while, and others want to be answered meanwhile.
     await breathe();
   }
