@@ -40,7 +40,13 @@ async function judgeLive(ctx: Ctx): Promise<void> {
   for (const { workspace, release } of await listCanaries(ctx.database.reader)) {
     const scoped = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
     const { mode } = await scoped.timeline.read(scoped.db, workspace, release.project);
-    if (mode === 'live') await judgeRelease(scoped, release.id);
+    if (mode !== 'live') continue;
+    try {
+      await judgeRelease(scoped, release.id);
+    } catch (error) {
+      // One that cannot be judged must not hold up the others; the next minute is its next attempt.
+      ctx.log.error({ event: 'releases.not-judged', release: release.id, error });
+    }
   }
 }
 

@@ -31,7 +31,8 @@ export const splitBetween = (stable: Variant, candidate: Variant, share: number)
   share >= 1
     ? [{ ...candidate, weight: 1 }]
     : [
-        { ...stable, weight: 1 - share },
+        // 1 - 0.7 is not 0.3 in binary.
+        { ...stable, weight: Number((1 - share).toFixed(9)) },
         { ...candidate, weight: share },
       ];
 

@@ -13,7 +13,7 @@ export {
   type Plane,
   type ServingDialect,
 } from './http/protocol.ts';
-export { FAULT_TAG, faultOf } from './plane/fault-injection.ts';
+export { faultOf } from './plane/fault-injection.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
 export type { PredictedRow } from './plane/predictor.ts';
 export { readAck, servingPaths, readPlan, writePlan } from './plan.ts';
@@ -30,4 +30,4 @@ export { placeIn, rowTexts, type BatchFormat } from './log/row-texts.ts';
 export { columnsOf, columnsOf as loggedColumns, filesOfPredictions, inferenceFileCount, inferenceFiles } from './service/inference-files.ts';
 export type { InferenceFile, LoggedColumns } from './store.ts';
 export { parseEventTime, sqlType, type LoggedColumn } from './model.ts';
-export { eraseFromSegments, loggedValues, predictionsAbout, repointShipped, shippedFiles } from './service/erase.ts';
+export { eraseFromSegments, eraseOldFromSegments, loggedValues, predictionsAbout, repointShipped, shippedFiles } from './service/erase.ts';

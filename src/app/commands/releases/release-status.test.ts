@@ -74,5 +74,6 @@ test('the status of a release says where it stands, what it lacks, and each guar
   assert.match(lines[5]!, /GUARDRAIL +STEP +VERDICT +CANDIDATE +STABLE +WORSE BY +AT LEAST +N/);
   assert.match(lines[6]!, /error_rate +1 +ok +0 +0\.00249 +-0\.00249 +-0\.02 +443/);
   assert.match(lines[7]!, /roc_auc +1 +too-little-data +- +- +- +- +12/);
+  assert.equal(lines[8], '  roc_auc: the candidate: 12 labels, 30 are needed');
   assert.match(lines.at(-1)!, /started -> canary, 10 %, by the policy: retrained$/);
 });

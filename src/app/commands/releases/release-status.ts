@@ -79,6 +79,7 @@ export function describeRelease({ release: r, transitions }: Story): string[] {
         { title: 'AT LEAST', value: (g) => figure(g.interval?.low ?? null) },
         { title: 'N', value: (g) => String(g.n) },
       ]),
+      ...figures.guardrails.filter((g) => g.verdict === 'harm' || g.verdict === 'too-little-data').map((g) => `  ${g.why}`),
     );
   }
   return [

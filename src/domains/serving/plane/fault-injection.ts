@@ -4,7 +4,7 @@ import { hash } from 'node:crypto';
 import type { PlanVariant } from '../schema.ts';
 
 /** The tag of a model version that asks for it; heeded only with GYRE_FAULT_INJECTION. */
-export const FAULT_TAG = 'gyre.fault.error_rate';
+const FAULT_TAG = 'gyre.fault.error_rate';
 
 export interface FaultyRequest {
   readonly salt: string;
