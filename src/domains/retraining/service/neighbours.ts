@@ -1,7 +1,7 @@
 // What other rooms say of an endpoint and its monitors, asked in one place.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
-import { activeAlerts, isMutedByData } from '../../alerts/public.ts';
+import { activeAlerts } from '../../alerts/public.ts';
 import { countLabels } from '../../feedback/public.ts';
 import { championAlias, findVersion, type ModelVersion } from '../../registry/public.ts';
 import { activeRelease, beginRelease, getRelease, type WithRelease } from '../../releases/public.ts';
@@ -10,8 +10,12 @@ import { activeRelease, beginRelease, getRelease, type WithRelease } from '../..
 export const releaseUnderWayOf = async (ctx: Ctx, endpoint: string): Promise<string | undefined> =>
   (await activeRelease(ctx.db, ctx.workspace, endpoint))?.id;
 
-/** Says whether a quality alert of the monitor, or a contract that broke, makes its figures worthless. */
-export const isMuted = isMutedByData;
+/**
+ * Says whether a quality alert of the monitor pages somebody: what is so broken must not be learned from. One that
+ * only warns mutes drift, and training on data with a gap that is real has always been the pipeline's business.
+ */
+export const isMuted = async (ctx: Ctx, project: string, monitor: string): Promise<boolean> =>
+  (await activeAlerts(ctx, project, { monitor })).some((a) => a.signal === 'quality' && a.severity === 'page');
 
 /** Predictions of a monitor whose labels were accepted after a moment of event time. */
 export const countNewLabels = countLabels;
