@@ -15,5 +15,6 @@ export { checkSource, lineageOf, locate } from './service/sources.ts';
 export { searchModels, searchVersions, withDetails, withTags, type FoundModel, type FoundVersion } from './service/search.ts';
 export { compareVersions, type Compared } from './service/compare.ts';
 export { currentDecision, decide, findDecision, getDecision, requirePassed } from './service/decide.ts';
+export { listDecisions } from './store/evaluations.ts';
 export type { Decision, Evaluation, Evidence, Figure, Gate, ModelVersion, Signature } from './model.ts';
 export { evaluationFiles, modelVersionsOf, repointModels, sealedModelFiles, type ClearedModels } from './service/erase.ts';

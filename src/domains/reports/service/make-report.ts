@@ -11,7 +11,10 @@ import type { CommandRow, DatasetView, Report } from '../model.ts';
 import { queryHistograms } from '../queries.ts';
 import { evaluationStepOf } from '../truth.ts';
 import { describeChain } from './chain.ts';
+import { describeLoop } from './loop.ts';
 import { describeLive, type LiveAsked } from './live.ts';
+
+const ALL_TIME = { fromUs: Number.MIN_SAFE_INTEGER, toUs: Number.MAX_SAFE_INTEGER };
 
 export interface ReportAsked extends LiveAsked {
   readonly endpoint: string | undefined;
@@ -51,7 +54,9 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
     gate: served ? await gateOf(ctx, served) : null,
     live: live.live,
     chain: await describeChain(ctx, asked.prediction, live),
-    loop: { absent: 'The project declares no monitor.' },
+    loop: endpoint
+      ? await describeLoop(ctx, revision, endpoint.name, { ...ALL_TIME, ...asked.window })
+      : { absent: 'The project declares no endpoint.' },
     commands: commandsOf(revision, endpoint, asked.prediction ?? live.example?.id),
   };
 }
