@@ -90,7 +90,7 @@ test('each guard rail says no with its figures, and not a moment longer than it 
     refusal({ broken: [{ dataset: 'flights', version: 'dsv_1', number: 4 }] }),
     /^broken-data: version 4 of dataset flights broke its contract/,
   );
-  assert.equal(refusal({ mutedMonitors: ['m'] }), 'broken-data: the data of monitor m are broken');
+  assert.equal(refusal({ mutedMonitors: ['m'] }), 'broken-data: a quality alert of monitor m pages: its data are broken');
   assert.match(
     refusal({ halted: true, useless: 3 }),
     /^halted: the last 3 tries in a row did not help .*"gyre retraining resume keep-good"/,
