@@ -103,6 +103,24 @@ eachDatabase('a receiver that fails is tried again under the same id, later each
   );
 });
 
+eachDatabase('the end of an alert waits for its beginning, so that no receiver keeps what is over', async (t, kind) => {
+  const receiver = await startReceiver(t);
+  const b = await openAlerts(t, kind, {
+    more: `receivers: { default: { webhook: { url: "${receiver.url}" }, repeat: 1d } }`,
+    environment: { GYRE_ALERT_ALLOW_HOSTS: '127.0.0.1' },
+  });
+  receiver.status = 503;
+  await b.closeWindow({ day: 1, findings: ['quality'] });
+  await b.closeWindow({ day: 2, findings: ['quality'] });
+  await b.closeWindow({ day: 3 });
+  assert.deepEqual(receiver.received.map(told), ['firing fired']);
+  assert.deepEqual((await deliveries(b)).map((d) => d.state).toSorted(), ['failed', 'queued', 'queued']);
+  receiver.status = 200;
+  await b.later(1000);
+  assert.deepEqual(receiver.received.map(told), ['firing fired', 'firing fired', 'firing repeat', 'resolved resolved']);
+  assert.deepEqual(new Set((await deliveries(b)).map((d) => d.state)), new Set(['delivered']));
+});
+
 eachDatabase('after a day of failures it is given up, and can be sent again by hand', async (t, kind) => {
   const receiver = await startReceiver(t);
   const b = await openAlerts(t, kind, {

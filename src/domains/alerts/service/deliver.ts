@@ -5,7 +5,7 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { currentRevision } from '../../projects/public.ts';
 import type { Delivery } from '../model.ts';
 import { send, type Attempt } from '../senders/send.ts';
-import { getDelivery, updateDelivery } from '../store/deliveries.ts';
+import { findOldestOpen, getDelivery, updateDelivery } from '../store/deliveries.ts';
 import type { Message } from './tell.ts';
 
 const FIRST_MS = 1000;
@@ -16,23 +16,26 @@ const GIVE_UP_MS = 24 * 3_600_000;
 export const backoffMs = (attempt: number, random: number): number =>
   Math.round(Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1)) * (0.5 + random / 2));
 
-export type QueueAgain = (tx: Ctx, attempt: number, runAtMs: number) => Promise<unknown>;
+export type QueueAttempt = (tx: Ctx, delivery: string, attempt: number, runAtMs: number) => Promise<unknown>;
 
-export async function deliver(ctx: Ctx, id: string, again: QueueAgain): Promise<void> {
+/** News of one alert goes to a receiver in its order: an end that overtook its beginning would leave the alert open there. */
+export async function deliver(ctx: Ctx, id: string, queue: QueueAttempt): Promise<void> {
   const found = await getDelivery(ctx.db, ctx.workspace, id);
   if (!found || (found.delivery.state !== 'queued' && found.delivery.state !== 'failed')) return;
   const { delivery, message } = found;
+  // It is queued again when what comes before it has arrived, or is given up.
+  if (delivery.alert !== '' && (await findOldestOpen(ctx.db, ctx.workspace, delivery))?.id !== id) return;
   const { definition } = await currentRevision(ctx, delivery.project);
   const receiver = Object.hasOwn(definition.receivers, delivery.receiver) ? definition.receivers[delivery.receiver] : undefined;
   const attempt: Attempt = receiver
     ? await send(ctx, receiver, message as Message)
     : { outcome: 'dead', status: null, error: 'the project has no such receiver any more', retryAfterMs: null };
   failpoint('alerts.before-delivered');
-  await ctx.tx((tx) => record(tx, delivery, attempt, again));
+  await ctx.tx((tx) => record(tx, delivery, attempt, queue));
   failpoint('alerts.after-delivered');
 }
 
-async function record(tx: Ctx, before: Delivery, attempt: Attempt, again: QueueAgain): Promise<void> {
+async function record(tx: Ctx, before: Delivery, attempt: Attempt, queue: QueueAttempt): Promise<void> {
   const nowMs = tx.clock.now();
   const attempts = before.attempts + 1;
   const waitMs = Math.min(LONGEST_MS * 6, attempt.retryAfterMs ?? backoffMs(attempts, tx.ids.random(1)[0]! / 255));
@@ -48,7 +51,9 @@ async function record(tx: Ctx, before: Delivery, attempt: Attempt, again: QueueA
     deliveredMs: state === 'delivered' ? nowMs : null,
   };
   if (!(await updateDelivery(tx.db, tx.workspace, next, ['queued', 'failed']))) return;
-  if (state === 'failed') await again(tx, attempts, nowMs + waitMs);
+  const following = state === 'failed' || next.alert === '' ? undefined : await findOldestOpen(tx.db, tx.workspace, next);
+  if (state === 'failed') await queue(tx, next.id, attempts, nowMs + waitMs);
+  if (following) await queue(tx, following.id, following.attempts, nowMs);
   // Each attempt of a long outage would be an event; the first one and the end are news.
   if (state === 'failed' && attempts > 1) return;
   tx.log.debug({ event: 'alerts.delivery', delivery: next.id, state, attempts });

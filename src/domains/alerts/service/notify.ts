@@ -18,7 +18,7 @@ export const deliverJob = defineJob<{ delivery: string }>({
   retry: { limit: 5, backoffMs: 1000 },
   // A receiver that does not answer holds up nothing but other deliveries.
   ownSlots: 8,
-  run: (ctx, { delivery }) => deliver(ctx, delivery, (tx, attempt, runAtMs) => queueAttempt(tx, delivery, attempt, runAtMs)),
+  run: (ctx, { delivery }) => deliver(ctx, delivery, queueAttempt),
 });
 
 export const queueAttempt = (tx: Ctx, delivery: string, attempt: number, runAtMs: number): Promise<string> =>

@@ -71,7 +71,7 @@ export async function sendTest(ctx: Ctx, project: string, receiver: string): Pro
     link: `/api/gyre/v1/projects/${project}/alerts`,
   };
   await ctx.tx((tx) => insertDelivery(tx.db, tx.workspace, delivery, message));
-  await deliver(ctx, delivery.id, (tx, attempt, runAtMs) => queueAttempt(tx, delivery.id, attempt, runAtMs));
+  await deliver(ctx, delivery.id, queueAttempt);
   return findDelivery(ctx, project, delivery.id);
 }
 

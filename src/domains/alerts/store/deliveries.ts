@@ -73,6 +73,28 @@ export async function listOfAlert(db: Db, workspace: string, alert: string): Pro
   return rows.map(toDelivery);
 }
 
+/** Of one alert and receiver, the oldest news that is not settled yet. */
+export async function findOldestOpen(
+  db: Db,
+  workspace: string,
+  { alert, receiver }: Pick<Delivery, 'alert' | 'receiver'>,
+): Promise<{ id: string; attempts: number } | undefined> {
+  return (
+    tablesIn(db)
+      .selectFrom('alert_deliveries')
+      .select(['id', 'attempts'])
+      .where('workspace_id', '=', workspace)
+      .where('alert_id', '=', alert)
+      .where('receiver', '=', receiver)
+      .where('state', 'in', ['queued', 'failed'])
+      .orderBy('at_us')
+      // Of one moment: what began comes before what ended.
+      .orderBy('status')
+      .limit(1)
+      .executeTakeFirst()
+  );
+}
+
 /** Alerts that ended and whose end somebody may not have been told, because it was silent then. */
 export async function listOwedEnds(db: Db, workspace: string, project: string): Promise<string[]> {
   const rows = await tablesIn(db)
