@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { build } from './built-server.ts';
 import { engine } from './engine.ts';
 import { flights } from './flights.ts';
+import { monitoring } from './monitoring.ts';
 import { start } from './start.ts';
 import { machine, print, type Row } from './table.ts';
 import { tracking } from './tracking.ts';
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, { readonly title: string; readonly run: (
   start: { title: 'Start', run: start },
   engine: { title: 'Pipelines', run: () => engine(durability) },
   flights: { title: 'Flights: features, predictions, rest', run: flights },
+  monitoring: { title: 'Monitoring', run: monitoring },
   tracking: { title: 'Tracking', run: () => tracking(durability) },
 };
 const unknown = positionals.filter((name) => !(name in benches));

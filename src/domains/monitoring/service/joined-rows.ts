@@ -23,10 +23,18 @@ const MISSING = '(missing)';
 const OWN = new Set(['prediction_id', 'event_us', 'score', 'label', 'label_at_us', 'accepted_us', 'seq', 'variant', 'model_version']);
 const joinedName = (slice: string): string => (OWN.has(slice.toLowerCase()) ? `slice_${slice}` : slice);
 
-/** SQL of the newest label of each prediction of a span; what has no label (any more) and no score is left out. */
-const newestSql = (span: Span): string =>
-  `select * from (select * from joined where event_us >= ${span.fromUs} and event_us < ${span.toUs}
-   qualify row_number() over (partition by prediction_id order by seq desc) = 1) where label is not null and isfinite(label) and isfinite(score)`;
+const withinSql = ({ fromUs, toUs }: Span): string => `event_us >= ${fromUs} and event_us < ${toUs}`;
+
+/**
+ * SQL of the newest label of each prediction of a span; what has no label (any more) and no score is left out.
+ * Predictions with more than one row are few, so only their ids are held, as hashes of 64 bits.
+ */
+const newestSql = (span: Span): string => {
+  const within = withinSql(span);
+  const twice = `select hash(prediction_id) as h, max(seq) as newest from joined where ${within} group by h having count(*) > 1`;
+  const superseded = `exists (select 1 from (${twice}) as twice where h = hash(prediction_id) and seq < newest)`;
+  return `select * from joined where ${within} and label is not null and isfinite(label) and isfinite(score) and not ${superseded}`;
+};
 
 /**
  * Rows of windows of equal length that follow one another, by the start of each and by model version. Windows without
@@ -46,10 +54,10 @@ export async function readJoined(
   const tables = { joined: { files: staged } };
   const present = await columnsOf(ctx, tables, monitor);
   const slices = monitor.slices.filter((s) => present.has(joinedName(s).toLowerCase()));
-  const ordered = (what: string): string => `list(${what} order by event_us, prediction_id)`;
-  const lists = `${ordered('label')} as labels, ${ordered('score')} as scores`;
+  // One thread keeps the order of the table, which is sorted once.
+  const lists = 'list(label) as labels, list(score) as scores';
   const parts = [
-    `select 'rows' as part, w, v, count(*) as n, sum(hash(prediction_id, label, score))::varchar as d, ${lists} from newest group by w, v`,
+    `select 'rows' as part, w, v, count(*) as n, sum(d)::varchar as d, ${lists} from newest group by w, v`,
     ...slices.map(
       (column, k) =>
         `select 'slice' as part, w, v, count(*) as n, ${k} as k, coalesce(${sqlName(joinedName(column))}::varchar, ${sqlText(MISSING)}) as x, ${lists} from newest
@@ -62,7 +70,9 @@ export async function readJoined(
       tables,
       statements: [
         {
-          sql: `create temp table newest as select *, (event_us - ${span.fromUs}) // ${windowUs} as w, coalesce(model_version, '') as v from (${newestSql(span)})`,
+          sql: `create temp table newest as select event_us, score, label, hash(prediction_id, label, score) as d,
+            (event_us - ${span.fromUs}) // ${windowUs} as w, coalesce(model_version, '') as v${slices.map((c) => `, ${sqlName(joinedName(c))}`).join('')}
+            from (${newestSql(span)}) order by w, v, event_us, score, label, d`,
         },
       ],
       threads: 1,
@@ -124,14 +134,14 @@ export async function readSpan(
   const files = await joinedFiles(ctx, { project: of.project, monitor: of.monitor.name, ...span });
   if (files.length === 0) return { labels: new Float64Array(), scores: new Float64Array(), atUs: new Float64Array() };
   const staged = await stageFiles(ctx, [...new Set(files.map((f) => f.digest))]);
-  const order = 'order by event_us, prediction_id';
   const { rows } = await ctx.compute.run(
     {
       what: `labels of monitor ${of.monitor.name}`,
       tables: { joined: { files: staged } },
       statements: [],
       threads: 1,
-      rows: `select list(label ${order}) as labels, list(score ${order}) as scores, list(event_us ${order}) as at from (${newestSql(span)})`,
+      rows: `select list(label) as labels, list(score) as scores, list(event_us) as at
+        from (select label, score, event_us from (${newestSql(span)}) order by event_us, score, label)`,
     },
     ctx.signal,
   );

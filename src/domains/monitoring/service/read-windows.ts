@@ -83,7 +83,7 @@ async function readAs(
   const parts = [
     `select 'versions' as part, w, coalesce("modelVersion", '') as v, count(*) as n, count(error) as errors from (${all}) group by w, v`,
     `select 'latency' as part, w, count("latencyUs") as n, quantile_disc("latencyUs", [${QUANTILES.join(', ')}]) as q from (${own}) group by w`,
-    `select 'scores' as part, w, list(score order by score) as s from (${own}) where isfinite(score) group by w`,
+    `select 'scores' as part, w, list(score) as s from (select w, score from (${own}) where isfinite(score) order by w, score) group by w`,
     ...(wanted.length === 0 ? [] : [countingSql(own, wanted)]),
   ];
   const { rows } = await ctx.compute.run(
