@@ -5,6 +5,7 @@ import { eachDatabase } from '../../../test/support/platform.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { stageFiles } from '../datasets/public.ts';
 import { inferenceFiles } from '../serving/public.ts';
+import { suppress } from '../subjects/public.ts';
 import { iso, MARCH_US, openFeedback, type FeedbackBench } from './fixtures/bench.ts';
 
 const record = (id: string, more: object = {}) => ({ id, at: iso(MARCH_US), inputs: { carrier: 'AA', delay: 3 }, score: 0.5, ...more });
@@ -211,4 +212,19 @@ test('With an Idempotency-Key the first answer is given again, and another body 
   assert.deepEqual([first.body, again.headers['idempotent-replay']], [again.body, 'true']);
   assert.equal(again.body.accepted, 1);
   assert.equal((await send('b')).body.code, 'idempotency-key-reused');
+});
+
+eachDatabase('Records about a subject that was erased are not kept', async (t, database) => {
+  const b = await openFeedback(t, database);
+  await b.ctx().tx((tx) => suppress(tx, 'demo', { kind: 'customer', columns: ['customer'], value: '42' }, 'era_1'));
+  const about = (id: string, customer: number | string) => ({ ...record(id), inputs: { visits: 3 }, request: { customer } });
+  const lines = await b.post('records', 'elsewhere', [about('a', 42), about('b', 7), about('b', 7)]);
+  assert.deepEqual([lines.body.accepted, lines.body.duplicates, lines.body.suppressed], [1, 1, 1], JSON.stringify(lines.body));
+  const file = await parquet(`select 'c' || i as id, timestamp '2013-03-01' as at, 0.5 as score, 42.0 + i as customer from range(2) t(i)`);
+  const columns = await b.post('records', 'elsewhere', file, 'application/vnd.apache.parquet');
+  assert.deepEqual([columns.body.accepted, columns.body.duplicates, columns.body.suppressed], [1, 0, 1], JSON.stringify(columns.body));
+  assert.deepEqual(
+    (await rowsOf(b)).map((r) => r.id),
+    ['b', 'c1'],
+  );
 });

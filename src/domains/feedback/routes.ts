@@ -82,7 +82,7 @@ export const feedbackRoutes: readonly AnyRoute[] = [
     params: OfMonitor,
     body: 'stream',
     idempotent: true,
-    reply: { 200: Type.Object({ accepted: count, duplicates: count, batch: Type.String() }) },
+    reply: { 200: Type.Object({ accepted: count, duplicates: count, suppressed: Type.Optional(count), batch: Type.String() }) },
     handler: async (ctx, { params, stream, headers }) => {
       const { once, replayed } = onceFor(ctx, headers, ['records', params.project, params.monitor]);
       const taken = await sendRecords(ctx, { ...params, body: stream, contentType: headers['content-type'] }, once);

@@ -1,11 +1,12 @@
 // Records of a model that is served elsewhere: checked as a whole, and kept in the form of the inference log.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { ComputeTable } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText, type ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Fault } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { turns } from '../../../kernel/turns.ts';
+import { canonicalSql, holds, suppressedIn } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import { MAX_FAULTS, writeExternalLinesAside } from '../log/external-lines.ts';
 import { placeIn, type BatchFormat } from '../log/row-texts.ts';
@@ -32,6 +33,8 @@ export interface ExternalBatch {
 export interface ExternalTaken {
   readonly accepted: number;
   readonly duplicates: number;
+  /** Records about erased subjects, which are not kept; only where there are any. */
+  readonly suppressed?: number;
   /** The same for the same bytes. */
   readonly batch: string;
 }
@@ -65,24 +68,32 @@ async function take(ctx: Ctx, batch: ExternalBatch, folder: string): Promise<Ext
     .update(JSON.stringify([project, monitor, batch.digest]))
     .digest('hex')
     .slice(0, 32);
-  const named = { batch: `${EXTERNAL_REPLICA}.${segment}` };
   const checked = batch.format === 'parquet' ? await checkParquet(ctx, batch) : await checkLines(ctx, batch, batch.format, folder);
   const { table, query, rows, inputs, request } = checked;
   const earlier = await inferenceFiles(ctx, { project, endpoint: monitor, fromUs: checked.fromUs, toUs: checked.toUs });
   const staged = await batch.stage(earlier.map((f) => f.digest));
   const tables = { t: table, ...(staged.length > 0 ? { log: { files: staged } } : {}) };
   const what = `records for monitor ${monitor}`;
-  const fresh = `create table fresh as select n, "eventTimeUs" as at_us from (select n, id, "eventTimeUs" from (${query}))
-    where id not in (select id from ${staged.length > 0 ? 'log' : '(select null::varchar as id) where false'}) qualify row_number() over (partition by id order by n) = 1`;
-  const counts = 'select count(*) as n, min(at_us) as "fromUs", max(at_us) as "toUs" from fresh';
+  const erased = await erasedCondition(ctx, project, what, checked);
+  const taken = `create table taken as select n, id, "eventTimeUs" as at_us, ${erased} as erased from (${query})`;
+  const fresh = `create table fresh as select n, at_us from taken
+    where not erased and id not in (select id from ${staged.length > 0 ? 'log' : '(select null::varchar as id) where false'}) qualify row_number() over (partition by id order by n) = 1`;
+  const counts =
+    'select count(*) as n, min(at_us) as "fromUs", max(at_us) as "toUs", (select count(*) from taken where erased) as suppressed from fresh';
   const found = await storeRecords(
     ctx,
     folder,
-    { what, tables, statements: [{ sql: fresh }], rows: counts },
+    { what, tables, statements: [{ sql: taken }, { sql: fresh }], rows: counts },
     `select * exclude (n) from (${query}) where n in (select n from fresh)`,
   );
-  const { n: accepted, fromUs, toUs } = found.rows[0] as unknown as { n: number; fromUs: number; toUs: number };
-  if (accepted === 0) return { accepted: 0, duplicates: rows, ...named };
+  const { n: accepted, fromUs, toUs, suppressed } = found.rows[0] as unknown as Record<'n' | 'fromUs' | 'toUs' | 'suppressed', number>;
+  const told = (n: number): ExternalTaken => ({
+    accepted: n,
+    duplicates: rows - n - suppressed,
+    ...(suppressed > 0 ? { suppressed } : {}),
+    batch: `${EXTERNAL_REPLICA}.${segment}`,
+  });
+  if (accepted === 0) return told(0);
   failpoint('serving.before-shipped');
   const isNew = await recordFile(ctx, {
     workspace: ctx.workspace,
@@ -99,7 +110,24 @@ async function take(ctx: Ctx, batch: ExternalBatch, folder: string): Promise<Ext
     request,
   });
   failpoint('serving.after-shipped');
-  return isNew ? { accepted, duplicates: rows - accepted, ...named } : { accepted: 0, duplicates: rows, ...named };
+  return told(isNew ? accepted : 0);
+}
+
+/** SQL that says whether a row of a batch is about an erased subject. */
+async function erasedCondition(ctx: Ctx, project: string, what: string, { table, query, inputs, request }: Checked): Promise<string> {
+  const suppressed = await suppressedIn(ctx, project);
+  const conditions: string[] = [];
+  for (const [struct, columns] of Object.entries({ inputs, request }))
+    for (const { name } of columns.filter((c) => suppressed.columns.some((id) => holds(c.name, id)))) {
+      const value = canonicalSql(`${struct}.${sqlName(name)}`);
+      const { rows } = await ctx.compute.run(
+        { what, tables: { t: table }, statements: [], rows: `select distinct ${value} as v from (${query}) where ${value} is not null` },
+        ctx.signal,
+      );
+      const values = rows.map(({ v }) => String(v)).filter((v) => suppressed.has(name, v));
+      if (values.length > 0) conditions.push(`coalesce(${value} in (${values.map(sqlText).join(', ')}), false)`);
+    }
+  return conditions.length === 0 ? 'false' : `(${conditions.join(' or ')})`;
 }
 
 const refuse = (monitor: string, faults: readonly Fault[], count = faults.length): never =>
