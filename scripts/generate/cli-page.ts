@@ -32,7 +32,9 @@ ${leaves.map(([path, command]) => section(path, command)).join('\n')}`;
 
 const allOf = (command: Command, parent: string): [string, Command][] => {
   const path = `${parent} ${command.name()}`;
-  return command.commands.length > 0 ? command.commands.flatMap((child) => allOf(child, path)) : [[path, command]];
+  // A group may do something by itself, too.
+  const acts = command.commands.length === 0 || command.options.some((option) => option.long === '--json');
+  return [...(acts ? [[path, command] as [string, Command]] : []), ...command.commands.flatMap((child) => allOf(child, path))];
 };
 
 function section(path: string, command: Command): string {

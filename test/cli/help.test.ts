@@ -7,10 +7,12 @@ import { gyre } from './gyre.ts';
 const quiet = { out: () => undefined, say: () => undefined, draw: () => undefined, interactive: false, columns: 80 };
 const root = buildProgram({ terminal: quiet, exit: () => undefined });
 
+/** What does something by itself; a group may, too. */
+const acts = (command: Command): boolean => command.commands.length === 0 || command.options.some((o) => o.long === '--json');
 const leaves = (command: Command, before: readonly string[] = []): { words: string[]; command: Command }[] =>
   command.commands.flatMap((child) => {
     const words = [...before, child.name()];
-    return child.commands.length > 0 ? leaves(child, words) : [{ words, command: child }];
+    return [...(acts(child) ? [{ words, command: child }] : []), ...leaves(child, words)];
   });
 
 test('The commands are these', () => {
@@ -21,13 +23,14 @@ test('The commands are these', () => {
       ...['init', 'plan', 'apply', 'timeline show', 'timeline advance'],
       ...['run', 'runs', 'logs', 'resume', 'cancel', 'shell'],
       ...['datasets list', 'datasets versions', 'datasets show', 'datasets push', 'datasets refresh'],
-      ...['datasets diff', 'datasets contract', 'datasets rows', 'features materialise', 'features get'],
+      ...['datasets diff', 'datasets contract', 'datasets rows', 'datasets card', 'features materialise', 'features get'],
       ...['env list', 'env show', 'env diff'],
       ...['models list', 'models versions', 'models show', 'models decide', 'models override', 'models alias', 'models card'],
-      ...['report', 'release', 'rollback', 'releases', 'predict'],
+      ...['report', 'report delivery', 'release', 'rollback', 'releases', 'predict'],
       ...['alerts list', 'alerts show', 'alerts rules', 'alerts test', 'alerts silence', 'alerts silences', 'alerts unsilence'],
       ...['alerts deliveries', 'alerts redeliver', 'alerts receivers'],
-      ...['why prediction', 'why run', 'lineage dataset', 'lineage of'],
+      ...['why prediction', 'why run', 'lineage', 'lineage dataset', 'lineage impact', 'lineage of'],
+      ...['document pipeline', 'document system', 'ci init'],
       ...['users list', 'users add', 'users role', 'users remove', 'tokens list', 'tokens create', 'tokens revoke'],
       ...['workspaces list', 'workspaces create'],
     ],

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { count } from '../../kernel/cli/terminal.ts';
-import { act, type Program } from './command.ts';
+import { act, type Program, type Use } from './command.ts';
 import { stepLine, whyMissed, type RunView } from './runs.ts';
 
 interface Ref {
@@ -40,6 +40,10 @@ const LINKS: readonly (readonly [kind: string, title: string])[] = [
   ['logged-model', 'logged model'],
   ['code-snapshot', 'code'],
   ['environment', 'environment'],
+  ['trigger', 'trigger'],
+  ['alert', 'alert'],
+  ['finding', 'finding'],
+  ['window', 'window'],
   ['dataset-version', 'dataset versions'],
   ['source-file', 'source files'],
 ];
@@ -156,18 +160,100 @@ export function lineageCommands(program: Program, root: Command): void {
       use.print(graph, () => [...treeLines(graph, 'to'), `${count(graph.nodes.length)} things, ${count(graph.edges.length)} edges`]);
     },
   );
-  act<[string, string], { direction: string }>(
+  act<[string], object>(
     program,
-    lineage
-      .command('of')
-      .description('what a thing was made from, or what was made from it')
-      .argument('<kind>', 'for example model-version, dataset-version, pipeline-run')
-      .argument('<id>')
-      .option('--direction <from|to>', 'made from, or used to make', 'from'),
-    async (use, kind, id) => {
-      const { direction } = use.options;
-      const graph = await use.client().get<Graph>(`${path`/lineage/${kind}/${id}`}?direction=${encodeURIComponent(direction)}`);
-      use.print(graph, () => treeLines(graph, direction === 'to' ? 'to' : 'from'));
+    lineage.command('impact').description('what breaks if a column goes').argument('<column>', 'dataset.column'),
+    async (use, given) => {
+      const at = given.indexOf('.');
+      const query = new URLSearchParams({
+        project: await use.project(),
+        dataset: at < 0 ? given : given.slice(0, at),
+        column: at < 0 ? '' : given.slice(at + 1),
+      });
+      const impact = await use.client().get<Impact>(`/lineage/impact?${query}`);
+      use.print(impact, () => impactLines(impact));
     },
   );
+  const walkOptions = (command: Command): Command =>
+    command
+      .option('--up', 'what it was made from (the default)')
+      .option('--down', 'what was made from it')
+      .option('--depth <edges>', 'how far to go', '20')
+      .option('--columns', 'columns and features, too');
+  const walkFrom = async (use: Use<WalkOptions>, kind: string, id: string): Promise<void> => {
+    const { down, up, depth, columns, direction } = use.options;
+    const to = direction === 'to' || (down === true && up !== true);
+    const query = new URLSearchParams({ direction: to ? 'to' : 'from', depth, ...(columns ? { columns: 'true' } : {}) });
+    const graph = await use.client().get<Graph>(`${path`/lineage/${kind}/${id}`}?${query}`);
+    use.print(graph, () => treeLines(graph, to ? 'to' : 'from'));
+  };
+  act<[string, string], WalkOptions>(
+    program,
+    walkOptions(
+      lineage
+        .command('of')
+        .description('what a thing was made from, or what was made from it; "gyre lineage KIND ID" asks the same')
+        .argument('<kind>', 'for example model-version, dataset-version, pipeline-run, column')
+        .argument('<id>'),
+    ).option('--direction <from|to>', 'made from, or used to make', 'from'),
+    walkFrom,
+  );
+  // "gyre lineage model-version mdv_…": whatever is no subcommand is a kind.
+  act<[string, string], WalkOptions>(program, walkOptions(lineage.enablePositionalOptions().argument('<kind>').argument('<id>')), walkFrom);
+}
+
+interface WalkOptions {
+  readonly up?: true;
+  readonly down?: true;
+  readonly depth: string;
+  readonly columns?: true;
+  readonly direction?: string;
+}
+
+interface Reads {
+  readonly name: string;
+  readonly columns: readonly { readonly name: string; readonly how: string }[];
+}
+interface Impact {
+  readonly dataset: string;
+  readonly column: string;
+  readonly datasets: readonly Reads[];
+  readonly featureViews: readonly Reads[];
+  readonly pipelines: readonly Reads[];
+  readonly endpoints: readonly Reads[];
+  readonly monitors: readonly Reads[];
+  readonly contracts: readonly string[];
+  readonly subjects: readonly string[];
+  readonly modelVersions: readonly {
+    readonly id: string;
+    readonly label: string;
+    readonly inputs: readonly string[];
+    readonly serving: readonly string[];
+  }[];
+  readonly coarse: readonly string[];
+}
+
+const HOW: Readonly<Record<string, string>> = { value: '', rows: ' (which rows)', maybe: ' (perhaps)' };
+
+/** What breaks, kind by kind; what is served now comes first. */
+export function impactLines(i: Impact): string[] {
+  const reads = (title: string, all: readonly Reads[]): string[] =>
+    all.map((r) => `${title} ${r.name}: ${r.columns.map((c) => `${c.name}${HOW[c.how] ?? ''}`).join(', ')}`);
+  const served = i.modelVersions.filter((v) => v.serving.length > 0);
+  const lines = [
+    ...served.map((v) => `SERVED by ${v.serving.join(', ')}: ${v.label} (${v.id}) reads ${v.inputs.join(', ')}`),
+    ...reads('endpoint', i.endpoints),
+    ...reads('monitor', i.monitors),
+    ...reads('pipeline', i.pipelines),
+    ...reads('feature view', i.featureViews),
+    ...reads('dataset', i.datasets),
+    ...i.contracts.map((c) => `contract ${c}`),
+    ...i.subjects.map((s) => `subject ${s}: it is found by this column`),
+    ...(i.modelVersions.length > served.length ? [`${i.modelVersions.length - served.length} model versions that are not served now`] : []),
+  ];
+  return [
+    lines.length === 0 ? `Nothing reads ${i.dataset}.${i.column}.` : `If ${i.dataset}.${i.column} goes, this breaks:`,
+    ...lines.map((l) => `  ${l}`),
+    ...(i.coarse.length === 0 ? [] : [`Told by table only, for its columns could not be resolved: ${i.coarse.join(', ')}`]),
+  ];
 }

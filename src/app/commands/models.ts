@@ -5,6 +5,7 @@ import { path } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
 import { act, moment, type Program } from './command.ts';
+import { pullRequestOptions, pullRequestReport, type PullRequestOptions } from './documents.ts';
 
 interface Version {
   readonly id: string;
@@ -129,16 +130,19 @@ export function modelCommands(program: Program, root: Command): void {
     },
   );
 
-  act<[], { output: string; from?: string; to?: string }>(
+  act<[], PullRequestOptions & { output?: string; from?: string; to?: string }>(
     program,
-    root
-      .command('report')
-      .description('data, evaluation, predictions against truth and lineage, in one HTML file; with --json its figures as data')
-      .option('-o, --output <file>', 'where', 'report.html')
-      .option('--from <moment>', 'first moment of the predictions shown')
-      .option('--to <moment>', 'moment after the last'),
+    pullRequestOptions(
+      root
+        .command('report')
+        .description('data, evaluation, predictions against truth and lineage, in one HTML file; with --json its figures as data')
+        .option('-o, --output <file>', 'where; otherwise report.html')
+        .option('--from <moment>', 'first moment of the predictions shown')
+        .option('--to <moment>', 'moment after the last'),
+    ),
     async (use) => {
-      const { output, from, to, json } = use.options;
+      if (use.options.markdown) return pullRequestReport(use, use.options.output);
+      const { output = 'report.html', from, to, json } = use.options;
       const route = path`/projects/${await use.project()}/report`;
       const asked = { ...(from ? { from: moment(from) } : {}), ...(to ? { to: moment(to) } : {}) };
       if (json) return use.print(await use.client().post(route, { ...asked, format: 'json' }), () => []);

@@ -13,8 +13,6 @@ import { readColumns, type Flow, type Reading, type Tables } from './column-line
 
 /** Nodes that stand for columns: left out of walks unless they are asked for. */
 export const columnKinds = ['column', 'feature', 'request-column', 'training-column'] as const;
-/** How a column reads another: its value, only which rows there are, or not known which of them. */
-export const columnRelations = ['derived-from', 'depends-on', 'derived-coarsely'] as const;
 
 export interface MapInput {
   readonly definition: ProjectDefinition;

@@ -1,2 +1,2 @@
 // What other rooms may use of lineage.
-export { whyPrediction, type Graph, type PredictionChain } from './graph.ts';
+export { walk, whyPrediction, type Graph, type PredictionChain } from './graph.ts';

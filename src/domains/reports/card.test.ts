@@ -22,6 +22,15 @@ const cardOf = (text: string): CardView => {
     environment: { digest: 'e', lockDigest: 'l', lockFile: text, python: 'CPython 3.11', platform: 'linux', packages: 4 },
     evaluation,
     gate,
+    life: {
+      baseline: { columns: 3, rows: 10 },
+      baselines: ['bsl_1'],
+      releases: [{ id: 'rel_1', endpoint: text, state: 'rolled-back', atUs: 0, reason: text }],
+      windows: { count: 2, findings: 1, last: { id: 'win_2', toUs: 0 } },
+      alerts: [{ id: 'alr_1', rule: text, severity: 'page', firedUs: 0, resolvedUs: null }],
+      harms: [{ release: 'rel_1', requests: 60, errors: 3, beyondStable: 2.5 }],
+      erasures: ['ers_1'],
+    },
   };
 };
 
@@ -37,6 +46,8 @@ test('a card has its sections, and each figure its interval and its number of ro
       '## Evaluation',
       '### Slices: ROC AUC',
       '## Gate',
+      '## In service',
+      '## Known harms',
       '## Limits',
       '## Lineage',
     ],
@@ -52,7 +63,7 @@ test('text of a user breaks no table, opens no tag and starts no heading', () =>
   // Inside a code span a tag is only text.
   assert.doesNotMatch(card.replaceAll(/(`+) ?[\s\S]*?[^`]\1(?!`)/g, ''), /<script/);
   assert.match(renderCard(cardOf('``')), /``` `` ```/);
-  assert.equal((card.match(/^## /gm) ?? []).length, 7);
+  assert.equal((card.match(/^## /gm) ?? []).length, 9);
   // Cells of a row are as many as its table has columns.
   for (const block of card
     .trimEnd()
@@ -73,4 +84,24 @@ test('a version without evaluation, gate or environment says so instead of leavi
     'Nothing is known of how well',
   ])
     assert.ok(card.includes(sentence), sentence);
+});
+
+test('what became of a version is told with its evidence, and what nobody recorded is named as missing', () => {
+  const card = renderCard(cardOf('x'));
+  assert.match(card, /`rel_1` \| x \| rolled-back/);
+  assert.match(card, /failed 3 of them, 2\.5 more than/);
+  assert.match(card, /erased since \(`ers_1`\)/);
+  const life = {
+    baseline: null,
+    baselines: [],
+    releases: [],
+    windows: { count: 0, findings: 0, last: null },
+    alerts: [],
+    harms: [],
+    erasures: [],
+  };
+  const bare = renderCard({ ...cardOf('x'), life });
+  assert.match(bare, /Missing: a reference profile/);
+  assert.match(bare, /Missing: a closed window/);
+  assert.match(bare, /It was never released/);
 });

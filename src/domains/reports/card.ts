@@ -32,6 +32,41 @@ export interface CardView {
   } | null;
   readonly evaluation: EvaluationView | null;
   readonly gate: GateView | null;
+  readonly life: CardLife;
+}
+
+/** What became of the version since it was registered. */
+export interface CardLife {
+  /** What monitoring compares with. */
+  readonly baseline: { readonly columns: number; readonly rows: number | null } | null;
+  readonly baselines: readonly string[];
+  readonly releases: readonly {
+    readonly id: string;
+    readonly endpoint: string;
+    readonly state: string;
+    readonly atUs: number;
+    readonly reason: string;
+  }[];
+  readonly windows: {
+    readonly count: number;
+    readonly findings: number;
+    readonly last: { readonly id: string; readonly toUs: number } | null;
+  };
+  readonly alerts: readonly {
+    readonly id: string;
+    readonly rule: string;
+    readonly severity: string;
+    readonly firedUs: number;
+    readonly resolvedUs: number | null;
+  }[];
+  /** Requests that it is known to have harmed. */
+  readonly harms: readonly {
+    readonly release: string;
+    readonly requests: number;
+    readonly errors: number;
+    readonly beyondStable: number;
+  }[];
+  readonly erasures: readonly string[];
 }
 
 const number = (f: Figure): string => (f.ok ? f.value.toFixed(4) : `none (${plain(f.reason)})`);
@@ -96,6 +131,10 @@ export function renderCard(c: CardView): string {
           ),
         ].join('\n')
       : 'No decision about this version is recorded.',
+    '## In service',
+    inService(c.life),
+    '## Known harms',
+    harms(c.life),
     '## Limits',
     limits(c)
       .map((x) => `- ${x}`)
@@ -120,6 +159,57 @@ export function renderCard(c: CardView): string {
       ).flatMap(([what, id]) => (id === null ? [] : [[what, code(id)]])),
     ),
   ].join('\n\n')}\n`;
+}
+
+function inService({ baseline, baselines, releases, windows, alerts }: CardLife): string {
+  return [
+    baseline === null
+      ? '- Missing: a reference profile of its training data; monitoring has nothing to compare with.'
+      : `- Monitoring compares with ${baseline.columns} columns${baseline.rows === null ? '' : ` of ${baseline.rows} rows`}, fixed when it was registered${baselines.length === 0 ? '' : ` (${baselines.map(code).join(', ')})`}.`,
+    windows.count === 0
+      ? '- Missing: a closed window of a monitor in which it answered most requests.'
+      : `- ${windows.count} windows of monitors were led by it, with ${windows.findings} findings; the last ended on ${day(windows.last!.toUs)} (${code(windows.last!.id)}).`,
+    releases.length === 0 ? '- It was never released.' : '',
+    ...(releases.length === 0
+      ? []
+      : [
+          table(
+            ['Release', 'Endpoint', 'State', 'When', 'Why'],
+            releases.map((r) => [code(r.id), plain(r.endpoint), r.state, day(r.atUs), plain(r.reason)]),
+          ),
+          '',
+        ]),
+    ...(alerts.length === 0
+      ? ['- No alert was raised on windows that it led.']
+      : [
+          table(
+            ['Alert', 'Rule', 'Severity', 'Fired', 'Resolved'],
+            alerts.map((a) => [
+              code(a.id),
+              plain(a.rule),
+              a.severity,
+              day(a.firedUs),
+              a.resolvedUs === null ? 'not yet' : day(a.resolvedUs),
+            ]),
+          ),
+        ]),
+  ].join('\n');
+}
+
+function harms({ harms: found, erasures }: CardLife): string {
+  return [
+    ...(found.length === 0
+      ? ['- No request is known that it harmed in a canary. Only staged releases count them.']
+      : found.map(
+          (h) =>
+            `- It answered ${h.requests} requests in release ${code(h.release)} and failed ${h.errors} of them, ${Number(h.beyondStable.toFixed(1))} more than the version beside it would have.`,
+        )),
+    ...(erasures.length === 0
+      ? []
+      : [
+          `- Its training data held rows of subjects that have been erased since (${erasures.map(code).join(', ')}); its weights were made with them.`,
+        ]),
+  ].join('\n');
 }
 
 const metricLines = (rows: readonly MetricRow[]): string =>

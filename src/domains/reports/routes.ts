@@ -3,6 +3,7 @@ import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { momentUs } from '../features/public.ts';
 import { liveAcks } from '../releases/public.ts';
 import { shipLive } from '../serving/public.ts';
+import { documentRoutes } from './documents/routes.ts';
 import { renderReport } from './html/page.ts';
 import { makeCard } from './service/make-card.ts';
 import { makeReport } from './service/make-report.ts';
@@ -87,4 +88,5 @@ export const reportRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { params }) =>
       new Reply(200, await makeCard(ctx, params.model, params.version), { 'content-type': 'text/markdown; charset=utf-8' }),
   }),
+  ...documentRoutes,
 ];
