@@ -2,7 +2,7 @@
 export { tickMonitors } from './service/tick.ts';
 export { baselineOf, getMonitor, getWindow, listFindings, listWindows } from './service/read.ts';
 export { variantRows, type VariantRows } from './service/variant-rows.ts';
-export { marginOf } from './service/performance-window.ts';
+export { marginOf } from './service/figures/performance-figures.ts';
 export type {
   Baseline,
   ColumnFigures,

@@ -9,8 +9,8 @@ import { currentRevision, revisionById, type MonitorDefinition } from '../../pro
 import { getEvaluation, getVersion, type ModelVersion } from '../../registry/public.ts';
 import type { Baseline, BaselineRow } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
-import { computeScoresBaseline } from './figures-thread.ts';
-import type { ScoredRows } from './scores-baseline.ts';
+import { computeScoresBaseline } from './figures/figures-thread.ts';
+import type { ScoredRows } from './figures/scores-baseline.ts';
 import { tableBaseline, type SourceTable, type TableBaseline } from './table-baseline.ts';
 
 export interface Made {

@@ -8,7 +8,7 @@ import { findVersion } from '../../registry/public.ts';
 import type { Baseline, MonitorState, WindowKind } from '../model.ts';
 import type { BaselineKey } from '../store/monitors.ts';
 import { firstKey, keepBaseline, loadBaseline, readScored, versionBaseline, type Made } from './baseline.ts';
-import { computeScoresBaseline } from './figures-thread.ts';
+import { computeScoresBaseline } from './figures/figures-thread.ts';
 import { firstLabels, firstRecords } from './first-windows.ts';
 import { tableBaseline } from './table-baseline.ts';
 

@@ -4,7 +4,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
 import type { Baseline } from '../model.ts';
 import { firstKey, keepBaseline, loadBaseline, type Made } from './baseline.ts';
-import { computeScoresBaseline } from './figures-thread.ts';
+import { computeScoresBaseline } from './figures/figures-thread.ts';
 import { readSpan } from './joined-rows.ts';
 import { SCORE, type Span } from './read-windows.ts';
 import { endpointOf, recordsOf } from './records.ts';

@@ -4,7 +4,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
 import { joinedFiles } from '../../feedback/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
-import type { SliceRows } from './performance-figures.ts';
+import type { SliceRows } from './figures/performance-figures.ts';
 import type { Span } from './read-windows.ts';
 
 export interface JoinedRows {

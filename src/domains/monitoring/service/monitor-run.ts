@@ -8,11 +8,11 @@ import * as monitors from '../store/monitors.ts';
 import { findLatest, listWindows } from '../store/windows.ts';
 import { openBaselines, type Baselines } from './baselines.ts';
 import type { Closing } from './close-window.ts';
-import { dataFigures } from './data-figures.ts';
-import { estimateQuestion } from './estimate.ts';
-import { computeEstimates } from './figures-thread.ts';
+import { dataFigures } from './figures/data-figures.ts';
+import { estimateQuestion } from './figures/estimate.ts';
+import { computeEstimates } from './figures/figures-thread.ts';
 import { readJoined, type JoinedRows } from './joined-rows.ts';
-import { performanceFigures } from './performance-window.ts';
+import { performanceFigures } from './figures/performance-window.ts';
 import { emptyContents, readWindows, type Span, type WindowContents } from './read-windows.ts';
 import { endpointOf } from './records.ts';
 

@@ -1,10 +1,9 @@
 // Performance before labels are there (CBPE), and whether it says that the model got worse. Pure.
-import { estimateMetric, type Calibrator } from '../../../stats/cbpe.ts';
-import { isMetricName } from '../../../stats/metrics.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
-import type { Baseline, DataFigures, NewFinding } from '../model.ts';
-import { higherIsBetter } from './performance-figures.ts';
-import { marginOf } from './performance-window.ts';
+import { estimateMetric, type Calibrator } from '../../../../stats/cbpe.ts';
+import { isMetricName } from '../../../../stats/metrics.ts';
+import type { MonitorDefinition } from '../../../projects/public.ts';
+import type { Baseline, DataFigures, NewFinding } from '../../model.ts';
+import { higherIsBetter, marginOf } from './performance-figures.ts';
 
 export type Estimates = DataFigures['estimate'];
 

@@ -2,12 +2,12 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { path, type Client } from '../../kernel/cli/client.ts';
-import { count, table, type Terminal } from '../../kernel/cli/terminal.ts';
-import { act, moment, type Program } from './command.ts';
+import { path, type Client } from '../../../kernel/cli/client.ts';
+import { count, table, type Terminal } from '../../../kernel/cli/terminal.ts';
+import { act, moment, type Program } from '../command.ts';
 import { HEAD, reportHtml, reportMarkdown, reportRows, reportWords, type DriftReport } from './drift-report.ts';
-import { filesUnder } from './local-project.ts';
-import { uploadMissing } from './upload.ts';
+import { filesUnder } from '../local-project.ts';
+import { uploadMissing } from '../upload.ts';
 
 interface Headline {
   readonly value: number | null;

@@ -1,9 +1,9 @@
 // The figures of a data window from its counts, and what of them is worth a finding. Pure.
-import { judgeDrift, methodText, type DriftVerdict } from '../../../stats/drift.ts';
-import type { ColumnBaseline, ColumnCounts } from '../../../stats/drift-sketch.ts';
-import { wilson } from '../../../stats/intervals.ts';
-import { judgeQuality, type QualityVerdict } from '../../../stats/quality.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
+import { judgeDrift, methodText, type DriftVerdict } from '../../../../stats/drift.ts';
+import type { ColumnBaseline, ColumnCounts } from '../../../../stats/drift-sketch.ts';
+import { wilson } from '../../../../stats/intervals.ts';
+import { judgeQuality, type QualityVerdict } from '../../../../stats/quality.ts';
+import type { MonitorDefinition } from '../../../projects/public.ts';
 import {
   absent,
   type Baseline,
@@ -13,9 +13,9 @@ import {
   type Drift,
   type NewFinding,
   type Shown,
-} from '../model.ts';
+} from '../../model.ts';
 import { judgeEstimate, type Estimates } from './estimate.ts';
-import { SCORE, type WindowContents } from './read-windows.ts';
+import { SCORE, type WindowContents } from '../read-windows.ts';
 
 /** Share of the watched columns from which on the whole input counts as drifted (Evidently's default). */
 const DATASET_SHARE = 0.5;

@@ -1,10 +1,10 @@
 // The figures of a performance window from labels and scores. Pure, and large windows are made on a thread of their own
 // (performance-thread.ts).
-import { calibrationBins } from '../../../stats/curves.ts';
-import type { Scores } from '../../../stats/figure.ts';
-import { wilson } from '../../../stats/intervals.ts';
-import { metrics, isMetricName } from '../../../stats/metrics.ts';
-import { absent, type Calibration, type Shown, type Slice } from '../model.ts';
+import { calibrationBins } from '../../../../stats/curves.ts';
+import type { Scores } from '../../../../stats/figure.ts';
+import { wilson } from '../../../../stats/intervals.ts';
+import { metrics, isMetricName } from '../../../../stats/metrics.ts';
+import { absent, type Calibration, type Shown, type Slice } from '../../model.ts';
 import { measure } from './metric-figures.ts';
 
 export interface SliceRows extends Scores {
@@ -119,3 +119,10 @@ export function coverageOf(labelled: number, scored: number): Shown {
 }
 
 export const higherIsBetter = (name: string): boolean => !isMetricName(name) || metrics[name].higherIsBetter;
+
+/** A fall that is worth a finding; a rule of alerts has its own margin. */
+const FALL = 0.03;
+
+/** Metrics in units of the outcome fall by a tenth of the baseline, those between 0 and 1 by 0.03. */
+export const marginOf = (metric: string, baseline: number): number =>
+  metric === 'mae' || metric === 'rmse' ? Math.abs(baseline) / 10 : FALL;

@@ -1,14 +1,12 @@
 // A performance window: the figures of its labels, the estimate beside them, and the newest windows of the same version
 // together against the baseline.
-import { judgeFall, pool, type WindowFigure } from '../../../stats/performance-fall.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
-import type { Baseline, DataFigures, Gap, NewFinding, Nothing, PerformanceFigures, Pool, Volume, Window } from '../model.ts';
-import type { JoinedRows } from './joined-rows.ts';
-import { coverageOf, higherIsBetter } from './performance-figures.ts';
+import { judgeFall, pool, type WindowFigure } from '../../../../stats/performance-fall.ts';
+import type { MonitorDefinition } from '../../../projects/public.ts';
+import type { Baseline, DataFigures, Gap, NewFinding, Nothing, PerformanceFigures, Pool, Volume, Window } from '../../model.ts';
+import type { JoinedRows } from '../joined-rows.ts';
+import { coverageOf, higherIsBetter, marginOf } from './performance-figures.ts';
 import { computePerformance } from './figures-thread.ts';
 
-/** A fall that is worth a finding; a rule of alerts has its own margin. */
-export const FALL = 0.03;
 const POOL_METHOD = 'windows of the lead version pooled by their rows, one-sided 99 % interval of the fall';
 
 export interface PerformanceWindow {
@@ -72,10 +70,6 @@ function poolOf(metric: string, q: PerformanceWindow, now: Pick<PerformanceFigur
     method: POOL_METHOD,
   };
 }
-
-/** Metrics in units of the outcome fall by a tenth of the baseline, those between 0 and 1 by 0.03. */
-export const marginOf = (metric: string, baseline: number): number =>
-  metric === 'mae' || metric === 'rmse' ? Math.abs(baseline) / 10 : FALL;
 
 /** Two independent 95 % bands of truth and estimate: outside of both together is no chance. */
 function gapsOf(now: Pick<PerformanceFigures, 'metrics'>, estimate: DataFigures['estimate']): Record<string, Gap> {

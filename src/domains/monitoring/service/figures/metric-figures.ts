@@ -1,10 +1,10 @@
 // Metrics with their standard errors. Where a metric brings an interval, the error is taken back out of it; the others
 // get one from groups of rows that are left out in turn.
-import { isMetricName, metrics, type MetricName } from '../../../stats/metrics.ts';
-import { normalInterval } from '../../../stats/intervals.ts';
-import { normalQuantile } from '../../../stats/normal.ts';
-import { none, type Figure, type Scores } from '../../../stats/figure.ts';
-import { absent, type Shown } from '../model.ts';
+import { isMetricName, metrics, type MetricName } from '../../../../stats/metrics.ts';
+import { normalInterval } from '../../../../stats/intervals.ts';
+import { normalQuantile } from '../../../../stats/normal.ts';
+import { none, type Figure, type Scores } from '../../../../stats/figure.ts';
+import { absent, type Shown } from '../../model.ts';
 
 export interface Measured {
   readonly figure: Shown;
