@@ -149,4 +149,39 @@ export function governanceCommands(program: Program, root: Command): void {
       ]);
     },
   );
+  act(
+    program,
+    governance.command('record').description('record of processing activities, in Markdown; with --json as data; what is missing is named'),
+    async (use) => {
+      const project = await use.project();
+      const data = await use.client().get(path`/projects/${project}/processing-record`);
+      const text = await use.client().text('GET', path`/projects/${project}/processing-record.md`);
+      use.print(data, () => text.trimEnd().split('\n'));
+    },
+  );
+  act<[], { dryRun?: true }>(
+    program,
+    root
+      .command('retention')
+      .description('remove what is older than "retention:" says, in event time; happens each day by itself')
+      .option('--dry-run', 'count, and change nothing'),
+    async (use) => {
+      const { items } = await use
+        .client()
+        .post<{ items: { what: string; before: string; files: number; rows: number }[] }>(
+          path`/projects/${await use.project()}/retention`,
+          {
+            ...(use.options.dryRun ? { dryRun: true } : {}),
+          },
+        );
+      use.print(items, () =>
+        table(items, [
+          { title: 'WHAT', value: (k) => k.what },
+          { title: 'BEFORE', value: (k) => k.before },
+          { title: 'FILES', value: (k) => count(k.files), right: true },
+          { title: use.options.dryRun ? 'ROWS TO GO' : 'ROWS REMOVED', value: (k) => count(k.rows), right: true },
+        ]),
+      );
+    },
+  );
 }

@@ -10,6 +10,9 @@ import { certificateText } from './service/certificate-text.ts';
 import { certificateOf } from './service/certify.ts';
 import { lookUpSubject } from './service/look-up.ts';
 import { getErasure, requestErasure } from './service/request.ts';
+import { processingRecord } from './service/record.ts';
+import { recordText } from './service/record-text.ts';
+import { applyRetention } from './service/retention.ts';
 import * as store from './store.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -122,5 +125,36 @@ export const governanceRoutes: readonly AnyRoute[] = [
         accesses: accesses.map((a) => ({ kind: a.kind, ref: a.ref, reason: a.reason, actor: a.actor, recordedAt: iso(a.recordedMs) })),
       };
     },
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/retention',
+    permission: 'governance:erase',
+    summary: 'Remove what is older than "retention:" says, in event time; a dry run counts it',
+    errors: ['project-not-found', 'erasure-running'],
+    params: InProject,
+    body: Type.Object({ dryRun: Type.Optional(Type.Boolean()) }),
+    reply: { 200: Type.Object({ items: Type.Array(schema.Kept) }) },
+    handler: async (ctx, { params, body }) => ({ items: await applyRetention(ctx, params.project, body.dryRun ?? false) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/processing-record',
+    permission: 'governance:read',
+    summary: 'Record of processing activities, from what is declared and what happened',
+    errors: ['project-not-found'],
+    params: InProject,
+    reply: { 200: schema.ProcessingRecord },
+    handler: async (ctx, { params }) => processingRecord(ctx, params.project) as never,
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/projects/:project/processing-record.md',
+    permission: 'governance:read',
+    summary: 'The same record as a document in Markdown',
+    errors: ['project-not-found'],
+    params: InProject,
+    reply: { 200: 'text/markdown; charset=utf-8' },
+    handler: async (ctx, { params }) => recordText(await processingRecord(ctx, params.project)),
   }),
 ];

@@ -87,3 +87,31 @@ export const Lookup = Type.Object({
   places: Type.Array(PlaceCount),
   accesses: Type.Array(Type.Object({ kind: Type.String(), ref: Type.String(), reason: Type.String(), actor, recordedAt: time })),
 });
+
+export const Kept = Type.Object({ what: Type.String(), before: time, files: Type.Integer(), rows: Type.Integer() });
+
+const texts = Type.Array(Type.String());
+export const ProcessingRecord = Type.Object({
+  project: Type.String(),
+  revision: Type.String(),
+  activities: Type.Array(
+    Type.Object({
+      dataset: Type.String(),
+      description: Type.String(),
+      personalColumns: texts,
+      subjects: Type.Array(Type.Object({ kind: Type.String(), columns: texts })),
+      purposes: texts,
+      legalBasis: nullable(Type.String()),
+      retentionUs: nullable(Type.Integer()),
+      processedBy: Type.Array(
+        Type.Object({ pipeline: Type.String(), purpose: nullable(Type.String()), runs: Type.Integer(), lastAt: nullable(time) }),
+      ),
+      servedBy: texts,
+      missing: texts,
+    }),
+  ),
+  recipients: texts,
+  measures: texts,
+  erasures: Type.Object({ completed: Type.Integer(), suppressed: Type.Integer() }),
+  missing: texts,
+});

@@ -11,6 +11,7 @@ import type { Fault } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { loggedPseudonym } from '../../serving/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
+import { suppressedIn, type Suppressed } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import { collectHints, MAX_FAULTS, MAX_ROWS, parseRow, type LabelRow } from '../model.ts';
 import * as batches from '../store/batches.ts';
@@ -105,7 +106,8 @@ export async function acceptBatch(ctx: Ctx, input: NewBatch): Promise<AcceptedBa
 /** Rows are checked in portions, so that a large batch holds up nobody for long. */
 const PORTION = 2000;
 
-async function writeRows(ctx: Ctx, { monitor, rows, place, personal, folder }: NewBatch) {
+async function writeRows(ctx: Ctx, { project, monitor, rows, place, personal, folder }: NewBatch) {
+  const suppressed = await suppressedIn(ctx, project);
   const path = join(folder, 'labels.ndjson');
   const file = createWriteStream(path, { mode: 0o600 });
   const hash = createHash('sha256');
@@ -126,7 +128,7 @@ async function writeRows(ctx: Ctx, { monitor, rows, place, personal, folder }: N
       if ('faults' in parsed) {
         wrong += parsed.faults.length;
         faults.push(...parsed.faults.slice(0, MAX_FAULTS - faults.length));
-      } else if (wrong === 0) {
+      } else if (wrong === 0 && !isSuppressed(parsed.row, suppressed)) {
         const row = asLogged(ctx, parsed.row, personal);
         collector.add(row);
         lines.push(`${JSON.stringify(row)}\n`);
@@ -148,6 +150,10 @@ async function writeRows(ctx: Ctx, { monitor, rows, place, personal, folder }: N
     refuse([{ pointer: 'key', detail: 'comes in more than 20 different sets of columns; send them as batches of their own' }], 1);
   return { path, digest: hash.digest('hex'), rows: count, hints: collector.hints() };
 }
+
+/** Labels that name an erased subject by its key are taken and not kept. */
+const isSuppressed = ({ k }: LabelRow, suppressed: Suppressed): boolean =>
+  k !== null && suppressed.number > 0 && Object.entries(k).some(([name, value]) => suppressed.has(name, value));
 
 function parseText(text: string, r: number, place: (member: string) => string) {
   let value: unknown;

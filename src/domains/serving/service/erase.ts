@@ -71,3 +71,22 @@ export function eraseFromSegments(
   }
   return { files, records };
 }
+
+/** Takes records of an endpoint that are older than a moment out of every sealed segment; `dryRun` counts them. */
+export function eraseOldFromSegments(
+  ctx: Ctx,
+  project: string,
+  endpoint: string,
+  beforeUs: number,
+  dryRun: boolean,
+): { files: number; records: number } {
+  let [files, records] = [0, 0];
+  const isGone = (r: InferenceRecord): boolean =>
+    r.workspace === ctx.workspace && r.project === project && r.endpoint === endpoint && r.eventTimeUs < beforeUs;
+  for (const path of segments(ctx)) {
+    const gone = (dryRun ? findInSegment(path, isGone) : eraseFromSegment(path, isGone)).length;
+    if (gone > 0) files += 1;
+    records += gone;
+  }
+  return { files, records };
+}
