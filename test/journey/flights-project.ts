@@ -10,7 +10,7 @@ import { runCli } from '../../src/app/cli.ts';
 import { openClient, type Client } from '../../src/kernel/cli/client.ts';
 
 const repository = join(import.meta.dirname, '../..');
-const MONTHS = ['2013-01', '2013-02', '2013-03'] as const;
+const MONTHS = ['2013-01', '2013-02', '2013-03', '2013-04'] as const;
 
 /** The Python of the tests' own environment; the test fails without it, it does not pass silently. */
 export function testPython(): string {
@@ -43,7 +43,8 @@ export interface FlightsProject {
   close(): Promise<void>;
 }
 
-export async function openFlights(): Promise<FlightsProject> {
+/** `env` is added to the server's environment. */
+export async function openFlights(env: NodeJS.ProcessEnv = {}): Promise<FlightsProject> {
   testPython();
   const root = mkdtempSync(join(tmpdir(), 'gyre-journey-'));
   const [folder, out, state] = [join(root, 'flights'), join(root, 'out'), join(root, 'state')];
@@ -53,7 +54,7 @@ export async function openFlights(): Promise<FlightsProject> {
   mkdirSync(join(folder, 'data/flights'));
   for (const month of MONTHS) cpSync(join(example, `data/flights/${month}.parquet`), join(folder, `data/flights/${month}.parquet`));
 
-  const start = (): Promise<DemoServer> => startServer(state);
+  const start = (): Promise<DemoServer> => startServer(state, env);
   let server: DemoServer | undefined = await start();
   const project: FlightsProject = {
     folder,
