@@ -24,6 +24,7 @@ export default defineConfig({
           { text: 'What it is', link: '/' },
           { text: 'Quickstart', link: '/quickstart' },
           { text: 'Concepts', link: '/concepts' },
+          { text: 'CI', link: '/ci' },
           { text: 'Security', link: '/security' },
         ],
       },
