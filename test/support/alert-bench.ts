@@ -110,6 +110,7 @@ export const closeWindow = (ctx: Ctx, w: TestWindow): Promise<string> =>
         lead: '1',
         baseline: null,
         labelsDigest: '',
+        labelsSeen: 0,
         findings: findings.length,
         figures,
         closedUs,

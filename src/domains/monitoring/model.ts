@@ -225,6 +225,8 @@ export interface Window<F = DataFigures | PerformanceFigures> {
   readonly baseline: string | null;
   /** Which labels the figures are of. */
   readonly labelsDigest: string;
+  /** Number of the newest join of labels that was seen; with no later one there is nothing to look at. */
+  readonly labelsSeen: number;
   readonly findings: number;
   readonly figures: F;
   /** Event time at which it was closed. */

@@ -209,3 +209,27 @@ eachDatabase('the wall clock has no part in it, and days begin at midnight UTC w
     ]),
   );
 });
+
+eachDatabase(
+  'labels that were joined before their window closed make no second generation, and no window is read again for them',
+  async (t, kind) => {
+    const b = await openMonitor(t, kind);
+    await days(b, 0, 3);
+    await labels(b, 0, 3);
+    await b.advance(at(5));
+    const seen = await b.windows('performance');
+    assert.equal(seen.length, 3);
+    // News of joins that the windows have seen: what feedback tells in the very tick that closes them.
+    await b.ctx().tx((tx) =>
+      tx.emit({
+        type: 'feedback.joined',
+        subject: { kind: 'monitor', id: 'demo/e' },
+        project: 'demo',
+        payload: { monitor: 'e', batches: 1, labels: 1, windowsFromUs: at(0), windowsToUs: at(2) },
+      }),
+    );
+    const runs = t.mock.method(b.platform.compute, 'run');
+    await b.advance(at(5) + 1);
+    assert.deepEqual([runs.mock.callCount(), await b.windows('performance')], [0, seen]);
+  },
+);

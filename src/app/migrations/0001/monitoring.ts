@@ -34,6 +34,7 @@ export const monitoringTables: readonly Table[] = [
       lead: 'text',
       baseline: 'id?',
       labels_digest: 'text',
+      labels_seen: 'int',
       findings: 'int',
       figures: 'json',
       sketch: 'json?',

@@ -11,7 +11,7 @@ import type { Closing } from './close-window.ts';
 import { dataFigures } from './figures/data-figures.ts';
 import { estimateQuestion } from './figures/estimate.ts';
 import { computeEstimates } from './figures/figures-thread.ts';
-import { readJoined, type JoinedRows } from './joined-rows.ts';
+import { newestJoin, readJoined, type JoinedRows } from './joined-rows.ts';
 import { performanceFigures } from './figures/performance-window.ts';
 import { emptyContents, readWindows, type Span, type WindowContents } from './read-windows.ts';
 import { endpointOf } from './records.ts';
@@ -81,6 +81,7 @@ class Run implements MonitorRun {
   private readUntilUs = -Infinity;
   private joined = new Map<number, Map<string, JoinedRows>>();
   private joinedUntilUs = -Infinity;
+  private joinSeen = 0;
   private history: number[] | undefined;
   /** Data windows of this tick by their start: they may not be written yet. */
   private readonly dataWindows = new Map<number, Closing['window']>();
@@ -176,7 +177,13 @@ class Run implements MonitorRun {
     });
     this.history = [...this.history, figures.volume.records].slice(-HISTORY);
     this.current = { ...this.current, dataNextUs: due.toUs, lead: contents.lead === '' ? this.current.lead : contents.lead };
-    const window = { ...this.windowOf(due, contents.lead, figures.volume.lead, id), generation: 1, labelsDigest: '', figures };
+    const window = {
+      ...this.windowOf(due, contents.lead, figures.volume.lead, id),
+      generation: 1,
+      labelsDigest: '',
+      labelsSeen: 0,
+      figures,
+    };
     this.dataWindows.set(due.fromUs, window);
     return { monitor: this.monitor, window, findings, sketch, versionId };
   }
@@ -194,17 +201,19 @@ class Run implements MonitorRun {
   private async closePerformance(due: Due): Promise<Closing> {
     if (due.fromUs >= this.joinedUntilUs) {
       const batch = this.batchFrom(due);
+      // Before they are read, so that a join that comes meanwhile is not taken for one that was seen.
+      this.joinSeen = await this.newestJoin({ fromUs: due.fromUs, toUs: batch.at(-1)!.toUs });
       this.joined = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, batch);
       this.joinedUntilUs = batch.at(-1)!.toUs;
     }
     const rows = this.joined.get(due.fromUs) ?? new Map<string, JoinedRows>();
     this.joined.delete(due.fromUs);
-    const closing = await this.performance(due, rows, 1);
+    const closing = await this.performance(due, rows, 1, this.joinSeen);
     this.current = { ...this.current, performanceNextUs: due.toUs };
     return closing;
   }
 
-  private async performance(due: Due, byVersion: Map<string, JoinedRows>, generation: number): Promise<Closing> {
+  private async performance(due: Due, byVersion: Map<string, JoinedRows>, generation: number, labelsSeen: number): Promise<Closing> {
     const of = { project: this.project, monitor: this.name, kind: 'data' as const, fromUs: due.fromUs };
     const data = this.dataWindows.get(due.fromUs) ?? (await findLatest(this.ctx.db, this.ctx.workspace, of));
     const lead = data && data.lead !== '' ? data.lead : (mostOf(byVersion) ?? '');
@@ -225,8 +234,12 @@ class Run implements MonitorRun {
       before: before.filter((w) => w.n > 0).slice(0, Math.max(0, this.monitor.trailing - 1)),
     });
     const n = rows?.labels.length ?? 0;
-    const window = { ...this.windowOf(due, lead, n, id), generation, labelsDigest: rows?.digest ?? '', figures };
+    const window = { ...this.windowOf(due, lead, n, id), generation, labelsDigest: rows?.digest ?? '', labelsSeen, figures };
     return { monitor: this.monitor, window, findings, sketch: null, versionId };
+  }
+
+  private newestJoin(span: Span): Promise<number> {
+    return newestJoin(this.ctx, { project: this.project, monitor: this.name }, span);
   }
 
   private windowOf(due: Due, lead: string, n: number, baseline: string | null) {
@@ -267,13 +280,16 @@ class Run implements MonitorRun {
   /** undefined if the labels of the window are what they were. */
   private async regenerate(window: Window): Promise<Closing | undefined> {
     const span = { fromUs: window.fromUs, toUs: window.toUs };
+    // Labels that were joined in the tick that closed it are in it.
+    const seen = await this.newestJoin(span);
+    if (seen <= window.labelsSeen) return undefined;
     const rows =
       (await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, [span])).get(window.fromUs) ??
       new Map<string, JoinedRows>();
     const lead = window.lead === '' ? (mostOf(rows) ?? '') : window.lead;
     if ((rows.get(lead)?.digest ?? '') === window.labelsDigest) return undefined;
     const due: Due = { kind: 'performance', ...span, dueUs: Math.max(window.closedUs, this.nowUs) };
-    return this.performance(due, rows, window.generation + 1);
+    return this.performance(due, rows, window.generation + 1, seen);
   }
 }
 

@@ -15,6 +15,7 @@ type WindowRow = {
   lead: string;
   baseline: string | null;
   labels_digest: string;
+  labels_seen: number;
   findings: number;
   figures: string;
   sketch: string | null;
@@ -53,6 +54,7 @@ const toWindow = (r: Omit<WindowRow, 'sketch' | 'workspace_id'>): Window => ({
   lead: r.lead,
   baseline: r.baseline,
   labelsDigest: r.labels_digest,
+  labelsSeen: r.labels_seen,
   findings: r.findings,
   figures: JSON.parse(r.figures) as Window['figures'],
   closedUs: r.closed_us,
@@ -89,6 +91,7 @@ const shown = [
   'lead',
   'baseline',
   'labels_digest',
+  'labels_seen',
   'findings',
   'figures',
   'closed_us',
@@ -124,6 +127,7 @@ export async function insertWindow(db: Db, workspace: string, w: Window, sketch:
       lead: w.lead,
       baseline: w.baseline,
       labels_digest: w.labelsDigest,
+      labels_seen: w.labelsSeen,
       findings: w.findings,
       figures: JSON.stringify(w.figures),
       sketch: sketch === null ? null : JSON.stringify(sketch),
