@@ -25,6 +25,7 @@ eachDatabase('one call stops retraining: what is open ends, its run is cancelled
   assert.deepEqual((await b.send('POST', '/projects/demo/retraining/resume', {})).body, { scope: 'project demo', stillStopped: null });
   assert.equal((await b.retrain()).state, 'accepted');
   await b.send('POST', '/projects/demo/retraining/stop', { reason: 'end of the test' });
+  await b.drain();
   const events = await eventsIn(b.ctx().db)
     .selectFrom('events')
     .select(['type', 'actor_id', 'payload'])

@@ -120,6 +120,7 @@ eachDatabase('data that broke their contract are not trained on, nor what is mad
   assert.deepEqual([broken.guard, broken.figures.dataset, broken.figures.number], ['broken-data', 'raw', 2], JSON.stringify(broken));
   await push('select i as id, 1::double as x from range(6) t(i)');
   assert.equal((await b.retrain()).state, 'accepted');
+  await b.drain();
 });
 
 eachDatabase('what asks for more labels than there are is suppressed with their number', async (t, kind) => {
@@ -127,6 +128,7 @@ eachDatabase('what asks for more labels than there are is suppressed with their 
   const { guard, figures } = await b.retrain();
   assert.deepEqual([guard, figures.labels, figures.needed], ['new-labels', 0, 100]);
   assert.equal((await b.retrain({ force: true })).state, 'accepted');
+  await b.drain();
 });
 
 eachDatabase('a policy halts after tries in a row that did not help, tells so once, and goes on when it is resumed', async (t, kind) => {
@@ -149,6 +151,7 @@ eachDatabase('a policy halts after tries in a row that did not help, tells so on
   assert.equal((await b.retrain()).state, 'accepted');
   await b.drain();
   assert.equal((await b.retrain()).state, 'accepted', 'one try is not two');
+  await b.drain();
 });
 
 eachDatabase('where a person decides, a trigger waits for one, and expires in event time', async (t, kind) => {
@@ -187,6 +190,7 @@ eachDatabase('where a person decides, a trigger waits for one, and expires in ev
   assert.equal((await b.send('POST', `/triggers/${fourth.id}/approve`)).body.code, 'trigger-not-waiting');
   // Who asks has decided already.
   assert.equal((await b.retrain()).state, 'accepted');
+  await b.drain();
   const ended = await eventsIn(b.ctx().db).selectFrom('events').select('payload').where('type', '=', 'trigger.ended').execute();
   assert.ok(!JSON.stringify(ended).includes('Easter'), 'the words of a person are not chained');
 });

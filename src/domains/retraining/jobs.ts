@@ -34,7 +34,11 @@ export function retrainingJobs(pipelines: PipelineJobs): Work & { readonly all: 
       for (const { workspace, project } of await listProjects(ctx.db)) {
         const theirs = makeCtx(ctx, { actor: systemActor, workspace });
         const { mode } = await theirs.timeline.read(theirs.db, workspace, project);
-        if (mode === 'live') await theirs.tx((tx) => queue(tx, judge, project));
+        if (mode !== 'live') continue;
+        // One project that cannot be judged must not hold up the others.
+        await tickProject(theirs, project, work).catch((error: unknown) =>
+          ctx.log.error({ event: 'retraining.tick-failed', workspace, project, error }),
+        );
       }
     },
   });

@@ -6,7 +6,7 @@ import { judge, resolveParams, type Figures, type Trigger } from '../model.ts';
 import * as store from '../store/triggers.ts';
 import { endTrigger, refOf } from './end-trigger.ts';
 import { gatherFacts, gatherHolds } from './facts.ts';
-import { nowUsOf } from './work.ts';
+import { nowUsOf, queue, type Work } from './work.ts';
 
 export interface Cause {
   readonly cause: TriggerCause;
@@ -59,7 +59,7 @@ export const expire = (ctx: Ctx, definition: ProjectDefinition, trigger: Trigger
   endTrigger(ctx, trigger, policyOf(definition, trigger.policy), { state: 'expired', outcome: 'nobody approved it in time' });
 
 /** Accepts or suppresses one trigger; one that is judged already stays as it is. Answers it as it is now. */
-export async function judgeTrigger(ctx: Ctx, definition: ProjectDefinition, trigger: Trigger): Promise<Trigger> {
+export async function judgeTrigger(ctx: Ctx, definition: ProjectDefinition, trigger: Trigger, work: Work): Promise<Trigger> {
   const { project } = definition;
   const policy = policyOf(definition, trigger.policy);
   if (!policy) {
@@ -85,6 +85,7 @@ export async function judgeTrigger(ctx: Ctx, definition: ProjectDefinition, trig
         ? await store.moveTrigger(tx.db, tx.workspace, trigger, 'waiting-approval', { params, expiresUs: nowUs + policy.approveWithinUs })
         : await store.moveTrigger(tx.db, tx.workspace, trigger, 'accepted', { params, acceptedUs: nowUs });
     if (!moved) return;
+    if (verdict.accepted && !waits) await queue(tx, work.advance, project);
     await tx.emit({
       type: 'trigger.recorded',
       subject: refOf(trigger),

@@ -48,9 +48,7 @@ export async function requestTrigger(ctx: Ctx, { project, policy: name, reason, 
       forced: force,
     });
   });
-  const judged = await judgeTrigger(ctx, definition, recorded);
-  await ctx.tx((tx) => queue(tx, work.advance, project));
-  return judged;
+  return judgeTrigger(ctx, definition, recorded, work);
 }
 
 /** Raises `trigger-not-found`. */

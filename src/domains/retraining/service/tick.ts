@@ -2,13 +2,14 @@
 // record is judged, in the order in which it came.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import { runOutcome } from '../../pipelines/public.ts';
 import { currentRevision, type ProjectDefinition, type RetrainingDefinition } from '../../projects/public.ts';
 import { judge, lastTick } from '../model.ts';
 import * as policies from '../store/policies.ts';
 import * as store from '../store/triggers.ts';
 import { alertFingerprint, wantsAlert } from './causes.ts';
-import { gatherFacts } from './facts.ts';
-import { expire, judgeTrigger, recordCause } from './judge.ts';
+import { gatherFacts, gatherHolds } from './facts.ts';
+import { expire, judgeTrigger, policyOf, recordCause } from './judge.ts';
 import { firingAlerts, type FiringAlert } from './neighbours.ts';
 import { nowUsOf, queue, type Work } from './work.ts';
 
@@ -19,10 +20,23 @@ export async function tickProject(ctx: Ctx, project: string, work: Work): Promis
   await recordTicks(ctx, definition);
   failpoint('retraining.after-trigger');
   for (const trigger of await store.listInStates(ctx.db, ctx.workspace, project, ['recorded']))
-    await judgeTrigger(ctx, definition, trigger);
-  await reconsiderAlerts(ctx, definition);
-  // What was accepted before a crash waits here, too.
-  await ctx.tx((tx) => queue(tx, work.advance, project));
+    await judgeTrigger(ctx, definition, trigger, work);
+  await reconsiderAlerts(ctx, definition, work);
+  if (await hasStalled(ctx, definition)) await ctx.tx((tx) => queue(tx, work.advance, project));
+}
+
+/**
+ * Says whether a trigger could go on and does not: its job failed more often than jobs are tried again, for example
+ * because the disk was full.
+ */
+async function hasStalled(ctx: Ctx, definition: ProjectDefinition): Promise<boolean> {
+  for (const t of await store.listInStates(ctx.db, ctx.workspace, definition.project, ['accepted', 'running', 'deciding'])) {
+    if (t.state === 'running' && (await runOutcome(ctx, t.runId!)).state === 'running') continue;
+    const policy = t.state === 'deciding' && t.decisionId !== null ? policyOf(definition, t.policy) : undefined;
+    const holds = policy && (await gatherHolds(ctx, definition.project, policy));
+    if (!holds?.freeze && holds?.releaseUnderWay === undefined) return true;
+  }
+  return false;
 }
 
 async function expireApprovals(ctx: Ctx, definition: ProjectDefinition): Promise<void> {
@@ -66,15 +80,21 @@ async function recordTicks(ctx: Ctx, definition: ProjectDefinition): Promise<voi
  * An alert is told once, when it begins to fire. If a guard rail said no then, or the try that it led to did not end it,
  * it is a cause again as soon as nothing speaks against it; what would be suppressed again is not put on record again.
  */
-async function reconsiderAlerts(ctx: Ctx, definition: ProjectDefinition): Promise<void> {
+async function reconsiderAlerts(ctx: Ctx, definition: ProjectDefinition, work: Work): Promise<void> {
   const policiesOfAlerts = Object.values(definition.retraining).filter((p) => p.on.some((o) => o.cause === 'alert'));
   if (policiesOfAlerts.length === 0) return;
   const alerts = await firingAlerts(ctx, definition.project);
   for (const policy of policiesOfAlerts)
-    for (const alert of alerts) if (wantsAlert(definition, policy, alert)) await reconsider(ctx, definition, policy, alert);
+    for (const alert of alerts) if (wantsAlert(definition, policy, alert)) await reconsider(ctx, definition, policy, alert, work);
 }
 
-async function reconsider(ctx: Ctx, definition: ProjectDefinition, policy: RetrainingDefinition, alert: FiringAlert): Promise<void> {
+async function reconsider(
+  ctx: Ctx,
+  definition: ProjectDefinition,
+  policy: RetrainingDefinition,
+  alert: FiringAlert,
+  work: Work,
+): Promise<void> {
   const { project } = definition;
   const fingerprint = alertFingerprint(alert.id);
   const nowUs = await nowUsOf(ctx, project);
@@ -90,5 +110,5 @@ async function reconsider(ctx: Ctx, definition: ProjectDefinition, policy: Retra
       figures: { rule: alert.rule, monitor: alert.monitor, severity: alert.severity },
     }),
   );
-  if (trigger.state === 'recorded') await judgeTrigger(ctx, definition, trigger);
+  if (trigger.state === 'recorded') await judgeTrigger(ctx, definition, trigger, work);
 }
