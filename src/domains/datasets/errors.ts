@@ -62,10 +62,4 @@ export const { fail } = defineErrors({
     detail: (p: { dataset: string; expression: string; rows: number }) =>
       `In dataset "${p.dataset}", ${p.rows} rows have no value for occurred_at (${p.expression}). A row that happened at no time cannot be joined as of a moment.`,
   },
-  'rewriting-changed-rows': {
-    status: 500,
-    title: 'A table cannot be written anew as it was',
-    detail: (p: { rows: number }) =>
-      `Of the ${p.rows} rows that were to stay, some came out differently, so nothing was replaced. The table has a type that DuckDB does not keep.`,
-  },
 });

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { isProblem } from '../../kernel/errors.ts';
+import { currentRevision } from '../projects/public.ts';
+import { hmacOf, subjectKey, subjectOf, suppress } from '../subjects/public.ts';
 import { openBench, SUBJECT } from './fixtures/bench.ts';
+import { runErasure } from './service/erase.ts';
+import { sealSubject } from './service/request.ts';
+import { collectLinks } from './service/search.ts';
+import { insertErasure } from './store.ts';
 
 test('a run that is under way ends before the erasure begins; a new one is refused with the erasure’s name until it has ended', async (t) => {
   const bench = await openBench(t);
@@ -58,4 +66,39 @@ test('a dry run and a look-up count and change nothing, and each is written down
   await bench.erase(`tailnum=${SUBJECT}`);
   const after = (await ask()).body;
   assert.deepEqual([after.suppressed, after.places.reduce((sum, p) => sum + p.rowsRemoved, 0)], [true, 0]);
+});
+
+test('an erasure that looks again and still finds the subject says where, and goes on from the files', async (t) => {
+  const bench = await openBench(t);
+  await bench.fill();
+  const ctx = bench.ctx();
+  const { definition } = await currentRevision(ctx, 'demo');
+  const subject = subjectOf(definition, `tailnum=${SUBJECT}`);
+  await collectLinks(ctx, definition, subject, join(bench.folder, 'erasing', 'ers_late'));
+  await ctx.tx(async (tx) => {
+    await suppress(tx, 'demo', subject, 'ers_late');
+    await insertErasure(tx.db, tx.workspace, {
+      id: 'ers_late',
+      project: 'demo',
+      subjectKind: subject.kind,
+      subjectHmac: hmacOf(subjectKey(bench.folder), SUBJECT),
+      sealedSubject: sealSubject(tx, subject),
+      reason: '',
+      dryRun: false,
+      state: 'verifying',
+      findings: {},
+      certificate: null,
+      error: null,
+      actor: { kind: 'local', id: 'local' },
+      createdMs: 0,
+      finishedMs: null,
+      version: 1,
+    });
+  });
+  await assert.rejects(
+    runErasure(ctx, 'ers_late', () => undefined),
+    (error) => isProblem(error, 'erasure-incomplete') && /dataset version/.test(error.message),
+  );
+  await runErasure(ctx, 'ers_late', () => undefined);
+  assert.ok((await bench.certificate('ers_late')).rowsRemoved > 200);
 });

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { fail } from '../errors.ts';
 import type { Column } from '../model.ts';
 import { inspectionOf, inspectionSql } from './inspect.ts';
 
@@ -88,7 +87,7 @@ export interface Rewritten {
   readonly logicalDigest: string;
 }
 
-/** Stores a Parquet file anew without the rows for which the condition is true. Raises `rewriting-changed-rows`. */
+/** Stores a Parquet file anew without the rows for which the condition is true. Raises an Error if a row that stays changed. */
 export async function rewriteWithout(
   ctx: Ctx,
   path: string,
@@ -117,7 +116,8 @@ export async function rewriteWithout(
       ctx.signal,
     );
     const [kept, made] = [inspectionOf(rows[0]!), inspectionOf(rows[1]!)];
-    if (kept.digest !== made.digest || kept.rows !== made.rows) return fail('rewriting-changed-rows', { rows: kept.rows });
+    if (kept.digest !== made.digest || kept.rows !== made.rows)
+      throw new Error(`of ${kept.rows} rows that were to stay, some came out of Parquet otherwise than they went in; nothing was replaced`);
     const [stored] = await storeBlobs(ctx, [{ path: target }]);
     return { ...stored!, rows: made.rows, removed: Number(rows[0]!.before) - made.rows, logicalDigest: made.digest };
   } finally {
