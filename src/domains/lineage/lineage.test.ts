@@ -116,6 +116,59 @@ eachDatabase('an event with very many edges is taken in, and a large graph is cu
   assert.deepEqual([back.cut, ids(back.nodes)], [false, ['f7', 'hub']]);
 });
 
+test('kinds can be left out of a walk, or end it, and the root is there in any case', async (t) => {
+  const p = await openPlatform(t);
+  const to = (from: Ref, target: Ref): Edge => ({ from, to: target, relation: 'input' });
+  const [model, trigger, window, before, column] = [
+    ref('m2', 'model-version'),
+    ref('t', 'trigger'),
+    ref('w', 'window'),
+    ref('m1', 'model-version'),
+    ref('c', 'column'),
+  ];
+  await p.ctx().tx((tx) =>
+    tx.emit({
+      type: 'thing.made',
+      subject: model,
+      edges: [to(model, trigger), to(trigger, window), to(window, before), to(model, column), to(column, ref('d', 'dataset'))],
+    }),
+  );
+  await p.drain();
+  const told = async (root: Ref, options: Parameters<typeof walk>[4]): Promise<string[]> =>
+    ids((await walk(p.ctx(), root, 'from', 20, options)).nodes);
+  assert.deepEqual(await told(model, { without: ['column'], stopAt: ['window'] }), ['m2', 't', 'w']);
+  assert.deepEqual(await told(model, {}), ['c', 'd', 'm1', 'm2', 't', 'w']);
+  assert.deepEqual(await told(column, { without: ['column'] }), ['c', 'd']);
+  assert.deepEqual(await told(window, { stopAt: ['window'] }), ['m1', 'w']);
+  // Nothing is shown of it, and yet it is known.
+  assert.deepEqual(await told(trigger, { without: ['window'] }), ['t']);
+});
+
+eachDatabase('a deep question in a large graph is answered in batches, either way', async (t, kind) => {
+  const p = await openPlatform(t, { database: kind });
+  const [NODES, WIDE] = [6000, 3];
+  for (let from = 1; from < NODES; from += 2000)
+    await tell(
+      p,
+      `batch${from}`,
+      Array.from({ length: 2000 }, (_, i) => from + i).flatMap((at) =>
+        Array.from({ length: WIDE }, (_, k) => edge(`n${at}`, `n${Math.max(0, at - 1 - ((at * (k + 7)) % 50))}`, `r${k}`)),
+      ),
+    );
+  await p.drain();
+  for (const [root, direction] of [
+    [`n${NODES - 1}`, 'from'],
+    ['n1', 'to'],
+  ] as const) {
+    const began = performance.now();
+    const graph = await walk(p.ctx(), ref(root), direction, 20);
+    assert.ok(performance.now() - began < 4000);
+    assert.ok(graph.nodes.length > 300, String(graph.nodes.length));
+    const shown = new Set(graph.nodes.map((n) => n.id));
+    assert.ok(graph.edges.every((e) => shown.has(e.from.id) && shown.has(e.to.id)));
+  }
+});
+
 test('a run leads back to its code and steps; a run from the cache leads to the run that did the work', async (t) => {
   const b = await openPipelines(t);
   await b.apply(

@@ -202,10 +202,7 @@ function deploymentOf(story: readonly Told[], { cutoffs }: DeliveryInput, contex
       kind: isRollback ? 'rollback' : trigger === undefined ? 'change' : 'retraining',
       servedUs,
       outcome,
-      failed:
-        outcome === 'rolled-back' || outcome === 'aborted'
-          ? { why: outcome === 'aborted' ? 'aborted after it took traffic' : 'rolled back in its canary', evidence: story.at(-1)!.id }
-          : null,
+      failed: outcome in FAILED ? { why: FAILED[outcome as keyof typeof FAILED], evidence: story.at(-1)!.id } : null,
       fixesIncident: isRollback || fired !== undefined,
       leadTimeUs: {
         // Both ends on the wall clock: a commit knows no event time.
@@ -216,6 +213,13 @@ function deploymentOf(story: readonly Told[], { cutoffs }: DeliveryInput, contex
     },
   ];
 }
+
+/** Ends of a release that took traffic and was not kept. */
+const FAILED = {
+  'rolled-back': 'rolled back in its canary',
+  aborted: 'aborted after it took traffic',
+  failed: 'failed after it took traffic',
+} as const;
 
 /** A deployment that held its canary may still fail: a page within the span, or a rollback that came next. */
 function blame(d: Deployment, next: Deployment | undefined, alerts: readonly AlertStory[], withinUs: number): Deployment {

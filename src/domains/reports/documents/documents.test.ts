@@ -167,6 +167,9 @@ eachDatabase(
     assert.match(page, /\[version 2\]\(https:\/\/gyre\.example\/api\/gyre\/v1\/models\/late\/versions\/2\)/);
     assert.match(page, /10 added, 1 removed, 0 changed, 149 unchanged/);
     assert.match(page, /`trips\.note` \| added/);
+    // A comment names no passenger.
+    assert.match(page, /`trips\.trip` \| statistics/);
+    assert.doesNotMatch(page, /\bt\d+\b/);
     // The first version has nothing to stand up to.
     const alone = await text(b, 'POST', '/projects/demo/comparison', { version: '1' });
     assert.match(alone, /Champion: none yet/);

@@ -1,10 +1,17 @@
 // Gathers what a pull request needs of a version: beside the champion, or another version.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
-import { diffProfiles, diffVersions, getVersion as getDatasetVersion, type DatasetVersion } from '../../datasets/public.ts';
+import {
+  diffProfiles,
+  diffVersions,
+  getVersion as getDatasetVersion,
+  personalColumns,
+  type ColumnProfile,
+  type DatasetVersion,
+} from '../../datasets/public.ts';
 import { diffEnvironments, getEnvironment } from '../../environments/public.ts';
 import { runOutcome } from '../../pipelines/public.ts';
-import { currentRevision, snapshotFiles, type ProjectDefinition } from '../../projects/public.ts';
+import { currentRevision, snapshotFiles, type ProjectDefinition, type Revision } from '../../projects/public.ts';
 import {
   compareVersions,
   currentDecision,
@@ -38,7 +45,8 @@ const MAX_ROWS = 5_000_000;
 
 /** Raises `project-not-found`, `report-model-missing`, `model-version-not-found`, `run-not-found`. */
 export async function makeComparison(ctx: Ctx, project: string, asked: ComparisonAsked): Promise<Comparison> {
-  const { definition } = await currentRevision(ctx, project);
+  const revision = await currentRevision(ctx, project);
+  const { definition } = revision;
   const candidate = await candidateOf(ctx, definition, asked);
   const champion = await championOf(ctx, candidate, asked.against);
   const gates = (definition.models[candidate.model]?.gates ?? []) as readonly Gate[];
@@ -58,7 +66,7 @@ export async function makeComparison(ctx: Ctx, project: string, asked: Compariso
     metrics: evaluation ? await metricsOf(ctx, evaluation, candidate, champion) : { absent: 'The version has no evaluation made by Gyre' },
     gate: decision ? gateView(decision, evaluation) : null,
     gateHolds: decision !== undefined && (await currentDecision(ctx, candidate, gates))?.id === decision.id,
-    data: await dataOf(ctx, definition, candidate, champion),
+    data: await dataOf(ctx, revision, candidate, champion),
     parameters: differing(theirs, mine),
     environment: await environmentOf(ctx, candidate, champion),
     code: await codeOf(ctx, candidate, champion),
@@ -122,10 +130,12 @@ async function metricsOf(
   }));
 }
 
-async function dataOf(ctx: Ctx, d: ProjectDefinition, candidate: ModelVersion, champion: ModelVersion | null): Promise<DataChange[]> {
+async function dataOf(ctx: Ctx, revision: Revision, candidate: ModelVersion, champion: ModelVersion | null): Promise<DataChange[]> {
   const load = async (v: ModelVersion | null): Promise<Map<string, DatasetVersion>> =>
     new Map((await Promise.all((v?.evidence.datasetVersions ?? []).map((id) => getDatasetVersion(ctx, id)))).map((x) => [x.dataset, x]));
   const [before, after] = [await load(champion), await load(candidate)];
+  const d = revision.definition;
+  const personal = new Set([...(await personalColumns(ctx, revision)), ...Object.values(d.subjects).flat()]);
   const names = [...new Set([...before.keys(), ...after.keys()])].sort();
   const brief = (v: DatasetVersion | undefined): DataChange['before'] => (v ? { id: v.id, number: v.number, rows: v.rows } : null);
   const found: DataChange[] = [];
@@ -136,12 +146,18 @@ async function dataOf(ctx: Ctx, d: ProjectDefinition, candidate: ModelVersion, c
       dataset,
       before: brief(a),
       after: brief(b),
-      columns: both ? diffProfiles(a.profile, b.profile) : [],
+      columns: both ? diffProfiles(a.profile.map(hidden(personal)), b.profile.map(hidden(personal))) : [],
       rows: both ? await rowsOf(ctx, a, b, d.datasets[dataset]?.key ?? []) : null,
     });
   }
   return found;
 }
+
+/** The least and the greatest value of a column that is about people are somebody’s, and a comment is read by many. */
+const hidden =
+  (personal: ReadonlySet<string>) =>
+  (c: ColumnProfile): ColumnProfile =>
+    personal.has(c.name) ? { ...c, min: null, max: null } : c;
 
 async function rowsOf(ctx: Ctx, before: DatasetVersion, after: DatasetVersion, key: readonly string[]): Promise<DataChange['rows']> {
   if (key.length === 0) return { absent: 'not compared: the dataset declares no key' };

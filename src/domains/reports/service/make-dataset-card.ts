@@ -33,6 +33,7 @@ export async function makeDatasetCard(ctx: Ctx, project: string, dataset: string
   const subjects = Object.entries(revision.definition.subjects).flatMap(([kind, names]) =>
     version.columns.filter((c) => names.includes(c.name)).map((c) => `${c.name} names one ${kind}`),
   );
+  const naming = new Set(Object.values(revision.definition.subjects).flat());
   const erasures = events.filter((e) => e.type === 'erasure.completed' && e.edges.some((x) => x.to.id === version.id));
   return new DocumentWriter()
     .section('What it is', [
@@ -67,7 +68,7 @@ export async function makeDatasetCard(ctx: Ctx, project: string, dataset: string
     .section('Columns', [], {
       head: ['Column', 'Type', 'Missing', 'Distinct, about', 'Lowest', 'Highest', 'Mean', 'Classification'],
       rows: version.profile.map((c) => {
-        const personal = columns.get(c.name)?.classification ?? null;
+        const personal = columns.get(c.name)?.classification ?? (naming.has(c.name) ? 'names a subject' : null);
         return [
           c.name,
           c.type,
