@@ -187,3 +187,24 @@ test('a policy that does not release ends when the gate has passed', async (t) =
   const passed = await loop.trigger(id);
   assert.deepEqual([passed.state, passed.release, await loop.served()], ['passed', null, 'v1']);
 });
+
+test('a challenger that passes the gate goes by the endpoint’s steps, and one that is taken back on the way did not help', async (t) => {
+  const endpoint = '{ model: m, features: plain, release: { steps: [10%, 100%], hold: 1d } }';
+  const loop = await open(t, 'sqlite', { policy: 'on: [api]\n    cooldown: 0s', endpoint });
+  await loop.advance('2013-03-05T00:00:00Z');
+  const { id } = await loop.retrain();
+  await loop.settle();
+  const canary = await loop.trigger(id);
+  assert.deepEqual([canary.state, canary.waitsFor], ['releasing', `release ${canary.release}`]);
+  assert.equal(await loop.served(), 'v1 v2');
+  assert.equal((await loop.retrain()).guard, 'one-at-a-time');
+  await loop.call('POST', '/projects/demo/endpoints/e/release/abort', { reason: 'ada does not trust it' });
+  await loop.settle();
+  const back = await loop.trigger(id);
+  assert.deepEqual([back.state, await loop.served()], ['rolled-back', 'v1'], JSON.stringify(back));
+  assert.match(back.outcome!, /^release rel_\w+ was aborted: .*ada does not trust it/);
+  assert.equal((await loop.call('GET', '/projects/demo/retraining/keep')).body.useless, 1);
+  const { db } = loop.server.ctx();
+  const ended = await eventsIn(db).selectFrom('events').select('payload').where('type', '=', 'trigger.ended').execute();
+  assert.ok(!JSON.stringify(ended).includes('ada does not'), 'the words of a person are not chained');
+});

@@ -92,6 +92,7 @@ async function followRun(ctx: Ctx, trigger: Trigger, { definition, policy }: Mov
   if (state === 'failed') return await end(ctx, trigger, policy, { state: 'failed', outcome: `its run failed: ${why}` });
   const version = await madeFor(ctx, versions, modelOf(definition, policy));
   if (!version) return await end(ctx, trigger, policy, { state: 'failed', outcome: 'its run registered no model version' });
+  failpoint('retraining.before-deciding');
   await ctx.tx((tx) => store.moveTrigger(tx.db, tx.workspace, trigger, 'deciding', { versionId: version.id }));
 }
 
@@ -145,6 +146,7 @@ async function conclude(ctx: Ctx, trigger: Trigger, { definition, policy }: Movi
         });
       },
     );
+    failpoint('retraining.after-release');
   } catch (error) {
     if (error instanceof Overtaken) return;
     // It waits until the endpoint may move; what has become of the champion by then is judged anew.
@@ -178,6 +180,7 @@ const noteDecision = (ctx: Ctx, trigger: Trigger, version: ModelVersion, decisio
 async function followRelease(ctx: Ctx, trigger: Trigger, policy: RetrainingDefinition | undefined): Promise<void> {
   const ended = await releaseEnd(ctx, trigger.releaseId!);
   if (!ended) return;
+  failpoint('retraining.before-ended');
   await end(
     ctx,
     trigger,
@@ -186,4 +189,5 @@ async function followRelease(ctx: Ctx, trigger: Trigger, policy: RetrainingDefin
       ? { state: 'promoted', outcome: `release ${trigger.releaseId} was promoted` }
       : { state: 'rolled-back', outcome: `release ${trigger.releaseId} was ${ended.how}: ${ended.reason}`, private: ended.byPerson },
   );
+  failpoint('retraining.after-ended');
 }

@@ -2,6 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import type { StoredEvent } from '../../../kernel/events/subscribers.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import { codeFiles } from '../../pipelines/public.ts';
 import {
   currentRevision,
@@ -30,7 +31,9 @@ export async function recordEvent(tx: Ctx, event: StoredEvent, work: Work): Prom
   for (const policy of Object.values(definition.retraining)) {
     const cause = await causeOf(tx, event, definition, policy);
     if (!cause) continue;
+    failpoint('retraining.before-recorded');
     await recordCause(tx, project, policy.name, { ...cause, causeKey: `event ${event.id}` });
+    failpoint('retraining.after-recorded');
     recorded = true;
   }
   // In a replay decisions are taken at ticks of event time, when all else has come to rest.
