@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { eachDatabase } from '../../../test/support/platform.ts';
+import { parquet } from '../../../test/support/parquet.ts';
+import { storeBlobs } from '../../kernel/blobs/blob-index.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { labels, openMonitor } from './fixtures/bench.ts';
-import { at, inputs, noise, registerWithBaseline, sendRecords } from './fixtures/records.ts';
+import { at, inputs, noise, registerWithBaseline, sendRecords, truth } from './fixtures/records.ts';
 import type { DataFigures, PerformanceFigures } from './model.ts';
 import { baselineOf, listFindings } from './public.ts';
 
@@ -78,4 +80,36 @@ eachDatabase('a monitor without model and baseline says so in its windows instea
   assert.deepEqual([w!.lead, w!.n, w!.baseline, figures.columns], ['mine-7', 100, null, []]);
   assert.match(!figures.prediction.ok ? figures.prediction.reason : '', /names neither a model nor a baseline/);
   await assert.rejects(baselineOf(b.ctx(), 'demo', 'e'), /names neither/);
+});
+
+eachDatabase('a baseline that cannot be made is told in the window, which closes all the same', async (t, kind) => {
+  const text = elsewhere('baseline: { dataset: d, score: s, label: y }') + 'datasets:\n  d: { source: d.parquet, key: [id] }\n';
+  const b = await openMonitor(t, kind, text);
+  await sendRecords(b.ctx(), { fromUs: at(0), toUs: at(1), rows: 100 });
+  await b.advance(at(1));
+  const [w] = await b.windows('data');
+  const { prediction } = w!.figures as DataFigures;
+  assert.match(!prediction.ok ? prediction.reason : '', /could not be made: Dataset "d" has no current version/);
+});
+
+eachDatabase('a dataset becomes the baseline of a monitor, as it is when it is first needed', async (t, kind) => {
+  const text = elsewhere('baseline: { dataset: d, score: s, label: y, at: t }') + 'datasets:\n  d: { source: d.parquet, key: [id] }\n';
+  const b = await openMonitor(t, kind, text);
+  const table = await parquet(
+    `select i as id, ${inputs()}, (${noise(7919)})::double as s, (${truth()})::double as y, timestamp '2013-02-01' + to_seconds(i * 96) as t from range(9000) t(i)`,
+  );
+  const [stored] = await storeBlobs(b.ctx(), [table]);
+  const { status, body } = await b.send('POST', '/projects/demo/datasets/d/versions', {
+    files: [{ path: 'd.parquet', digest: stored!.digest }],
+  });
+  assert.equal(Math.floor(status / 100), 2, JSON.stringify(body));
+  await sendRecords(b.ctx(), { fromUs: at(0), toUs: at(1), rows: 900 });
+  await b.advance(at(1));
+  const [w] = await b.windows('data');
+  const figures = w!.figures as DataFigures;
+  assert.ok(figures.prediction.ok && !figures.prediction.drifted && figures.estimate.roc_auc!.ok);
+  const { baseline, row } = await baselineOf(b.ctx(), 'demo', 'e');
+  assert.deepEqual([baseline.of.kind, row.rows, baseline.columns.x!.spread!.js!.chunks], ['dataset', 9000, 10]);
+  const auc = baseline.performance.roc_auc!;
+  assert.ok(!('ok' in auc) && auc.windows === 10);
 });

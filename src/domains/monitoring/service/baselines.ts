@@ -49,14 +49,15 @@ export function openBaselines(ctx: Ctx, project: string, m: MonitorDefinition, s
         return { baseline: merged, id: records.row.id, versionId: versionId?.id ?? null, without: '' };
       }
       if (m.baseline !== null && 'dataset' in m.baseline) {
-        own ??= found(await datasetBaseline(ctx, project, m, m.baseline), null);
+        const { baseline: from } = m;
+        own ??= await orReason(async () => found(await datasetBaseline(ctx, project, m, from), null));
         return { ...own, versionId: versionId?.id ?? null };
       }
       if (version === '') return nothing('the window has no records');
       const held = versions.get(version);
       if (held) return held;
       const made = versionId
-        ? found(await versionBaseline(ctx, versionId, m.windowUs), versionId.id)
+        ? await orReason(async () => found(await versionBaseline(ctx, versionId, m.windowUs), versionId.id), versionId.id)
         : nothing(
             m.model === null
               ? 'the monitor names neither a model nor a baseline; say "baseline: { first: 14d }" or a dataset'
@@ -66,6 +67,16 @@ export function openBaselines(ctx: Ctx, project: string, m: MonitorDefinition, s
       return made;
     },
   };
+}
+
+/** What cannot be made for a reason that somebody can mend, is told in the window. */
+async function orReason(make: () => Promise<Found>, versionId: string | null = null): Promise<Found> {
+  try {
+    return await make();
+  } catch (error) {
+    if (!isProblem(error) || error.status >= 500) throw error;
+    return nothing(`the baseline could not be made: ${error.message}`, versionId);
+  }
 }
 
 const scoresOf = ({ labels, calibrator, performance }: Baseline): Pick<Baseline, 'labels' | 'calibrator' | 'performance'> => ({

@@ -231,7 +231,8 @@ class Run implements MonitorRun {
       baseline,
       without,
       data: data ? (data.figures as DataFigures) : null,
-      before: before.filter((w) => w.n > 0).slice(0, Math.max(0, this.monitor.trailing - 1)),
+      // Windows that made the baseline say nothing of a change since.
+      before: before.filter((w) => w.n > 0 && !this.beforeBaseline(w)).slice(0, Math.max(0, this.monitor.trailing - 1)),
     });
     const n = rows?.labels.length ?? 0;
     const window = { ...this.windowOf(due, lead, n, id), generation, labelsDigest: rows?.digest ?? '', labelsSeen, figures };

@@ -2,6 +2,8 @@
 // the order in which they came due, whatever monitor they are of. A replay that moves a month at once and one that moves
 // by the hour leave the same windows and the same events in the same order.
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { joinFeedback } from '../../feedback/public.ts';
@@ -26,7 +28,13 @@ async function tickNow(ctx: Ctx, project: string): Promise<void> {
   const definitions = Object.values(definition.monitors);
   if (definitions.length === 0) return;
   const { nowUs, mode } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
-  await joinFeedback(ctx, project);
+  try {
+    await joinFeedback(ctx, project);
+  } catch (error) {
+    // A query for labels that does not work must not hold up what needs none; coverage will tell.
+    if (!isProblem(error) || error.status >= 500) throw error;
+    ctx.log.warn({ event: 'monitoring.labels.not-joined', project, error });
+  }
   const runs: MonitorRun[] = [];
   for (const m of definitions) {
     const run = await openRun(ctx, project, m, nowUs);
@@ -38,14 +46,17 @@ async function tickNow(ctx: Ctx, project: string): Promise<void> {
       await closeWindows(ctx, [closing], []);
       closed.add(run.name);
     }
-  await closeDue(ctx, runs, closed);
+  const failed = await closeDue(ctx, runs, closed);
   for (const m of definitions) {
     const run = runs.find((r) => r.name === m.name);
     if (mode === 'replay' || closed.has(m.name)) await passWatermark(ctx, project, m, run?.state(), nowUs);
   }
+  if (failed !== undefined) throw failed;
 }
 
-async function closeDue(ctx: Ctx, runs: readonly MonitorRun[], closed: Set<string>): Promise<void> {
+async function closeDue(ctx: Ctx, runs: readonly MonitorRun[], closed: Set<string>): Promise<unknown> {
+  const going = new Set(runs);
+  let failed: unknown;
   let buffer: Closing[] = [];
   const before = new Map<MonitorRun, MonitorState>();
   const flush = async (): Promise<void> => {
@@ -57,7 +68,7 @@ async function closeDue(ctx: Ctx, runs: readonly MonitorRun[], closed: Set<strin
   };
   for (;;) {
     ctx.signal.throwIfAborted();
-    const due = runs
+    const due = [...going]
       .map((run) => ({ run, next: run.next() }))
       .filter((r) => r.next !== undefined)
       .sort(
@@ -67,12 +78,23 @@ async function closeDue(ctx: Ctx, runs: readonly MonitorRun[], closed: Set<strin
       );
     const first = due[0]?.run;
     if (!first) break;
-    if (!before.has(first)) before.set(first, first.state());
-    buffer.push(await first.close());
+    const from = first.state();
+    try {
+      buffer.push(await first.close());
+    } catch (error) {
+      // What is wrong with one monitor is no reason for the others to wait.
+      if (!isProblem(error)) throw error;
+      ctx.log.error({ event: 'monitoring.window.not-closed', monitor: first.name, error });
+      failed ??= error;
+      going.delete(first);
+      continue;
+    }
+    if (!before.has(first)) before.set(first, from);
     closed.add(first.name);
     if (buffer.at(-1)!.window.n > 0 || buffer.length >= TOGETHER) await flush();
   }
   await flush();
+  return failed;
 }
 
 /** Whoever acts by event time and not by a window (a step of a release, say) hears of it here. */
@@ -84,6 +106,7 @@ async function passWatermark(
   nowUs: number,
 ): Promise<void> {
   if (state && state.watermarkUs >= nowUs) return;
+  failpoint('monitoring.before-watermark');
   await ctx.tx(async (tx) => {
     if (state && !(await monitors.updateState(tx.db, tx.workspace, state, { watermarkUs: nowUs }))) return;
     await tx.emit({
@@ -95,6 +118,7 @@ async function passWatermark(
       occurredUs: nowUs,
     });
   });
+  failpoint('monitoring.after-watermark');
 }
 
 /** Each project gets a tick of its own, for one that takes long must not hold up the others. A replay moves by its barrier. */
