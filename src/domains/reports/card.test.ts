@@ -24,7 +24,7 @@ const cardOf = (text: string): CardView => {
     gate,
     life: {
       baseline: { columns: 3, rows: 10 },
-      baselines: ['bsl_1'],
+      baselines: [{ id: 'bsl_1', rows: 10, windowUs: 86_400_000_000, lacks: [text] }],
       releases: [{ id: 'rel_1', endpoint: text, state: 'rolled-back', atUs: 0, reason: text }],
       windows: { count: 2, findings: 1, last: { id: 'win_2', toUs: 0 } },
       alerts: [{ id: 'alr_1', rule: text, severity: 'page', firedUs: 0, resolvedUs: null }],
@@ -88,6 +88,7 @@ test('a version without evaluation, gate or environment says so instead of leavi
 
 test('what became of a version is told with its evidence, and what nobody recorded is named as missing', () => {
   const card = renderCard(cardOf('x'));
+  assert.match(card, /windows of 24 h with 10 rows.*`bsl_1`\).\n- Missing in that baseline: x/);
   assert.match(card, /`rel_1` \| x \| rolled-back/);
   assert.match(card, /failed 3 of them, 2\.5 more than/);
   assert.match(card, /erased since \(`ers_1`\)/);

@@ -1,6 +1,6 @@
 // A model card (M. Mitchell et al., "Model Cards for Model Reporting", 2019) in Markdown. Pure.
 import type { Figure } from '../../stats/figure.ts';
-import { code, day, plain, table } from './documents/markdown.ts';
+import { code, day, plain, span, table } from './documents/markdown.ts';
 import type { EvaluationView, GateView, MetricRow, ModelView } from './model.ts';
 
 export interface CardView {
@@ -39,7 +39,12 @@ export interface CardView {
 export interface CardLife {
   /** What monitoring compares with. */
   readonly baseline: { readonly columns: number; readonly rows: number | null } | null;
-  readonly baselines: readonly string[];
+  readonly baselines: readonly {
+    readonly id: string;
+    readonly rows: number;
+    readonly windowUs: number;
+    readonly lacks: readonly string[];
+  }[];
   readonly releases: readonly {
     readonly id: string;
     readonly endpoint: string;
@@ -161,11 +166,23 @@ export function renderCard(c: CardView): string {
   ].join('\n\n')}\n`;
 }
 
+function baselineLines(profile: CardLife['baseline'], baselines: CardLife['baselines']): string[] {
+  if (baselines.length > 0)
+    return baselines.flatMap((b) => [
+      `- Monitoring compares windows of ${span(b.windowUs)} with ${b.rows} rows, fixed when it was registered (${code(b.id)}).`,
+      ...b.lacks.map((what) => `- Missing in that baseline: ${plain(what)}.`),
+    ]);
+  return profile === null
+    ? ['- Missing: a reference profile of its training data; monitoring has nothing to compare with.']
+    : [
+        `- A profile of ${profile.columns} columns${profile.rows === null ? '' : ` of ${profile.rows} rows`} of its training data was kept when it was registered.`,
+        '- Missing: a baseline of monitoring that was made from it.',
+      ];
+}
+
 function inService({ baseline, baselines, releases, windows, alerts }: CardLife): string {
   return [
-    baseline === null
-      ? '- Missing: a reference profile of its training data; monitoring has nothing to compare with.'
-      : `- Monitoring compares with ${baseline.columns} columns${baseline.rows === null ? '' : ` of ${baseline.rows} rows`}, fixed when it was registered${baselines.length === 0 ? '' : ` (${baselines.map(code).join(', ')})`}.`,
+    ...baselineLines(baseline, baselines),
     windows.count === 0
       ? '- Missing: a closed window of a monitor in which it answered most requests.'
       : `- ${windows.count} windows of monitors were led by it, with ${windows.findings} findings; the last ended on ${day(windows.last!.toUs)} (${code(windows.last!.id)}).`,

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import type { DatabaseKind } from '../../../../test/support/databases.ts';
 import { parquet } from '../../../../test/support/parquet.ts';
+import { gyre } from '../../../../test/cli/gyre.ts';
 import { openPipelines, type PipelineBench } from '../../../../test/support/pipelines.ts';
 import { eachDatabase } from '../../../../test/support/platform.ts';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
@@ -170,6 +171,14 @@ eachDatabase(
     // A comment names no passenger.
     assert.match(page, /`trips\.trip` \| statistics/);
     assert.doesNotMatch(page, /\bt\d+\b/);
+    // As a pipeline asks for it: the file is written, and the gate ends the job.
+    const url = await b.app.listen({ host: '127.0.0.1', port: 0 });
+    const output = join(b.folder, 'gyre-report.md');
+    const as = ['report', '--markdown', '--project', 'demo', '--url', url, '--link', asked.link, '-o', output];
+    assert.equal((await gyre(...as)).code, 0);
+    assert.equal(readFileSync(output, 'utf8'), page);
+    assert.equal((await gyre(...as, '--decide', '--fail-on-gate')).code, 1);
+    assert.equal((await gyre(...as, '--candidate', '1', '--fail-on-gate')).code, 0);
     // The first version has nothing to stand up to.
     const alone = await text(b, 'POST', '/projects/demo/comparison', { version: '1' });
     assert.match(alone, /Champion: none yet/);
@@ -215,7 +224,7 @@ eachDatabase('dataset card, pipeline document, overview and model card rest on r
   assert.match(overview!, /- a closed data window of the monitor late/);
   assert.match(overview!, /No alert is open/);
 
-  assert.match(model!, /Monitoring compares with 1 columns of 10 rows/);
+  assert.match(model!, /A profile of 1 columns of 10 rows|Monitoring compares windows of/);
   assert.match(model!, /It was never released/);
   const { body } = await b.send<RecordedDocument>('GET', '/projects/demo/overview?format=json');
   assert.ok(body.sections.length > 5 && body.missing.length > 0);

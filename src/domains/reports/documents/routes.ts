@@ -16,6 +16,45 @@ const format = Type.Optional(
 );
 const InProject = Type.Object({ project: name });
 
+const Figure = Type.Union([
+  Type.Object({
+    ok: Type.Literal(true),
+    value: Type.Number(),
+    n: Type.Integer(),
+    interval: Type.Optional(Type.Object({ low: Type.Number(), high: Type.Number(), level: Type.Number(), method: Type.String() })),
+  }),
+  Type.Object({ ok: Type.Literal(false), reason: Type.String(), n: Type.Integer() }),
+]);
+const Span = Type.Union([Type.Number(), Type.Null()]);
+const DeliveryView = Type.Object({
+  project: Type.String(),
+  fromUs: Type.Integer(),
+  toUs: Type.Integer(),
+  failWithinUs: Type.Integer(),
+  endpoints: Type.Array(
+    Type.Object({
+      endpoint: Type.String(),
+      deployments: Type.Array(
+        Type.Object({
+          release: Type.String(),
+          modelVersion: Type.String(),
+          kind: Type.Enum(['change', 'retraining', 'rollback']),
+          servedUs: Type.Integer(),
+          outcome: Type.Enum(['promoted', 'rolled-back', 'aborted', 'failed', 'under way']),
+          failed: Type.Union([Type.Object({ why: Type.String(), evidence: Type.String() }), Type.Null()]),
+          fixesIncident: Type.Boolean(),
+          leadTimeUs: Type.Object({ commit: Span, data: Span, alert: Span }),
+        }),
+      ),
+      frequency: Type.Object({ perWeek: Type.Number(), n: Type.Integer(), weeks: Type.Number() }),
+      leadTimeUs: Type.Object({ commit: Figure, data: Figure, alert: Figure }),
+      changeFailRate: Figure,
+      recoveryUs: Figure,
+      reworkRate: Figure,
+    }),
+  ),
+});
+
 const markdown = (text: string): Reply => new Reply(200, text, { 'content-type': 'text/markdown; charset=utf-8' });
 const told = (d: RecordedDocument, as: string | undefined): Reply | RecordedDocument => (as === 'json' ? d : markdown(renderDocument(d)));
 
@@ -58,7 +97,7 @@ export const documentRoutes: readonly AnyRoute[] = [
       from: Type.Optional(Type.String({ maxLength: 40, description: 'Event time; default 90 days before "to"' })),
       to: Type.Optional(Type.String({ maxLength: 40, description: 'Event time; default now' })),
     }),
-    reply: { 200: Type.Unknown() },
+    reply: { 200: DeliveryView },
     handler: async (ctx, { params, query }) => {
       const delivery = await makeDelivery(ctx, params.project, {
         endpoint: query.endpoint,

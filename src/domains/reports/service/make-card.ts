@@ -2,7 +2,6 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { getVersion as getDatasetVersion } from '../../datasets/public.ts';
 import { getEnvironment } from '../../environments/public.ts';
-import { getWindow } from '../../monitoring/public.ts';
 import { revisionById } from '../../projects/public.ts';
 import { findDecision, findVersion, getEvaluation, getModel, type ModelVersion } from '../../registry/public.ts';
 import { renderCard, type CardLife } from '../card.ts';
@@ -61,7 +60,7 @@ const datasetName = (datasets: readonly { id: string; dataset: string }[], id: s
 
 /** From the events of releases, windows, alerts and erasures. */
 async function lifeOf(ctx: Ctx, version: ModelVersion, project: string | null): Promise<CardLife> {
-  const events = await listEvents(ctx.db, ctx.workspace, project ?? '', ['release', 'window', 'alert', 'erasure']);
+  const events = await listEvents(ctx.db, ctx.workspace, project ?? '', ['release', 'window', 'alert', 'erasure', 'baseline']);
   const at = (e: (typeof events)[number]): number => e.occurredUs ?? e.recordedMs * 1000;
   const own = events.filter((e) => e.subject.kind === 'release' && e.payload.version === version.id);
   const last = new Map(own.map((e) => [e.subject.id, e]));
@@ -73,13 +72,19 @@ async function lifeOf(ctx: Ctx, version: ModelVersion, project: string | null): 
   const resolved = new Map(events.filter((e) => e.type === 'alert.resolved').map((e) => [e.subject.id, at(e)]));
   const data = new Set(version.evidence.datasetVersions);
   const newest = windows.at(-1);
-  const baseline = newest && (await getWindow(ctx, newest.subject.id)).baseline;
   const profile = version.baseline as { rows?: unknown; columns?: unknown } | null;
   return {
     baseline: Array.isArray(profile?.columns)
       ? { columns: profile.columns.length, rows: typeof profile.rows === 'number' ? profile.rows : null }
       : null,
-    baselines: baseline == null ? [] : [baseline],
+    baselines: events
+      .filter((e) => e.type === 'baseline.fixed' && e.edges.some((x) => x.to.id === version.id))
+      .map((e) => ({
+        id: e.subject.id,
+        rows: Number(e.payload.rows),
+        windowUs: Number(e.payload.windowUs),
+        lacks: Array.isArray(e.payload.lacks) ? e.payload.lacks.map(String) : [],
+      })),
     releases: [...last.values()].map((e) => ({
       id: e.subject.id,
       endpoint: String(e.payload.endpoint),
