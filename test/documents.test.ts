@@ -24,8 +24,10 @@ function faultOf(line: string): string | undefined {
   while (command.commands.length > 0 && words.length > 0 && !words[0]!.startsWith('-')) {
     const name = words.shift()!;
     const next = command.commands.find((child) => child.name() === name || child.aliases().includes(name));
-    if (!next) return `there is no "${name}"`;
-    command = next;
+    if (next) command = next;
+    // A group that does something by itself takes arguments of its own.
+    else if (command.options.some((option) => option.long === '--json')) break;
+    else return `there is no "${name}"`;
   }
   const known = command.options.flatMap((option) => [option.long, option.short, option.negate ? option.long : undefined]);
   const unknown = words.filter((word) => /^--?[a-z]/.test(word)).find((word) => !known.includes(word.split('=')[0]!) && word !== '--help');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deliveryOf, median, renderDelivery, type Told } from './delivery.ts';
+import { renderDelivery } from './delivery-text.ts';
+import { deliveryOf, median, type Told } from './delivery.ts';
 
 const DAY = 86_400_000_000;
 let number = 0;

@@ -7,7 +7,7 @@ import { makeDelivery } from '../service/make-delivery.ts';
 import { makePipelineDocument } from '../service/make-pipeline-document.ts';
 import { makeSystemOverview } from '../service/make-system-overview.ts';
 import { passes, renderComparison } from './comparison.ts';
-import { renderDelivery } from './delivery.ts';
+import { renderDelivery } from './delivery-text.ts';
 import { renderDocument, type RecordedDocument } from './document.ts';
 
 const name = Type.String({ maxLength: 200 });
