@@ -9,6 +9,7 @@ import { shipSegments } from '../domains/serving/public.ts';
 import type { Ctx } from '../kernel/ctx.ts';
 import { fail } from '../kernel/errors.ts';
 import { verifyChain } from '../kernel/events/sequencer.ts';
+import { failpoint } from '../kernel/failpoints.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../kernel/http/route.ts';
 import { jobsIn } from '../kernel/jobs/jobs.ts';
@@ -94,7 +95,9 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
         return fail('invalid-input', { what: 'The moment' }, [{ pointer: '/to', detail: `"${body.to}" is not a moment` }]);
       // What decides at a tick sees every record up to it, so the log comes first.
       const records = await shipSegments(ctx, () => liveAcks(ctx));
+      failpoint('timeline.before-moved');
       const state = await moveTimeline(ctx, params.project, toMs * 1000);
+      failpoint('timeline.after-moved');
       const { worker, subscribers } = running();
       const lastSeq = async () => (await newestEvent(ctx, params.project))?.seq ?? 0;
       // What a job tells may queue further work, so both come to rest together.
@@ -108,7 +111,9 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
       };
       await rest();
       // Some decide on the whole of a tick, and not on what they happen to see of it first.
+      failpoint('timeline.before-settled');
       await settleTimeline(ctx, params.project, state.nowUs);
+      failpoint('timeline.after-settled');
       await rest();
       await publishPlan(ctx);
       return { now: usToIso(state.nowUs), records };

@@ -1,6 +1,6 @@
 import type { Subscriber } from '../../kernel/events/subscribers.ts';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
-import { recordRelabel } from './service/relabel.ts';
+import { recordJoin } from './service/relabel.ts';
 import { makeBaselines } from './service/baseline.ts';
 import { tickLive, tickMonitors } from './service/tick.ts';
 
@@ -58,7 +58,7 @@ export const monitoringSubscribers: readonly Subscriber[] = [
     name: 'monitoring.relabel',
     types: ['feedback.joined'],
     handle: async (ctx, event) => {
-      if (await recordRelabel(ctx, event))
+      if (await recordJoin(ctx, event))
         await ctx.enqueue({ job: tick, payload: { project: event.project! }, uniqueKey: event.project!, project: event.project! });
     },
   },

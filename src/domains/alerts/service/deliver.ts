@@ -27,6 +27,7 @@ export async function deliver(ctx: Ctx, id: string, queue: QueueAttempt): Promis
   if (delivery.alert !== '' && (await findOldestOpen(ctx.db, ctx.workspace, delivery))?.id !== id) return;
   const { definition } = await currentRevision(ctx, delivery.project);
   const receiver = Object.hasOwn(definition.receivers, delivery.receiver) ? definition.receivers[delivery.receiver] : undefined;
+  failpoint('alerts.before-sent');
   const attempt: Attempt = receiver
     ? await send(ctx, receiver, message as Message)
     : { outcome: 'dead', status: null, error: 'the project has no such receiver any more', retryAfterMs: null };

@@ -2,6 +2,7 @@
 // transaction with its event and with what it owes to the receivers.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail as conflict } from '../../../kernel/errors.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { fresh, isActive, isMutable, kindOfSignal, labelsOf, logicOf, step } from '../model.ts';
 import type { Alert, AlertState, Evidence, Memory, Observation, Rule, Transition } from '../model.ts';
@@ -18,6 +19,7 @@ const inOrder = (rules: readonly Rule[]): Rule[] => rules.toSorted((a, b) => Num
 
 /** Judges every rule that reads this window. Inside a transaction. */
 export async function judgeWindow(tx: Ctx, project: string, monitor: string, window: SignalWindow): Promise<void> {
+  failpoint('alerts.before-judged');
   const scene = await sceneOf(tx, project);
   const rules = inOrder(scene.rules.filter((r) => r.monitor === monitor && kindOfSignal(r.signal) === window.kind));
   const instances = new Map((await listInstances(tx.db, tx.workspace, project)).map((i) => [i.fingerprint, i]));
@@ -30,6 +32,7 @@ export async function judgeWindow(tx: Ctx, project: string, monitor: string, win
     const { instance, seen } = pulse(rule.condition.forUs, before, window);
     await observe(tx, scene, rule, instance, seen);
   }
+  failpoint('alerts.after-judged');
 }
 
 /** A window with records is a sign of life; one without is only the passing of time. */

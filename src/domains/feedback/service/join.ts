@@ -36,6 +36,15 @@ export interface Joined {
   readonly labels: number;
 }
 
+/** Days whose labels changed, in event time. */
+export interface Changed {
+  readonly monitor: string;
+  readonly windowsFromUs: number;
+  readonly windowsToUs: number;
+}
+/** What is written in the transaction of a join, for each run of days whose labels changed. */
+export type WithJoin = (tx: Ctx, changed: Changed) => Promise<void>;
+
 /** Batches of one run; more are joined in the next one, in the same tick. */
 const BATCHES = 500;
 const MOST_SEGMENTS = 2000;
@@ -48,22 +57,24 @@ const inTurn = turns();
  * Joins the labels accepted so far with the predictions shipped so far, for every monitor of the project. Labels whose
  * prediction is not there wait for later ticks, until `labels.within` + 30 days after they were accepted. May be run
  * again at any time, also after it was killed anywhere. Emits `feedback.joined {monitor, batches, labels, join,
- * windowsFromUs, windowsToUs}` for each run of days whose labels changed.
+ * windowsFromUs, windowsToUs}` for each run of days whose labels changed; `also` is written in the same transaction.
  */
-export async function joinFeedback(ctx: Ctx, project: string): Promise<Joined[]> {
+export async function joinFeedback(ctx: Ctx, project: string, also?: WithJoin): Promise<Joined[]> {
   const { definition } = await currentRevision(ctx, project);
   const done: Joined[] = [];
   for (const monitor of Object.values(definition.monitors))
-    done.push(await inTurn(`${ctx.settings.dir} ${ctx.workspace}/${project}/${monitor.name}`, () => joinMonitor(ctx, project, monitor)));
+    done.push(
+      await inTurn(`${ctx.settings.dir} ${ctx.workspace}/${project}/${monitor.name}`, () => joinMonitor(ctx, project, monitor, also)),
+    );
   return done;
 }
 
-async function joinMonitor(ctx: Ctx, project: string, monitor: MonitorDefinition): Promise<Joined> {
+async function joinMonitor(ctx: Ctx, project: string, monitor: MonitorDefinition, also?: WithJoin): Promise<Joined> {
   const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
   const total = { monitor: monitor.name, batches: 0, labels: 0 };
   const all = async (): Promise<void> => {
     for (let again = true; again;) {
-      const run = await joinOnce(ctx, project, monitor, nowUs);
+      const run = await joinOnce(ctx, project, monitor, nowUs, also);
       total.batches += run.batches;
       total.labels += run.labels;
       again = run.batches === BATCHES;
@@ -80,6 +91,7 @@ async function joinOnce(
   project: string,
   monitor: MonitorDefinition,
   nowUs: number,
+  also?: WithJoin,
 ): Promise<{ batches: number; labels: number }> {
   const of = { project, monitor: monitor.name };
   const state = await monitors.findMonitor(ctx.db, ctx.workspace, of);
@@ -91,7 +103,7 @@ async function joinOnce(
   const folder = join(ctx.settings.dir, 'compute', 'made', randomBytes(8).toString('hex'));
   await mkdir(folder, { recursive: true });
   try {
-    return await joinIn(ctx, { project, monitor, nowUs, state, pending, seenFiles: files, retry }, folder);
+    return await joinIn(ctx, { project, monitor, nowUs, state, pending, seenFiles: files, retry, also }, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -106,6 +118,7 @@ interface Work {
   readonly seenFiles: number;
   /** Labels that wait are looked for as well. */
   readonly retry: boolean;
+  readonly also: WithJoin | undefined;
 }
 
 async function joinIn(ctx: Ctx, work: Work, folder: string): Promise<{ batches: number; labels: number }> {
@@ -227,6 +240,8 @@ async function record(ctx: Ctx, work: Work, found: JoinFound, joinedPath: string
     for (const span of spansOf(changed.map((d) => d.dayUs / DAY_US))) {
       const within = changed.filter((d) => d.dayUs >= span.fromUs && d.dayUs <= span.toUs);
       const self = { kind: 'joined-labels', id: `${project}/${monitor.name}/${number}` };
+      const windows = { windowsFromUs: Math.min(...within.map((d) => d.fromUs)), windowsToUs: Math.max(...within.map((d) => d.toUs)) };
+      await w.also?.(tx, { monitor: monitor.name, ...windows });
       await tx.emit({
         type: 'feedback.joined',
         subject: self,
@@ -238,8 +253,7 @@ async function record(ctx: Ctx, work: Work, found: JoinFound, joinedPath: string
           labels: within.reduce((total, d) => total + d.changed, 0),
           join: number,
           digest,
-          windowsFromUs: Math.min(...within.map((d) => d.fromUs)),
-          windowsToUs: Math.max(...within.map((d) => d.toUs)),
+          ...windows,
         },
         occurredUs: nowUs,
         edges: w.pending.slice(0, 100).map((b) => ({ from: self, to: { kind: 'feedback-batch', id: b.id }, relation: 'joins' })),

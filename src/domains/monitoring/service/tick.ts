@@ -12,6 +12,7 @@ import type { MonitorState } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
 import { closeWindows, type Closing } from './close-window.ts';
 import { openRun, type MonitorRun } from './monitor-run.ts';
+import { recordRelabel } from './relabel.ts';
 
 // Two ticks of one project at once would make the same figures twice.
 const inTurn = turns();
@@ -29,7 +30,7 @@ async function tickNow(ctx: Ctx, project: string): Promise<void> {
   if (definitions.length === 0) return;
   const { nowUs, mode } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
   try {
-    await joinFeedback(ctx, project);
+    await joinFeedback(ctx, project, async (tx, changed) => void (await recordRelabel(tx, project, changed)));
   } catch (error) {
     // A query for labels that does not work must not hold up what needs none; coverage will tell.
     if (!isProblem(error) || error.status >= 500) throw error;
