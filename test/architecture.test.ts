@@ -78,7 +78,18 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   ],
   registry: ['gates.ts'],
   // Read models only: one file for each view that the documents share, and the drawing of them.
-  reports: ['card.ts', 'chain.ts', 'data-view.ts', 'documents', 'html', 'live.ts', 'loop-view.ts', 'metric-words.ts', 'model-view.ts', 'truth.ts'],
+  reports: [
+    'card.ts',
+    'chain.ts',
+    'data-view.ts',
+    'documents',
+    'html',
+    'live.ts',
+    'loop-view.ts',
+    'metric-words.ts',
+    'model-view.ts',
+    'truth.ts',
+  ],
   // The data plane is a program of its own with four parts.
   serving: ['http', 'log', 'plan.ts', 'plane', 'runtime'],
   tracking: ['search'],

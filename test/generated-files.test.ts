@@ -49,8 +49,8 @@ test('every problem that a route names is declared', async () => {
 
 test('every permission is asked for by a route, or is reserved for what is to come', () => {
   const asked = new Set<string>(offeredRoutes().map((route) => route.permission));
-  // Alerts have no routes yet; predictions are asked of the data plane, whose tokens carry the permission.
-  const reserved = ['alerts:read', 'alerts:write', 'serving:predict'];
+  // Predictions are asked of the data plane, whose tokens carry the permission.
+  const reserved = ['serving:predict'];
   assert.deepEqual(
     permissions.filter((permission) => !asked.has(permission)),
     reserved,

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { path, request, type Client } from '../../src/kernel/cli/client.ts';
 import { startProgress } from '../../src/kernel/cli/progress.ts';
 import { count, duration, type Terminal } from '../../src/kernel/cli/terminal.ts';
-import { readFlights, reportsOf, type Flight, type Label } from './flights.ts';
+import { readFlights, reportsOf, type Label } from './flights.ts';
 import { newsOf, type StoredEvent } from './news.ts';
 import { replay, type Replayed } from './replay.ts';
 

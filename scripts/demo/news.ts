@@ -29,5 +29,11 @@ const TOLD: Readonly<Record<string, (p: Payload, e: StoredEvent) => string | und
   'release.failed': (p) => `release         failed: ${text(p.reason)}`,
 };
 
+const LONGEST = 150;
+
 /** The line for an event; undefined if it is no news. */
-export const newsOf = (event: StoredEvent): string | undefined => TOLD[event.type]?.(event.payload, event);
+export function newsOf(event: StoredEvent): string | undefined {
+  const line = TOLD[event.type]?.(event.payload, event)?.trimEnd();
+  if (line === undefined || !/\s{2,}\S|: \S/.test(line)) return undefined;
+  return line.length <= LONGEST ? line : `${line.slice(0, LONGEST)}…`;
+}

@@ -62,9 +62,31 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...reportRoutes,
       ...mlflowProtocolRoutes,
     ],
-    jobs: [...blobJobs, ...datasetJobs, ...featureJobs, ...releaseJobs, ...feedbackJobs, ...monitoringJobs, ...alertJobs, ...retraining.all, ...governanceJobs, ...lineageJobs, ...pipelines.all],
+    jobs: [
+      ...blobJobs,
+      ...datasetJobs,
+      ...featureJobs,
+      ...releaseJobs,
+      ...feedbackJobs,
+      ...monitoringJobs,
+      ...alertJobs,
+      ...retraining.all,
+      ...governanceJobs,
+      ...lineageJobs,
+      ...pipelines.all,
+    ],
     // Who listens to what.
-    subscribers: [...datasetSubscribers, ...featureSubscribers, ...releaseSubscribers, ...feedbackSubscribers, ...monitoringSubscribers, ...alertSubscribers, ...retrainingSubscribers(retraining), ...governanceSubscribers, ...lineageSubscribers],
+    subscribers: [
+      ...datasetSubscribers,
+      ...featureSubscribers,
+      ...releaseSubscribers,
+      ...feedbackSubscribers,
+      ...monitoringSubscribers,
+      ...alertSubscribers,
+      ...retrainingSubscribers(retraining),
+      ...governanceSubscribers,
+      ...lineageSubscribers,
+    ],
   };
 }
 

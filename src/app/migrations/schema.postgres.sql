@@ -131,6 +131,16 @@ create table blobs (
 
 create index blobs__pack on blobs ("pack");
 
+create table blob_tombstones (
+  "workspace_id" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "new_digest" text collate "C",
+  "rows_removed" bigint not null,
+  "reason" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "digest")
+);
+
 create table projects (
   "workspace_id" text collate "C" not null,
   "name" text collate "C" not null,
@@ -161,6 +171,26 @@ create table code_snapshots (
   "files" text not null,
   "created_ms" bigint not null,
   primary key ("workspace_id", "id")
+);
+
+create table suppressions (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "hmac" text collate "C" not null,
+  "id" text collate "C" not null,
+  "number" bigint not null,
+  "columns" text not null,
+  "erasure_id" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "project", "hmac")
+);
+
+create table erasure_holds (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "erasure_id" text collate "C" not null,
+  "created_ms" bigint not null,
+  primary key ("workspace_id", "project")
 );
 
 create table models (
@@ -618,15 +648,56 @@ create table releases (
   "endpoint" text collate "C" not null,
   "revision" text collate "C" not null,
   "previous" text collate "C",
-  "state" text collate "C" not null check ("state" in ('started', 'promoted', 'failed')),
+  "candidate" text not null,
+  "state" text collate "C" not null check ("state" in ('started', 'canary', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed')),
+  "policy" text,
+  "step" bigint not null,
+  "move" text,
   "reason" text collate "C" not null,
+  "standing" text collate "C" not null,
+  "figures" text,
+  "looks" bigint not null,
+  "started_us" bigint not null,
+  "since_us" bigint not null,
+  "judged_us" bigint not null,
   "plan_number" bigint not null,
   "created_ms" bigint not null,
   "finished_ms" bigint,
+  "version" bigint not null,
   primary key ("workspace_id", "id")
 );
 
 create index releases__workspace_id__endpoint__id on releases ("workspace_id", "endpoint", "id");
+
+create index releases__workspace_id__endpoint__state on releases ("workspace_id", "endpoint", "state") where state in ('started', 'canary', 'paused');
+
+create table release_transitions (
+  "workspace_id" text collate "C" not null,
+  "release_id" text collate "C" not null,
+  "number" bigint not null,
+  "from_state" text collate "C" not null,
+  "to_state" text collate "C" not null,
+  "step" bigint not null,
+  "share" double precision not null,
+  "revision" text collate "C" not null,
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "reason" text collate "C" not null,
+  "figures" text,
+  "at_us" bigint not null,
+  "at_ms" bigint not null,
+  primary key ("workspace_id", "release_id", "number")
+);
+
+create table endpoint_freezes (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "endpoint" text collate "C" not null,
+  "reason" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "since_us" bigint not null,
+  primary key ("workspace_id", "project", "endpoint")
+);
 
 create table serving_plans (
   "id" text collate "C" not null,
@@ -655,18 +726,385 @@ create table lineage_edges (
   primary key ("workspace_id", "from_kind", "from_id", "relation", "to_kind", "to_id")
 );
 
-create index lineage_edges__workspace_id__to_kind__to_id on lineage_edges ("workspace_id", "to_kind", "to_id");
+create index lineage_edges__workspace_id__to_kind__to_id__from_kind__from_id__relation on lineage_edges ("workspace_id", "to_kind", "to_id", "from_kind", "from_id", "relation");
 
 create table inference_segments (
   "workspace_id" text collate "C" not null,
   "replica" text collate "C" not null,
   "segment" text collate "C" not null,
-  "digest" text collate "C" not null,
   "records" bigint not null,
-  "from_us" bigint not null,
-  "to_us" bigint not null,
   "shipped_ms" bigint not null,
   primary key ("workspace_id", "replica", "segment")
 );
 
-create index inference_segments__replica__segment on inference_segments ("replica", "segment");
+create table inference_files (
+  "workspace_id" text collate "C" not null,
+  "replica" text collate "C" not null,
+  "segment" text collate "C" not null,
+  "project" text collate "C" not null,
+  "endpoint" text collate "C" not null,
+  "part" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "records" bigint not null,
+  "from_us" bigint not null,
+  "to_us" bigint not null,
+  "columns" text not null,
+  "shipped_ms" bigint not null,
+  primary key ("workspace_id", "replica", "segment", "project", "endpoint", "part")
+);
+
+create index inference_files__workspace_id__project__endpoint__to_us__from_us on inference_files ("workspace_id", "project", "endpoint", "to_us", "from_us");
+
+create table feedback_monitors (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "last_seq" bigint not null,
+  "last_join" bigint not null,
+  "waiting" bigint not null,
+  "waiting_digest" text collate "C" not null,
+  "waiting_hints" text not null,
+  "next_expiry_us" bigint,
+  "seen_files" bigint not null,
+  "queried_us" bigint,
+  "version" bigint not null,
+  primary key ("workspace_id", "project", "monitor")
+);
+
+create table feedback_batches (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "id" text collate "C" not null,
+  "seq" bigint not null,
+  "state" text collate "C" not null check ("state" in ('accepted', 'joined')),
+  "source" text collate "C" not null check ("source" in ('api', 'dataset')),
+  "dataset_version" text collate "C",
+  "digest" text collate "C" not null,
+  "rows" bigint not null,
+  "hints" text not null,
+  "joined" bigint not null,
+  "duplicate" bigint not null,
+  "corrected" bigint not null,
+  "unknown" bigint not null,
+  "late" bigint not null,
+  "waiting" bigint not null,
+  "actor_id" text collate "C" not null,
+  "accepted_us" bigint not null,
+  "recorded_ms" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "project", "monitor", "id"),
+  unique ("workspace_id", "project", "monitor", "seq")
+);
+
+create index feedback_batches__workspace_id__project__state on feedback_batches ("workspace_id", "project", "state") where state = 'accepted';
+
+create index feedback_batches__workspace_id__project__monitor__accepted_us__joined on feedback_batches ("workspace_id", "project", "monitor", "accepted_us", "joined");
+
+create table joined_files (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "number" bigint not null,
+  "day_us" bigint not null,
+  "digest" text collate "C" not null,
+  "labels" bigint not null,
+  "from_us" bigint not null,
+  "to_us" bigint not null,
+  primary key ("workspace_id", "project", "monitor", "number", "day_us")
+);
+
+create index joined_files__workspace_id__project__monitor__to_us__from_us on joined_files ("workspace_id", "project", "monitor", "to_us", "from_us");
+
+create table monitor_states (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "first_us" bigint not null,
+  "data_next_us" bigint not null,
+  "performance_next_us" bigint not null,
+  "lead" text collate "C" not null,
+  "watermark_us" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "project", "monitor")
+);
+
+create table monitor_windows (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "kind" text collate "C" not null check ("kind" in ('data', 'performance')),
+  "from_us" bigint not null,
+  "to_us" bigint not null,
+  "generation" bigint not null,
+  "latest" smallint not null,
+  "n" bigint not null,
+  "lead" text collate "C" not null,
+  "baseline" text collate "C",
+  "labels_digest" text collate "C" not null,
+  "labels_seen" bigint not null,
+  "findings" bigint not null,
+  "figures" text not null,
+  "sketch" text,
+  "closed_us" bigint not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "monitor", "kind", "from_us", "generation")
+);
+
+create table monitor_findings (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "window_id" text collate "C" not null,
+  "from_us" bigint not null,
+  "to_us" bigint not null,
+  "kind" text collate "C" not null,
+  "subject" text collate "C" not null,
+  "method" text collate "C" not null,
+  "value" double precision,
+  "threshold" double precision,
+  "n" bigint not null,
+  "detail" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index monitor_findings__workspace_id__project__from_us__id on monitor_findings ("workspace_id", "project", "from_us", "id");
+
+create index monitor_findings__workspace_id__window_id on monitor_findings ("workspace_id", "window_id");
+
+create table monitor_baselines (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "subject" text collate "C" not null,
+  "window_us" bigint not null,
+  "digest" text collate "C" not null,
+  "rows_read" bigint not null,
+  "from_us" bigint,
+  "to_us" bigint,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "monitor", "subject", "window_us")
+);
+
+create table monitor_relabels (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "from_us" bigint not null,
+  "to_us" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index monitor_relabels__workspace_id__project__monitor on monitor_relabels ("workspace_id", "project", "monitor");
+
+create table alert_rules (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "name" text collate "C" not null,
+  "rule" text not null,
+  "actor_id" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "project", "name")
+);
+
+create table alert_instances (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "fingerprint" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "rule" text collate "C" not null,
+  "logic" text collate "C" not null,
+  "memory" text not null,
+  "alert_id" text collate "C",
+  "version" bigint not null,
+  primary key ("workspace_id", "project", "fingerprint")
+);
+
+create table alerts (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "monitor" text collate "C" not null,
+  "rule" text collate "C" not null,
+  "signal" text collate "C" not null,
+  "severity" text collate "C" not null,
+  "fingerprint" text collate "C" not null,
+  "labels" text not null,
+  "summary" text collate "C" not null,
+  "receivers" text not null,
+  "state" text collate "C" not null check ("state" in ('pending', 'firing', 'recovering', 'resolved', 'dropped')),
+  "muted" text collate "C" not null,
+  "told" smallint not null,
+  "started_us" bigint not null,
+  "fired_us" bigint,
+  "ended_us" bigint,
+  "evidence" text not null,
+  "history" text not null,
+  "version" bigint not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index alerts__workspace_id__project__id on alerts ("workspace_id", "project", "id");
+
+create index alerts__workspace_id__project__monitor on alerts ("workspace_id", "project", "monitor") where state in ('pending', 'firing', 'recovering');
+
+create table alert_silences (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "matchers" text not null,
+  "starts_us" bigint not null,
+  "ends_us" bigint not null,
+  "author" text collate "C" not null,
+  "comment" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index alert_silences__workspace_id__project__ends_us on alert_silences ("workspace_id", "project", "ends_us");
+
+create table alert_deliveries (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "alert_id" text collate "C" not null,
+  "receiver" text collate "C" not null,
+  "status" text collate "C" not null check ("status" in ('firing', 'resolved', 'test')),
+  "reason" text collate "C" not null,
+  "at_us" bigint not null,
+  "message" text not null,
+  "state" text collate "C" not null check ("state" in ('queued', 'delivered', 'failed', 'dead')),
+  "attempts" bigint not null,
+  "last_status" bigint,
+  "last_error" text collate "C" not null,
+  "next_ms" bigint,
+  "created_ms" bigint not null,
+  "delivered_ms" bigint,
+  "version" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index alert_deliveries__workspace_id__project__created_ms__id on alert_deliveries ("workspace_id", "project", "created_ms", "id");
+
+create index alert_deliveries__workspace_id__alert_id__receiver__at_us on alert_deliveries ("workspace_id", "alert_id", "receiver", "at_us");
+
+create index alert_deliveries__workspace_id__next_ms on alert_deliveries ("workspace_id", "next_ms") where state in ('queued', 'failed');
+
+create table triggers (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "policy" text collate "C" not null,
+  "cause" text collate "C" not null,
+  "cause_key" text collate "C" not null,
+  "subject_kind" text collate "C",
+  "subject_id" text collate "C",
+  "fingerprint" text collate "C" not null,
+  "reason" text collate "C" not null,
+  "state" text collate "C" not null check ("state" in ('recorded', 'suppressed', 'waiting-approval', 'accepted', 'running', 'deciding', 'releasing', 'rejected', 'expired', 'cancelled', 'failed', 'refused', 'passed', 'promoted', 'rolled-back')),
+  "guard" text collate "C",
+  "outcome" text collate "C",
+  "figures" text not null,
+  "params" text,
+  "forced" smallint not null,
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "occurred_us" bigint not null,
+  "accepted_us" bigint,
+  "expires_us" bigint,
+  "ended_us" bigint,
+  "run_id" text collate "C",
+  "version_id" text collate "C",
+  "decision_id" text collate "C",
+  "release_id" text collate "C",
+  "version" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "policy", "cause_key")
+);
+
+create index triggers__workspace_id__project__id on triggers ("workspace_id", "project", "id");
+
+create index triggers__workspace_id__project__policy__accepted_us on triggers ("workspace_id", "project", "policy", "accepted_us");
+
+create index triggers__workspace_id__project__state on triggers ("workspace_id", "project", "state");
+
+create table retraining_states (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "policy" text collate "C" not null,
+  "useless" bigint not null,
+  "halted" smallint not null,
+  "cron_seen_us" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "project", "policy")
+);
+
+create table retraining_stops (
+  "workspace_id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "policy" text collate "C" not null,
+  "reason" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  primary key ("workspace_id", "project", "policy")
+);
+
+create table erasures (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "subject_kind" text collate "C" not null,
+  "subject_hmac" text collate "C" not null,
+  "sealed_subject" text collate "C",
+  "reason" text collate "C" not null,
+  "dry_run" smallint not null,
+  "state" text collate "C" not null check ("state" in ('waiting', 'linking', 'rewriting', 'clearing', 'verifying', 'completed', 'failed')),
+  "findings" text not null,
+  "certificate" text,
+  "error" text collate "C",
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "created_ms" bigint not null,
+  "finished_ms" bigint,
+  "version" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index erasures__workspace_id__project__id on erasures ("workspace_id", "project", "id");
+
+create table erasure_files (
+  "workspace_id" text collate "C" not null,
+  "erasure_id" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "new_digest" text collate "C" not null,
+  "size_bytes" bigint not null,
+  "place" text collate "C" not null,
+  "rows_before" bigint,
+  "rows_removed" bigint not null,
+  "kept_digest" text collate "C",
+  "applied" smallint not null,
+  primary key ("workspace_id", "erasure_id", "digest")
+);
+
+create table subject_accesses (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "subject_hmac" text collate "C" not null,
+  "kind" text collate "C" not null,
+  "ref" text collate "C" not null,
+  "reason" text collate "C" not null,
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "recorded_ms" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index subject_accesses__workspace_id__project__subject_hmac__id on subject_accesses ("workspace_id", "project", "subject_hmac", "id");

@@ -131,6 +131,16 @@ create table blobs (
 
 create index blobs__pack on blobs ("pack");
 
+create table blob_tombstones (
+  "workspace_id" text not null,
+  "digest" text not null,
+  "new_digest" text,
+  "rows_removed" integer not null,
+  "reason" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "digest")
+) strict;
+
 create table projects (
   "workspace_id" text not null,
   "name" text not null,
@@ -161,6 +171,26 @@ create table code_snapshots (
   "files" text not null,
   "created_ms" integer not null,
   primary key ("workspace_id", "id")
+) strict;
+
+create table suppressions (
+  "workspace_id" text not null,
+  "project" text not null,
+  "hmac" text not null,
+  "id" text not null,
+  "number" integer not null,
+  "columns" text not null,
+  "erasure_id" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "project", "hmac")
+) strict;
+
+create table erasure_holds (
+  "workspace_id" text not null,
+  "project" text not null,
+  "erasure_id" text not null,
+  "created_ms" integer not null,
+  primary key ("workspace_id", "project")
 ) strict;
 
 create table models (
@@ -618,15 +648,56 @@ create table releases (
   "endpoint" text not null,
   "revision" text not null,
   "previous" text,
-  "state" text not null check ("state" in ('started', 'promoted', 'failed')),
+  "candidate" text not null,
+  "state" text not null check ("state" in ('started', 'canary', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed')),
+  "policy" text,
+  "step" integer not null,
+  "move" text,
   "reason" text not null,
+  "standing" text not null,
+  "figures" text,
+  "looks" integer not null,
+  "started_us" integer not null,
+  "since_us" integer not null,
+  "judged_us" integer not null,
   "plan_number" integer not null,
   "created_ms" integer not null,
   "finished_ms" integer,
+  "version" integer not null,
   primary key ("workspace_id", "id")
 ) strict;
 
 create index releases__workspace_id__endpoint__id on releases ("workspace_id", "endpoint", "id");
+
+create index releases__workspace_id__endpoint__state on releases ("workspace_id", "endpoint", "state") where state in ('started', 'canary', 'paused');
+
+create table release_transitions (
+  "workspace_id" text not null,
+  "release_id" text not null,
+  "number" integer not null,
+  "from_state" text not null,
+  "to_state" text not null,
+  "step" integer not null,
+  "share" real not null,
+  "revision" text not null,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "reason" text not null,
+  "figures" text,
+  "at_us" integer not null,
+  "at_ms" integer not null,
+  primary key ("workspace_id", "release_id", "number")
+) strict;
+
+create table endpoint_freezes (
+  "workspace_id" text not null,
+  "project" text not null,
+  "endpoint" text not null,
+  "reason" text not null,
+  "actor_id" text not null,
+  "since_us" integer not null,
+  primary key ("workspace_id", "project", "endpoint")
+) strict;
 
 create table serving_plans (
   "id" text not null,
@@ -655,18 +726,385 @@ create table lineage_edges (
   primary key ("workspace_id", "from_kind", "from_id", "relation", "to_kind", "to_id")
 ) strict;
 
-create index lineage_edges__workspace_id__to_kind__to_id on lineage_edges ("workspace_id", "to_kind", "to_id");
+create index lineage_edges__workspace_id__to_kind__to_id__from_kind__from_id__relation on lineage_edges ("workspace_id", "to_kind", "to_id", "from_kind", "from_id", "relation");
 
 create table inference_segments (
   "workspace_id" text not null,
   "replica" text not null,
   "segment" text not null,
-  "digest" text not null,
   "records" integer not null,
-  "from_us" integer not null,
-  "to_us" integer not null,
   "shipped_ms" integer not null,
   primary key ("workspace_id", "replica", "segment")
 ) strict;
 
-create index inference_segments__replica__segment on inference_segments ("replica", "segment");
+create table inference_files (
+  "workspace_id" text not null,
+  "replica" text not null,
+  "segment" text not null,
+  "project" text not null,
+  "endpoint" text not null,
+  "part" text not null,
+  "digest" text not null,
+  "records" integer not null,
+  "from_us" integer not null,
+  "to_us" integer not null,
+  "columns" text not null,
+  "shipped_ms" integer not null,
+  primary key ("workspace_id", "replica", "segment", "project", "endpoint", "part")
+) strict;
+
+create index inference_files__workspace_id__project__endpoint__to_us__from_us on inference_files ("workspace_id", "project", "endpoint", "to_us", "from_us");
+
+create table feedback_monitors (
+  "workspace_id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "last_seq" integer not null,
+  "last_join" integer not null,
+  "waiting" integer not null,
+  "waiting_digest" text not null,
+  "waiting_hints" text not null,
+  "next_expiry_us" integer,
+  "seen_files" integer not null,
+  "queried_us" integer,
+  "version" integer not null,
+  primary key ("workspace_id", "project", "monitor")
+) strict;
+
+create table feedback_batches (
+  "workspace_id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "id" text not null,
+  "seq" integer not null,
+  "state" text not null check ("state" in ('accepted', 'joined')),
+  "source" text not null check ("source" in ('api', 'dataset')),
+  "dataset_version" text,
+  "digest" text not null,
+  "rows" integer not null,
+  "hints" text not null,
+  "joined" integer not null,
+  "duplicate" integer not null,
+  "corrected" integer not null,
+  "unknown" integer not null,
+  "late" integer not null,
+  "waiting" integer not null,
+  "actor_id" text not null,
+  "accepted_us" integer not null,
+  "recorded_ms" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "project", "monitor", "id"),
+  unique ("workspace_id", "project", "monitor", "seq")
+) strict;
+
+create index feedback_batches__workspace_id__project__state on feedback_batches ("workspace_id", "project", "state") where state = 'accepted';
+
+create index feedback_batches__workspace_id__project__monitor__accepted_us__joined on feedback_batches ("workspace_id", "project", "monitor", "accepted_us", "joined");
+
+create table joined_files (
+  "workspace_id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "number" integer not null,
+  "day_us" integer not null,
+  "digest" text not null,
+  "labels" integer not null,
+  "from_us" integer not null,
+  "to_us" integer not null,
+  primary key ("workspace_id", "project", "monitor", "number", "day_us")
+) strict;
+
+create index joined_files__workspace_id__project__monitor__to_us__from_us on joined_files ("workspace_id", "project", "monitor", "to_us", "from_us");
+
+create table monitor_states (
+  "workspace_id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "first_us" integer not null,
+  "data_next_us" integer not null,
+  "performance_next_us" integer not null,
+  "lead" text not null,
+  "watermark_us" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "project", "monitor")
+) strict;
+
+create table monitor_windows (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "kind" text not null check ("kind" in ('data', 'performance')),
+  "from_us" integer not null,
+  "to_us" integer not null,
+  "generation" integer not null,
+  "latest" integer not null,
+  "n" integer not null,
+  "lead" text not null,
+  "baseline" text,
+  "labels_digest" text not null,
+  "labels_seen" integer not null,
+  "findings" integer not null,
+  "figures" text not null,
+  "sketch" text,
+  "closed_us" integer not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "monitor", "kind", "from_us", "generation")
+) strict;
+
+create table monitor_findings (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "window_id" text not null,
+  "from_us" integer not null,
+  "to_us" integer not null,
+  "kind" text not null,
+  "subject" text not null,
+  "method" text not null,
+  "value" real,
+  "threshold" real,
+  "n" integer not null,
+  "detail" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index monitor_findings__workspace_id__project__from_us__id on monitor_findings ("workspace_id", "project", "from_us", "id");
+
+create index monitor_findings__workspace_id__window_id on monitor_findings ("workspace_id", "window_id");
+
+create table monitor_baselines (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "subject" text not null,
+  "window_us" integer not null,
+  "digest" text not null,
+  "rows_read" integer not null,
+  "from_us" integer,
+  "to_us" integer,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "monitor", "subject", "window_us")
+) strict;
+
+create table monitor_relabels (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "from_us" integer not null,
+  "to_us" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index monitor_relabels__workspace_id__project__monitor on monitor_relabels ("workspace_id", "project", "monitor");
+
+create table alert_rules (
+  "workspace_id" text not null,
+  "project" text not null,
+  "name" text not null,
+  "rule" text not null,
+  "actor_id" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "project", "name")
+) strict;
+
+create table alert_instances (
+  "workspace_id" text not null,
+  "project" text not null,
+  "fingerprint" text not null,
+  "monitor" text not null,
+  "rule" text not null,
+  "logic" text not null,
+  "memory" text not null,
+  "alert_id" text,
+  "version" integer not null,
+  primary key ("workspace_id", "project", "fingerprint")
+) strict;
+
+create table alerts (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "monitor" text not null,
+  "rule" text not null,
+  "signal" text not null,
+  "severity" text not null,
+  "fingerprint" text not null,
+  "labels" text not null,
+  "summary" text not null,
+  "receivers" text not null,
+  "state" text not null check ("state" in ('pending', 'firing', 'recovering', 'resolved', 'dropped')),
+  "muted" text not null,
+  "told" integer not null,
+  "started_us" integer not null,
+  "fired_us" integer,
+  "ended_us" integer,
+  "evidence" text not null,
+  "history" text not null,
+  "version" integer not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index alerts__workspace_id__project__id on alerts ("workspace_id", "project", "id");
+
+create index alerts__workspace_id__project__monitor on alerts ("workspace_id", "project", "monitor") where state in ('pending', 'firing', 'recovering');
+
+create table alert_silences (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "matchers" text not null,
+  "starts_us" integer not null,
+  "ends_us" integer not null,
+  "author" text not null,
+  "comment" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index alert_silences__workspace_id__project__ends_us on alert_silences ("workspace_id", "project", "ends_us");
+
+create table alert_deliveries (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "alert_id" text not null,
+  "receiver" text not null,
+  "status" text not null check ("status" in ('firing', 'resolved', 'test')),
+  "reason" text not null,
+  "at_us" integer not null,
+  "message" text not null,
+  "state" text not null check ("state" in ('queued', 'delivered', 'failed', 'dead')),
+  "attempts" integer not null,
+  "last_status" integer,
+  "last_error" text not null,
+  "next_ms" integer,
+  "created_ms" integer not null,
+  "delivered_ms" integer,
+  "version" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index alert_deliveries__workspace_id__project__created_ms__id on alert_deliveries ("workspace_id", "project", "created_ms", "id");
+
+create index alert_deliveries__workspace_id__alert_id__receiver__at_us on alert_deliveries ("workspace_id", "alert_id", "receiver", "at_us");
+
+create index alert_deliveries__workspace_id__next_ms on alert_deliveries ("workspace_id", "next_ms") where state in ('queued', 'failed');
+
+create table triggers (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "policy" text not null,
+  "cause" text not null,
+  "cause_key" text not null,
+  "subject_kind" text,
+  "subject_id" text,
+  "fingerprint" text not null,
+  "reason" text not null,
+  "state" text not null check ("state" in ('recorded', 'suppressed', 'waiting-approval', 'accepted', 'running', 'deciding', 'releasing', 'rejected', 'expired', 'cancelled', 'failed', 'refused', 'passed', 'promoted', 'rolled-back')),
+  "guard" text,
+  "outcome" text,
+  "figures" text not null,
+  "params" text,
+  "forced" integer not null,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "occurred_us" integer not null,
+  "accepted_us" integer,
+  "expires_us" integer,
+  "ended_us" integer,
+  "run_id" text,
+  "version_id" text,
+  "decision_id" text,
+  "release_id" text,
+  "version" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "policy", "cause_key")
+) strict;
+
+create index triggers__workspace_id__project__id on triggers ("workspace_id", "project", "id");
+
+create index triggers__workspace_id__project__policy__accepted_us on triggers ("workspace_id", "project", "policy", "accepted_us");
+
+create index triggers__workspace_id__project__state on triggers ("workspace_id", "project", "state");
+
+create table retraining_states (
+  "workspace_id" text not null,
+  "project" text not null,
+  "policy" text not null,
+  "useless" integer not null,
+  "halted" integer not null,
+  "cron_seen_us" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "project", "policy")
+) strict;
+
+create table retraining_stops (
+  "workspace_id" text not null,
+  "project" text not null,
+  "policy" text not null,
+  "reason" text not null,
+  "actor_id" text not null,
+  primary key ("workspace_id", "project", "policy")
+) strict;
+
+create table erasures (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "subject_kind" text not null,
+  "subject_hmac" text not null,
+  "sealed_subject" text,
+  "reason" text not null,
+  "dry_run" integer not null,
+  "state" text not null check ("state" in ('waiting', 'linking', 'rewriting', 'clearing', 'verifying', 'completed', 'failed')),
+  "findings" text not null,
+  "certificate" text,
+  "error" text,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "created_ms" integer not null,
+  "finished_ms" integer,
+  "version" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index erasures__workspace_id__project__id on erasures ("workspace_id", "project", "id");
+
+create table erasure_files (
+  "workspace_id" text not null,
+  "erasure_id" text not null,
+  "digest" text not null,
+  "new_digest" text not null,
+  "size_bytes" integer not null,
+  "place" text not null,
+  "rows_before" integer,
+  "rows_removed" integer not null,
+  "kept_digest" text,
+  "applied" integer not null,
+  primary key ("workspace_id", "erasure_id", "digest")
+) strict;
+
+create table subject_accesses (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "subject_hmac" text not null,
+  "kind" text not null,
+  "ref" text not null,
+  "reason" text not null,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "recorded_ms" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index subject_accesses__workspace_id__project__subject_hmac__id on subject_accesses ("workspace_id", "project", "subject_hmac", "id");

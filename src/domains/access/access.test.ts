@@ -300,7 +300,10 @@ test('what each role may do is this, and a change of it is a change of this tabl
     'tracking:read',
   ];
   const sorted = (of: Iterable<string>): string[] => [...of].sort();
-  assert.deepEqual(sorted(permissionsOf.admin), sorted([...reads, ...writes, 'access:admin', 'system:admin', 'gates:decide', 'governance:erase']));
+  assert.deepEqual(
+    sorted(permissionsOf.admin),
+    sorted([...reads, ...writes, 'access:admin', 'system:admin', 'gates:decide', 'governance:erase']),
+  );
   assert.deepEqual(sorted(permissionsOf.editor), sorted([...reads, ...writes]));
   assert.deepEqual(sorted(permissionsOf.viewer), reads);
   assert.deepEqual(sorted(permissionsOf.service), [

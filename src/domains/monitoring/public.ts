@@ -1,8 +1,7 @@
 // What other rooms may use of monitoring.
 export { tickMonitors } from './service/tick.ts';
-export { baselineOf, getMonitor, getWindow, listFindings, listWindows } from './service/read.ts';
+export { baselineOf, getWindow, listFindings, listWindows } from './service/read.ts';
 export { variantRows, type VariantRows } from './service/variant-rows.ts';
-export { marginOf } from './service/figures/performance-figures.ts';
 export type {
   Baseline,
   ColumnFigures,

@@ -313,8 +313,8 @@ retraining: { e: { pipeline: train, on: [alert, "cron: 0 3 * * 1"], params: { fr
   assert.deepEqual(d.alerts['e-roc_auc']!.condition, { kind: 'below-baseline', by: 0.03 });
   assert.deepEqual(d.alerts['e-roc_auc']!.for, { windows: 2 });
   assert.deepEqual(d.retraining.e!.on, [
-    { cause: 'alert', only: null },
-    { cause: 'cron', only: '0 3 * * 1' },
+    { only: null, cause: 'alert' },
+    { only: '0 3 * * 1', cause: 'cron' },
   ]);
   assert.equal(d.retraining.e!.stopAfter, 3);
   assert.deepEqual([d.retraining.e!.approval, d.retraining.e!.approveWithinUs], ['auto', 7 * 86_400_000_000]);

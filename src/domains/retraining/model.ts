@@ -212,7 +212,10 @@ const says: Readonly<Record<Guard, (policy: RetrainingDefinition, facts: Facts) 
         figures: { dataset: first.dataset, datasetVersion: first.version, number: first.number, datasets: broken.length },
       };
     return mutedMonitors.length > 0
-      ? { reason: `a quality alert of monitor ${mutedMonitors.join(', ')} pages: its data are broken`, figures: { monitors: mutedMonitors.join(', ') } }
+      ? {
+          reason: `a quality alert of monitor ${mutedMonitors.join(', ')} pages: its data are broken`,
+          figures: { monitors: mutedMonitors.join(', ') },
+        }
       : undefined;
   },
   halted: ({ name, stopAfter }, { halted, useless }) =>

@@ -27,7 +27,13 @@ export { shipLive, shipSegments } from './service/ship.ts';
 export { insertExternalRecords, type ExternalTaken } from './service/external-records.ts';
 export { loggedPseudonym } from './plan.ts';
 export { placeIn, rowTexts, type BatchFormat } from './log/row-texts.ts';
-export { columnsOf, columnsOf as loggedColumns, filesOfPredictions, inferenceFileCount, inferenceFiles } from './service/inference-files.ts';
+export {
+  columnsOf,
+  columnsOf as loggedColumns,
+  filesOfPredictions,
+  inferenceFileCount,
+  inferenceFiles,
+} from './service/inference-files.ts';
 export type { InferenceFile, LoggedColumns } from './store.ts';
 export { parseEventTime, sqlType, type LoggedColumn } from './model.ts';
 export { eraseFromSegments, eraseOldFromSegments, loggedValues, predictionsAbout, repointShipped, shippedFiles } from './service/erase.ts';
