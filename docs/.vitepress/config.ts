@@ -23,6 +23,7 @@ export default defineConfig({
         items: [
           { text: 'What it is', link: '/' },
           { text: 'Quickstart', link: '/quickstart' },
+          { text: 'Served elsewhere', link: '/served-elsewhere' },
           { text: 'Concepts', link: '/concepts' },
           { text: 'CI', link: '/ci' },
           { text: 'Security', link: '/security' },
