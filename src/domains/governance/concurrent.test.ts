@@ -101,4 +101,10 @@ test('an erasure that looks again and still finds the subject says where, and go
   );
   await runErasure(ctx, 'ers_late', () => undefined);
   assert.ok((await bench.certificate('ers_late')).rowsRemoved > 200);
+  const reply = await bench.app.inject({
+    url: '/api/gyre/v1/projects/demo/erasures/ers_late/certificate.md',
+    headers: { host: '127.0.0.1' },
+  });
+  assert.match(String(reply.headers['content-type']), /^text\/markdown/);
+  assert.match(reply.payload, /^# Certificate of erasure ers_late\n/);
 });

@@ -16,6 +16,7 @@ import { applyRetention } from './service/retention.ts';
 import * as store from './store.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString();
+const markdown = (text: string): Reply => new Reply(200, text, { 'content-type': 'text/markdown; charset=utf-8' });
 const InProject = Type.Object({ project: schema.name });
 const OfErasure = Type.Object({ project: schema.name, id: schema.name });
 
@@ -105,7 +106,7 @@ export const governanceRoutes: readonly AnyRoute[] = [
     errors: ['erasure-not-found', 'erasure-not-ended'],
     params: OfErasure,
     reply: { 200: 'text/markdown; charset=utf-8' },
-    handler: async (ctx, { params }) => certificateText(certificateOf(await getErasure(ctx, params.project, params.id))),
+    handler: async (ctx, { params }) => markdown(certificateText(certificateOf(await getErasure(ctx, params.project, params.id)))),
   }),
   route({
     method: 'POST',
@@ -155,6 +156,6 @@ export const governanceRoutes: readonly AnyRoute[] = [
     errors: ['project-not-found'],
     params: InProject,
     reply: { 200: 'text/markdown; charset=utf-8' },
-    handler: async (ctx, { params }) => recordText(await processingRecord(ctx, params.project)),
+    handler: async (ctx, { params }) => markdown(recordText(await processingRecord(ctx, params.project))),
   }),
 ];
