@@ -12,16 +12,17 @@ type Payload = StoredEvent['payload'];
 
 const text = (value: unknown): string => (typeof value === 'number' ? String(Number(value.toPrecision(3))) : String(value ?? ''));
 
+const share = (value: unknown): string => `${Math.round(Number(value) * 100)} %`;
+
 const TOLD: Readonly<Record<string, (p: Payload, e: StoredEvent) => string | undefined>> = {
   'alert.pending': (p) => `alert pending   ${text(p.rule)}`,
   'alert.firing': (p) => `alert FIRING    ${text(p.rule)}${p.value === undefined ? '' : `: ${text(p.value)}`}`,
   'alert.resolved': (p) => `alert resolved  ${text(p.rule)}`,
-  'trigger.recorded': (p) => `trigger         ${p.accepted === true ? 'accepted' : 'suppressed'}: ${text(p.reason)}`,
+  'trigger.recorded': (p) => `trigger         ${text(p.cause)}, ${p.accepted === true ? 'accepted' : `suppressed: ${text(p.reason)}`}`,
   'trigger.ended': (p) => `retraining      ${text(p.outcome)}: ${text(p.reason)}`,
   'pipeline-run.started': (_, e) => `training        ${e.label ?? e.subject.id}`,
   'decision.recorded': (_, e) => `decision        ${e.label ?? e.subject.id}`,
-  'release.started': (_, e) => `release         ${e.label ?? e.subject.id}`,
-  'release.stepped': (p) => `release         ${text(p.reason)}`,
+  'release.stepped': (p) => `release         ${share(p.share)} of the traffic${p.reason === undefined ? '' : `: ${text(p.reason)}`}`,
   'release.paused': (p) => `release paused  ${text(p.reason)}`,
   'release.promoted': (p) => `release         PROMOTED: ${text(p.reason)}`,
   'release.rolled-back': (p) => `release         ROLLED BACK: ${text(p.reason)}`,
@@ -34,6 +35,6 @@ const LONGEST = 150;
 /** The line for an event; undefined if it is no news. */
 export function newsOf(event: StoredEvent): string | undefined {
   const line = TOLD[event.type]?.(event.payload, event)?.trimEnd();
-  if (line === undefined || !/\s{2,}\S|: \S/.test(line)) return undefined;
+  if (line === undefined) return undefined;
   return line.length <= LONGEST ? line : `${line.slice(0, LONGEST)}…`;
 }

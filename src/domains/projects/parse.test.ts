@@ -312,10 +312,13 @@ retraining: { e: { pipeline: train, on: [alert, "cron: 0 3 * * 1"], params: { fr
   assert.deepEqual(Object.keys(d.alerts), ['e-roc_auc']);
   assert.deepEqual(d.alerts['e-roc_auc']!.condition, { kind: 'below-baseline', by: 0.03 });
   assert.deepEqual(d.alerts['e-roc_auc']!.for, { windows: 2 });
-  assert.deepEqual(d.retraining.e!.on, [
-    { only: null, cause: 'alert' },
-    { only: '0 3 * * 1', cause: 'cron' },
-  ]);
+  assert.deepEqual(
+    d.retraining.e!.on.map((o) => [o.cause, o.only]),
+    [
+      ['alert', null],
+      ['cron', '0 3 * * 1'],
+    ],
+  );
   assert.equal(d.retraining.e!.stopAfter, 3);
   assert.deepEqual([d.retraining.e!.approval, d.retraining.e!.approveWithinUs], ['auto', 7 * 86_400_000_000]);
   assert.equal(d.receivers.ops!.kind, 'webhook');
