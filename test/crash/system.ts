@@ -1,7 +1,7 @@
 // The system under test: `gyre up` in a folder of its own, whose processes can be killed and armed.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,13 @@ const main = join(import.meta.dirname, '../../src/app/main.ts');
 
 export type Victim = 'control' | 'serve' | 'compute' | 'runner' | 'supervisor' | 'everything';
 export const victims: readonly Victim[] = ['control', 'serve', 'compute', 'runner', 'supervisor', 'everything'];
+
+export interface SystemOptions {
+  /** Added to the server's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A folder of a stopped server, whose state this one begins with. */
+  readonly stateOf?: string;
+}
 
 export class System {
   readonly root = mkdtempSync(join(tmpdir(), 'gyre-crash-'));
@@ -23,6 +30,12 @@ export class System {
   #up: ChildProcess | undefined;
   url = '';
   serveUrl = '';
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor({ env = {}, stateOf }: SystemOptions = {}) {
+    this.#env = env;
+    if (stateOf !== undefined) cpSync(stateOf, this.dir, { recursive: true });
+  }
 
   async start(): Promise<void> {
     const up = spawn(
@@ -36,6 +49,7 @@ export class System {
           GYRE_LOG_LEVEL: 'error',
           GYRE_DURABILITY: 'process',
           GYRE_FAILPOINTS: `file:${this.#rules}`,
+          ...this.#env,
         },
       },
     );
@@ -96,11 +110,12 @@ export class System {
   arm(name: string, pass = 1): void {
     writeFileSync(this.#rules, `${name}=kill@${pass}`);
   }
-  /** Waits until somebody died there; false if nobody came by in time. Disarms in any case. */
-  async struck(withinMs: number): Promise<boolean> {
+  /** Waits until somebody died there; false if nobody came by in time, or before it was over. Disarms in any case. */
+  async struck(withinMs: number, over?: AbortSignal): Promise<boolean> {
     const deadline = performance.now() + withinMs;
-    while (performance.now() < deadline) {
+    for (;;) {
       if (readFileSync(this.#rules, 'utf8') === '') return true;
+      if (performance.now() > deadline || over?.aborted) break;
       await delay(10);
     }
     writeFileSync(this.#rules, '');
