@@ -14,7 +14,6 @@ eachDatabase('an alert of performance that a person is to hear of is a cause; ot
   await b.fire('alr_2', { severity: 'info' });
   await b.fire('alr_3', { rule: 'moved', signal: 'drift' });
   await b.fire('alr_4', { monitor: 'elsewhere' });
-  assert.deepEqual(await b.told(), []);
   await b.drain();
   assert.deepEqual(await b.told(), ['alert recorded'], 'in a replay it is judged at the next tick of event time');
   await b.advance('2013-03-02T00:00:00Z');

@@ -45,6 +45,8 @@ export const toStoredEvent = (row: EventRow): StoredEvent => ({
 });
 
 const BATCH = 200;
+/** A stored cursor lags by no more events than this: a restart looks at them once more. */
+const KEPT_BEHIND = 1000;
 const IDLE_LOOK_MS = 5000;
 
 export const { fail } = defineErrors({
@@ -66,6 +68,12 @@ export interface SubscriberLoop {
   stop(): Promise<void>;
 }
 
+interface Looked {
+  /** The stored cursor. */
+  readonly stored: number;
+  readonly seq: number;
+}
+
 export function startSubscribers(
   platform: () => Platform,
   subscribers: readonly Subscriber[],
@@ -77,18 +85,19 @@ export function startSubscribers(
   /** Who failed in the last round. */
   let behind: string[] = [];
 
-  const advance = async (subscriber: Subscriber): Promise<boolean> => {
+  /** How far each has looked: events that it does not listen to move no stored cursor, for that would be a commit each. */
+  const looked = new Map<string, Looked>();
+
+  const advance = async (subscriber: Subscriber, stored: number, pages: Map<number, StoredEvent[]>): Promise<boolean> => {
     const { database } = platform();
-    const cursor = await getCursor(database.reader, subscriber.name);
-    const page = await eventsIn(database.reader)
-      .selectFrom('events')
-      .selectAll()
-      .where('seq', '>', cursor)
-      .orderBy('seq')
-      .limit(BATCH)
-      .execute();
+    const before = looked.get(subscriber.name);
+    // One that was put back looks again at what it has seen.
+    const from = before && stored >= before.stored ? Math.max(stored, before.seq) : stored;
+    looked.set(subscriber.name, { stored, seq: from });
+    const page = pages.get(from) ?? (await readPage(database.reader, from));
+    pages.set(from, page);
     if (page.length === 0) return false;
-    const wanted = page.map(toStoredEvent).filter((e) => subscriber.types?.includes(e.type) ?? true);
+    const wanted = page.filter((e) => subscriber.types?.includes(e.type) ?? true);
     for (const event of wanted) {
       const ctx = makeCtx(platform(), { actor: systemActor, workspace: event.workspace });
       await ctx.tx(async (tx) => {
@@ -97,13 +106,35 @@ export function startSubscribers(
         await subscriber.handle(tx, event);
         await setCursor(tx, subscriber.name, event.seq);
       });
+      looked.set(subscriber.name, { stored: event.seq, seq: event.seq });
     }
-    const end = page.at(-1)!.seq!;
-    if (wanted.at(-1)?.seq !== end)
+    const end = page.at(-1)!.seq;
+    const held = looked.get(subscriber.name)!.stored;
+    const keep = end - held >= KEPT_BEHIND;
+    if (keep)
       await makeCtx(platform(), { actor: systemActor, workspace: '' }).tx(async (tx) => {
         if ((await getCursor(tx.db, subscriber.name)) < end) await setCursor(tx, subscriber.name, end);
       });
+    looked.set(subscriber.name, { stored: keep ? end : held, seq: end });
     return true;
+  };
+
+  /** Everybody who stands at the same event reads the same page. */
+  const round = async (): Promise<void> => {
+    const cursors = await listCursors(platform().database.reader);
+    const pages = new Map<number, StoredEvent[]>();
+    for (const subscriber of subscribers) {
+      try {
+        let stored = cursors.get(subscriber.name) ?? 0;
+        while (!stopped && (await advance(subscriber, stored, pages))) {
+          again = true;
+          stored = looked.get(subscriber.name)!.stored;
+        }
+      } catch (error) {
+        behind.push(subscriber.name);
+        platform().log.error({ event: 'subscriber.failed', subscriber: subscriber.name, error });
+      }
+    }
   };
 
   const loop = async (): Promise<void> => {
@@ -116,14 +147,10 @@ export function startSubscribers(
         behind.push('the numbering of events');
         platform().log.warn({ event: 'subscribers.sequencer-failed', error });
       }
-      for (const subscriber of subscribers) {
-        try {
-          while (!stopped && (await advance(subscriber))) again = true;
-        } catch (error) {
-          behind.push(subscriber.name);
-          platform().log.error({ event: 'subscriber.failed', subscriber: subscriber.name, error });
-        }
-      }
+      await round().catch((error: unknown) => {
+        behind.push('the events');
+        platform().log.error({ event: 'subscribers.not-read', error });
+      });
     } while (again && !stopped);
     // In the same step as the last look at `again`, so that no call in between is lost.
     running = undefined;
@@ -153,6 +180,12 @@ export function startSubscribers(
     },
   };
 }
+
+const readPage = async (db: Db, after: number): Promise<StoredEvent[]> =>
+  (await eventsIn(db).selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(BATCH).execute()).map(toStoredEvent);
+
+const listCursors = async (db: Db): Promise<Map<string, number>> =>
+  new Map((await eventsIn(db).selectFrom('event_cursors').selectAll().execute()).map((c) => [c.subscriber, c.seq]));
 
 const getCursor = async (db: Db, subscriber: string): Promise<number> =>
   (await eventsIn(db).selectFrom('event_cursors').select('seq').where('subscriber', '=', subscriber).executeTakeFirst())?.seq ?? 0;
