@@ -68,6 +68,10 @@ eachDatabase('a finding is a cause by its kind, for a monitor of the policy', as
   await b.advance('2013-03-02T00:00:00Z');
   assert.deepEqual(await b.told(), ['finding failed']);
   assert.equal((await b.triggers())[0]!.reason, 'monitor e found drift of dep_hour: js 0.31, threshold 0.1');
+  // Without a cooldown the same in a later window is a cause of its own.
+  await find('fnd_4', { window: 'win_2' });
+  await b.advance('2013-03-03T00:00:00Z');
+  assert.deepEqual(await b.told(), ['finding failed', 'finding failed']);
 });
 
 eachDatabase('a new version of the dataset is a cause, of another one or one that is refused it is none', async (t, kind) => {

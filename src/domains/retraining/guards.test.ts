@@ -77,6 +77,23 @@ eachDatabase('an alert that goes on firing is a cause again when nothing speaks 
   assert.deepEqual((await b.send('GET', '/projects/demo/retraining/keep')).body.state, 'halted');
 });
 
+eachDatabase('an alert whose retraining a person rejected is not asked about again while it goes on firing', async (t, kind) => {
+  const b = await openSmall(t, kind, { policy: 'on: [alert]\n    approval: person\n    approve_within: 30d' });
+  const alert = firing('alr_1', Date.parse('2013-03-02T00:00:00Z') * 1000);
+  await b.ctx().tx((tx) => insertAlert(tx.db, tx.workspace, alert));
+  await b.fire('alr_1');
+  await b.advance('2013-03-02T00:00:00Z');
+  const [first] = await b.triggers();
+  assert.equal(first!.state, 'waiting-approval');
+  await b.send('POST', `/triggers/${first!.id}/reject`, { reason: 'we know' });
+  for (const day of ['03', '04']) await b.advance(`2013-03-${day}T00:00:00Z`);
+  assert.deepEqual(await b.told(), ['alert rejected']);
+  // It is another alert that fires anew.
+  await b.fire('alr_2');
+  await b.advance('2013-03-05T00:00:00Z');
+  assert.deepEqual(await b.told(), ['alert rejected', 'alert waiting-approval']);
+});
+
 eachDatabase('one try of a policy at a time, and no more than its budget', async (t, kind) => {
   const b = await openSmall(t, kind, { policy: 'on: [alert]\n    cooldown: 0s\n    budget: { runs: 2, per: 10d }\n    stop_after: 100' });
   await b.fire('alr_1');

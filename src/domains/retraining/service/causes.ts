@@ -139,7 +139,7 @@ function findingCause({ subject, payload }: StoredEvent, definition: ProjectDefi
   return {
     cause: 'finding',
     subject: { kind: 'finding', id: subject.id },
-    fingerprint: `finding ${monitor} ${kind} ${of}`,
+    fingerprint: `finding ${subject.id}`,
     reason: `monitor ${monitor} found ${kind} of ${of}: ${text(payload, 'method')} ${text(payload, 'value')}, threshold ${text(payload, 'threshold')}`,
     figures: scalars(payload, ['monitor', 'kind', 'subject', 'method', 'value', 'threshold', 'n', 'window']),
   };

@@ -98,8 +98,10 @@ async function reconsider(
   const { project } = definition;
   const fingerprint = alertFingerprint(alert.id);
   const nowUs = await nowUsOf(ctx, project);
-  const known = await store.hasFingerprint(ctx.db, ctx.workspace, { project, policy: policy.name, fingerprint });
-  if (known && !judge(policy, await gatherFacts(ctx, definition, policy, { fingerprint, nowUs })).accepted) return;
+  const last = await store.findLastSame(ctx.db, ctx.workspace, { project, policy: policy.name, fingerprint });
+  // Who said no to this alert is not asked again at each tick while it goes on firing.
+  if (last?.state === 'rejected') return;
+  if (last && !judge(policy, await gatherFacts(ctx, definition, policy, { fingerprint, nowUs })).accepted) return;
   const trigger = await ctx.tx((tx) =>
     recordCause(tx, project, policy.name, {
       cause: 'alert',

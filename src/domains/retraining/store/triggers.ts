@@ -261,10 +261,17 @@ export async function countAccepted(
   return Number(row?.n ?? 0);
 }
 
-/** Says whether a cause of this fingerprint is on record for the policy. */
-export const hasFingerprint = async (
+/** The newest trigger of a cause of this fingerprint, if one is on record for the policy. */
+export async function findLastSame(
   db: Db,
   workspace: string,
   of: { readonly project: string; readonly policy: string; readonly fingerprint: string },
-): Promise<boolean> =>
-  (await ofPolicy(db, workspace, of).select('id').where('fingerprint', '=', of.fingerprint).limit(1).executeTakeFirst()) !== undefined;
+): Promise<Trigger | undefined> {
+  const row = await ofPolicy(db, workspace, of)
+    .selectAll()
+    .where('fingerprint', '=', of.fingerprint)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && toTrigger(row);
+}
