@@ -17,7 +17,10 @@ export const CreateRule = Type.Object({
   name: Type.Optional(ruleName),
   when: Type.String({ maxLength: 500, description: 'MONITOR.SIGNAL CONDITION, as in gyre.yaml' }),
   for: Type.Optional(
-    Type.String({ pattern: '^\\d+(( of \\d+)? windows?|s|m|h|d|w)$', description: '2 windows, 2 of 3 windows, or a duration' }),
+    Type.String({
+      pattern: '^([1-9]\\d*( of [1-9]\\d*)? windows?|\\d+(s|m|h|d|w))$',
+      description: '2 windows, 2 of 3 windows, or a duration',
+    }),
   ),
   keepFiringFor: Type.Optional(Type.String({ pattern: '^\\d+(s|m|h|d|w)$' })),
   severity: Type.Optional(Type.Enum([...severities])),

@@ -13,6 +13,16 @@ export const { fail } = defineErrors({
     detail: (p: { contentType: string }) =>
       `Content type "${p.contentType}" is not one of application/x-ndjson (one JSON object a line), application/json (an object or a list of them) and application/vnd.apache.parquet.`,
   },
+  'batch-encoding-unsupported': {
+    status: 415,
+    title: 'The batch is compressed in another way',
+    detail: (p: { encoding: string }) => `Content encoding "${p.encoding}" is not read here; send the batch as it is, or with gzip.`,
+  },
+  'batch-not-gzip': {
+    status: 400,
+    title: 'The batch is no whole gzip',
+    detail: () => 'The content encoding says gzip, but the body is not gzip from beginning to end. Nothing was taken.',
+  },
   'feedback-invalid': {
     status: 400,
     title: 'The labels cannot be used',

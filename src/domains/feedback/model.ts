@@ -58,7 +58,7 @@ export function parseRow(value: unknown, r: number, place: (member: string) => s
   const { prediction_id: id = null, key = null, label } = given;
   if ((id === null) === (key === null))
     add('prediction_id', 'give either "prediction_id" or "key", the columns of the request that name the prediction');
-  if (id !== null && (typeof id !== 'string' || id.length === 0 || id.length > 200))
+  if (id !== null && (typeof id !== 'string' || id.length === 0 || id.length > 200 || id.includes('\0') || !id.isWellFormed()))
     add('prediction_id', 'must be a text of 1 to 200 characters');
   const k = key === null ? null : keyOf(key, add);
   const l = typeof label === 'boolean' ? Number(label) : typeof label === 'number' && Number.isFinite(label) ? label : null;
@@ -75,7 +75,8 @@ function keyOf(key: unknown, add: (member: string, detail: string) => null): Rec
   if (typeof key !== 'object' || key === null || Array.isArray(key) || Object.keys(key).length === 0)
     return add('key', 'must be an object of columns of the request and their values');
   for (const [name, value] of Object.entries(key as Record<string, unknown>))
-    if (!['string', 'number', 'boolean'].includes(typeof value)) add(`key/${name}`, 'must be a text, a number, true or false');
+    if (!['string', 'number', 'boolean'].includes(typeof value) || (typeof value === 'string' && !value.isWellFormed()))
+      add(`key/${name}`, 'must be a text, a number, true or false');
   // In one order, so that the same key is the same text.
   return Object.fromEntries(Object.entries(key as Record<string, KeyValue>).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

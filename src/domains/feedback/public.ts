@@ -1,5 +1,5 @@
 // What other rooms may use of feedback.
 export { joinFeedback, type Changed, type Joined } from './service/join.ts';
-export { countLabels, joinedFiles } from './service/read.ts';
+export { countLabels, joinedFiles, newestBatchMs } from './service/read.ts';
 export type { JoinedFile } from './store/joined-files.ts';
 export { labelFiles, repointLabels } from './service/erase.ts';

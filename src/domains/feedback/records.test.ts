@@ -161,7 +161,7 @@ test('A Parquet file is taken with its own types; columns that are no members of
     (torn.body.errors as { pointer: string }[]).map((e) => e.pointer),
     ['row 1: at', 'row 2: at'],
   );
-  assert.equal((await b.post('records', 'elsewhere', Buffer.from('PAR1 no'), type)).body.code, 'compute-input-unreadable');
+  assert.equal((await b.post('records', 'elsewhere', Buffer.from('PAR1 no'), type)).body.code, 'batch-unreadable');
 });
 
 test('A bare NaN of Python is a missing value, and a column of several kinds of values is text', async (t) => {

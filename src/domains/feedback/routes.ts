@@ -67,8 +67,9 @@ const sending = [
   'not-found',
   'batch-unreadable',
   'batch-type-unsupported',
+  'batch-encoding-unsupported',
+  'batch-not-gzip',
   'payload-too-large',
-  'compute-input-unreadable',
   'storage-full',
 ];
 
@@ -85,7 +86,11 @@ export const feedbackRoutes: readonly AnyRoute[] = [
     reply: { 200: Type.Object({ accepted: count, duplicates: count, suppressed: Type.Optional(count), batch: Type.String() }) },
     handler: async (ctx, { params, stream, headers }) => {
       const { once, replayed } = onceFor(ctx, headers, ['records', params.project, params.monitor]);
-      const taken = await sendRecords(ctx, { ...params, body: stream, contentType: headers['content-type'] }, once);
+      const taken = await sendRecords(
+        ctx,
+        { ...params, body: stream, contentType: headers['content-type'], contentEncoding: headers['content-encoding'] },
+        once,
+      );
       return reply(taken, false, replayed());
     },
   }),
@@ -108,7 +113,11 @@ export const feedbackRoutes: readonly AnyRoute[] = [
     },
     handler: async (ctx, { params, stream, headers }) => {
       const { once, replayed } = onceFor(ctx, headers, ['feedback', params.project, params.monitor]);
-      const accepted = await sendFeedback(ctx, { ...params, body: stream, contentType: headers['content-type'] }, once);
+      const accepted = await sendFeedback(
+        ctx,
+        { ...params, body: stream, contentType: headers['content-type'], contentEncoding: headers['content-encoding'] },
+        once,
+      );
       return reply(accepted, !accepted.duplicate, replayed());
     },
   }),

@@ -113,7 +113,7 @@ export const AlertRule = Type.Object(
     when: Type.String({ description: 'MONITOR.SIGNAL CONDITION, for example: late-arrival.roc_auc below baseline by 0.03' }),
     for: Type.Optional(
       Type.String({
-        pattern: '^\\d+(( of \\d+)? windows?|s|m|h|d|w)$',
+        pattern: '^([1-9]\\d*( of [1-9]\\d*)? windows?|\\d+(s|m|h|d|w))$',
         description: 'How long it must hold: 2 windows (in a row), 2 of 3 windows, or a duration',
       }),
     ),

@@ -116,6 +116,13 @@ export function parseEventTime(text: string): number | undefined {
   if (/^\d{1,16}$/.test(text)) return Number(text) <= Number.MAX_SAFE_INTEGER ? Number(text) : undefined;
   const match = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,6}))?(Z|[+-]\d{2}:\d{2})$/i.exec(text);
   if (!match) return undefined;
+  // Date.parse takes 30 February for 2 March.
+  if (Number(match[1]!.slice(8, 10)) > 28 && !isDay(match[1]!.slice(0, 10))) return undefined;
   const ms = Date.parse(`${match[1]}${match[3]!.toUpperCase()}`);
   return Number.isNaN(ms) ? undefined : ms * 1000 + Number((match[2] ?? '0').padEnd(6, '0'));
 }
+
+const isDay = (day: string): boolean => {
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
+};

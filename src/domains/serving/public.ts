@@ -24,6 +24,7 @@ export { scoreTable, validateModel } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
 export { liveCounts } from './service/live-counts.ts';
 export { shipLive, shipSegments } from './service/ship.ts';
+export { orUnreadable } from './service/parquet-body.ts';
 export { insertExternalRecords, type ExternalTaken } from './service/external-records.ts';
 export { loggedPseudonym } from './plan.ts';
 export { placeIn, rowTexts, type BatchFormat } from './log/row-texts.ts';
@@ -32,7 +33,9 @@ export {
   columnsOf as loggedColumns,
   filesOfPredictions,
   inferenceFileCount,
+  inferenceArrivals,
   inferenceFiles,
+  inferenceFilesSince,
 } from './service/inference-files.ts';
 export type { InferenceFile, LoggedColumns } from './store.ts';
 export { parseEventTime, sqlType, type LoggedColumn } from './model.ts';

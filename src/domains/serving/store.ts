@@ -123,6 +123,40 @@ export async function listFiles(db: Db, workspace: string, of: OfEndpoint, fromU
   return rows.map(toFile);
 }
 
+/** Files that came since a moment of wall time, whatever the event time of their records. */
+export async function listFilesSince(db: Db, workspace: string, of: OfEndpoint, sinceMs: number): Promise<InferenceFile[]> {
+  const rows = await filesOf(db, workspace, of)
+    .where('shipped_ms', '>=', sinceMs)
+    .orderBy('from_us')
+    .orderBy('replica')
+    .orderBy('segment')
+    .orderBy('part')
+    .execute();
+  return rows.map(toFile);
+}
+
+/** When the first and the last file of an endpoint came, and the event time of its newest record. */
+export interface Arrivals {
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly newestUs: number;
+}
+
+export async function findArrivals(db: Db, workspace: string, of: OfEndpoint): Promise<Arrivals | undefined> {
+  const row = await tablesIn(db)
+    .selectFrom('inference_files')
+    .select((eb) => [
+      eb.fn.min<number | null>('shipped_ms').as('first'),
+      eb.fn.max<number | null>('shipped_ms').as('last'),
+      eb.fn.max<number | null>('to_us').as('newest'),
+    ])
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', of.project)
+    .where('endpoint', '=', of.endpoint)
+    .executeTakeFirstOrThrow();
+  return row.first === null ? undefined : { firstMs: Number(row.first), lastMs: Number(row.last), newestUs: Number(row.newest) };
+}
+
 /** Files of one segment, by its workspace. */
 export async function listFilesOfSegment(
   db: Db,

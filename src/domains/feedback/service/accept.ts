@@ -13,7 +13,7 @@ import { loggedPseudonym } from '../../serving/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
 import { suppressedIn, type Suppressed } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
-import { collectHints, MAX_FAULTS, MAX_ROWS, parseRow, type LabelRow } from '../model.ts';
+import { collectHints, MAX_FAULTS, MAX_ROWS, parseRow, type LabelRow, type ParsedRow } from '../model.ts';
 import * as batches from '../store/batches.ts';
 import { takeSeq } from '../store/monitors.ts';
 
@@ -124,7 +124,11 @@ async function writeRows(ctx: Ctx, { project, monitor, rows, place, personal, fo
   };
   try {
     for await (const { n, text } of rows) {
-      const parsed = parseText(text, count, (member) => place(n, member));
+      const parsed = ofTask(
+        monitor,
+        parseText(text, count, (member) => place(n, member)),
+        place(n, 'label'),
+      );
       if ('faults' in parsed) {
         wrong += parsed.faults.length;
         faults.push(...parsed.faults.slice(0, MAX_FAULTS - faults.length));
@@ -155,7 +159,13 @@ async function writeRows(ctx: Ctx, { project, monitor, rows, place, personal, fo
 const isSuppressed = ({ k }: LabelRow, suppressed: Suppressed): boolean =>
   k !== null && suppressed.number > 0 && Object.entries(k).some(([name, value]) => suppressed.has(name, value));
 
-function parseText(text: string, r: number, place: (member: string) => string) {
+/** A label 7 of a yes-or-no question would be neither, and silently count as one of them. */
+function ofTask({ task }: MonitorDefinition, parsed: ParsedRow, pointer: string): ParsedRow {
+  if (task !== 'binary' || 'faults' in parsed || parsed.row.l === null || parsed.row.l === 0 || parsed.row.l === 1) return parsed;
+  return { faults: [{ pointer, detail: 'must be true, false, 1 or 0, for the monitor is of a binary task; null withdraws a label' }] };
+}
+
+function parseText(text: string, r: number, place: (member: string) => string): ParsedRow {
   let value: unknown;
   try {
     value = JSON.parse(text);

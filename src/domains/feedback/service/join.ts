@@ -9,7 +9,14 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { stageFiles } from '../../datasets/public.ts';
 import { currentRevision, type MonitorDefinition } from '../../projects/public.ts';
-import { columnsOf, filesOfPredictions, inferenceFileCount, inferenceFiles, type InferenceFile } from '../../serving/public.ts';
+import {
+  columnsOf,
+  filesOfPredictions,
+  inferenceFileCount,
+  inferenceFiles,
+  inferenceFilesSince,
+  type InferenceFile,
+} from '../../serving/public.ts';
 import {
   DAY_US,
   endpointOf,
@@ -171,6 +178,9 @@ async function joinIn(ctx: Ctx, work: Work, folder: string): Promise<{ batches: 
 /** Files of the log that may hold the predictions of labels with these hints. */
 async function logFiles(ctx: Ctx, { project, monitor, nowUs }: Work, hints: Hints): Promise<InferenceFile[]> {
   const endpoint = endpointOf(monitor);
+  const { mode } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+  // Whoever begins with records of last year on a live timeline has labels of last year, too.
+  const history = hints.open && monitor.endpoint === null && mode === 'live';
   const spans = [...spansOf(hints.days), ...(hints.open ? [{ fromUs: nowUs - horizonOf(monitor), toUs: nowUs }] : [])];
   const found = [
     ...(await filesOfPredictions(
@@ -178,6 +188,7 @@ async function logFiles(ctx: Ctx, { project, monitor, nowUs }: Work, hints: Hint
       hints.segments.map((s) => `${s}.0`),
     )),
     ...(await Promise.all(spans.map((span) => inferenceFiles(ctx, { project, endpoint, ...span })))).flat(),
+    ...(history ? await inferenceFilesSince(ctx, Math.floor((nowUs - horizonOf(monitor)) / 1000), { project, endpoint }) : []),
   ];
   return [...new Map(found.map((f) => [f.digest, f])).values()];
 }

@@ -27,6 +27,10 @@ export const countLabels = (
   { project, monitor, sinceUs }: { project: string; monitor: string; sinceUs: number },
 ): Promise<number> => batches.sumJoined(ctx.db, ctx.workspace, { project, monitor }, sinceUs);
 
+/** When the newest batch was accepted, in wall time; undefined while there is none. */
+export const newestBatchMs = async (ctx: Ctx, of: { project: string; monitor: string }): Promise<number | undefined> =>
+  (await batches.listBatches(ctx.db, ctx.workspace, of, Number.MAX_SAFE_INTEGER, 1))[0]?.recordedMs;
+
 /** Raises `feedback-batch-not-found`. */
 export const getBatch = async (ctx: Ctx, of: { project: string; monitor: string }, id: string): Promise<FeedbackBatch> =>
   (await batches.findBatch(ctx.db, ctx.workspace, of, id)) ?? fail('feedback-batch-not-found', { monitor: of.monitor, batch: id });

@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail as failAny } from '../../../kernel/errors.ts';
 import type { BatchFormat } from '../../serving/public.ts';
@@ -31,31 +32,70 @@ export function formatOf(contentType: unknown): BatchFormat {
   return FORMATS.find(([pattern]) => pattern.test(type))?.[1] ?? fail('batch-type-unsupported', { contentType: type });
 }
 
-/** Writes the body into `folder`. Raises `payload-too-large`, `batch-type-unsupported`. */
-export async function receiveBatch(ctx: Ctx, body: Readable, contentType: unknown, folder: string): Promise<ReceivedBatch> {
-  const format = formatOf(contentType);
+export interface SentBody {
+  readonly body: Readable;
+  readonly contentType: unknown;
+  readonly contentEncoding?: unknown;
+}
+
+/** The body without its compression. Raises `batch-encoding-unsupported`. */
+function decoded({ body, contentEncoding }: SentBody): Readable {
+  const encoding = String(contentEncoding ?? 'identity')
+    .trim()
+    .toLowerCase();
+  if (encoding === 'identity') return body;
+  if (encoding !== 'gzip' && encoding !== 'x-gzip') return fail('batch-encoding-unsupported', { encoding });
+  return body.pipe(createGunzip());
+}
+
+/**
+ * Writes the body into `folder`. Raises `payload-too-large`, `batch-type-unsupported`, `batch-encoding-unsupported`,
+ * `batch-not-gzip`.
+ */
+export async function receiveBatch(ctx: Ctx, sent: SentBody, folder: string): Promise<ReceivedBatch> {
+  const format = formatOf(sent.contentType);
+  const { body } = sent;
+  const source = decoded(sent);
   // A list of JSON is parsed as a whole.
   const limitBytes = format === 'json' ? ctx.settings.bodyLimitBytes : ctx.settings.batchLimitBytes;
   const path = join(folder, `body.${format}`);
   const file = createWriteStream(path, { mode: 0o600 });
   const hash = createHash('sha256');
   let size = 0;
+  let broken = false;
   // Listeners instead of a pipeline: that would destroy the socket, and with it the reply to a body that is too large.
   await new Promise<void>((resolve, reject) => {
-    body.on('data', (chunk: Buffer) => {
+    source.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limitBytes) return;
+      if (size > limitBytes) {
+        // Little that was compressed may become very much: it is not unpacked to its end.
+        if (source !== body) leave();
+        return;
+      }
       hash.update(chunk);
       if (file.write(chunk)) return;
-      body.pause();
-      file.once('drain', () => body.resume());
+      source.pause();
+      file.once('drain', () => source.resume());
     });
-    body.once('end', resolve);
+    const leave = (): void => {
+      body.unpipe();
+      source.destroy();
+      if (body.readableEnded) return resolve();
+      body.once('end', resolve);
+      body.resume();
+    };
+    source.once('end', resolve);
     body.once('error', reject);
+    if (source !== body)
+      source.once('error', () => {
+        broken = true;
+        leave();
+      });
     file.once('error', reject);
   });
   file.end();
   await finished(file);
   if (size > limitBytes) failAny('payload-too-large', { limitBytes });
+  if (broken) fail('batch-not-gzip', {});
   return { path, format, digest: hash.digest('hex') };
 }

@@ -8,7 +8,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail as failAny } from '../../../kernel/errors.ts';
 import { personalColumns, stageFiles } from '../../datasets/public.ts';
 import { currentRevision, type MonitorDefinition, type Revision } from '../../projects/public.ts';
-import { insertExternalRecords, placeIn, rowTexts, type ExternalTaken } from '../../serving/public.ts';
+import { insertExternalRecords, orUnreadable, placeIn, rowTexts, type ExternalTaken } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import { acceptBatch, type AcceptedBatch } from './accept.ts';
 import { receiveBatch, type ReceivedBatch } from './receive.ts';
@@ -18,6 +18,7 @@ export interface Sent {
   readonly monitor: string;
   readonly body: Readable;
   readonly contentType: unknown;
+  readonly contentEncoding?: unknown;
 }
 
 /** Raises `project-not-found`, `not-found`. */
@@ -29,11 +30,15 @@ export async function monitorOf(ctx: Ctx, project: string, name: string): Promis
 }
 
 /** `work` hears the digest of the bytes before anything is done with them. */
-async function withBody<T>(ctx: Ctx, { body, contentType }: Sent, work: (batch: ReceivedBatch, folder: string) => Promise<T>): Promise<T> {
+async function withBody<T>(
+  ctx: Ctx,
+  { body, contentType, contentEncoding }: Sent,
+  work: (batch: ReceivedBatch, folder: string) => Promise<T>,
+): Promise<T> {
   const folder = join(ctx.settings.dir, 'compute', 'made', randomBytes(8).toString('hex'));
   await mkdir(folder, { recursive: true });
   try {
-    return await work(await receiveBatch(ctx, body, contentType, folder), folder);
+    return await work(await receiveBatch(ctx, { body, contentType, contentEncoding }, folder), folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -92,11 +97,13 @@ async function parquetLines(
 ): Promise<Pick<ReceivedBatch, 'path' | 'format'>> {
   const what = `labels for monitor ${monitor}`;
   const tables = { t: { files: [received.path] } };
-  const { columns } = await ctx.compute.run({ what, tables, statements: [], rows: 'from t limit 0' }, ctx.signal);
+  const { columns } = await orUnreadable(ctx.compute.run({ what, tables, statements: [], rows: 'from t limit 0' }, ctx.signal));
   const path = join(folder, 'rows.ndjson');
-  await ctx.compute.run(
-    { what, tables, writes: [path], statements: [{ sql: `copy (${labelsQuery(columns)}) to ${sqlText(path)} (format json)` }] },
-    ctx.signal,
+  await orUnreadable(
+    ctx.compute.run(
+      { what, tables, writes: [path], statements: [{ sql: `copy (${labelsQuery(columns)}) to ${sqlText(path)} (format json)` }] },
+      ctx.signal,
+    ),
   );
   return { path, format: 'ndjson' };
 }

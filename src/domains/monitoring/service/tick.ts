@@ -10,6 +10,7 @@ import { joinFeedback } from '../../feedback/public.ts';
 import { currentRevision, type MonitorDefinition } from '../../projects/public.ts';
 import type { MonitorState } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
+import { isCatchingUp } from './catching-up.ts';
 import { closeWindows, type Closing } from './close-window.ts';
 import { openRun, type MonitorRun } from './monitor-run.ts';
 import { recordRelabel } from './relabel.ts';
@@ -38,6 +39,7 @@ async function tickNow(ctx: Ctx, project: string): Promise<void> {
   }
   const runs: MonitorRun[] = [];
   for (const m of definitions) {
+    if (mode === 'live' && (await isCatchingUp(ctx, project, m, nowUs))) continue;
     const run = await openRun(ctx, project, m, nowUs);
     if (run) runs.push(run);
   }

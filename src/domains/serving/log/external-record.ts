@@ -19,6 +19,8 @@ export const memberFaults = {
   latency_us: 'must be a number of microseconds',
   text: 'must be a text',
   value: 'must be a number, a text, true, false or null',
+  broken: 'has half a character (a surrogate without its other half)',
+  name: 'is the name of a column; it must be a text of 1 to 200 characters',
   unknown: 'is not a member of a record; inputs of the model go into "inputs", other columns into "request"',
 } as const;
 
@@ -46,18 +48,27 @@ export function parseExternal(value: unknown): { readonly record: ExternalRecord
   const wrong = (pointer: string, detail: string): undefined => void faults.push({ pointer, detail });
   const { id, at, inputs, request = null, score = null, latency_us: latency = null, error = null } = value;
   const name = typeof id === 'number' && Number.isSafeInteger(id) ? String(id) : id;
-  if (typeof name !== 'string' || name.length === 0 || name.length > 200) wrong('id', memberFaults.id);
+  if (typeof name !== 'string' || name.length === 0 || name.length > 200 || name.includes('\0')) wrong('id', memberFaults.id);
+  else if (!name.isWellFormed()) wrong('id', memberFaults.broken);
   const atUs = typeof at === 'string' ? parseEventTime(at) : typeof at === 'number' && Number.isSafeInteger(at) ? at : undefined;
   if (atUs === undefined || atUs < LEAST_US || atUs > GREATEST_US) wrong('at', memberFaults.at);
   if (!isObject(inputs) || Object.keys(inputs).length === 0) wrong('inputs', memberFaults.inputs);
   if (request !== null && !isObject(request)) wrong('request', memberFaults.request);
   for (const [struct, columns] of Object.entries({ inputs, request }))
-    if (isObject(columns)) for (const key in columns) if (!isScalar(columns[key])) wrong(`${struct}/${key}`, memberFaults.value);
+    if (isObject(columns))
+      for (const key in columns) {
+        const given = columns[key];
+        if (key.length === 0 || key.length > 200 || !key.isWellFormed())
+          wrong(`${struct}/${key.slice(0, 200).toWellFormed()}`, memberFaults.name);
+        else if (!isScalar(given)) wrong(`${struct}/${key}`, memberFaults.value);
+        else if (typeof given === 'string' && !given.isWellFormed()) wrong(`${struct}/${key}`, memberFaults.broken);
+      }
   if (score !== null && (typeof score !== 'number' || !Number.isFinite(score))) wrong('score', memberFaults.score);
   else if (score === null && error === null) wrong('score', memberFaults.noScore);
   for (const key in value) if (!(EXTERNAL_MEMBERS as readonly string[]).includes(key)) wrong(key, memberFaults.unknown);
   if (latency !== null && !(typeof latency === 'number' && latency >= 0 && latency < 1e15)) wrong('latency_us', memberFaults.latency_us);
   const text = (member: string, given: unknown): string | null => {
+    if (typeof given === 'string' && !given.isWellFormed()) return wrong(member, memberFaults.broken) ?? null;
     if (given === null || given === undefined || typeof given === 'string') return given ?? null;
     if (member === 'model_version' && typeof given === 'number') return String(given);
     return wrong(member, memberFaults.text) ?? null;

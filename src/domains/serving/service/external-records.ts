@@ -12,6 +12,7 @@ import { MAX_FAULTS, writeExternalLinesAside } from '../log/external-lines.ts';
 import { placeIn, type BatchFormat } from '../log/row-texts.ts';
 import type { LoggedColumns } from '../store.ts';
 import { parquetShape } from './external-sql.ts';
+import { orUnreadable } from './parquet-body.ts';
 import { inferenceFiles, lineColumns, partOf, recordFile, storeRecords, withWorkFolder } from './inference-files.ts';
 
 /** Of records that were sent, not logged by a data plane. */
@@ -160,28 +161,32 @@ async function checkLines(
 async function checkParquet(ctx: Ctx, { project, monitor, path }: ExternalBatch): Promise<Checked> {
   const what = `records for monitor ${monitor}`;
   const table = { files: [path] };
-  const { columns } = await ctx.compute.run({ what, tables: { t: table }, statements: [], rows: 'from t limit 0' }, ctx.signal);
+  const { columns } = await orUnreadable(
+    ctx.compute.run({ what, tables: { t: table }, statements: [], rows: 'from t limit 0' }, ctx.signal),
+  );
   const shape = parquetShape(columns, { workspace: ctx.workspace, project, endpoint: monitor, recordedMs: ctx.clock.now() });
   if (shape.unusable.length > 0)
     refuse(
       monitor,
       shape.unusable.map((detail) => ({ pointer: 'columns', detail })),
     );
-  const { rows } = await ctx.compute.run(
-    {
-      what,
-      tables: { t: table },
-      statements: [
-        { sql: `create view records as ${shape.rows}` },
-        { sql: `create table f as ${shape.faults}` },
-        {
-          sql: `create table looked as select count(*) as rows, min("eventTimeUs") as "fromUs", max("eventTimeUs") as "toUs" from records`,
-        },
-      ],
-      rows: `select looked.*, (select count(*) from f) as faults,
+  const { rows } = await orUnreadable(
+    ctx.compute.run(
+      {
+        what,
+        tables: { t: table },
+        statements: [
+          { sql: `create view records as ${shape.rows}` },
+          { sql: `create table f as ${shape.faults}` },
+          {
+            sql: `create table looked as select count(*) as rows, min("eventTimeUs") as "fromUs", max("eventTimeUs") as "toUs" from records`,
+          },
+        ],
+        rows: `select looked.*, (select count(*) from f) as faults,
         (select list(struct_pack(n := n, member := member, detail := detail) order by n, member) from (from f order by n, member limit ${MAX_FAULTS})) as first from looked`,
-    },
-    ctx.signal,
+      },
+      ctx.signal,
+    ),
   );
   const look = rows[0] as unknown as Omit<Checked, 'table' | 'query'> & {
     readonly faults: number;

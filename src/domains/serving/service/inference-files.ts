@@ -30,6 +30,14 @@ export interface Span {
 export const inferenceFiles = (ctx: Ctx, { fromUs, toUs, ...of }: store.OfEndpoint & Span): Promise<store.InferenceFile[]> =>
   store.listFiles(ctx.db, ctx.workspace, of, fromUs, toUs);
 
+/** Those that came since a moment of wall time, however old their records are. */
+export const inferenceFilesSince = (ctx: Ctx, sinceMs: number, of: store.OfEndpoint): Promise<store.InferenceFile[]> =>
+  store.listFilesSince(ctx.db, ctx.workspace, of, sinceMs);
+
+/** undefined while no file has come. */
+export const inferenceArrivals = (ctx: Ctx, of: store.OfEndpoint): Promise<store.Arrivals | undefined> =>
+  store.findArrivals(ctx.db, ctx.workspace, of);
+
 /** Columns of files read together; those of two types are text there, and integers beside numbers are numbers. */
 export function columnsOf(files: readonly store.LoggedColumns[]): store.LoggedColumns {
   const join = (lists: readonly (readonly LoggedColumn[])[]): LoggedColumn[] => {
