@@ -85,7 +85,7 @@ export async function journey(j: Journey): Promise<{ report: string; card: strin
 
   chapter('7  From one prediction back to the source files, and from the flights forward');
   await gyre('why', 'prediction', round.lastPredictionId);
-  await gyre('lineage', 'dataset', 'flights');
+  await gyre('lineage', 'impact', 'weather.wind_speed');
 
   chapter('8  One subject is erased from everything');
   await gyre('erase', SUBJECT, '--reason', 'a request of the demo');

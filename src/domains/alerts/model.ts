@@ -46,7 +46,8 @@ export const logicOf = (r: Rule): string => JSON.stringify([r.monitor, r.signal,
 
 /** The kind of window that a signal is read from. `windows` reads data windows and the passing of time. */
 export const kindOfSignal = (signal: string): 'data' | 'performance' =>
-  ['drift', 'prediction_drift', 'quality', 'volume', 'error_rate', 'windows'].includes(signal) || /^(drift|estimated)\./.test(signal)
+  ['drift', 'prediction_drift', 'quality', 'range', 'volume', 'error_rate', 'windows'].includes(signal) ||
+  /^(drift|estimated)\./.test(signal)
     ? 'data'
     : 'performance';
 

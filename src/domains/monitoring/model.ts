@@ -13,6 +13,7 @@ export type WindowKind = (typeof windowKinds)[number];
 
 export const findingKinds = [
   'quality',
+  'range',
   'drift',
   'prediction-drift',
   'dataset-drift',

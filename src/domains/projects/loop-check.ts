@@ -8,7 +8,7 @@ import type { KeyPath, RawProject } from './parse.ts';
 type Add = (path: KeyPath, detail: string) => void;
 type Refer = (path: KeyPath, kind: string, name: string, known: object) => void;
 
-const SIGNALS = ['drift', 'prediction_drift', 'quality', 'coverage', 'volume', 'error_rate', 'windows'];
+const SIGNALS = ['drift', 'prediction_drift', 'quality', 'range', 'coverage', 'volume', 'error_rate', 'windows'];
 const GUARDRAILS = ['error_rate', 'latency', 'prediction_drift'];
 
 const metricsOf = (task: string): Record<string, unknown> => Object.fromEntries(Object.entries(metrics).filter(([, m]) => m.task === task));

@@ -64,7 +64,7 @@ export type AlertCondition =
 export interface AlertRuleDefinition {
   readonly name: string;
   readonly monitor: string;
-  /** A metric, `estimated.<metric>`, `drift`, `drift.<column>`, `prediction_drift`, `quality`, `coverage`, `volume`, `error_rate`, `windows`. */
+  /** A metric, `estimated.<metric>`, `drift`, `drift.<column>`, `prediction_drift`, `quality`, `range`, `coverage`, `volume`, `error_rate`, `windows`. */
   readonly signal: string;
   readonly condition: AlertCondition;
   /** As written. */

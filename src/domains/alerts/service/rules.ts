@@ -19,7 +19,7 @@ export interface WrittenRule {
   readonly summary?: string | undefined;
 }
 
-const SIGNALS = ['drift', 'prediction_drift', 'quality', 'coverage', 'volume', 'error_rate', 'windows'];
+const SIGNALS = ['drift', 'prediction_drift', 'quality', 'range', 'coverage', 'volume', 'error_rate', 'windows'];
 
 /** Raises `alert-rule-invalid`. */
 export function readRule(definition: Pick<ProjectDefinition, 'monitors' | 'receivers'>, written: WrittenRule): Rule {

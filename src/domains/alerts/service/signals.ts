@@ -10,6 +10,7 @@ const SIGNAL_OF: Readonly<Record<Finding['kind'], (subject: string) => string>> 
   quality: () => 'quality',
   drift: (column) => `drift.${column}`,
   'prediction-drift': () => 'prediction_drift',
+  range: () => 'range',
   'dataset-drift': () => 'drift',
   estimate: (metric) => `estimated.${metric}`,
   volume: () => 'volume',
@@ -46,9 +47,9 @@ function dataSignals(f: DataFigures, baselines: Baselines): Record<string, Signa
   };
 }
 
-function qualityOf({ volume, columns }: DataFigures, broken: number): Signal {
-  if (broken === 0 && columns.length === 0) return none('there was no column to check', volume.lead);
-  return { value: broken, n: volume.lead, method: 'findings of broken data' };
+function countOf({ volume, columns }: DataFigures, findings: readonly Found[] | undefined, method: string): Signal {
+  if (findings === undefined && columns.length === 0) return none('there was no column to check', volume.lead);
+  return { value: findings?.length ?? 0, n: volume.lead, method };
 }
 
 function performanceSignals(f: PerformanceFigures): Record<string, Signal> {
@@ -89,7 +90,10 @@ export function toSignalWindow(w: Window, findings: readonly Finding[], baseline
   }
   const signals =
     w.kind === 'data' ? dataSignals(w.figures as DataFigures, baselines) : performanceSignals(w.figures as PerformanceFigures);
-  if (w.kind === 'data') signals.quality = qualityOf(w.figures as DataFigures, found.quality?.length ?? 0);
+  if (w.kind === 'data') {
+    signals.quality = countOf(w.figures as DataFigures, found.quality, 'findings of broken data');
+    signals.range = countOf(w.figures as DataFigures, found.range, 'findings of values beyond those of the baseline');
+  }
   const { id, kind, fromUs, toUs, closedUs, generation, n } = w;
   return {
     id,

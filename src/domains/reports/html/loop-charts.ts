@@ -36,7 +36,7 @@ function caption(view: LoopView): Part {
     'absent' in counterfactual ? '' : mark('second', `version ${counterfactual.version} alone, scored afterwards`)
   }:
   means of ${SMOOTHED} windows, weighted by rows; dots are single windows; the dashed line is the baseline of the version in service.
-  ${mark('bad', 'an alert fires')} ${mark('good', 'a new version takes over')} ${mark('grey', 'share of drifted columns')}`;
+  ${mark('bad', 'an alert that pages')} ${mark('good', 'a new version takes over')} ${mark('grey', 'share of drifted columns')}`;
 }
 
 function chartOf(view: LoopView, shape: Shape): Chart {
@@ -45,10 +45,11 @@ function chartOf(view: LoopView, shape: Shape): Chart {
   const withLoop = smoothed(windows.map((w) => w.figure));
   const others = 'absent' in counterfactual ? [] : counterfactual.windows;
   const alone = smoothed(others.map((w) => w.figure));
-  const values = [...withLoop, ...alone, ...windows.map((w) => (w.figure.ok ? w.figure.value : null))].filter((v) => v !== null);
+  // The lines have to be told apart; a single window far from them is left out of the picture, not of the table.
+  const values = [...withLoop, ...alone, ...windows.map((w) => w.baseline)].filter((v) => v !== null);
   const step = 0.05;
-  const low = values.length === 0 ? 0 : Math.floor(quantile(values, 0.01) / step) * step;
-  const high = values.length === 0 ? 1 : Math.ceil(quantile(values, 0.99) / step) * step;
+  const low = values.length === 0 ? 0 : Math.floor(Math.min(...values) / step - 0.2) * step;
+  const high = values.length === 0 ? 1 : Math.ceil(Math.max(...values) / step + 0.2) * step;
   const first = windows[0] ? at(windows[0]) : 0;
   const last = windows.length > 0 ? ms(windows.at(-1)!.toUs) : 1;
   const { lead, drift, lanes } = shape.heights;
@@ -73,7 +74,7 @@ function chartOf(view: LoopView, shape: Shape): Chart {
     data: data.map((d) => [...d]),
     lineStyle: { color: stroke, width: 2.2, ...more },
   });
-  const firing = view.alerts.filter((a) => a.firedUs > 0);
+  const firing = view.alerts.filter((a) => a.severity === 'page');
   return {
     size: shape.size,
     title: `${view.metric.title} over time, and what followed`,
@@ -118,7 +119,7 @@ function chartOf(view: LoopView, shape: Shape): Chart {
           silent: true,
           symbolSize: shape.size === 'wide' ? 3.5 : 2.5,
           itemStyle: { color: colour.first, opacity: 0.45 },
-          data: windows.flatMap((w) => (w.figure.ok ? [[at(w), clamp(w.figure.value, low, high)]] : [])),
+          data: windows.flatMap((w) => (w.figure.ok && w.figure.value >= low && w.figure.value <= high ? [[at(w), w.figure.value]] : [])),
           markArea: {
             silent: true,
             itemStyle: { color: colour.bad, opacity: 0.1 },
@@ -175,7 +176,7 @@ function lane(view: LoopView, last: number): Record<string, unknown> {
       0,
       ms(a.firedUs),
       a.resolvedUs === null ? last : ms(a.resolvedUs),
-      colour.bad,
+      a.severity === 'page' ? colour.bad : colour.muted,
     ]),
     ...view.triggers.map((t): [number, number, number, string] => [
       1,
@@ -221,13 +222,6 @@ function describe(view: LoopView, withLoop: readonly (number | null)[], alone: r
       i % every === 0 ? [`${day(w.fromUs)}: ${at(withLoop, i)}${alone.length > 0 ? ` (alone ${at(alone, i)})` : ''}`] : [],
     )
     .join('; ');
-}
-
-const clamp = (x: number, low: number, high: number): number => Math.min(high, Math.max(low, x));
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(share * (sorted.length - 1))))]!;
 }
 
 const shortMonth = (v: number, span: number): string =>

@@ -2,7 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { none, type Figure } from '../../../stats/figure.ts';
 import { isMetricName, metrics } from '../../../stats/metrics.ts';
-import { listAlerts } from '../../alerts/public.ts';
+import { listAlerts, type Alert } from '../../alerts/public.ts';
 import { listErasures, type Erasure } from '../../governance/public.ts';
 import { listWindows, type DataFigures, type PerformanceFigures, type Window } from '../../monitoring/public.ts';
 import type { MonitorDefinition, Revision } from '../../projects/public.ts';
@@ -49,7 +49,7 @@ export async function describeLoop(
         state: a.state,
         firedUs: a.firedUs!,
         resolvedUs: a.endedUs,
-        words: a.history.find((h) => h.state === 'firing')?.why ?? a.evidence.method,
+        words: evidenceOf(a.history.find((h) => h.state === 'firing') ?? a.evidence),
       })),
     triggers: await describeTriggers(ctx, project, endpoint, definition),
     releases: await describeReleases(ctx, endpoint),
@@ -57,6 +57,18 @@ export async function describeLoop(
     erasures: (await listErasures(ctx.db, ctx.workspace, project, LAST, MOST)).reverse().flatMap(erasureOf),
   };
 }
+
+/** "0.62 where 0.65 is the bound, n = 6,100, 7 windows pooled" */
+const evidenceOf = ({ value, threshold, n, method }: Pick<Alert['evidence'], 'value' | 'threshold' | 'n' | 'method'>): string =>
+  [
+    value === null ? '' : `${short(value)}${threshold === null ? '' : `, bound ${short(threshold)}`}`,
+    `n\u00a0=\u00a0${n.toLocaleString('en-US')}`,
+    method,
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
+
+const short = (x: number): string => String(Number(x.toPrecision(3)));
 
 async function describeWindows(
   ctx: Ctx,

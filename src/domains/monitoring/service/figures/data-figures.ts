@@ -218,8 +218,9 @@ const driftFinding = (kind: 'drift' | 'prediction-drift', subject: string, d: Dr
   detail: `corrected for chance ${round(d.corrected)}; practical ${round(d.parts.practical)}, chance ${round(d.parts.sampling)}${d.parts.spread === null ? '' : `, days of the baseline ${round(d.parts.spread)}`}; against ${d.m} rows`,
 });
 
+// Values beyond the reference's are told, and are not broken: a summer is warmer than any day of winter.
 const qualityFinding = (subject: string, q: QualityVerdict): NewFinding => ({
-  kind: 'quality',
+  kind: q.kind === 'out_of_range' ? 'range' : 'quality',
   subject,
   method: `${q.kind}: ${QUALITY_METHOD}`,
   value: q.share,
