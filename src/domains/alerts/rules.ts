@@ -41,8 +41,21 @@ export function defaultRules(m: MonitorDefinition, receivers: readonly string[])
     ...(lead === undefined ? [] : [performanceRule(rule, lead)]),
     rule('drift', found, 'found', 2, 3, 'The inputs have drifted'),
     rule('prediction_drift', found, 'found', 2, 3, 'The predictions have drifted'),
-    rule('windows', { kind: 'stopped', forUs }, `stopped for ${Math.round(forUs / 60e6)}m`, 1, 1, 'No records arrive any more'),
+    rule('windows', { kind: 'stopped', forUs }, `stopped for ${duration(forUs)}`, 1, 1, 'No records arrive any more'),
   ];
+}
+
+/** In the largest unit that says it without a rest. */
+function duration(us: number): string {
+  const seconds = Math.round(us / 1e6);
+  for (const [unit, length] of [
+    ['w', 604_800],
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+  ] as const)
+    if (seconds % length === 0) return `${seconds / length}${unit}`;
+  return `${seconds}s`;
 }
 
 type Make = (signal: string, condition: Rule['condition'], when: string, windows: number, of: number, summary: string) => Rule;

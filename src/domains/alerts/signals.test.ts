@@ -110,7 +110,7 @@ test('every monitor gets rules, each replaced by one of the project for the same
       ['e-log_loss', 'e.log_loss above baseline by 0.03', { windows: 2, of: 2 }, 'warn', []],
       ['e-drift', 'e.drift found', { windows: 2, of: 3 }, 'warn', []],
       ['e-prediction_drift', 'e.prediction_drift found', { windows: 2, of: 3 }, 'warn', []],
-      ['e-windows', 'e.windows stopped for 1080m', { windows: 1, of: 1 }, 'warn', []],
+      ['e-windows', 'e.windows stopped for 18h', { windows: 1, of: 1 }, 'warn', []],
     ],
   );
   for (const r of plain) assert.deepEqual(parseCondition(r.when), { monitor: r.monitor, signal: r.signal, condition: r.condition });

@@ -8,6 +8,7 @@ import { act, moment, type Program } from '../command.ts';
 import { HEAD, reportHtml, reportMarkdown, reportRows, reportWords, type DriftReport } from './drift-report.ts';
 import { filesUnder } from '../local-project.ts';
 import { uploadMissing } from '../upload.ts';
+import { windowLines, type WindowView } from './window-figures.ts';
 
 interface Headline {
   readonly value: number | null;
@@ -54,7 +55,7 @@ const minute = (iso: string | null): string => (iso === null ? '-' : iso.slice(0
 const figure = (h: Headline): string => {
   if (h.value === null) return `- (${h.reason ?? 'no figure'})`;
   const interval = h.low === undefined ? '' : ` [${short(h.low)}, ${short(h.high)}]`;
-  return `${short(h.value)}${interval}${h.threshold === undefined ? '' : ` vs ${short(h.threshold)}`}`;
+  return `${short(h.value)}${interval}${h.threshold === undefined ? '' : ` (threshold ${short(h.threshold)})`}`;
 };
 
 /** What of a window a table has room for. */
@@ -74,8 +75,9 @@ const windowColumns = [
   { title: 'N', value: (w: Summary) => count(w.n), right: true },
   { title: 'VERSION', value: (w: Summary) => w.version },
   { title: 'FINDINGS', value: (w: Summary) => w.findings, right: true },
-  { title: 'FIGURES', value: (w: Summary) => inBrief(w) },
   { title: 'ID', value: (w: Summary) => w.id },
+  // Last, for it is as long as it likes.
+  { title: 'FIGURES', value: (w: Summary) => inBrief(w) },
 ] as const;
 
 const findingColumns = [
@@ -129,8 +131,8 @@ export function monitorReadCommands(program: Program, monitor: Command): void {
     async (use, name, window) => {
       const of = path`/projects/${await use.project()}/monitors/${name}`;
       if (window !== undefined) {
-        const found = await use.client().get<{ kind: string; figures: Record<string, unknown> }>(of + path`/windows/${window}`);
-        use.print(found, () => Object.entries(found.figures).flatMap(([key, value]) => figureLines(key, value)));
+        const found = await use.client().get<WindowView>(of + path`/windows/${window}`);
+        use.print(found, () => windowLines(found));
         return;
       }
       const found = await use.client().get<Monitor>(of);
@@ -156,8 +158,8 @@ export function monitorReadCommands(program: Program, monitor: Command): void {
       .command('windows')
       .description('closed windows with their main figures')
       .argument('<monitor>', 'its name in gyre.yaml')
-      .option('--from <moment>', 'event time, UTC')
-      .option('--to <moment>', 'event time, UTC')
+      .option('--from <moment>', 'event time, UTC: 2026-03-01 or 2026-03-01T12:00')
+      .option('--to <moment>', 'event time, UTC; not included')
       .option('--kind <kind>', 'data or performance')
       .option('--generations <which>', 'all, or the latest of each window', 'latest'),
     async (use, name) => {
@@ -166,6 +168,7 @@ export function monitorReadCommands(program: Program, monitor: Command): void {
       const items: Summary[] = [];
       for await (const w of use.client().all<Summary>(`${path`/projects/${await use.project()}/monitors/${name}/windows`}${query}`))
         items.push(w);
+      if (items.length === 0) use.terminal.say('No window has closed here yet; "gyre monitor list" says how far each monitor has come.');
       use.print(items, () => table(items, windowColumns));
     },
   );
@@ -177,8 +180,8 @@ export function monitorReadCommands(program: Program, monitor: Command): void {
       .description('measured deviations, those of the newest windows first')
       .option('--monitor <name>', 'of one monitor')
       .option('--kind <kind>', 'quality, drift, prediction-drift, dataset-drift, estimate, volume, error-rate, performance, coverage')
-      .option('--from <moment>', 'event time, UTC')
-      .option('--to <moment>', 'event time, UTC')
+      .option('--from <moment>', 'event time, UTC: 2026-03-01 or 2026-03-01T12:00')
+      .option('--to <moment>', 'event time, UTC; not included')
       .option('--limit <number>', 'at most so many', '50'),
     async (use) => {
       const { from, to, kind, monitor: of, limit } = use.options;
@@ -220,10 +223,6 @@ export function monitorReadCommands(program: Program, monitor: Command): void {
     },
   );
 }
-
-/** Lists of records as one line each, figures as they are. */
-const figureLines = (key: string, value: unknown): string[] =>
-  Array.isArray(value) ? [`${key}:`, ...value.map((v) => `  ${JSON.stringify(v)}`)] : [`${key}: ${JSON.stringify(value)}`];
 
 const rendered = (report: DriftReport, extension: string): string =>
   extension === '.html' ? reportHtml(report) : extension === '.md' ? reportMarkdown(report) : `${JSON.stringify(report, null, 2)}\n`;
