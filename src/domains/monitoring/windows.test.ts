@@ -233,3 +233,30 @@ eachDatabase(
     assert.deepEqual([runs.mock.callCount(), await b.windows('performance')], [0, seen]);
   },
 );
+
+eachDatabase('windows of another length are not held against those of before, and no figure is of other records', async (t, kind) => {
+  const text = (length: string) => projectText(`{ window: ${length}, labels: { within: 2d } }`);
+  const b = await openMonitor(t, kind, text('1d'));
+  await days(b, 0, 9);
+  await labels(b, 0, 9);
+  await b.advance(at(8));
+  await b.apply(text('6h'));
+  await b.advance(at(11));
+  const lengths = (await b.windows('data')).map((w) => (w.toUs - w.fromUs) / 3_600_000_000);
+  assert.deepEqual(lengths, [...Array.from({ length: 8 }, () => 24), ...Array.from({ length: 12 }, () => 6)]);
+  // A quarter of the records of a day is no fall; none at all is.
+  const volumes = await listFindings(b.ctx(), { project: 'demo', kind: 'volume' });
+  assert.deepEqual([volumes.at(-1)!.fromUs, ...new Set(volumes.map((f) => f.value))], [at(9), 0]);
+  const coverage = (await b.windows('performance')).map((w) => {
+    const { coverage: found } = w.figures as PerformanceFigures;
+    return [iso(w.fromUs).slice(5, 13), found.ok ? found.value : found.reason];
+  });
+  // Labels of the seventh and eighth of March were due after the change, the records were counted by the day before it.
+  assert.deepEqual(coverage.slice(5, 9), [
+    ['03-09T00', 1],
+    ['03-10T00', 'no data window of the same span was closed'],
+    ['03-10T06', 'no data window of the same span was closed'],
+    ['03-10T12', 'no data window of the same span was closed'],
+  ]);
+  assert.deepEqual(coverage[14], ['03-12T00', 1]);
+});

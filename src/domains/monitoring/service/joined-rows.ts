@@ -36,12 +36,6 @@ const newestSql = (span: Span): string => {
   return `select * from joined where ${within} and label is not null and isfinite(label) and isfinite(score) and not ${superseded}`;
 };
 
-/** The newest join that has labels of a span; 0 without any. */
-export async function newestJoin(ctx: Ctx, of: { readonly project: string; readonly monitor: string }, span: Span): Promise<number> {
-  const files = await joinedFiles(ctx, { ...of, fromUs: span.fromUs, toUs: span.toUs - 1 });
-  return files.reduce((most, f) => Math.max(most, f.number), 0);
-}
-
 /**
  * Rows of windows of equal length that follow one another, by the start of each and by model version. Windows without
  * a label are missing.

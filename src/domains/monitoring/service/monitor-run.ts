@@ -1,6 +1,7 @@
 // One monitor within one tick: what is due, in order, and the figures of it. Windows are read in batches, so that a year
 // of small days costs a few runs of DuckDB and not one for each.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { joinedFiles, type JoinedFile } from '../../feedback/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
 import { inferenceFiles } from '../../serving/public.ts';
 import { dueUs, windowStart, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
@@ -11,9 +12,9 @@ import type { Closing } from './close-window.ts';
 import { dataFigures } from './figures/data-figures.ts';
 import { estimateQuestion } from './figures/estimate.ts';
 import { computeEstimates } from './figures/figures-thread.ts';
-import { newestJoin, readJoined, type JoinedRows } from './joined-rows.ts';
+import { readJoined, type JoinedRows } from './joined-rows.ts';
 import { performanceFigures } from './figures/performance-window.ts';
-import { emptyContents, readWindows, type Span, type WindowContents } from './read-windows.ts';
+import { emptyContents, readWindows, withinBatch, type Span, type WindowContents } from './read-windows.ts';
 import { endpointOf } from './records.ts';
 
 export interface Due extends Span {
@@ -34,8 +35,7 @@ export interface MonitorRun {
   readonly relabelled: () => AsyncGenerator<Closing>;
 }
 
-/** Records that are read in one run at most, unless a single window has more. */
-const BATCH_RECORDS = 200_000;
+/** Windows that are read in one run at most. */
 const BATCH_WINDOWS = 62;
 /** Windows that tell what volume is usual. */
 const HISTORY = 28;
@@ -138,12 +138,13 @@ class Run implements MonitorRun {
 
   private async read(due: Due): Promise<WindowContents> {
     if (due.fromUs >= this.readUntilUs) {
-      let batch = this.batchFrom(due);
+      const following = this.batchFrom(due);
       const of = { project: this.project, endpoint: endpointOf(this.monitor) };
-      const files = await inferenceFiles(this.ctx, { ...of, fromUs: due.fromUs, toUs: batch.at(-1)!.toUs - 1 });
-      const records = (spans: readonly Span[]): number =>
-        files.filter((f) => f.fromUs < spans.at(-1)!.toUs).reduce((sum, f) => sum + f.records, 0);
-      while (batch.length > 1 && records(batch) > BATCH_RECORDS) batch = batch.slice(0, batch.length >> 1);
+      const files = await inferenceFiles(this.ctx, { ...of, fromUs: due.fromUs, toUs: following.at(-1)!.toUs - 1 });
+      const batch = withinBatch(
+        following,
+        files.map((f) => ({ fromUs: f.fromUs, rows: f.records })),
+      );
       // Where no file reaches there is nothing to read, however long the gap.
       const held = batch.filter((w) => files.some((f) => f.fromUs < w.toUs && f.toUs >= w.fromUs));
       this.contents =
@@ -195,14 +196,23 @@ class Run implements MonitorRun {
       { project: this.project, monitor: this.name, kind: 'data', toUs: beforeUs },
       { limit: HISTORY, order: 'desc' },
     );
-    return windows.map((w) => w.figures.volume.records).reverse();
+    // Those of another length, from before the monitor was changed, say nothing of what is usual.
+    return windows
+      .filter((w) => w.toUs - w.fromUs === this.monitor.windowUs)
+      .map((w) => w.figures.volume.records)
+      .reverse();
   }
 
   private async closePerformance(due: Due): Promise<Closing> {
     if (due.fromUs >= this.joinedUntilUs) {
-      const batch = this.batchFrom(due);
+      const following = this.batchFrom(due);
       // Before they are read, so that a join that comes meanwhile is not taken for one that was seen.
-      this.joinSeen = await this.newestJoin({ fromUs: due.fromUs, toUs: batch.at(-1)!.toUs });
+      const files = await this.joins({ fromUs: due.fromUs, toUs: following.at(-1)!.toUs });
+      this.joinSeen = newestOf(files);
+      const batch = withinBatch(
+        following,
+        files.map((f) => ({ fromUs: f.fromUs, rows: f.labels })),
+      );
       this.joined = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, batch);
       this.joinedUntilUs = batch.at(-1)!.toUs;
     }
@@ -215,7 +225,9 @@ class Run implements MonitorRun {
 
   private async performance(due: Due, byVersion: Map<string, JoinedRows>, generation: number, labelsSeen: number): Promise<Closing> {
     const of = { project: this.project, monitor: this.name, kind: 'data' as const, fromUs: due.fromUs };
-    const data = this.dataWindows.get(due.fromUs) ?? (await findLatest(this.ctx.db, this.ctx.workspace, of));
+    const held = this.dataWindows.get(due.fromUs) ?? (await findLatest(this.ctx.db, this.ctx.workspace, of));
+    // Where the length of windows was changed in between, that of the data is of other records.
+    const data = held?.toUs === due.toUs ? held : undefined;
     const lead = data && data.lead !== '' ? data.lead : (mostOf(byVersion) ?? '');
     const { baseline, id, versionId, without } = await this.baselines.of(lead, due);
     const rows = byVersion.get(lead);
@@ -239,8 +251,8 @@ class Run implements MonitorRun {
     return { monitor: this.monitor, window, findings, sketch: null, versionId };
   }
 
-  private newestJoin(span: Span): Promise<number> {
-    return newestJoin(this.ctx, { project: this.project, monitor: this.name }, span);
+  private joins({ fromUs, toUs }: Span): Promise<JoinedFile[]> {
+    return joinedFiles(this.ctx, { project: this.project, monitor: this.name, fromUs, toUs: toUs - 1 });
   }
 
   private windowOf(due: Due, lead: string, n: number, baseline: string | null) {
@@ -282,7 +294,7 @@ class Run implements MonitorRun {
   private async regenerate(window: Window): Promise<Closing | undefined> {
     const span = { fromUs: window.fromUs, toUs: window.toUs };
     // Labels that were joined in the tick that closed it are in it.
-    const seen = await this.newestJoin(span);
+    const seen = newestOf(await this.joins(span));
     if (seen <= window.labelsSeen) return undefined;
     const rows =
       (await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, [span])).get(window.fromUs) ??
@@ -293,6 +305,9 @@ class Run implements MonitorRun {
     return this.performance(due, rows, window.generation + 1, seen);
   }
 }
+
+/** Number of the newest join among files of labels; 0 without any. */
+const newestOf = (files: readonly JoinedFile[]): number => files.reduce((most, f) => Math.max(most, f.number), 0);
 
 const mostOf = (byVersion: Map<string, JoinedRows>): string | undefined =>
   [...byVersion].sort(([a, x], [b, y]) => y.labels.length - x.labels.length || (a < b ? 1 : -1))[0]?.[0];

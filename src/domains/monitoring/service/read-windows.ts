@@ -11,6 +11,17 @@ export interface Span {
   readonly toUs: number;
 }
 
+/** Records, or labels, that are read in one run at most, unless a single window has more. */
+const BATCH_RECORDS = 200_000;
+
+/** As many of the windows as have no more rows together than one run may read; at least one. */
+export function withinBatch(spans: readonly Span[], files: readonly { readonly fromUs: number; readonly rows: number }[]): readonly Span[] {
+  const rows = (of: readonly Span[]): number => files.filter((f) => f.fromUs < of.at(-1)!.toUs).reduce((sum, f) => sum + f.rows, 0);
+  let batch = spans;
+  while (batch.length > 1 && rows(batch) > BATCH_RECORDS) batch = batch.slice(0, batch.length >> 1);
+  return batch;
+}
+
 export interface WindowContents {
   readonly versions: readonly { readonly version: string; readonly records: number; readonly errors: number }[];
   /** Model version with most records; of equal ones the greater name. */

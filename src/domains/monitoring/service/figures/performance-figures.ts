@@ -1,5 +1,5 @@
 // The figures of a performance window from labels and scores. Pure, and large windows are made on a thread of their own
-// (performance-thread.ts).
+// (figures-thread.ts).
 import { calibrationBins } from '../../../../stats/curves.ts';
 import type { Scores } from '../../../../stats/figure.ts';
 import { wilson } from '../../../../stats/intervals.ts';
@@ -110,8 +110,9 @@ function slopeOf({ labels, scores }: Scores): Shown {
 }
 
 /** Labelled predictions of those that could have a label. Labels of records that came too late are counted in both. */
-export function coverageOf(labelled: number, scored: number): Shown {
+export function coverageOf(labelled: number, scored: number | undefined): Shown {
   const method = 'labelled predictions of those with a score, Wilson interval';
+  if (scored === undefined) return absent('no data window of the same span was closed', labelled, method);
   const of = Math.max(labelled, scored);
   return of === 0
     ? absent('the window has no predictions', 0, method)

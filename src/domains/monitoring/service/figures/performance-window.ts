@@ -30,7 +30,7 @@ export async function performanceFigures(q: PerformanceWindow): Promise<{ figure
   const estimate = data?.estimate ?? {};
   const figures: PerformanceFigures = {
     volume,
-    coverage: coverageOf(rows.labels.length, volume.lead - failed),
+    coverage: coverageOf(rows.labels.length, data ? data.volume.lead - failed : undefined),
     ...made,
     pools: Object.fromEntries(monitor.performance.map((metric) => [metric, poolOf(metric, q, made)])),
     estimate,
