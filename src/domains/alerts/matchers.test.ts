@@ -25,3 +25,17 @@ test('a matcher that cannot be used is refused, as is one that could take for ev
   for (const bad of ['rule', '=x', 'rule=~(', 'rule=~(a+)+', 'rule=~(a|a)*x', `rule=~${'a'.repeat(300)}`])
     assert.throws(() => parseMatcher(bad), { code: 'silence-matcher-invalid' }, bad);
 });
+
+test('An expression that backtracks for hours is given up, and silences nothing, whichever way it is asked', () => {
+  const names = { rule: 'a'.repeat(90) };
+  for (const expression of ['((a*))*b', 'a*a*a*a*a*a*a*a*a*a*b', '(a|a)(a|a)((a+))+b'])
+    for (const operator of ['=~', '!~']) {
+      const from = performance.now();
+      assert.equal(matchesAll([`rule${operator}"${expression}"`], names), false);
+      assert.ok(performance.now() - from < 5000);
+    }
+});
+
+test('An expression cannot leave the group that anchors it', () => {
+  assert.throws(() => parseMatcher('rule=~"x)|(.*"'), { code: 'silence-matcher-invalid' });
+});
