@@ -1,6 +1,6 @@
 // Rules, what they read from a window, and the state machine of an alert as a pure fold: production, the tests
 // of rules over past windows and the documents all use `step`.
-import type { AlertCondition, AlertRuleDefinition } from '../projects/public.ts';
+import { monitorSignals, type AlertCondition, type AlertRuleDefinition } from '../projects/public.ts';
 
 export const severities = ['page', 'warn', 'info'] as const;
 export type Severity = (typeof severities)[number];
@@ -44,12 +44,13 @@ export const ruleOf = (d: AlertRuleDefinition, managedBy: RuleOrigin): Rule => (
 /** What decides: when one of these changes, the rule begins anew. Severity, receivers and summary do not count. */
 export const logicOf = (r: Rule): string => JSON.stringify([r.monitor, r.signal, r.condition, r.for, r.keepFiringUs]);
 
-/** The kind of window that a signal is read from. `windows` reads data windows and the passing of time. */
+/** The kind of window that a signal is read from. */
 export const kindOfSignal = (signal: string): 'data' | 'performance' =>
-  ['drift', 'prediction_drift', 'quality', 'range', 'volume', 'error_rate', 'windows'].includes(signal) ||
-  /^(drift|estimated)\./.test(signal)
-    ? 'data'
-    : 'performance';
+  Object.hasOwn(monitorSignals, signal)
+    ? monitorSignals[signal as keyof typeof monitorSignals]
+    : /^(drift|estimated)\./.test(signal)
+      ? 'data'
+      : 'performance';
 
 /** Drift of broken data says nothing about the world. */
 export const isMutable = (signal: string): boolean => signal === 'drift' || signal === 'prediction_drift' || signal.startsWith('drift.');

@@ -1,6 +1,7 @@
 // What a schema cannot say of monitors, alerts, receivers, retraining and staged releases.
 import { Cron } from 'croner';
 import { metrics } from '../../stats/metrics.ts';
+import { monitorSignals } from './loop-model.ts';
 import { parseCondition } from './loop-normalise.ts';
 import type { ProjectDefinition } from './model.ts';
 import type { KeyPath, RawProject } from './parse.ts';
@@ -8,7 +9,6 @@ import type { KeyPath, RawProject } from './parse.ts';
 type Add = (path: KeyPath, detail: string) => void;
 type Refer = (path: KeyPath, kind: string, name: string, known: object) => void;
 
-const SIGNALS = ['drift', 'prediction_drift', 'quality', 'range', 'coverage', 'volume', 'error_rate', 'windows'];
 const GUARDRAILS = ['error_rate', 'latency', 'prediction_drift'];
 
 const metricsOf = (task: string): Record<string, unknown> => Object.fromEntries(Object.entries(metrics).filter(([, m]) => m.task === task));
@@ -50,7 +50,7 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
     const monitor = Object.hasOwn(d.monitors, parsed.monitor) ? d.monitors[parsed.monitor] : undefined;
     const metric = parsed.signal.replace(/^estimated\./, '');
     if (monitor && !parsed.signal.startsWith('drift.'))
-      refer([...path, 'when'], 'signal', metric, { ...named(SIGNALS), ...named(monitor.performance) });
+      refer([...path, 'when'], 'signal', metric, { ...monitorSignals, ...named(monitor.performance) });
     if ((parsed.condition.kind === 'stopped') !== (parsed.signal === 'windows'))
       add([...path, 'when'], '"stopped for" goes with the signal "windows", and only with it');
     (a.receivers ?? []).forEach((r, at) => refer([...path, 'receivers', at], 'receiver', r, d.receivers));

@@ -50,6 +50,24 @@ export interface MonitorDefinition {
     | null;
 }
 
+/**
+ * What a rule of alerts may look at besides the metrics of a monitor, `drift.<column>` and `estimated.<metric>`, and the
+ * windows that it is read from. `windows` is the passing of time without any.
+ */
+export const monitorSignals = {
+  drift: 'data',
+  prediction_drift: 'data',
+  quality: 'data',
+  range: 'data',
+  volume: 'data',
+  error_rate: 'data',
+  windows: 'data',
+  coverage: 'performance',
+} as const satisfies Readonly<Record<string, 'data' | 'performance'>>;
+
+/** Says whether a signal tells how good the model is, realised or estimated. */
+export const isPerformanceSignal = (signal: string): boolean => !Object.hasOwn(monitorSignals, signal) && !signal.startsWith('drift.');
+
 /** `below` and `above` compare with a bound or with the baseline; `found` = the window has such a finding. */
 export type AlertCondition =
   | { readonly kind: 'below' | 'above'; readonly bound: number }

@@ -40,5 +40,6 @@ export type {
   TriggerCause,
 } from './loop-model.ts';
 export { alertOf, parseCondition } from './loop-normalise.ts';
+export { isPerformanceSignal, monitorSignals } from './loop-model.ts';
 export type { Revision, SnapshotFiles } from './store.ts';
 export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';

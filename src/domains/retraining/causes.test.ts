@@ -12,7 +12,8 @@ eachDatabase('an alert of performance that a person is to hear of is a cause; ot
   const b = await openSmall(t, kind, { policy: `on: [alert]\n    ${free}` });
   await b.fire('alr_1');
   await b.fire('alr_2', { severity: 'info' });
-  await b.fire('alr_3', { rule: 'moved', signal: 'drift' });
+  for (const signal of ['drift', 'drift.x', 'prediction_drift', 'quality', 'range', 'coverage', 'volume', 'error_rate', 'windows'])
+    await b.fire(`alr_3_${signal}`, { rule: 'moved', signal });
   await b.fire('alr_4', { monitor: 'elsewhere' });
   await b.drain();
   assert.deepEqual(await b.told(), ['alert recorded'], 'in a replay it is judged at the next tick of event time');

@@ -1,6 +1,13 @@
 // Rules by the API. What gyre.yaml says is in the project's revision.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { alertOf, currentRevision, parseCondition, type MonitorDefinition, type ProjectDefinition } from '../../projects/public.ts';
+import {
+  alertOf,
+  currentRevision,
+  monitorSignals,
+  parseCondition,
+  type MonitorDefinition,
+  type ProjectDefinition,
+} from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import { ruleOf, type Rule } from '../model.ts';
 import { rulesOf } from '../rules.ts';
@@ -19,8 +26,6 @@ export interface WrittenRule {
   readonly summary?: string | undefined;
 }
 
-const SIGNALS = ['drift', 'prediction_drift', 'quality', 'range', 'coverage', 'volume', 'error_rate', 'windows'];
-
 /** Raises `alert-rule-invalid`. */
 export function readRule(definition: Pick<ProjectDefinition, 'monitors' | 'receivers'>, written: WrittenRule): Rule {
   const refuse = (why: string): never => fail('alert-rule-invalid', { rule: written.name ?? written.when, why });
@@ -31,7 +36,7 @@ export function readRule(definition: Pick<ProjectDefinition, 'monitors' | 'recei
     ? definition.monitors[parsed.monitor]!
     : refuse(`there is no monitor "${parsed.monitor}"`);
   const metric = parsed.signal.replace(/^estimated\./, '');
-  if (!parsed.signal.startsWith('drift.') && !SIGNALS.includes(parsed.signal) && !monitor.performance.includes(metric))
+  if (!parsed.signal.startsWith('drift.') && !Object.hasOwn(monitorSignals, parsed.signal) && !monitor.performance.includes(metric))
     refuse(`the monitor "${monitor.name}" has no signal "${parsed.signal}"`);
   if ((parsed.condition.kind === 'stopped') !== (parsed.signal === 'windows'))
     refuse('"stopped for" goes with the signal "windows", and only with it');

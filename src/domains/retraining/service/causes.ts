@@ -6,6 +6,7 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { codeFiles } from '../../pipelines/public.ts';
 import {
   currentRevision,
+  isPerformanceSignal,
   revisionByNumber,
   snapshotFiles,
   type ProjectDefinition,
@@ -77,12 +78,6 @@ async function causeOf(
   }
 }
 
-// What says nothing of how good the model is.
-const OTHER_SIGNALS = /^(drift(\..+)?|prediction_drift|quality|coverage|volume|error_rate|windows)$/;
-
-/** Says whether a signal is of performance, realised or estimated. */
-export const isPerformance = (signal: string): boolean => !OTHER_SIGNALS.test(signal);
-
 const text = (payload: StoredEvent['payload'], member: string): string => {
   const value = payload[member];
   return typeof value === 'string' ? value : typeof value === 'number' ? String(Number(value.toPrecision(6))) : '';
@@ -107,7 +102,7 @@ export function wantsAlert(
     const signal = alert.signal ?? (Object.hasOwn(definition.alerts, alert.rule) ? definition.alerts[alert.rule]!.signal : undefined);
     return (
       signal !== undefined &&
-      isPerformance(signal) &&
+      isPerformanceSignal(signal) &&
       ['page', 'warn'].includes(alert.severity) &&
       monitorsOf(definition, policy).some((m) => m.name === alert.monitor)
     );
