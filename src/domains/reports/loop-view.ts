@@ -92,7 +92,7 @@ export interface LoopView {
   readonly triggers: readonly LoopTrigger[];
   readonly releases: readonly LoopRelease[];
   /** Gate decisions in their order, each with its figures. */
-  readonly decisions: readonly (GateView & { readonly model: string; readonly version: number; readonly about: string })[];
+  readonly decisions: readonly (GateView & { readonly model: string; readonly version: number })[];
   readonly erasures: readonly LoopErasure[];
 }
 

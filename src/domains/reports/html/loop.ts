@@ -137,7 +137,7 @@ const triggerTable = (triggers: readonly LoopTrigger[]): Html =>
 const decision = (d: LoopView['decisions'][number]): Html =>
   html`<details ${d.outcome === 'failed' ? 'open' : ''}>
     <summary>
-      ${d.model} version ${d.version}: ${d.outcome}${d.about === '' ? '' : `, ${d.about}`}
+      ${d.model} version ${d.version}: ${d.outcome}
       <span class="small">${d.rows.filter((r) => r.passed).length} of ${d.rows.length} rules hold</span>
     </summary>
     ${table(

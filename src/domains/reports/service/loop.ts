@@ -125,7 +125,7 @@ async function triggerOf(ctx: Ctx, t: Trigger): Promise<LoopTrigger> {
     id: t.id,
     policy: t.policy,
     atUs: t.occurredUs,
-    cause: `${t.cause}: ${t.reason}`,
+    cause: t.reason,
     accepted: t.acceptedUs !== null,
     reason: t.outcome ?? t.reason,
     outcome: t.acceptedUs === null || t.endedUs === null ? null : t.state,
@@ -160,13 +160,14 @@ async function describeReleases(ctx: Ctx, endpoint: string): Promise<LoopRelease
 }
 
 async function describeDecisions(ctx: Ctx, model: string): Promise<LoopView['decisions']> {
-  const decisions = (await listDecisions(ctx.db, ctx.workspace, model, LAST, MOST)).reverse();
+  const newest = await listDecisions(ctx.db, ctx.workspace, model, LAST, MOST);
+  // A version that was decided on again shows the decision that counts.
+  const decisions = newest.filter((d, i) => newest.findIndex((other) => other.versionId === d.versionId) === i).reverse();
   return Promise.all(
     decisions.map(async (d) => ({
       ...gateView(d, d.evaluationId === null ? null : await getEvaluation(ctx, d.evaluationId)),
       model: d.model,
       version: (await getVersion(ctx, d.versionId)).number,
-      about: d.outcome === 'passed' ? '' : d.reason,
     })),
   );
 }
