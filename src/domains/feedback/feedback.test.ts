@@ -332,3 +332,36 @@ test('A query that cannot be run is told, and the tick goes on', async (t) => {
     [{ monitor: 'asked', dataset: 'outcomes', code: 'compute-sql-invalid' }],
   );
 });
+
+eachDatabase('A dataset that goes back to what it said before corrects its labels again', async (t, database) => {
+  const b = await openFeedback(
+    t,
+    database,
+    `  asked: { endpoint: e, labels: { within: 9d, every: 1d, from: { dataset: outcomes, label: delay > 10, key: [flight] } } }\n${truth}`,
+  );
+  await logPredictions(b.ctx(), flights(1));
+  for (const [i, delay] of [99, 5, 98].entries()) {
+    await push(b, `select 'f0' as flight, ${delay} as delay, timestamp '2013-03-01' as known`);
+    await b.tick(MARCH_US + (i + 1) * DAY_US);
+    assert.deepEqual(
+      (await b.labels('asked')).map((r) => r.label),
+      [Number(delay > 10)],
+      String(delay),
+    );
+  }
+});
+
+test('A window of a week ends on a Monday for labels, too', async (t) => {
+  const b = await openFeedback(t, 'sqlite', '  weekly: { endpoint: e, window: 1w, labels: { within: 2d } }');
+  // Friday, 1 March 2013: its week ends on the fourth, and its labels are due on the sixth.
+  const ids = await logPredictions(b.ctx(), flights(2));
+  for (const [day, late] of [
+    [5, 0],
+    [6, 1],
+  ] as const) {
+    await b.tick(MARCH_US + day * DAY_US);
+    const { body } = await b.post('feedback', 'weekly', [{ prediction_id: ids[late], label: 1 }]);
+    await b.tick(MARCH_US + day * DAY_US);
+    assert.deepEqual(await b.batch('weekly', body.batch), { ...none, rows: 1, joined: 1, late });
+  }
+});

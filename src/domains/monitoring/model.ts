@@ -25,15 +25,6 @@ export const findingKinds = [
 ] as const;
 export type FindingKind = (typeof findingKinds)[number];
 
-/** Monday, 5 January 1970, 00:00 UTC: weeks begin on Mondays, and days at midnight UTC whatever a place's clocks do. */
-const ORIGIN_US = 4 * 86_400_000_000;
-
-/** Start of the window that holds a moment. Windows are spans of UTC, so daylight saving moves none of them. */
-export const windowStart = (us: number, windowUs: number): number => {
-  const inside = (((us - ORIGIN_US) % windowUs) + windowUs) % windowUs;
-  return us - inside;
-};
-
 /** When event time allows a window to close: a data window when stragglers are in, a performance window when labels are. */
 export const dueUs = (kind: WindowKind, toUs: number, m: { latenessUs: number; labels: { withinUs: number } }): number =>
   toUs + (kind === 'data' ? m.latenessUs : m.labels.withinUs);

@@ -42,8 +42,9 @@ export async function acceptBatch(ctx: Ctx, input: NewBatch): Promise<AcceptedBa
   const of = { project, monitor: monitor.name };
   const written = await writeRows(ctx, input);
   const { digest, rows, hints } = written;
+  // A version that goes back to what an earlier one said is news.
   const id = `fbk_${createHash('sha256')
-    .update(JSON.stringify([project, monitor.name, digest]))
+    .update(JSON.stringify([project, monitor.name, digest, ...(datasetVersion === null ? [] : [datasetVersion])]))
     .digest('hex')
     .slice(0, 26)}`;
   const before = await batches.findBatch(ctx.db, ctx.workspace, of, id);

@@ -1,5 +1,6 @@
 // Labels joined with their predictions, as SQL. Pure.
 import { sqlName, sqlText, type Statement } from '../../../kernel/compute/compute.ts';
+import { WINDOWS_BEGIN_US } from '../../../kernel/timeline/windows.ts';
 import type { LoggedColumn, LoggedColumns } from '../../serving/public.ts';
 import { DAY_US, MAX_ROWS, PATIENCE_US } from '../model.ts';
 
@@ -116,7 +117,7 @@ export function joinStatements(q: JoinQuery): Statement[] {
     },
     {
       sql: `create table rows_judged as select m.q, any_value(m.seq) as seq, min(kind) as kind,
-        bool_or(kind < 2 and m.accepted_us > (m.event_us // ${q.windowUs} + 1) * ${q.windowUs} + ${q.withinUs}) as late
+        bool_or(kind < 2 and m.accepted_us > ((m.event_us - ${WINDOWS_BEGIN_US}) // ${q.windowUs} + 1) * ${q.windowUs} + ${WINDOWS_BEGIN_US + q.withinUs}) as late
         from m join judged j on j.q = m.q and j.prediction_id = m.prediction_id group by m.q`,
     },
     {

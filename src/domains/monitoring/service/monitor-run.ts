@@ -1,10 +1,11 @@
 // One monitor within one tick: what is due, in order, and the figures of it. Windows are read in batches, so that a year
 // of small days costs a few runs of DuckDB and not one for each.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { windowStart } from '../../../kernel/timeline/windows.ts';
 import { joinedFiles, type JoinedFile } from '../../feedback/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
 import { inferenceFiles } from '../../serving/public.ts';
-import { dueUs, windowStart, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
+import { dueUs, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
 import { findLatest, listWindows } from '../store/windows.ts';
 import { openBaselines, type Baselines } from './baselines.ts';

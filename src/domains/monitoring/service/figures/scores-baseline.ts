@@ -1,11 +1,12 @@
 // What the scores and labels of a reference say: how scores are distributed, how they are calibrated, and how good they
 // are, with the errors of both. Pure; large references are worked on by a thread (figures-thread.ts).
+import { windowStart } from '../../../../kernel/timeline/windows.ts';
 import { fitCalibrator } from '../../../../stats/cbpe.ts';
 import { countNumeric, numericBaseline, type NumericBaseline } from '../../../../stats/drift-sketch.ts';
 import { driftSpread } from '../../../../stats/drift.ts';
 import { metrics } from '../../../../stats/metrics.ts';
 import { pool, spreadBetween, type WindowFigure } from '../../../../stats/performance-fall.ts';
-import { windowStart, type Baseline, type Nothing, type PerformanceBaseline } from '../../model.ts';
+import type { Baseline, Nothing, PerformanceBaseline } from '../../model.ts';
 import { measure } from './metric-figures.ts';
 
 export interface ScoredRows {
