@@ -78,7 +78,7 @@ export interface LoopErasure {
   readonly atMs: number;
   readonly rewritten: readonly { readonly place: string; readonly files: number; readonly rows: number }[];
   readonly clean: readonly string[];
-  readonly notCovered: readonly string[];
+  readonly notCovered: readonly { readonly what: string; readonly refs: number; readonly why: string; readonly action: string }[];
 }
 
 export interface LoopView {

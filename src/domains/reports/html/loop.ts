@@ -178,4 +178,9 @@ const certificate = (e: LoopErasure): Html =>
       e.rewritten.map((r) => [r.place, count(r.files), count(r.rows)]),
     )}
     <p>Searched and clean: ${e.clean.join(', ') || 'none'}.</p>
-    <p>Not covered: ${e.notCovered.join('; ') || 'nothing'}.</p>`;
+    ${table(
+      'uncovered',
+      'Not covered, and what is due.',
+      ['What', 'Of them', 'Why', 'What is due'],
+      e.notCovered.map((n) => [n.what, n.refs === 0 ? '' : count(n.refs), n.why, n.action]),
+    )}`;

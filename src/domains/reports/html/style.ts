@@ -69,7 +69,7 @@ h1{font-size:1.6rem}h2{margin-top:40px;font-size:1.25rem}
 .drawing svg.wide,.glance .wide{display:none}.drawing svg.narrow,.glance .narrow{display:block;max-width:420px}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
 svg.forest{min-width:130px}
-.profile{min-width:700px}.metrics{min-width:820px}.gate{min-width:640px}.days{min-width:760px}.views{min-width:640px}.ids{min-width:760px}.slices th:nth-child(4),.slices td:nth-child(4){display:none}.commands{min-width:560px}
+.profile{min-width:700px}.metrics{min-width:820px}.gate{min-width:640px}.days{min-width:760px}.views{min-width:640px}.ids{min-width:760px}.slices th:nth-child(4),.slices td:nth-child(4){display:none}.commands{min-width:560px}.windows{min-width:900px}.alerts,.triggers,.uncovered{min-width:680px}.releases{min-width:900px}
 caption span{display:block;position:sticky;left:0;max-width:calc(100vw - 32px)}
 }
 @media (max-width:1000px) and (min-width:721px){.cards{grid-template-columns:repeat(2,1fr)}}

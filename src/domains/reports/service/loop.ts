@@ -188,7 +188,7 @@ function erasureOf(e: Erasure): LoopErasure[] {
         rows: files.reduce((sum, f) => sum + f.rowsRemoved, 0),
       })),
       clean: certificate.places.filter((p) => p.rowsRemoved === 0).map((p) => p.place),
-      notCovered: certificate.notCovered.map((n) => `${n.what} (${n.refs.length}): ${n.why} ${n.action}`),
+      notCovered: certificate.notCovered.map(({ what, refs, why, action }) => ({ what, refs: refs.length, why, action })),
     },
   ];
 }
