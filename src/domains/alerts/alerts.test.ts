@@ -134,6 +134,8 @@ eachDatabase('rules come by the API, too, and the file has the last word', async
     [{ name: 'x', when: 'e.windows found' }, 'alert-rule-invalid'],
     [{ name: 'x', when: 'e.volume below 10', receivers: ['nobody'] }, 'alert-rule-invalid'],
     [{ name: 'x', when: 'e.volume below 10', for: 'ever' }, 'invalid-input'],
+    [{ name: 'x', when: 'e.volume below 10', for: '0 windows' }, 'invalid-input'],
+    [{ name: 'x', when: 'e.volume below 10', for: '3 of 2 windows' }, 'alert-rule-invalid'],
   ] as const)
     assert.equal((await b.send('POST', '/alert-rules', body)).body.code, code, JSON.stringify(body));
   await b.closeWindow({ day: 1, n: 50 });

@@ -2,7 +2,7 @@
 import { Cron } from 'croner';
 import { metrics } from '../../stats/metrics.ts';
 import { monitorSignals } from './loop-model.ts';
-import { parseCondition } from './loop-normalise.ts';
+import { isForPossible, parseCondition } from './loop-normalise.ts';
 import type { ProjectDefinition } from './model.ts';
 import type { KeyPath, RawProject } from './parse.ts';
 
@@ -53,6 +53,7 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
       refer([...path, 'when'], 'signal', metric, { ...monitorSignals, ...named(monitor.performance) });
     if ((parsed.condition.kind === 'stopped') !== (parsed.signal === 'windows'))
       add([...path, 'when'], '"stopped for" goes with the signal "windows", and only with it');
+    if (!isForPossible(a.for ?? '')) add([...path, 'for'], `"${a.for}" can never be: the first number is the smaller one`);
     (a.receivers ?? []).forEach((r, at) => refer([...path, 'receivers', at], 'receiver', r, d.receivers));
   });
   for (const [name, r] of Object.entries(d.retraining)) {

@@ -120,6 +120,12 @@ function windowsOf(text: string): { windows: number; of?: number } | undefined {
   return match[2] === undefined ? { windows } : { windows, of: Math.max(windows, Number(match[2])) };
 }
 
+/** `3 of 2 windows` can never be. */
+export function isForPossible(text: string): boolean {
+  const match = /^(\d+) of (\d+) /.exec(text);
+  return match === null || Number(match[1]) <= Number(match[2]);
+}
+
 /** A rule that is not well written keeps an empty monitor; the cross-check names it. */
 export function alertOf(a: RawAlert): AlertRuleDefinition {
   const parsed = parseCondition(a.when) ?? { monitor: '', signal: '', condition: { kind: 'found' } };

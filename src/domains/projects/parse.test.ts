@@ -328,7 +328,7 @@ test('an alert may hold for some of the last windows, and name its margin as a s
   const d = parseProject(loop('alerts: [{ when: e.log_loss above baseline by 10%, for: 2 of 3 windows }]'));
   assert.deepEqual(d.alerts['e-log_loss']!.condition, { kind: 'above-baseline', by: 0.1, relative: true });
   assert.deepEqual(d.alerts['e-log_loss']!.for, { windows: 2, of: 3 });
-  for (const text of ['2 of windows', '0 windows', '2 of 0 windows'])
+  for (const text of ['2 of windows', '0 windows', '2 of 0 windows', '3 of 2 windows'])
     assert.throws(() => parseProject(loop(`alerts: [{ when: e.quality found, for: ${text} }]`)), { code: 'project-invalid' });
 });
 

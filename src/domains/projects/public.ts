@@ -39,7 +39,7 @@ export type {
   RetrainingDefinition,
   TriggerCause,
 } from './loop-model.ts';
-export { alertOf, parseCondition } from './loop-normalise.ts';
-export { isPerformanceSignal, monitorSignals } from './loop-model.ts';
+export { alertOf, isForPossible, parseCondition } from './loop-normalise.ts';
+export { endpointOf, isPerformanceSignal, monitorSignals } from './loop-model.ts';
 export type { Revision, SnapshotFiles } from './store.ts';
 export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';

@@ -2,6 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import {
   alertOf,
+  isForPossible,
   currentRevision,
   monitorSignals,
   parseCondition,
@@ -40,6 +41,7 @@ export function readRule(definition: Pick<ProjectDefinition, 'monitors' | 'recei
     refuse(`the monitor "${monitor.name}" has no signal "${parsed.signal}"`);
   if ((parsed.condition.kind === 'stopped') !== (parsed.signal === 'windows'))
     refuse('"stopped for" goes with the signal "windows", and only with it');
+  if (!isForPossible(written.for ?? '')) refuse(`"for: ${written.for}" can never be: the first number is the smaller one`);
   const unknown = written.receivers?.find((r) => !Object.hasOwn(definition.receivers, r));
   if (unknown !== undefined) refuse(`gyre.yaml has no receiver "${unknown}"`);
   return ruleOf(
