@@ -6,9 +6,6 @@ import { parseEventTime, parsePredictionId } from '../serving/public.ts';
 export const DAY_US = 86_400_000_000;
 /** How long after the label was due its prediction may still turn up; afterwards the label is unknown. */
 export const PATIENCE_US = 30 * DAY_US;
-/** The name under which the records of a monitor are in the log. */
-export const endpointOf = (m: MonitorDefinition): string => m.endpoint ?? m.name;
-
 /** How far back a prediction may lie that a label still finds without being told where. */
 export const horizonOf = (m: MonitorDefinition): number => m.labels.withinUs + PATIENCE_US + m.windowUs;
 

@@ -50,6 +50,9 @@ export interface MonitorDefinition {
     | null;
 }
 
+/** The name that the records of a monitor are logged under: its endpoint, or its own where the model is served elsewhere. */
+export const endpointOf = (m: Pick<MonitorDefinition, 'endpoint' | 'name'>): string => m.endpoint ?? m.name;
+
 /**
  * What a rule of alerts may look at besides the metrics of a monitor, `drift.<column>` and `estimated.<metric>`, and the
  * windows that it is read from. `windows` is the passing of time without any.

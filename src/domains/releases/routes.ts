@@ -7,7 +7,7 @@ import { currentRevision } from '../projects/public.ts';
 import { fail } from './errors.ts';
 import type { EndpointRevision, Release } from './model.ts';
 import { plannedFaults } from './service/faults.ts';
-import { findFreeze, freezeEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
+import { findFreeze, freezeEndpoint, requireEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
 import { release, rollBack } from './service/release.ts';
 import { abortRelease, pauseRelease, promoteRelease, resumeRelease, type Steering } from './service/steer.ts';
 import { ReleaseStory, ReleaseView, RevisionView, releaseView, revisionView, transitionView } from './schema.ts';
@@ -19,10 +19,6 @@ const OfEndpoint = Type.Object({ project: name, endpoint: name });
 const FreezeView = Type.Object({ endpoint: Type.String(), reason: Type.String(), by: Type.String(), since: Type.String() });
 
 const freezeView = (f: Freeze) => ({ endpoint: f.endpoint, reason: f.reason, by: f.actor, since: usToIso(f.sinceUs) });
-async function requireEndpoint(ctx: Ctx, of: { project: string; endpoint: string }): Promise<void> {
-  const { definition } = await currentRevision(ctx, of.project);
-  if (!Object.hasOwn(definition.endpoints, of.endpoint)) fail('endpoint-not-found', of);
-}
 
 const optional = <K extends string, V>(key: K, value: V | undefined) => (value === undefined ? {} : ({ [key]: value } as Record<K, V>));
 

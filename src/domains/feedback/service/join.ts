@@ -8,7 +8,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { stageFiles } from '../../datasets/public.ts';
-import { currentRevision, type MonitorDefinition } from '../../projects/public.ts';
+import { currentRevision, endpointOf, type MonitorDefinition } from '../../projects/public.ts';
 import {
   columnsOf,
   filesOfPredictions,
@@ -19,7 +19,6 @@ import {
 } from '../../serving/public.ts';
 import {
   DAY_US,
-  endpointOf,
   horizonOf,
   labelColumns,
   mergeHints,

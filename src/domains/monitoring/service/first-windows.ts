@@ -1,13 +1,13 @@
 // The first windows of a model served elsewhere become its baseline: inputs and scores when the last of them is closed,
 // performance when their labels are in. Each part is fixed once made.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
+import { endpointOf, type MonitorDefinition } from '../../projects/public.ts';
 import type { Baseline } from '../model.ts';
 import { firstKey, keepBaseline, loadBaseline, type Made } from './baseline.ts';
 import { computeScoresBaseline } from './figures/figures-thread.ts';
 import { readSpan } from './joined-rows.ts';
 import { SCORE, type Span } from './read-windows.ts';
-import { endpointOf, recordsOf } from './records.ts';
+import { recordsOf } from './records.ts';
 import { tableBaseline } from './table-baseline.ts';
 
 const blank = (

@@ -2,7 +2,7 @@
 import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
-import { joinedFiles } from '../../feedback/public.ts';
+import { joinedFiles, sliceName } from '../../feedback/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
 import type { SliceRows } from './figures/performance-figures.ts';
 import type { Span } from './read-windows.ts';
@@ -19,9 +19,6 @@ export interface JoinedRows {
 const LEAST_SLICE = 50;
 const MOST_VALUES = 50;
 const MISSING = '(missing)';
-/** Columns of a joined file that a slice of the same name stands beside. */
-const OWN = new Set(['prediction_id', 'event_us', 'score', 'label', 'label_at_us', 'accepted_us', 'seq', 'variant', 'model_version']);
-const joinedName = (slice: string): string => (OWN.has(slice.toLowerCase()) ? `slice_${slice}` : slice);
 
 const withinSql = ({ fromUs, toUs }: Span): string => `event_us >= ${fromUs} and event_us < ${toUs}`;
 
@@ -53,14 +50,14 @@ export async function readJoined(
   const staged = await stageFiles(ctx, [...new Set(files.map((f) => f.digest))]);
   const tables = { joined: { files: staged } };
   const present = await columnsOf(ctx, tables, monitor);
-  const slices = monitor.slices.filter((s) => present.has(joinedName(s).toLowerCase()));
+  const slices = monitor.slices.filter((s) => present.has(sliceName(s).toLowerCase()));
   // One thread keeps the order of the table, which is sorted once.
   const lists = 'list(label) as labels, list(score) as scores';
   const parts = [
     `select 'rows' as part, w, v, count(*) as n, sum(d)::varchar as d, ${lists} from newest group by w, v`,
     ...slices.map(
       (column, k) =>
-        `select 'slice' as part, w, v, count(*) as n, ${k} as k, coalesce(${sqlName(joinedName(column))}::varchar, ${sqlText(MISSING)}) as x, ${lists} from newest
+        `select 'slice' as part, w, v, count(*) as n, ${k} as k, coalesce(${sqlName(sliceName(column))}::varchar, ${sqlText(MISSING)}) as x, ${lists} from newest
          group by w, v, x having count(*) >= ${LEAST_SLICE} qualify row_number() over (partition by w, v order by count(*) desc, x) <= ${MOST_VALUES}`,
     ),
   ];
@@ -71,7 +68,7 @@ export async function readJoined(
       statements: [
         {
           sql: `create temp table newest as select event_us, score, label, hash(prediction_id, label, score) as d,
-            (event_us - ${span.fromUs}) // ${windowUs} as w, coalesce(model_version, '') as v${slices.map((c) => `, ${sqlName(joinedName(c))}`).join('')}
+            (event_us - ${span.fromUs}) // ${windowUs} as w, coalesce(model_version, '') as v${slices.map((c) => `, ${sqlName(sliceName(c))}`).join('')}
             from (${newestSql(span)}) order by w, v, event_us, score, label, d`,
         },
       ],

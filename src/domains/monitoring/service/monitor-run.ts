@@ -3,7 +3,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { windowStart } from '../../../kernel/timeline/windows.ts';
 import { joinedFiles, type JoinedFile } from '../../feedback/public.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
+import { endpointOf, type MonitorDefinition } from '../../projects/public.ts';
 import { inferenceFiles } from '../../serving/public.ts';
 import { dueUs, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
@@ -16,7 +16,6 @@ import { computeEstimates } from './figures/figures-thread.ts';
 import { readJoined, type JoinedRows } from './joined-rows.ts';
 import { performanceFigures } from './figures/performance-window.ts';
 import { emptyContents, readWindows, withinBatch, type Span, type WindowContents } from './read-windows.ts';
-import { endpointOf } from './records.ts';
 
 export interface Due extends Span {
   readonly kind: WindowKind;

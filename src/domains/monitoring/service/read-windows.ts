@@ -1,10 +1,10 @@
 // What the data windows of a monitor hold, by one run of DuckDB for many windows: counts, never records.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { ColumnCounts } from '../../../stats/drift-sketch.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
+import { endpointOf, type MonitorDefinition } from '../../projects/public.ts';
 import type { Baseline } from '../model.ts';
 import { countingSql, readCounts, type WantedColumn } from './count-columns.ts';
-import { endpointOf, recordsOf, windowedSql, type RecordSpan } from './records.ts';
+import { recordsOf, windowedSql, type RecordSpan } from './records.ts';
 
 export interface Span {
   readonly fromUs: number;

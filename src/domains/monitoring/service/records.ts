@@ -2,7 +2,6 @@
 import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
-import type { MonitorDefinition } from '../../projects/public.ts';
 import { inferenceFiles, columnsOf, sqlType, type LoggedColumn } from '../../serving/public.ts';
 
 export interface RecordSpan {
@@ -13,9 +12,6 @@ export interface RecordSpan {
   /** SQL and type of each column: the model's inputs, and what the request carries besides. */
   readonly columns: ReadonlyMap<string, { readonly sql: string; readonly type: string }>;
 }
-
-/** Where the records of a monitor lie: its endpoint, or its own name where the model is served elsewhere. */
-export const endpointOf = (m: Pick<MonitorDefinition, 'endpoint' | 'name'>): string => m.endpoint ?? m.name;
 
 /** Files with records of [fromUs, toUs); undefined if there are none. */
 export async function recordsOf(

@@ -63,7 +63,8 @@ export async function unfreezeEndpoint(ctx: Ctx, { project, endpoint }: OfEndpoi
   });
 }
 
-async function requireEndpoint(ctx: Ctx, of: OfEndpoint): Promise<void> {
+/** Raises `project-not-found`, `endpoint-not-found`. */
+export async function requireEndpoint(ctx: Ctx, of: OfEndpoint): Promise<void> {
   const { definition } = await currentRevision(ctx, of.project);
   if (!Object.hasOwn(definition.endpoints, of.endpoint)) fail('endpoint-not-found', of);
 }
