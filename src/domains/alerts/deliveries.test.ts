@@ -355,3 +355,21 @@ eachDatabase('a delivery whose job was lost gets another one', async (t, kind) =
   for (let minute = 0; minute < 4; minute++) await b.later(60_000);
   assert.equal((await deliveries(b))[0]!.state, 'delivered');
 });
+
+test('windows of the past that close at once on a live timeline are told once, and the next minute reminds once', async (t) => {
+  const more = `alerts: [{ name: quiet, when: e.volume below 100, receivers: [ops] }]
+receivers: { ops: { webhook: { url: 'http://127.0.0.1:9/x' }, repeat: 4h } }`;
+  const b = await openAlerts(t, 'sqlite', { timeline: '{ mode: live }', more });
+  const endUs = Math.floor((b.clock.now() * 1000) / DAY) * DAY;
+  for (let back = 30; back >= 3; back--) await b.closeWindow({ day: 0, us: endUs - back * DAY, n: 1 });
+  assert.deepEqual(
+    (await deliveries(b)).map((d) => d.reason),
+    ['fired'],
+  );
+  await b.later(60_000);
+  await b.later(60_000);
+  assert.deepEqual(
+    (await deliveries(b)).map((d) => d.reason),
+    ['repeat', 'fired'],
+  );
+});

@@ -37,8 +37,18 @@ export async function notify(tx: Ctx, scene: Scene, alert: Alert, atUs: number):
   for (const name of named) {
     const last = told.find((d) => d.receiver === name);
     const reason = owed(alert, scene.receivers[name]!, last, { nowUs: atUs, silenced });
+    if (reason === 'repeat' && (await isLongPast(tx, alert.project, atUs, scene.receivers[name]!.repeatUs))) continue;
     if (reason) await queueDelivery(tx, scene, alert, name, reason, atUs);
   }
+}
+
+/**
+ * Windows of a week may close within a second, when a server was away or a history came in. Nobody wants to be reminded
+ * of last week seven times at once: where event time is wall time, the next minute reminds of what still fires.
+ */
+async function isLongPast(ctx: Ctx, project: string, atUs: number, repeatUs: number): Promise<boolean> {
+  const { mode, nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+  return mode === 'live' && nowUs - atUs >= repeatUs;
 }
 
 export async function isSilenced(ctx: Ctx, alert: Pick<Alert, 'project' | 'labels'>, atUs: number): Promise<boolean> {
