@@ -64,6 +64,18 @@ test('values come back as plain JavaScript, without a digit lost', async (t) => 
   assert.deepEqual(days.rows, [{ never: 'infinity', ides: '0044-03-15 (BC)', far: '20000-01-01' }]);
 });
 
+test('columns of numbers come back as arrays, whatever their length and type', async (t) => {
+  const { compute } = open(t);
+  const { numbers, rows } = await compute.run({
+    what: 'numbers',
+    statements: [],
+    numbers: ['select i, i / 2 as half, nullif(i, 1) as gap from range(5000) t(i)', 'select 1.25::decimal(9, 2) as d where false'],
+  });
+  const [[i, half, gap], [none]] = numbers as [Float64Array[], Float64Array[]];
+  assert.deepEqual([i!.length, i![4999], half![4999], gap![0], gap![1], none], [5000, 4999, 2499.5, 0, Number.NaN, new Float64Array()]);
+  assert.deepEqual(rows, []);
+});
+
 test('names and texts of SQL survive quotes', async (t) => {
   const { ask } = open(t);
   assert.deepEqual((await ask(`select ${sqlText(`it's "so"`)} as ${sqlName('a "b"')}`)).rows, [{ 'a "b"': `it's "so"` }]);

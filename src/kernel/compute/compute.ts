@@ -33,6 +33,8 @@ export interface ComputeJob {
   readonly statements: readonly Statement[];
   /** A last query whose rows come back; big integers as numbers, times as unix microseconds. */
   readonly rows?: string;
+  /** Queries of numbers alone, whose columns come back as arrays: a million values need a hundredth of what rows need. */
+  readonly numbers?: readonly string[];
   readonly memoryMb?: number;
   readonly threads?: number;
   readonly timeoutMs?: number;
@@ -47,6 +49,8 @@ export interface ComputeColumn {
 export interface ComputeResult {
   readonly columns: readonly ComputeColumn[];
   readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** Of each query of `numbers` its columns; NaN where there is no value. */
+  readonly numbers: readonly (readonly Float64Array[])[];
 }
 
 export interface Compute {

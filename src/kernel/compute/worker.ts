@@ -80,16 +80,39 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
       );
     }
     for (const statement of request.statements) await runOne(connection, statement);
-    if (request.rows === undefined) return { columns: [], rows: [] };
+    const numbers: Float64Array[][] = [];
+    for (const query of request.numbers ?? []) numbers.push(await readNumbers(connection, query));
+    if (request.rows === undefined) return { columns: [], rows: [], numbers };
     const reader = await connection.runAndReadAll(request.rows);
     const names = reader.columnNames();
     const types = reader.columnTypes();
     const rows = reader.getRows().map((row) => Object.fromEntries(row.map((value, i) => [names[i]!, toPlain(value)])));
-    return { columns: names.map((column, i) => ({ name: column, type: String(types[i]) })), rows };
+    return { columns: names.map((column, i) => ({ name: column, type: String(types[i]) })), rows, numbers };
   } finally {
     connection.closeSync();
     instance.closeSync();
   }
+}
+
+/** Piece by piece as DuckDB makes them, so that no value is ever an object. */
+async function readNumbers(connection: DuckDBConnection, query: string): Promise<Float64Array[]> {
+  const result = await connection.stream(query);
+  const pieces: Float64Array[][] = Array.from({ length: result.columnCount }, () => []);
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    for (const [i, column] of pieces.entries()) {
+      const vector = chunk.getColumnVector(i);
+      column.push(Float64Array.from({ length: chunk.rowCount }, (_, row) => Number(vector.getItem(row) ?? Number.NaN)));
+    }
+  }
+  return pieces.map((column) => {
+    const whole = new Float64Array(column.reduce((sum, piece) => sum + piece.length, 0));
+    let at = 0;
+    for (const piece of column) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  });
 }
 
 /** The text without the semicolon that ends it, and what stands behind that: ours goes on after it. */

@@ -1,8 +1,8 @@
 // Labelled predictions of windows: of each prediction the newest label, in a fixed order.
-import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText, type ComputeResult, type Statement } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
-import { joinedFiles, sliceName } from '../../feedback/public.ts';
+import { joinedFiles, sliceName, type JoinedFile } from '../../feedback/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
 import type { SliceRows } from './figures/performance-figures.ts';
 import type { Span } from './read-windows.ts';
@@ -22,21 +22,27 @@ const MISSING = '(missing)';
 
 const withinSql = ({ fromUs, toUs }: Span): string => `event_us >= ${fromUs} and event_us < ${toUs}`;
 
-/**
- * SQL of the newest label of each prediction of a span; what has no label (any more) and no score is left out.
- * Predictions with more than one row are few, so only their ids are held, as hashes of 64 bits.
- */
-const newestSql = (span: Span): string => {
-  const within = withinSql(span);
-  const twice = `select hash(prediction_id) as h, max(seq) as newest from joined where ${within} group by h having count(*) > 1`;
-  const superseded = `exists (select 1 from (${twice}) as twice where h = hash(prediction_id) and seq < newest)`;
-  return `select * from joined where ${within} and label is not null and isfinite(label) and isfinite(score) and not ${superseded}`;
-};
+/** Ids that are compared at once: so many are held in memory, as hashes of 64 bits. */
+const AT_ONCE = 200_000;
 
-/**
- * Rows of windows of equal length that follow one another, by the start of each and by model version. Windows without
- * a label are missing.
- */
+/** Statements that note in `twice` the predictions of a span with more than one label. They are few; all of them are too many to hold. */
+function findTwice(span: Span, files: readonly JoinedFile[]): Statement[] {
+  const parts = Math.max(1, Math.ceil(files.reduce((sum, f) => sum + f.labels, 0) / AT_ONCE));
+  const one = (part: number): string =>
+    `insert into twice select h, max(seq) from (select hash(prediction_id) as h, seq from joined where ${withinSql(span)})
+     where h % ${parts} = ${part} group by h having count(*) > 1`;
+  return [
+    { sql: 'create temp table twice (h ubigint, newest bigint)' },
+    ...Array.from({ length: parts }, (_, part): Statement => ({ sql: one(part) })),
+  ];
+}
+
+/** SQL of the newest label of each prediction of a span, after `findTwice`; what has no label (any more) and no score is left out. */
+const newestSql = (span: Span, joined = 'joined'): string =>
+  `select * from ${joined} anti join twice on h = hash(prediction_id) and seq < newest
+   where ${withinSql(span)} and label is not null and isfinite(label) and isfinite(score)`;
+
+/** Rows of windows of equal length, by the start of each and by model version. Windows without a label are missing. */
 export async function readJoined(
   ctx: Ctx,
   of: { readonly project: string; readonly monitor: MonitorDefinition },
@@ -48,76 +54,93 @@ export async function readJoined(
   if (files.length === 0) return new Map();
   const windowUs = windows[0]!.toUs - windows[0]!.fromUs;
   const staged = await stageFiles(ctx, [...new Set(files.map((f) => f.digest))]);
-  const tables = { joined: { files: staged } };
-  const present = await columnsOf(ctx, tables, monitor);
-  const slices = monitor.slices.filter((s) => present.has(sliceName(s).toLowerCase()));
-  // One thread keeps the order of the table, which is sorted once.
-  const lists = 'list(label) as labels, list(score) as scores';
-  const parts = [
-    `select 'rows' as part, w, v, count(*) as n, sum(d)::varchar as d, ${lists} from newest group by w, v`,
-    ...slices.map(
-      (column, k) =>
-        `select 'slice' as part, w, v, count(*) as n, ${k} as k, coalesce(${sqlName(sliceName(column))}::varchar, ${sqlText(MISSING)}) as x, ${lists} from newest
-         group by w, v, x having count(*) >= ${LEAST_SLICE} qualify row_number() over (partition by w, v order by count(*) desc, x) <= ${MOST_VALUES}`,
-    ),
-  ];
-  const { rows } = await ctx.compute.run(
+  const slices = monitor.slices.map((column, k) => ({ column, name: sliceName(column), k }));
+  // A column that no file has is there all the same, so that one run is enough; its name is missing in the answer.
+  const typed = slices.map(({ name, k }) => `, ${sqlName(name)}::varchar as x${k}`).join('');
+  const absent = slices.map(({ name }) => ` union all by name select null::varchar as ${sqlName(name)} where false`).join('');
+  const { rows, numbers } = await ctx.compute.run(
     {
       what: `labels of monitor ${monitor.name}`,
-      tables,
+      tables: { joined: { files: staged } },
       statements: [
+        ...findTwice(span, files),
         {
-          sql: `create temp table newest as select event_us, score, label, hash(prediction_id, label, score) as d,
-            (event_us - ${span.fromUs}) // ${windowUs} as w, coalesce(model_version, '') as v${slices.map((c) => `, ${sqlName(sliceName(c))}`).join('')}
-            from (${newestSql(span)}) order by w, v, event_us, score, label, d`,
+          sql: `create temp table newest as select label, score, hash(prediction_id, label, score) as d,
+            (event_us - ${span.fromUs}) // ${windowUs} as w, coalesce(model_version, '') as v${typed}
+            from (${newestSql(span, `(select * from joined${absent})`)}) order by w, v, event_us, score, label, d`,
         },
+        ...slices.map(({ k }) => ({
+          sql: `create temp table kept${k} as select w, v, x, n, row_number() over (order by w, v, n desc, x) as place from (
+            select w, v, coalesce(x${k}, ${sqlText(MISSING)}) as x, count(*) as n from newest group by w, v, x having count(*) >= ${LEAST_SLICE}
+            qualify row_number() over (partition by w, v order by count(*) desc, x) <= ${MOST_VALUES})`,
+        })),
       ],
+      // One thread keeps the order of the table, which is sorted once.
       threads: 1,
-      rows: parts.map((p) => `(${p})`).join(' union all by name '),
+      numbers: [
+        'select label, score from newest',
+        ...slices.map(
+          ({
+            k,
+          }) => `select label, score from newest t join kept${k} s on s.w = t.w and s.v = t.v and s.x = coalesce(t.x${k}, ${sqlText(MISSING)})
+            order by place, t.rowid`,
+        ),
+      ],
+      rows: [
+        `(select 'rows' as part, w, v, count(*) as n, sum(d)::varchar as d from newest group by w, v order by w, v)`,
+        ...slices.map(({ k }) => `(select 'slice' as part, w, v, n, ${k} as k, x from kept${k} order by place)`),
+        ...(slices.length === 0
+          ? []
+          : [`(select 'column' as part, lower(name) as x from parquet_schema([${staged.map(sqlText).join(', ')}]) group by x)`]),
+      ].join(' union all by name '),
     },
     ctx.signal,
   );
-  return byWindow(rows, windows, slices);
-}
-
-async function columnsOf(
-  ctx: Ctx,
-  tables: { readonly joined: { readonly files: readonly string[] } },
-  monitor: MonitorDefinition,
-): Promise<ReadonlySet<string>> {
-  if (monitor.slices.length === 0) return new Set();
-  const { columns } = await ctx.compute.run(
-    { what: `labels of monitor ${monitor.name}`, tables, statements: [], rows: 'select * from joined limit 0' },
-    ctx.signal,
+  const present = new Set(rows.filter((r) => r.part === 'column').map((r) => r.x as string));
+  return byWindow(
+    rows,
+    numbers,
+    span.fromUs,
+    windowUs,
+    slices.map((s) => (present.has(s.name.toLowerCase()) ? s.column : undefined)),
   );
-  return new Set(columns.map((c) => c.name.toLowerCase()));
 }
 
 type Row = Readonly<Record<string, unknown>>;
 
-function byWindow(rows: readonly Row[], windows: readonly Span[], slices: readonly string[]): Map<number, Map<string, JoinedRows>> {
-  const numbers = (r: Row, name: string): Float64Array => Float64Array.from(r[name] as number[]);
-  const found = new Map<number, Map<string, JoinedRows>>();
+function byWindow(
+  rows: readonly Row[],
+  numbers: ComputeResult['numbers'],
+  firstUs: number,
+  windowUs: number,
+  slices: readonly (string | undefined)[],
+): Map<number, Map<string, JoinedRows>> {
+  // The rows of a group stand together, in the order of the groups. A copy of each, for a thread gets the whole of what it is a part of.
+  const takenOf = ([labels, scores]: readonly Float64Array[]) => {
+    let at = 0;
+    return (n: number) => {
+      const from = at;
+      at += n;
+      const whole = from === 0 && n === labels!.length;
+      return whole ? { labels: labels!, scores: scores! } : { labels: labels!.slice(from, at), scores: scores!.slice(from, at) };
+    };
+  };
+  const [take, ...takeSlice] = numbers.map(takenOf);
+  const found = new Map<number, Map<string, JoinedRows & { readonly slices: SliceRows[] }>>();
   for (const r of rows.filter((x) => x.part === 'rows')) {
-    const at = windows[r.w as number]!.fromUs;
-    const own = rows
-      .filter((x) => x.part === 'slice' && x.w === r.w && x.v === r.v)
-      .sort(
-        (a, b) => (a.k as number) - (b.k as number) || (b.n as number) - (a.n as number) || ((a.x as string) < (b.x as string) ? -1 : 1),
-      );
-    const versions = found.get(at) ?? new Map<string, JoinedRows>();
-    versions.set(r.v as string, {
-      labels: numbers(r, 'labels'),
-      scores: numbers(r, 'scores'),
-      digest: r.d as string,
-      slices: own.map((x) => ({
-        column: slices[x.k as number]!,
-        value: x.x as string,
-        labels: numbers(x, 'labels'),
-        scores: numbers(x, 'scores'),
-      })),
-    });
+    const at = firstUs + (r.w as number) * windowUs;
+    const versions = found.get(at) ?? new Map<string, JoinedRows & { readonly slices: SliceRows[] }>();
+    versions.set(r.v as string, { ...take!(r.n as number), digest: r.d as string, slices: [] });
     found.set(at, versions);
+  }
+  for (const r of rows.filter((x) => x.part === 'slice')) {
+    const column = slices[r.k as number];
+    const taken = takeSlice[r.k as number]!(r.n as number);
+    if (column !== undefined)
+      found
+        .get(firstUs + (r.w as number) * windowUs)!
+        .get(r.v as string)!
+        .slices.push({ column, value: r.x as string, ...taken });
   }
   return found;
 }
@@ -131,17 +154,16 @@ export async function readSpan(
   const files = await joinedFiles(ctx, { project: of.project, monitor: of.monitor.name, ...span });
   if (files.length === 0) return { labels: new Float64Array(), scores: new Float64Array(), atUs: new Float64Array() };
   const staged = await stageFiles(ctx, [...new Set(files.map((f) => f.digest))]);
-  const { rows } = await ctx.compute.run(
+  const { numbers } = await ctx.compute.run(
     {
       what: `labels of monitor ${of.monitor.name}`,
       tables: { joined: { files: staged } },
-      statements: [],
+      statements: findTwice(span, files),
       threads: 1,
-      rows: `select list(label) as labels, list(score) as scores, list(event_us) as at
-        from (select label, score, event_us from (${newestSql(span)}) order by event_us, score, label)`,
+      numbers: [`select label, score, event_us from (${newestSql(span)}) order by event_us, score, label`],
     },
     ctx.signal,
   );
-  const numbers = (name: string): Float64Array => Float64Array.from((rows[0]?.[name] as number[] | null | undefined) ?? []);
-  return { labels: numbers('labels'), scores: numbers('scores'), atUs: numbers('at') };
+  const [labels, scores, atUs] = numbers[0]!;
+  return { labels: labels!, scores: scores!, atUs: atUs! };
 }

@@ -15,7 +15,8 @@ import { estimateQuestion } from './figures/estimate.ts';
 import { computeEstimates } from './figures/figures-thread.ts';
 import { readJoined, type JoinedRows } from './joined-rows.ts';
 import { performanceFigures } from './figures/performance-window.ts';
-import { emptyContents, readWindows, withinBatch, type Span, type WindowContents } from './read-windows.ts';
+import { areNear, BATCH_WINDOWS, mostOf, newestOf, together } from './group-windows.ts';
+import { BATCH_RECORDS, emptyContents, readWindows, withinBatch, type Span, type WindowContents } from './read-windows.ts';
 
 export interface Due extends Span {
   readonly kind: WindowKind;
@@ -35,8 +36,6 @@ export interface MonitorRun {
   readonly relabelled: () => AsyncGenerator<Closing>;
 }
 
-/** Windows that are read in one run at most. */
-const BATCH_WINDOWS = 62;
 /** Windows that tell what volume is usual. */
 const HISTORY = 28;
 
@@ -272,18 +271,40 @@ class Run implements MonitorRun {
   relabelled = async function* (this: Run): AsyncGenerator<Closing> {
     const spans = await monitors.listRelabels(this.ctx.db, this.ctx.workspace, this.project, this.name);
     if (spans.length === 0) return;
-    const settled = new Set<number>();
-    const all = spans.map((s) => s.id);
-    for (const span of spans) {
-      const windows = await this.closedWithin(span.fromUs, span.toUs);
-      for (const window of windows.filter((w) => !settled.has(w.fromUs))) {
-        settled.add(window.fromUs);
-        const closing = await this.regenerate(window);
+    const windows = (await Promise.all(spans.map((s) => this.closedWithin(s.fromUs, s.toUs)))).flat();
+    const stale: { window: Window; seen: number }[] = [];
+    for (const window of new Map(windows.map((w) => [w.fromUs, w])).values()) {
+      // Labels that were joined in the tick that closed it are in it.
+      const seen = newestOf(await this.joins(window));
+      if (seen > window.labelsSeen) stale.push({ window, seen });
+    }
+    for (const some of together(stale.map((s) => s.window))) {
+      const read = await this.readWithDue(some);
+      for (const window of some) {
+        const { seen } = stale.find((s) => s.window === window)!;
+        const closing = await this.regenerate(window, read.get(window.fromUs) ?? new Map<string, JoinedRows>(), seen);
         if (closing) yield closing;
       }
     }
+    const all = spans.map((s) => s.id);
     await this.ctx.tx((tx) => monitors.deleteRelabels(tx.db, tx.workspace, all));
   };
+
+  /** Windows whose labels came late, and in the same run those that close after them if they stand beside them. */
+  private async readWithDue(windows: readonly Window[]): Promise<Map<number, Map<string, JoinedRows>>> {
+    const due = this.spanFrom('performance', this.current.performanceNextUs);
+    const next = due.dueUs <= this.nowUs && due.fromUs >= this.joinedUntilUs ? this.batchFrom(due) : [];
+    const first = windows.reduce((least, w) => (w.fromUs < least.fromUs ? w : least));
+    const last = windows.reduce((most, w) => (w.fromUs > most.fromUs ? w : most));
+    const beside = next.length === 1 && areNear(first, next[0]!) && windows.reduce((sum, w) => sum + w.n, 0) <= BATCH_RECORDS / 4;
+    if (beside) this.joinSeen = newestOf(await this.joins(next[0]!));
+    const read = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, [first, beside ? next[0]! : last]);
+    if (beside) {
+      this.joined = read;
+      this.joinedUntilUs = next[0]!.toUs;
+    }
+    return read;
+  }
 
   private closedWithin(fromUs: number, toUs: number): Promise<Window[]> {
     const filter = { project: this.project, monitor: this.name, kind: 'performance' as const, latestOnly: true };
@@ -291,23 +312,10 @@ class Run implements MonitorRun {
   }
 
   /** undefined if the labels of the window are what they were. */
-  private async regenerate(window: Window): Promise<Closing | undefined> {
-    const span = { fromUs: window.fromUs, toUs: window.toUs };
-    // Labels that were joined in the tick that closed it are in it.
-    const seen = newestOf(await this.joins(span));
-    if (seen <= window.labelsSeen) return undefined;
-    const rows =
-      (await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, [span])).get(window.fromUs) ??
-      new Map<string, JoinedRows>();
+  private async regenerate(window: Window, rows: Map<string, JoinedRows>, seen: number): Promise<Closing | undefined> {
     const lead = window.lead === '' ? (mostOf(rows) ?? '') : window.lead;
     if ((rows.get(lead)?.digest ?? '') === window.labelsDigest) return undefined;
-    const due: Due = { kind: 'performance', ...span, dueUs: Math.max(window.closedUs, this.nowUs) };
+    const due: Due = { kind: 'performance', fromUs: window.fromUs, toUs: window.toUs, dueUs: Math.max(window.closedUs, this.nowUs) };
     return this.performance(due, rows, window.generation + 1, seen);
   }
 }
-
-/** Number of the newest join among files of labels; 0 without any. */
-const newestOf = (files: readonly JoinedFile[]): number => files.reduce((most, f) => Math.max(most, f.number), 0);
-
-const mostOf = (byVersion: Map<string, JoinedRows>): string | undefined =>
-  [...byVersion].sort(([a, x], [b, y]) => y.labels.length - x.labels.length || (a < b ? 1 : -1))[0]?.[0];

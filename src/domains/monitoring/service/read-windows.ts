@@ -12,7 +12,7 @@ export interface Span {
 }
 
 /** Records, or labels, that are read in one run at most, unless a single window has more. */
-const BATCH_RECORDS = 200_000;
+export const BATCH_RECORDS = 200_000;
 
 /** As many of the windows as have no more rows together than one run may read; at least one. */
 export function withinBatch(spans: readonly Span[], files: readonly { readonly fromUs: number; readonly rows: number }[]): readonly Span[] {
