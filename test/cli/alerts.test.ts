@@ -21,7 +21,7 @@ receivers: { ops: { webhook: { url: "${receiver.url}" } } }`,
   assert.equal(await say(0, 'list'), '');
   await b.aucs(0.7, 0.66, 0.65);
   const [alert] = await read<{ id: string; rule: string }[]>('list', '--state', 'active');
-  assert.match(await say(0, 'list'), /e-roc_auc +firing +2026-01-04T00:00:00\.000Z +page +0\.65/);
+  assert.match(await say(0, 'list'), /e-roc_auc +firing +2026-01-04 00:00 +page +0\.65/);
   const shown = await say(0, 'show', alert!.id);
   assert.match(shown, /^e-roc_auc \(page\) of monitor e: firing/);
   assert.match(shown, /pending +0\.66 +0\.67 +900 +win_\w+ +7 windows pooled; baseline 0\.7; worse by 0\.04/);
@@ -31,17 +31,17 @@ receivers: { ops: { webhook: { url: "${receiver.url}" } } }`,
 
   assert.match(
     await say(0, 'test', 'e-roc_auc'),
-    /^e\.roc_auc below baseline by 0\.03, for 2 windows: over 3 windows \(0 without data\) it would have fired 1 times; it ends firing/,
+    /^e\.roc_auc below baseline by 0\.03, for 2 windows: over 3 windows \(0 without data\) it would have fired once; it ends firing/,
   );
   assert.match(
     await say(0, 'test', '--when', 'e.roc_auc below 0.9', '--for', '1 window', '--to', '2026-01-02'),
-    /over 1 windows .* fired 1 times/,
+    /over 1 window .* fired once/,
   );
   assert.match(await say(0, 'test', '--when', 'e.roc_auc below 0.2', '--from', '2026-01-02'), /over 2 windows .* fired 0 times/);
   await say(3, 'test');
 
   const { id } = await read<{ id: string }>('silence', 'rule=~e-.*', '--until', '2026-02-01', '--comment', 'known');
-  assert.match(await say(0, 'silences'), new RegExp(`${id} +active +rule=~e-\\.\\* +2026-02-01T00:00:00\\.000Z +local +known`));
+  assert.match(await say(0, 'silences'), new RegExp(`${id} +active +rule=~e-\\.\\* +2026-02-01 00:00 +local +known`));
   assert.match(await say(0, 'list'), /silenced/);
   assert.match(await say(0, 'unsilence', id), /has ended/);
   assert.match(await say(0, 'silences', '--expired'), /expired/);

@@ -1,7 +1,7 @@
 // gyre alerts: what fires, why, who was told, and what a rule would have done.
 import type { Command } from 'commander';
 import { path, type Client } from '../../kernel/cli/client.ts';
-import { table } from '../../kernel/cli/terminal.ts';
+import { count, table } from '../../kernel/cli/terminal.ts';
 import { act, moment, type Program } from './command.ts';
 
 interface Evidence {
@@ -75,10 +75,13 @@ interface Receiver {
 
 const short = (x: number | null): string | null => (x === null ? null : String(Number(x.toPrecision(4))));
 
+/** UTC, as every other table has it. */
+const minute = (iso: string): string => iso.slice(0, 16).replace('T', ' ');
+
 const evidenceColumns = <T extends Evidence>() => [
   { title: 'VALUE', value: (e: T) => short(e.value), right: true as const },
   { title: 'THRESHOLD', value: (e: T) => short(e.threshold), right: true as const },
-  { title: 'N', value: (e: T) => e.n, right: true as const },
+  { title: 'N', value: (e: T) => count(e.n), right: true as const },
   { title: 'WINDOW', value: (e: T) => e.window },
 ];
 
@@ -119,11 +122,11 @@ function readCommands(program: Program, alerts: Command): void {
           { title: 'ALERT', value: (a) => a.id },
           { title: 'RULE', value: (a) => a.rule },
           { title: 'STATE', value: (a) => a.state },
-          { title: 'SINCE', value: (a) => a.history.at(-1)?.at ?? a.startedAt },
+          { title: 'SINCE', value: (a) => minute(a.history.at(-1)?.at ?? a.startedAt) },
           { title: 'SEVERITY', value: (a) => a.severity },
           { title: 'VALUE', value: (a) => short(a.evidence.value), right: true },
           { title: 'THRESHOLD', value: (a) => short(a.evidence.threshold), right: true },
-          { title: 'N', value: (a) => a.evidence.n, right: true },
+          { title: 'N', value: (a) => count(a.evidence.n), right: true },
           { title: 'TOLD', value: (a) => told(a) },
         ]),
       );
@@ -142,7 +145,7 @@ function readCommands(program: Program, alerts: Command): void {
         ...(alert.summary === '' ? [] : [alert.summary]),
         '',
         ...table(alert.history, [
-          { title: 'AT', value: (h) => h.at },
+          { title: 'AT', value: (h) => minute(h.at) },
           { title: 'STATE', value: (h) => h.state },
           ...evidenceColumns<Alert['history'][number]>(),
           { title: 'METHOD', value: (h) => (h.why === '' ? h.method : h.why) },
@@ -157,7 +160,7 @@ function readCommands(program: Program, alerts: Command): void {
     use.print(items, () =>
       table(items, [
         { title: 'RULE', value: (r) => r.name },
-        { title: 'STATE', value: (r) => (r.noDataSince === null ? r.state : `${r.state}, no data since ${r.noDataSince}`) },
+        { title: 'STATE', value: (r) => (r.noDataSince === null ? r.state : `${r.state}, no data since ${minute(r.noDataSince)}`) },
         { title: 'WHEN', value: (r) => r.when },
         { title: 'FOR', value: (r) => r.for },
         { title: 'SEVERITY', value: (r) => r.severity },
@@ -192,9 +195,9 @@ function testCommand(program: Program, alerts: Command): void {
       });
       const fired = tested.transitions.filter((t) => t.state === 'firing').length;
       use.print(tested, () => [
-        `${tested.when}, for ${tested.for}: over ${tested.windows} windows (${tested.withoutData} without data) it would have fired ${fired} times; it ends ${tested.end}`,
+        `${tested.when}, for ${tested.for}: over ${tested.windows} ${tested.windows === 1 ? 'window' : 'windows'} (${tested.withoutData} without data) it would have fired ${fired === 1 ? 'once' : `${fired} times`}; it ends ${tested.end}`,
         ...table(tested.transitions, [
-          { title: 'AT', value: (t) => t.at },
+          { title: 'AT', value: (t) => minute(t.at) },
           { title: 'STATE', value: (t) => t.state },
           ...evidenceColumns<Tested['transitions'][number]>(),
           { title: 'METHOD', value: (t) => t.method },
@@ -236,7 +239,7 @@ function silenceCommands(program: Program, alerts: Command): void {
           { title: 'SILENCE', value: (s) => s.id },
           { title: 'STATE', value: (s) => s.state },
           { title: 'MATCHERS', value: (s) => s.matchers.join(' ') },
-          { title: 'UNTIL', value: (s) => s.endsAt },
+          { title: 'UNTIL', value: (s) => minute(s.endsAt) },
           { title: 'AUTHOR', value: (s) => s.author },
           { title: 'COMMENT', value: (s) => s.comment },
         ]),
@@ -274,7 +277,7 @@ function deliveryCommands(program: Program, alerts: Command): void {
           { title: 'ALERT', value: (d) => d.alert },
           { title: 'TRIES', value: (d) => d.attempts, right: true },
           { title: 'STATUS', value: (d) => d.lastStatus, right: true },
-          { title: 'CREATED', value: (d) => d.createdAt },
+          { title: 'CREATED', value: (d) => minute(d.createdAt) },
           { title: 'ERROR', value: (d) => d.lastError },
         ]),
       );

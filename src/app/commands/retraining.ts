@@ -49,7 +49,7 @@ interface Policy {
 const minute = (iso: string | null): string => (iso === null ? '-' : iso.slice(0, 16).replace('T', ' '));
 const pairs = (record: Readonly<Record<string, unknown>>): string =>
   Object.entries(record)
-    .map(([name, value]) => `${name}=${String(value)}`)
+    .map(([name, value]) => `${name}=${typeof value === 'number' ? Number(value.toPrecision(6)) : String(value)}`)
     .join('  ');
 
 /** What became of a trigger, or what it waits for, in words. */
