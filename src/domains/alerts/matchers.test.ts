@@ -32,7 +32,7 @@ test('An expression that backtracks for hours is given up, and silences nothing,
     for (const operator of ['=~', '!~']) {
       const from = performance.now();
       assert.equal(matchesAll([`rule${operator}"${expression}"`], names), false);
-      assert.ok(performance.now() - from < 5000);
+      assert.ok(performance.now() - from < 20_000);
     }
 });
 

@@ -15,16 +15,22 @@ const MAX_EXPRESSION = 200;
 const REPEATED_REPETITION = /[*+}]\)?[*+{]|\([^)]*[*+|][^)]*\)[*+{]/;
 
 // No pattern of patterns finds every expression that backtracks for hours, so each look has a limit of time.
-const PATIENCE_MS = 20;
+// It is wall time: short enough that one hostile expression holds up the server once, long enough for a busy machine.
+const PATIENCE_MS = 1000;
+/** Expressions that ran out of time before: they are not tried again. */
+const endless = new Set<string>();
 const world = createContext({ expression: /x/, value: '' }) as { expression: RegExp; value: string };
 const look = new Script('expression.test(value)');
 function testWithin(expression: RegExp, value: string): boolean | undefined {
+  if (endless.has(expression.source)) return undefined;
   Object.assign(world, { expression, value });
   try {
     return look.runInContext(world, { timeout: PATIENCE_MS }) as boolean;
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return undefined;
-    throw error;
+    if ((error as { code?: unknown }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+    if (endless.size >= 1000) endless.clear();
+    endless.add(expression.source);
+    return undefined;
   }
 }
 
