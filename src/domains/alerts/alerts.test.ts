@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { DAY, dayEnd, openAlerts, type AlertBench } from '../../../test/support/alert-bench.ts';
-import { listInstances } from './store/rules.ts';
+import { fresh } from './model.ts';
+import { listInstances, saveInstance } from './store/rules.ts';
 import { activeAlerts, isMutedByData, listAlerts } from './public.ts';
 
 const FALL = 'alerts: [{ when: e.roc_auc below baseline by 0.03, for: 2 windows, severity: page }]';
@@ -195,8 +196,10 @@ eachDatabase('the dead man fires when windows with records stop, and is well aga
   assert.equal(alert!.history[0]!.at, '2026-01-06T00:00:00.000Z');
 });
 
-eachDatabase('on a live timeline the dead man looks at the clock each minute', async (t, kind) => {
+eachDatabase('on a live timeline the dead man looks at the clock each minute, whatever is wrong with another project', async (t, kind) => {
   const b = await openAlerts(t, kind, { timeline: '{ mode: live }' });
+  const broken = { project: 'a', fingerprint: 'f', monitor: 'm', rule: 'r', logic: '', memory: fresh, alert: null, version: 0 };
+  await b.ctx().tx((tx) => saveInstance(tx.db, 'default', broken));
   await b.closeWindow({ day: 1, us: b.clock.now() * 1000 });
   const { version } = (await listInstances(b.ctx().db, 'default', 'demo')).find((i) => i.rule === 'e-windows')!;
   for (let minute = 0; minute < 5; minute++) await b.later(60_000);

@@ -10,6 +10,7 @@ import { test, type TestContext } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { DAY, openAlerts, startReceiver, type AlertBench, type Received } from '../../../test/support/alert-bench.ts';
 import { backoffMs } from './service/deliver.ts';
+import { listOwedEnds } from './store/deliveries.ts';
 
 const HOUR_MS = 3_600_000;
 const SECRET = 'correct horse battery staple';
@@ -70,6 +71,19 @@ eachDatabase('a webhook gets what fires, repeats and resolves, signed, each unde
   );
   assert.deepEqual((await deliveries(b, '?limit=1')).length, 1);
   assert.equal((await deliveries(b, `?alert=${String(alert.id)}&state=delivered`)).length, 3);
+});
+
+eachDatabase('an end that its receiver does not want to hear of is no debt', async (t, kind) => {
+  const receiver = await startReceiver(t);
+  const b = await openAlerts(t, kind, {
+    more: `receivers: { default: { webhook: { url: "${receiver.url}" }, send_resolved: false } }`,
+    environment: { GYRE_ALERT_ALLOW_HOSTS: '127.0.0.1' },
+  });
+  await b.closeWindow({ day: 1, findings: ['quality'] });
+  await b.closeWindow({ day: 2 });
+  assert.deepEqual(receiver.received.map(told), ['firing fired']);
+  const owed = (receivers: readonly string[]) => listOwedEnds(b.ctx().db, 'default', 'demo', receivers);
+  assert.deepEqual([(await owed(['default'])).length, await owed(['other']), await owed([])], [1, [], []]);
 });
 
 eachDatabase('a receiver that fails is tried again under the same id, later each time, and nothing is lost', async (t, kind) => {

@@ -1,8 +1,9 @@
+import { makeCtx, systemActor, type Ctx } from '../../kernel/ctx.ts';
 import type { Subscriber } from '../../kernel/events/subscribers.ts';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
 import { isProblem } from '../../kernel/errors.ts';
 import { openRuns } from '../pipelines/public.ts';
-import { currentRevision, listProjectNames } from '../projects/public.ts';
+import { currentRevision, listAllProjects } from '../projects/public.ts';
 import { failErasure } from './service/certify.ts';
 import { runErasure } from './service/erase.ts';
 import { applyRetention } from './service/retention.ts';
@@ -34,18 +35,30 @@ export const retention: Job<{ project?: string }> = defineJob({
   retry: { limit: 2, backoffMs: 60_000 },
   cron: '40 3 * * *',
   run: async (ctx, { project }) => {
-    for (const name of project === undefined ? await listProjectNames(ctx) : [project]) {
-      const { mode } = await ctx.timeline.read(ctx.db, ctx.workspace, name);
-      if (project === undefined && mode === 'replay') continue;
-      // Whoever reads the data now is not disturbed; the next day is soon enough.
-      if ((await openRuns(ctx, name)).length > 0) ctx.log.info({ event: 'governance.retention-postponed', project: name });
-      else
-        await applyRetention(ctx, name, false).catch((error: unknown) => {
-          if (!isProblem(error, 'erasure-running')) throw error;
-        });
+    if (project !== undefined) return retain(ctx, project);
+    let failed: unknown;
+    for (const { workspace, project: name } of await listAllProjects(ctx.db)) {
+      const own = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
+      if ((await own.timeline.read(own.db, workspace, name)).mode === 'replay') continue;
+      // What is wrong with one project must not keep the data of the others.
+      await retain(own, name).catch((error: unknown) => {
+        ctx.log.error({ event: 'governance.retention-failed', workspace, project: name, error });
+        failed ??= error;
+      });
     }
+    if (failed !== undefined) throw failed;
   },
 });
+
+async function retain(ctx: Ctx, project: string): Promise<void> {
+  // Whoever reads the data now is not disturbed; the next day is soon enough.
+  if ((await openRuns(ctx, project)).length > 0) return ctx.log.info({ event: 'governance.retention-postponed', project });
+  try {
+    await applyRetention(ctx, project, false);
+  } catch (error) {
+    if (!isProblem(error, 'erasure-running')) throw error;
+  }
+}
 
 export const governanceJobs: readonly Job<never>[] = [erase, retention];
 

@@ -3,12 +3,16 @@ import { test } from 'node:test';
 import { parquet } from '../../../test/support/parquet.ts';
 import { openPipelines } from '../../../test/support/pipelines.ts';
 import { storeBlobs } from '../../kernel/blobs/blob-index.ts';
+import { makeCtx, systemActor } from '../../kernel/ctx.ts';
+import { isProblem } from '../../kernel/errors.ts';
 import { moveTimeline } from '../../kernel/timeline/timeline.ts';
 import { currentVersion } from '../datasets/public.ts';
 import { createVersion } from '../datasets/service/create-version.ts';
 import { currentRevision } from '../projects/public.ts';
+import { insertProject } from '../projects/store.ts';
 import { inferenceFiles } from '../serving/public.ts';
 import { logPredictions } from './fixtures/bench.ts';
+import { retention } from './jobs.ts';
 import { processingRecord } from './service/record.ts';
 import { recordText } from './service/record-text.ts';
 
@@ -66,6 +70,24 @@ test('what is older than its retention goes at the turn of a day of event time, 
     (await dry(false)).body.items.map((k) => k.rows),
     [0, 0, 0],
   );
+});
+
+test('on live timelines each night goes through the projects of every workspace, whatever is wrong with one of them', async (t) => {
+  const b = await openPipelines(t);
+  const other = makeCtx(b.platform, { actor: systemActor, workspace: 'other' });
+  await b.apply(project.replace(/timeline:.*\n/, ''), {}, other);
+  const revision = await currentRevision(other, 'demo');
+  const [blob] = await storeBlobs(other, [await parquet(`select 1 as flight, timestamp '2010-01-01' as day, 'N1' as tailnum`)]);
+  await createVersion(other, {
+    revision,
+    definition: revision.definition.datasets.raw!,
+    files: [{ path: 'raw.parquet', digest: blob!.digest }],
+  });
+  await b.drain();
+  assert.equal((await currentVersion(other, 'demo', 'raw')).rows, 1);
+  await b.ctx().tx((tx) => insertProject(tx.db, 'default', { name: 'broken', revision: 7, createdMs: 1 }));
+  await assert.rejects(retention.run(b.ctx(), {}, {} as never), (error) => isProblem(error, 'project-not-found'));
+  assert.equal((await currentVersion(other, 'demo', 'raw')).rows, 0);
 });
 
 test('the record of processing tells what is declared and done, and names what is missing, the same each time', async (t) => {

@@ -41,5 +41,5 @@ export type {
 } from './loop-model.ts';
 export { alertOf, isForPossible, parseCondition } from './loop-normalise.ts';
 export { endpointOf, isPerformanceSignal, monitorSignals } from './loop-model.ts';
-export type { Revision, SnapshotFiles } from './store.ts';
+export { listAllProjects, type Revision, type SnapshotFiles } from './store.ts';
 export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';

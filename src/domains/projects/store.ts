@@ -77,6 +77,15 @@ export async function listProjects(db: Db, workspace: string, after: string, lim
   return rows.map(toProject);
 }
 
+/** Projects of every workspace, for what the wall clock does to all of them. */
+export const listAllProjects = (db: Db): Promise<{ workspace: string; project: string }[]> =>
+  tablesIn(db)
+    .selectFrom('projects')
+    .select(['workspace_id as workspace', 'name as project'])
+    .orderBy('workspace_id')
+    .orderBy('name')
+    .execute();
+
 /** False if somebody else made it in the meantime. */
 export async function insertProject(db: Db, workspace: string, p: Project): Promise<boolean> {
   const result = await tablesIn(db)

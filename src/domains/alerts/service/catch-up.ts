@@ -20,10 +20,21 @@ export async function catchUp(tx: Ctx, project: string): Promise<void> {
   const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, project);
   for (const alert of await listAlerts(tx.db, tx.workspace, project, { states: ['firing', 'recovering'] }, ALL, MOST))
     if (isActive(alert.state)) await settle(tx, scene, alert, alert, nowUs);
-  for (const id of await listOwedEnds(tx.db, tx.workspace, project)) {
+  const told = Object.values(scene.receivers).flatMap((r) => (r.sendResolved ? [r.name] : []));
+  for (const id of await listOwedEnds(tx.db, tx.workspace, project, told)) {
     const alert = await getAlert(tx.db, tx.workspace, id);
     if (alert) await notify(tx, scene, alert, nowUs);
   }
+}
+
+async function minuteOf(ctx: Ctx, project: string): Promise<void> {
+  const { mode, nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+  if (mode === 'live')
+    await ctx.tx(async (tx) => {
+      await judgeTime(tx, project, undefined, nowUs);
+      await catchUp(tx, project);
+    });
+  await keepAlive(ctx, project);
 }
 
 /** Runs when event time reaches the end of a silence. */
@@ -44,13 +55,8 @@ const LOST_MS = 120_000;
 export async function everyMinute(ctx: Ctx): Promise<void> {
   for (const { workspace, project } of await listProjects(ctx.db)) {
     const own = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
-    const { mode, nowUs } = await own.timeline.read(own.db, workspace, project);
-    if (mode === 'live')
-      await own.tx(async (tx) => {
-        await judgeTime(tx, project, undefined, nowUs);
-        await catchUp(tx, project);
-      });
-    await keepAlive(own, project);
+    // What is wrong with one project, or overtaken by a window that closes, is no reason for the others to wait.
+    await minuteOf(own, project).catch((error: unknown) => ctx.log.error({ event: 'alerts.minute-failed', workspace, project, error }));
   }
   const nowMs = ctx.clock.now();
   for (const { workspace, id, attempts } of await listOverdue(ctx.db, nowMs - LOST_MS))

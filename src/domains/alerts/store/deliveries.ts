@@ -95,8 +95,9 @@ export async function findOldestOpen(
   );
 }
 
-/** Alerts that ended and whose end somebody may not have been told, because it was silent then. */
-export async function listOwedEnds(db: Db, workspace: string, project: string): Promise<string[]> {
+/** Alerts that ended and whose end one of these receivers may not have been told, because it was silent then. */
+export async function listOwedEnds(db: Db, workspace: string, project: string, receivers: readonly string[]): Promise<string[]> {
+  if (receivers.length === 0) return [];
   const rows = await tablesIn(db)
     .selectFrom('alerts')
     .innerJoin('alert_deliveries as told', (j) =>
@@ -115,6 +116,8 @@ export async function listOwedEnds(db: Db, workspace: string, project: string): 
     .where('alerts.project', '=', project)
     .where('alerts.state', '=', 'resolved')
     .where('ended.id', 'is', null)
+    .where('told.receiver', 'in', [...receivers])
+    .orderBy('alerts.id', 'desc')
     .limit(1000)
     .execute();
   return rows.map((r) => r.id);

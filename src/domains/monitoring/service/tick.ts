@@ -7,7 +7,7 @@ import { isProblem } from '../../../kernel/errors.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { joinFeedback } from '../../feedback/public.ts';
-import { currentRevision, type MonitorDefinition } from '../../projects/public.ts';
+import { currentRevision, listAllProjects, type MonitorDefinition } from '../../projects/public.ts';
 import type { MonitorState } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
 import { isCatchingUp } from './catching-up.ts';
@@ -126,7 +126,7 @@ async function passWatermark(
 
 /** Each project gets a tick of its own, for one that takes long must not hold up the others. A replay moves by its barrier. */
 export async function tickLive(ctx: Ctx, tick: Job<{ project: string }>): Promise<void> {
-  for (const { workspace, project } of await monitors.listProjects(ctx.db)) {
+  for (const { workspace, project } of await listAllProjects(ctx.db)) {
     const own = makeCtx(ctx, { actor: systemActor, workspace });
     const { definition } = await currentRevision(own, project);
     if (Object.keys(definition.monitors).length === 0) continue;

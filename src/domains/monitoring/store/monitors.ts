@@ -26,9 +26,8 @@ type BaselineTableRow = {
   recorded_ms: number;
 };
 type RelabelRow = { workspace_id: string; id: string; project: string; monitor: string; from_us: number; to_us: number };
-type ProjectRow = { workspace_id: string; name: string };
 const tablesIn = (db: Db) =>
-  db.withTables<{ monitor_states: StateRow; monitor_baselines: BaselineTableRow; monitor_relabels: RelabelRow; projects: ProjectRow }>();
+  db.withTables<{ monitor_states: StateRow; monitor_baselines: BaselineTableRow; monitor_relabels: RelabelRow }>();
 
 const toState = (r: StateRow): MonitorState => ({
   project: r.project,
@@ -182,13 +181,4 @@ export const deleteRelabels = (db: Db, workspace: string, ids: readonly string[]
     .deleteFrom('monitor_relabels')
     .where('workspace_id', '=', workspace)
     .where('id', 'in', [...ids, ''])
-    .execute();
-
-/** Projects of every workspace: the wall clock moves them all. */
-export const listProjects = (db: Db): Promise<{ workspace: string; project: string }[]> =>
-  tablesIn(db)
-    .selectFrom('projects')
-    .select(['workspace_id as workspace', 'name as project'])
-    .orderBy('workspace_id')
-    .orderBy('name')
     .execute();
