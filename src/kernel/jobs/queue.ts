@@ -10,6 +10,9 @@ export const LEASE_MS = 30_000;
 const timelineNowUs = (nowMs: number) =>
   sql<number>`coalesce((select case t.mode when 'replay' then t.now_us else ${nowMs * 1000} end from timelines t where t.workspace_id = jobs.workspace_id and t.project = jobs.project), ${nowMs * 1000})`;
 
+// As literals, for with parameters SQLite cannot see that the index of these states will do, and reads all jobs there ever were.
+const unsettled = sql<JobRow['state']>`('queued', 'running')`;
+
 /**
  * The job to claim next: due, and queued or left behind by a worker that died; not one of `held`, none of these names,
  * and none that belongs to another project than `of`.
@@ -24,7 +27,7 @@ export const findClaimable = (
   jobsIn(db)
     .selectFrom('jobs')
     .selectAll()
-    .where('state', 'in', ['queued', 'running'])
+    .where('state', 'in', unsettled)
     .where('run_at_ms', '<=', nowMs)
     .where((eb) => eb.or([eb('state', '=', 'queued'), eb('lease_until_ms', '<', nowMs)]))
     .where((eb) => eb.or([eb('due_us', 'is', null), eb('due_us', '<=', timelineNowUs(nowMs))]))
@@ -155,7 +158,7 @@ export const findCancelled = async (db: Db, ids: readonly string[]): Promise<str
 export async function nextDueMs(db: Db, nowMs: number): Promise<number | null> {
   const { rows } = await sql<{ at: number | null }>`
     select min(case when run_at_ms > ${nowMs} then run_at_ms else due_us / 1000 + 1 end) as at from jobs
-    where state = 'queued' and (run_at_ms > ${nowMs} or (due_us > ${nowMs * 1000} and not exists
+    where state in ('queued', 'running') and state = 'queued' and (run_at_ms > ${nowMs} or (due_us > ${nowMs * 1000} and not exists
       (select 1 from timelines t where t.workspace_id = jobs.workspace_id and t.project = jobs.project and t.mode = 'replay')))`.execute(
     db,
   );
@@ -169,14 +172,16 @@ export const hasDueWork = async (db: Db, workspace: string, project: string, now
     .select('id')
     .where('workspace_id', '=', workspace)
     .where('project', '=', project)
-    .where('state', 'in', ['queued', 'running'])
+    .where('state', 'in', unsettled)
+    // Always so; it leads SQLite to the same index.
+    .where('run_at_ms', '>=', 0)
     .where('due_us', '<=', timelineNowUs(nowMs))
     .limit(1)
     .executeTakeFirst()) !== undefined;
 
 /** Jobs that run now, in any workspace. */
 export const runningJobs = (db: Db): Promise<{ id: string; name: string }[]> =>
-  jobsIn(db).selectFrom('jobs').select(['id', 'name']).where('state', '=', 'running').execute();
+  jobsIn(db).selectFrom('jobs').select(['id', 'name']).where('state', 'in', unsettled).where('state', '=', 'running').execute();
 
 /** What the job with this key says it is doing; null if it has not begun or has ended. */
 export async function findProgress(db: Db, workspace: string, name: string, uniqueKey: string): Promise<string | null> {
