@@ -52,9 +52,11 @@ test('a bound must lie beyond the whole interval; a figure without chance is com
   const volume = window({ volume: { value: 10, n: 10, method: 'records' } });
   assert.deepEqual(judged('e.volume below 20', volume).breach, true);
   assert.deepEqual(judged('e.volume above 20', volume).breach, false);
-  const errors = window({ error_rate: { value: 0.06, n: 100, method: 'share', interval: { low: 0.02, high: 0.12 } } });
+  const errors = window({ error_rate: { value: 0.06, n: 100, method: 'share', interval: { low: 0.02, high: 0.12, level: 0.95 } } });
   assert.equal(judged('e.error_rate above 0.05', errors).breach, false);
   assert.equal(judged('e.error_rate above 0.01', errors).breach, true);
+  // Beyond the interval of 95 % that it comes with, within the one of 99 % that a rule asks for.
+  assert.equal(judged('e.error_rate above 0.015', errors).breach, false);
 });
 
 test('what cannot be told is no data, with its reason', () => {

@@ -20,7 +20,7 @@ export interface Signal {
   /** Windows that the figure is pooled from. */
   readonly windows?: number;
   /** Two-sided interval of a figure that comes with one instead of a standard error. */
-  readonly interval?: { readonly low: number; readonly high: number };
+  readonly interval?: { readonly low: number; readonly high: number; readonly level: number };
 }
 
 /** A finding of monitoring under the signal it belongs to. */
@@ -126,11 +126,15 @@ function compare(condition: AlertCondition, signal: Signal, value: number): Judg
   return { breach: fall >= by && sign * (near - baseline) < 0, threshold: baseline - sign * by, method };
 }
 
-/** The end of the interval that lies nearer to what it is compared with; the value itself where chance has no part. */
-function nearEnd(signal: Signal, value: number, sign: number): number {
-  if (signal.standardError !== undefined) return value + sign * normalQuantile(LEVEL) * signal.standardError;
-  if (signal.interval) return sign > 0 ? signal.interval.high : signal.interval.low;
-  return value;
+/**
+ * The end of the one-sided interval that lies nearer to what it is compared with; the value itself where chance has no
+ * part. A two-sided interval of another level is widened as a normal one would be.
+ */
+function nearEnd({ standardError, interval }: Signal, value: number, sign: number): number {
+  if (standardError !== undefined) return value + sign * normalQuantile(LEVEL) * standardError;
+  if (!interval) return value;
+  const end = sign > 0 ? interval.high : interval.low;
+  return value + ((end - value) * normalQuantile(LEVEL)) / normalQuantile(0.5 + interval.level / 2);
 }
 
 const round = (x: number): string => String(Number(x.toPrecision(4)));

@@ -35,6 +35,11 @@ export const lineageSubscribers: readonly Subscriber[] = [
     name: 'lineage.models',
     types: ['model-version.sealed'],
     handle: async (ctx, event) =>
-      void (await ctx.enqueue({ job: mapOfModel, payload: { version: event.subject.id }, uniqueKey: event.subject.id })),
+      void (await ctx.enqueue({
+        job: mapOfModel,
+        payload: { version: event.subject.id },
+        uniqueKey: event.subject.id,
+        ...(event.project === null ? {} : { project: event.project }),
+      })),
   },
 ];

@@ -8,7 +8,7 @@ import { estimateMetric } from '../../stats/cbpe.ts';
 import { days, labels, openMonitor } from './fixtures/bench.ts';
 import { at, inputs, noise, projectText, registerWithBaseline, sendLabels, sendRecords, truth } from './fixtures/records.ts';
 import type { DataFigures, PerformanceFigures } from './model.ts';
-import { baselineOf, listFindings, variantRows } from './public.ts';
+import { baselineOf, listFindings } from './public.ts';
 
 const rowsOf = (first: number, rows: number) =>
   duckdb(
@@ -140,19 +140,4 @@ eachDatabase('a model that falls is found by its newest windows together, with w
   // No label at all came for the last day.
   const { coverage } = windows[6]!.figures as PerformanceFigures;
   assert.ok(coverage.ok && coverage.value === 0);
-});
-
-eachDatabase('the variants of an endpoint are told apart, each with its scores and labels', async (t, kind) => {
-  const b = await openMonitor(t, kind);
-  await sendRecords(b.ctx(), { fromUs: at(0), toUs: at(1), rows: 90, version: '1', error: `case when i < 9 then 'x' end` });
-  await sendRecords(b.ctx(), { fromUs: at(0), toUs: at(1), rows: 10, first: 500, version: '2' });
-  await sendLabels(b.ctx(), { fromUs: at(0), toUs: at(1), rows: 10, first: 500, version: '2', number: 1 });
-  const rows = await variantRows(b.ctx(), { project: 'demo', endpoint: 'e', fromUs: at(0), toUs: at(1) });
-  assert.deepEqual(
-    rows.map((r) => [r.variant, r.modelVersion, r.requests, r.errors, r.scores.length, r.labels.labels.length, r.latencyUs !== null]),
-    [
-      ['v1', '1', 90, 9, 90, 0, true],
-      ['v2', '2', 10, 0, 10, 10, true],
-    ],
-  );
 });

@@ -1,7 +1,6 @@
 // What other rooms may use of monitoring.
 export { tickMonitors } from './service/tick.ts';
 export { baselineOf, getWindow, listFindings, listWindows } from './service/read.ts';
-export { variantRows, type VariantRows } from './service/variant-rows.ts';
 export type {
   Baseline,
   ColumnFigures,

@@ -53,6 +53,12 @@ export interface MonitorDefinition {
 /** The name that the records of a monitor are logged under: its endpoint, or its own where the model is served elsewhere. */
 export const endpointOf = (m: Pick<MonitorDefinition, 'endpoint' | 'name'>): string => m.endpoint ?? m.name;
 
+/** The monitor whose labels speak for an endpoint: of several that watch it the first by name. */
+export const monitorOfEndpoint = (monitors: Readonly<Record<string, MonitorDefinition>>, endpoint: string): MonitorDefinition | undefined =>
+  Object.values(monitors)
+    .filter((m) => m.endpoint === endpoint)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))[0];
+
 /**
  * What a rule of alerts may look at besides the metrics of a monitor, `drift.<column>` and `estimated.<metric>`, and the
  * windows that it is read from. `windows` is the passing of time without any.

@@ -40,6 +40,6 @@ export type {
   TriggerCause,
 } from './loop-model.ts';
 export { alertOf, isForPossible, parseCondition } from './loop-normalise.ts';
-export { endpointOf, isPerformanceSignal, monitorSignals } from './loop-model.ts';
+export { endpointOf, isPerformanceSignal, monitorOfEndpoint, monitorSignals } from './loop-model.ts';
 export { listAllProjects, type Revision, type SnapshotFiles } from './store.ts';
 export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';

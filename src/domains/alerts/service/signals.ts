@@ -27,6 +27,9 @@ const shown = (f: Shown): Signal =>
 const driftOf = (d: DataFigures['prediction']): Signal =>
   d.ok ? { value: d.value, n: d.n, method: d.method, threshold: d.threshold } : none(d.reason, d.n);
 
+/** Of the band that monitoring gives an estimate. */
+const ESTIMATE_LEVEL = 0.95;
+
 function dataSignals(f: DataFigures, baselines: Baselines): Record<string, Signal> {
   return {
     volume: { value: f.volume.records, n: f.volume.records, method: 'records of all model versions' },
@@ -40,7 +43,13 @@ function dataSignals(f: DataFigures, baselines: Baselines): Record<string, Signa
       Object.entries(f.estimate).map(([metric, e]): [string, Signal] => [
         `estimated.${metric}`,
         e.ok
-          ? { value: e.value, n: e.n, method: e.method, interval: { low: e.low, high: e.high }, ...baselines[metric] }
+          ? {
+              value: e.value,
+              n: e.n,
+              method: e.method,
+              interval: { low: e.low, high: e.high, level: ESTIMATE_LEVEL },
+              ...baselines[metric],
+            }
           : none(e.reason, e.n),
       ]),
     ),

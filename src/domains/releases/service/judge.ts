@@ -1,13 +1,12 @@
 // Judging a staged release at a tick of event time, never when something arrives: the same records give the same decisions.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
-import { currentRevision } from '../../projects/public.ts';
+import { currentRevision, monitorOfEndpoint } from '../../projects/public.ts';
 import { judgeStep, type Release, type StepFigures, type Verdict } from '../model.ts';
 import * as store from '../store/releases.ts';
 import { figuresOf } from './figures.ts';
 import { isFrozen } from './freeze.ts';
 import { beginMove, stay } from './move.ts';
-import { monitorOf } from './records.ts';
 import { recoverLater, settle } from './settle.ts';
 
 /** Judges a release, and does what follows. May be run again, at the same tick to no effect. */
@@ -60,6 +59,6 @@ export async function judgeProject(ctx: Ctx, { project, monitor }: { project: st
   const { definition } = await currentRevision(ctx, project);
   for (const { workspace, release } of await store.listCanaries(ctx.db)) {
     if (workspace !== ctx.workspace || release.project !== project) continue;
-    if ((monitorOf(definition, release.endpoint) ?? null) === monitor) await judgeRelease(ctx, release.id);
+    if ((monitorOfEndpoint(definition.monitors, release.endpoint)?.name ?? null) === monitor) await judgeRelease(ctx, release.id);
   }
 }

@@ -2,7 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
 import { joinedFiles } from '../../feedback/public.ts';
-import type { ProjectDefinition } from '../../projects/public.ts';
+import { monitorOfEndpoint, type ProjectDefinition } from '../../projects/public.ts';
 import { inferenceFiles } from '../../serving/public.ts';
 
 export interface EndpointSpan {
@@ -12,13 +12,6 @@ export interface EndpointSpan {
   readonly toUs: number;
 }
 
-/** The monitor whose labels tell outcomes of an endpoint: the first by name of those that watch it. */
-export const monitorOf = ({ monitors }: ProjectDefinition, endpoint: string): string | undefined =>
-  Object.values(monitors)
-    .filter((m) => m.endpoint === endpoint)
-    .map((m) => m.name)
-    .sort()[0];
-
 export const recordFiles = async (ctx: Ctx, span: EndpointSpan): Promise<string[]> =>
   stageFiles(
     ctx,
@@ -27,8 +20,8 @@ export const recordFiles = async (ctx: Ctx, span: EndpointSpan): Promise<string[
 
 /** Labels of the endpoint's predictions; none where no monitor brings them. */
 export async function labelledFiles(ctx: Ctx, definition: ProjectDefinition, { endpoint, ...span }: EndpointSpan): Promise<string[]> {
-  const monitor = monitorOf(definition, endpoint);
-  if (monitor === undefined) return [];
-  const files = await joinedFiles(ctx, { ...span, monitor });
+  const monitor = monitorOfEndpoint(definition.monitors, endpoint);
+  if (!monitor) return [];
+  const files = await joinedFiles(ctx, { ...span, monitor: monitor.name });
   return stageFiles(ctx, [...new Set(files.map((f) => f.digest))]);
 }

@@ -5,7 +5,7 @@ import { isMetricName, metrics } from '../../../stats/metrics.ts';
 import { listAlerts, type Alert } from '../../alerts/public.ts';
 import { listErasures, type Erasure } from '../../governance/public.ts';
 import { listWindows, type DataFigures, type PerformanceFigures, type Window } from '../../monitoring/public.ts';
-import type { MonitorDefinition, Revision } from '../../projects/public.ts';
+import { monitorOfEndpoint, type MonitorDefinition, type Revision } from '../../projects/public.ts';
 import { getEvaluation, getVersion, listDecisions } from '../../registry/public.ts';
 import { listReleases, listTransitions } from '../../releases/public.ts';
 import { listTriggers, type Trigger } from '../../retraining/public.ts';
@@ -25,7 +25,7 @@ export async function describeLoop(
   span: Span,
 ): Promise<LoopView | { readonly absent: string }> {
   const { project, definition } = revision;
-  const monitor = Object.values(definition.monitors).find((m) => m.endpoint === endpoint);
+  const monitor = monitorOfEndpoint(definition.monitors, endpoint);
   if (!monitor) return { absent: `No monitor watches the endpoint ${endpoint}: declare one under "monitors" in gyre.yaml.` };
   const metric = monitor.performance[0];
   if (metric === undefined || !isMetricName(metric)) return { absent: `The monitor ${monitor.name} watches no performance.` };
@@ -112,7 +112,7 @@ function windowOf(data: Window<DataFigures>, performance: Window<PerformanceFigu
 }
 
 const estimateOf = (e: NonNullable<DataFigures['estimate'][string]>): Figure =>
-  e.ok ? { ok: true, value: e.value, n: e.n, interval: { low: e.low, high: e.high, level: 0.99, method: e.method } } : e;
+  e.ok ? { ok: true, value: e.value, n: e.n, interval: { low: e.low, high: e.high, level: 0.95, method: e.method } } : e;
 
 async function describeTriggers(ctx: Ctx, project: string, endpoint: string, definition: Revision['definition']): Promise<LoopTrigger[]> {
   const all = await listTriggers(ctx.db, ctx.workspace, project, { before: LAST, limit: MOST });
