@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { build } from './built-server.ts';
 import { engine } from './engine.ts';
+import { feedback } from './feedback.ts';
 import { flights } from './flights.ts';
 import { monitoring } from './monitoring.ts';
 import { start } from './start.ts';
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, { readonly title: string; readonly run: (
   start: { title: 'Start', run: start },
   engine: { title: 'Pipelines', run: () => engine(durability) },
   flights: { title: 'Flights: features, predictions, rest', run: flights },
+  feedback: { title: 'Labels', run: () => feedback(durability) },
   monitoring: { title: 'Monitoring', run: monitoring },
   tracking: { title: 'Tracking', run: () => tracking(durability) },
 };
