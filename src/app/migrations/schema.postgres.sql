@@ -726,7 +726,7 @@ create table lineage_edges (
   primary key ("workspace_id", "from_kind", "from_id", "relation", "to_kind", "to_id")
 );
 
-create index lineage_edges__workspace_id__to_kind__to_id__from_kind__from_id__relation on lineage_edges ("workspace_id", "to_kind", "to_id", "from_kind", "from_id", "relation");
+create index lineage_edges__workspace_id__to_kind__to_id__from_kin__7802f0ec on lineage_edges ("workspace_id", "to_kind", "to_id", "from_kind", "from_id", "relation");
 
 create table inference_segments (
   "workspace_id" text collate "C" not null,
@@ -753,7 +753,7 @@ create table inference_files (
   primary key ("workspace_id", "replica", "segment", "project", "endpoint", "part")
 );
 
-create index inference_files__workspace_id__project__endpoint__to_us__from_us on inference_files ("workspace_id", "project", "endpoint", "to_us", "from_us");
+create index inference_files__workspace_id__project__endpoint__to___621ffdf4 on inference_files ("workspace_id", "project", "endpoint", "to_us", "from_us");
 
 create table feedback_monitors (
   "workspace_id" text collate "C" not null,
@@ -799,7 +799,7 @@ create table feedback_batches (
 
 create index feedback_batches__workspace_id__project__state on feedback_batches ("workspace_id", "project", "state") where state = 'accepted';
 
-create index feedback_batches__workspace_id__project__monitor__accepted_us__joined on feedback_batches ("workspace_id", "project", "monitor", "accepted_us", "joined");
+create index feedback_batches__workspace_id__project__monitor__acc__0824d36a on feedback_batches ("workspace_id", "project", "monitor", "accepted_us", "joined");
 
 create table joined_files (
   "workspace_id" text collate "C" not null,

@@ -1,5 +1,6 @@
 // Tables as data: one source for both databases. Portable column types only; times are integers
 // (`_ms` for records, `_us` for data). A "?" makes a column nullable.
+import { hash } from 'node:crypto';
 import type { ColumnType, Dialect } from './dialect.ts';
 
 export type ColumnSpec = ColumnType | `${ColumnType}?`;
@@ -42,8 +43,11 @@ export function createTableSql(table: Table, dialect: Dialect): string[] {
   for (const index of table.indexes ?? []) {
     const on = 'on' in index ? index.on : index;
     const where = 'on' in index ? ` where ${index.where}` : '';
-    const name = `${table.name}__${on.map((c) => c.replace(/ .*/, '')).join('__')}`;
+    const name = shortName(`${table.name}__${on.map((c) => c.replace(/ .*/, '')).join('__')}`);
     statements.push(`create index ${name} on ${table.name} (${list(on)})${where}`);
   }
   return statements;
 }
+
+/** PostgreSQL cuts names off at 63 bytes; of a longer one its beginning stays, and a digest keeps it apart from others. */
+const shortName = (name: string): string => (name.length <= 63 ? name : `${name.slice(0, 53)}__${hash('sha256', name).slice(0, 8)}`);
