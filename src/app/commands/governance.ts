@@ -21,6 +21,13 @@ interface Erasure {
   readonly subject: { readonly kind: string; readonly hmac: string };
   readonly requestedAt: string;
 }
+interface Certificate {
+  readonly rowsRemoved: number;
+  readonly rewritten: readonly { readonly place: string; readonly rowsRemoved: number }[];
+  readonly places: readonly Place[];
+  readonly modelsAffected: readonly object[];
+  readonly notCovered: readonly { readonly what: string; readonly refs: readonly string[]; readonly action: string }[];
+}
 interface Lookup {
   readonly subject: { readonly kind: string; readonly hmac: string };
   readonly suppressed: boolean;
@@ -42,6 +49,33 @@ const placeLines = (places: readonly Place[], title: string): string[] =>
     { title: 'SEARCHED', value: (p) => count(p.searched), right: true },
     { title, value: (p) => count(p.rowsRemoved), right: true },
   ]);
+
+/** What was rewritten by kind of place, what was searched and clean, and what is left to do by hand. */
+function summary(id: string, c: Certificate): string[] {
+  const files = (place: string): number => c.rewritten.filter((f) => f.place === place).length;
+  const clean = c.places.filter((p) => p.rowsRemoved === 0 && files(p.place) === 0);
+  return [
+    `erased: ${count(c.rowsRemoved)} rows or records`,
+    '',
+    ...table(
+      c.places.filter((p) => !clean.includes(p)),
+      [
+        { title: 'REWRITTEN', value: (p) => p.place },
+        { title: 'SEARCHED', value: (p) => count(p.searched), right: true },
+        { title: 'NEW FILES', value: (p) => (files(p.place) === 0 ? '-' : count(files(p.place))), right: true },
+        { title: 'ROWS REMOVED', value: (p) => count(p.rowsRemoved), right: true },
+      ],
+    ),
+    '',
+    ...(clean.length > 0 ? [`searched and clean: ${clean.map((p) => `${p.place} (${count(p.searched)})`).join(', ')}`, ''] : []),
+    ...table(c.notCovered, [
+      { title: 'NOT COVERED', value: (n) => (n.refs.length > 0 ? `${n.what} (${count(n.refs.length)})` : n.what) },
+      { title: 'WHAT TO DO', value: (n) => n.action },
+    ]),
+    '',
+    `certificate: gyre governance certificate ${id}`,
+  ];
+}
 
 async function follow(use: Pick<Use, 'client' | 'terminal'>, project: string, id: string): Promise<Erasure> {
   for (let said = ''; ;) {
@@ -79,10 +113,9 @@ export function governanceCommands(program: Program, root: Command): void {
       }
       if (certificate !== undefined && !dryRun)
         writeFileSync(certificate, await use.client().text('GET', path`/projects/${project}/erasures/${ended.id}/certificate.md`));
-      use.print(ended, () => [
-        ...placeLines(ended.places, dryRun ? 'ROWS HELD' : 'ROWS REMOVED'),
-        ...(dryRun ? [] : [`certificate: gyre governance certificate ${ended.id}`]),
-      ]);
+      if (dryRun) return use.print(ended, () => placeLines(ended.places, 'ROWS HELD'));
+      const data = await use.client().get<Certificate>(path`/projects/${project}/erasures/${ended.id}/certificate`);
+      use.print(ended, () => summary(ended.id, data));
     },
   );
 

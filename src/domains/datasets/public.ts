@@ -5,6 +5,14 @@ export { contractsOf, describeDatasets, personalColumns, type DatasetDescription
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
 export { stageFiles } from './service/stage.ts';
 export { clearVersions, versionFiles, versionNames, type ClearedVersion } from './service/erase.ts';
-export { countMatching, rewriteWithout, tableColumns, type Rewritten } from './service/rewrite.ts';
+export {
+  countMatching,
+  fileParts,
+  rewriteAllWithout,
+  rewriteParts,
+  rewriteWithout,
+  tableColumns,
+  type Rewritten,
+} from './service/rewrite.ts';
 export { admitFiles, type Admitted } from './service/suppress.ts';
 export { diffProfiles, type Column, type ColumnChange, type ColumnProfile, type DatasetVersion } from './model.ts';

@@ -224,8 +224,10 @@ export function heldMark(path: string, view: string): string | undefined {
 }
 
 export interface OnlineErasure {
-  /** Whether a column of a view holds this subject's identifier with this value. */
-  readonly isGone: (column: string, value: FeatureValue) => boolean;
+  /** Whether a column of a view holds identifiers of this kind. */
+  readonly isNamed: (column: string) => boolean;
+  /** Whether a value there is this subject's. */
+  readonly isValue: (value: FeatureValue) => boolean;
   /** Digest of a table that the store was filled from -> digest of the one that took its place. */
   readonly digests: ReadonlyMap<string, string>;
 }
@@ -235,7 +237,7 @@ export interface OnlineErasure {
  * follow the tables that they name. What is removed is overwritten on disk. Returns how many facts went, and
  * whether the log could be emptied (no reader was in the way).
  */
-export function eraseFacts(path: string, { isGone, digests }: OnlineErasure): { removed: number; clean: boolean } {
+export function eraseFacts(path: string, { isNamed, isValue, digests }: OnlineErasure): { removed: number; clean: boolean } {
   if (!existsSync(path)) return { removed: 0, clean: true };
   openOnlineWriter(path).close();
   const db = new DatabaseSync(path, { timeout: 10_000 });
@@ -244,20 +246,19 @@ export function eraseFacts(path: string, { isGone, digests }: OnlineErasure): { 
     let removed = 0;
     for (const view of loadViews(db).values()) {
       const remove = db.prepare('delete from facts where view_id = ? and entity = ? and known_at = ? and occurred_at = ?');
-      const rows = db
-        .prepare('select entity, known_at, occurred_at, packed from facts where view_id = ?')
-        .all(view.id) as unknown as (FactOfView & {
-        entity: string;
-      })[];
-      for (const row of rows) {
-        const key = JSON.parse(row.entity) as FeatureValue[];
-        const gone =
-          view.entity.some((name, i) => isGone(name, key[i] ?? null)) ||
-          unpackValues(view.columns, row.packed).some((value, i) => isGone(view.columns[i]!.name, value));
-        if (!gone) continue;
-        remove.run(view.id, row.entity, row.known_at, row.occurred_at);
-        removed += 1;
-      }
+      const at = (names: readonly string[]): number[] => names.flatMap((name, i) => (isNamed(name) ? [i] : []));
+      const [inKey, inValues] = [at(view.entity), at(view.columns.map((c) => c.name))];
+      const facts = db.prepare('select entity, known_at, occurred_at, packed from facts where view_id = ?');
+      const gone: (FactOfView & { entity: string })[] = [];
+      // A view without such a column is not read, and none is held in memory as a whole.
+      if (inKey.length + inValues.length > 0)
+        for (const row of facts.iterate(view.id) as Iterable<FactOfView & { entity: string }>) {
+          const key = inKey.length > 0 ? (JSON.parse(row.entity) as FeatureValue[]) : [];
+          const values = inValues.length > 0 ? unpackValues(view.columns, row.packed) : [];
+          if (inKey.some((i) => isValue(key[i] ?? null)) || inValues.some((i) => isValue(values[i] ?? null))) gone.push(row);
+        }
+      for (const row of gone) remove.run(view.id, row.entity, row.known_at, row.occurred_at);
+      removed += gone.length;
       const mark = heldIn(db, view.name);
       const [, digest = '', rest = ''] = /^(\S+)( .*)$/s.exec(mark ?? '') ?? [];
       if (digests.has(digest)) db.prepare('update marks set mark = ? where view = ?').run(`${digests.get(digest)}${rest}`, view.name);

@@ -41,28 +41,34 @@ export interface TableColumn {
  */
 export function subjectSql(columns: readonly TableColumn[], identifiers: readonly string[], values: readonly string[]): string | undefined {
   const list = values.map((v) => sqlText(canonical(v))).join(', ');
+  // Only a whole number has another form.
+  const own = values.some((v) => /^-?\d+$/.test(canonical(v))) ? canonicalSql : (x: string): string => `${x}::varchar`;
   const conditions = columns.flatMap(({ name, type }) => {
     const x = sqlName(name);
     if (/STRUCT|MAP|\[\]/.test(type)) {
       const text = `to_json(${x})::varchar`;
-      return identifiers.flatMap((id) => values.map((v) => memberSql(text, id, v)));
+      // The members of a structure are named in its type; those of a map or of JSON are not.
+      const named = (id: string): boolean => /MAP|JSON/.test(type) || type.toLowerCase().includes(id.toLowerCase().replaceAll('"', '""'));
+      return identifiers.filter(named).flatMap((id) => values.map((v) => memberSql(text, id, v)));
     }
-    if (identifiers.some((id) => holds(name, id))) return [`${canonicalSql(x)} in (${list})`];
+    if (identifiers.some((id) => holds(name, id))) return [`${own(x)} in (${list})`];
     if (!/^(VARCHAR|JSON)$/.test(type)) return [];
     // Text that is an object in JSON; anything else is looked at by its column's name only.
     return identifiers.flatMap((id) =>
-      values.map((v) => `(left(ltrim(${x}::varchar), 1) in ('{', '[') and ${memberSql(`${x}::varchar`, id, v)})`),
+      values.map((v) => memberSql(`${x}::varchar`, id, v, `left(ltrim(${x}::varchar), 1) in ('{', '[') and `)),
     );
   });
   return conditions.length === 0 ? undefined : `coalesce(${conditions.join('\n or ')}, false)`;
 }
 
-// A member of JSON text with this name and value, however deep; spaces around the colon are allowed.
-function memberSql(text: string, identifier: string, value: string): string {
+// A member of JSON text with this name, in whatever case, and value, however deep; spaces around the colon are allowed.
+// Most texts do not have the value at all, and are not taken apart.
+function memberSql(text: string, identifier: string, value: string, also = ''): string {
   const escape = (part: string): string => part.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
   const quoted = escape(JSON.stringify(value));
   const number = /^-?\d+(\.\d+)?$/.test(value) ? `|${escape(value)}(\\.0+)?[\\s,}\\]]` : '';
-  return `regexp_matches(${text}, ${sqlText(`(?i)"${escape(identifier)}"\\s*:\\s*(${quoted}${number})`)})`;
+  const pattern = sqlText(`(?i:"${escape(identifier)}")\\s*:\\s*(${quoted}${number})`);
+  return `case when contains(${text}, ${sqlText(JSON.stringify(value).slice(1, -1))}) then ${also}regexp_matches(${text}, ${pattern}) else false end`;
 }
 
 /** A file of the immutable zone that a record refers to, as the domain that owns the record tells of it. */

@@ -14,7 +14,7 @@ export interface ComputeTable {
   readonly format?: 'parquet' | 'ndjson';
   /** Of lines of JSON: names and DuckDB's types; nothing is guessed from the values, and other members are left out. */
   readonly columns?: Readonly<Record<string, string>>;
-  /** Of lines of JSON: adds a column of this name with the path of the file that a row is from. */
+  /** Adds a column of this name with the path of the file that a row is from. */
   readonly fileColumn?: string;
 }
 
@@ -27,6 +27,8 @@ export interface ComputeJob {
   /** What is being done, for messages: "the SQL of dataset flights". */
   readonly what: string;
   readonly tables?: Readonly<Record<string, ComputeTable>>;
+  /** Files that statements may read by their path, absolute; those of tables need not be named. */
+  readonly reads?: readonly string[];
   /** Files this job may write, absolute. */
   readonly writes?: readonly string[];
   /** Run in order; user SQL runs after access to everything else has been shut off, as all statements do. */

@@ -62,7 +62,7 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
   try {
     await connection.run(`set timezone = 'UTC'`);
     const inputs = Object.values(request.tables ?? {}).flatMap((table) => table.files);
-    const reachable = [...inputs, ...(request.writes ?? [])];
+    const reachable = [...inputs, ...(request.reads ?? []), ...(request.writes ?? [])];
     await connection.run(`set allowed_paths = [${reachable.map(literal).join(', ')}]`);
     await connection.run(`set allowed_directories = [${literal(request.tempDir)}]`);
     await connection.run('set enable_external_access = false');
@@ -76,7 +76,7 @@ async function perform(request: WorkerRequest): Promise<ComputeResult> {
         : 'sample_size = -1';
       const from = fileColumn === undefined ? '' : `, filename = ${literal(fileColumn)}`;
       await connection.run(
-        `create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', ${types}${from})` : `read_parquet(${list})`}`,
+        `create view ${name(table)} as select * from ${format === 'ndjson' ? `read_json(${list}, format = 'newline_delimited', ${types}${from})` : `read_parquet(${list}${from})`}`,
       );
     }
     for (const statement of request.statements) await runOne(connection, statement);

@@ -54,11 +54,7 @@ export async function sweepTexts(
   for (const table of await textTables(ctx.db, ctx.database.dialect.name)) {
     if (except.includes(table.table) || (only && !only.includes(table.table))) continue;
     ctx.signal.throwIfAborted();
-    const rows = await ctx.tx(async (tx) => {
-      let changed = 0;
-      for (const needle of needles) changed += await redactText(tx.db, tx.workspace, table, needle, redact);
-      return changed;
-    });
+    const rows = await ctx.tx((tx) => redactText(tx.db, tx.workspace, table, needles, ctx.database.dialect.name, redact));
     if (rows > 0) swept.push({ table: table.table, rows });
   }
   return swept;

@@ -12,19 +12,21 @@ export interface TextColumns {
   readonly text?: readonly string[];
 }
 
-/** Rewrites texts that hold `needle`; `redact` answers undefined for one that may stay. Returns how many rows changed. */
+/** Rewrites texts that hold one of the needles, exactly so; `redact` answers undefined for one that may stay. Returns how many rows changed. */
 export async function redactText(
   db: Db,
   workspace: string,
   { table, key, json = [], text = [] }: TextColumns,
-  needle: string,
+  needles: readonly string[],
+  dialect: 'sqlite' | 'postgres',
   redact: (text: string, json: boolean) => string | undefined,
 ): Promise<number> {
   const columns = [...json, ...text];
   // In JSON some characters are written otherwise.
-  const written = [...new Set([needle, JSON.stringify(needle).slice(1, -1)])].map((n) => `%${n.replace(/[\\%_]/g, '\\$&')}%`);
+  const written = [...new Set(needles.flatMap((n) => [n, JSON.stringify(n).slice(1, -1)]))];
+  const place = sql.raw(dialect === 'sqlite' ? 'instr' : 'strpos');
   const any = sql.join(
-    columns.flatMap((c) => written.map((n) => sql`${sql.ref(c)} like ${n} escape '\\'`)),
+    columns.flatMap((c) => written.map((n) => sql`${place}(${sql.ref(c)}, ${n}) > 0`)),
     sql` or `,
   );
   const { rows } = await sql<Record<string, string | number | null>>`select ${sql.join([...key, ...columns].map((c) => sql.ref(c)))}

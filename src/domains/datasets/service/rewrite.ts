@@ -1,36 +1,67 @@
 // Parquet files without some of their rows. What stays is counted and digested before and after, so that a
-// rewriting that changed anything else cannot go unnoticed.
+// rewriting that changed anything else cannot go unnoticed. Many small files go through one run: starting one takes
+// longer than reading them.
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
-import { sqlText } from '../../../kernel/compute/compute.ts';
+import { sqlName, sqlText, type ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import type { Column } from '../model.ts';
-import { inspectionOf, inspectionSql } from './inspect.ts';
+import { logicalDigest, type Column } from '../model.ts';
 
-const AT_ONCE = 64;
+/** Files of one run: so many, and together so large; a larger one has a run of its own. */
+const FILES_AT_ONCE = 256;
+const BYTES_AT_ONCE = 128 * 1024 * 1024;
+/** A name that no table of anybody has. */
+const FILE = '__gyre_file';
+
+/** Splits files into what one run takes at once. */
+export function fileParts(paths: readonly string[], atOnce = FILES_AT_ONCE): string[][] {
+  const all: string[][] = [];
+  let bytes = Infinity;
+  for (const path of paths) {
+    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes + size > BYTES_AT_ONCE || all.at(-1)!.length >= atOnce) {
+      all.push([]);
+      bytes = 0;
+    }
+    all.at(-1)!.push(path);
+    bytes += size;
+  }
+  return all;
+}
+
+/** What a footer says of each column, as far as DuckDB makes types of it. */
+const SHAPE = [
+  'name',
+  'type',
+  'type_length',
+  'repetition_type',
+  'num_children',
+  'converted_type',
+  'scale',
+  'precision',
+  'logical_type',
+  'duckdb_type',
+];
+const listSql = (paths: readonly string[]): string => `[${paths.map(sqlText).join(', ')}]`;
 
 /** Columns of each Parquet file by its path; a file that is none, or is broken, has no entry. */
 export async function tableColumns(ctx: Ctx, paths: readonly string[]): Promise<Map<string, readonly Column[]>> {
   const found = new Map<string, readonly Column[]>();
+  // Files with the same schema in their footers are the same table to DuckDB, so that one of them tells for all.
   const look = async (part: readonly string[]): Promise<void> => {
     try {
-      const { rows } = await ctx.compute.run(
-        {
-          what: 'the columns of stored tables',
-          tables: Object.fromEntries(part.map((path, i) => [`t${i}`, { files: [path] }])),
-          statements: [],
-          rows: part
-            .map(
-              (_, i) =>
-                `select ${i} as i, (select list(struct_pack(name := column_name, type := column_type)) from (describe t${i})) as columns`,
-            )
-            .join(' union all '),
-        },
-        ctx.signal,
+      const shapes = await shapesOf(ctx, part);
+      const of = new Map<string, string[]>();
+      for (const [path, shape] of shapes) of.set(shape, [...(of.get(shape) ?? []), path]);
+      const alike = [...of.values()];
+      const described = await describe(
+        ctx,
+        alike.map(([first]) => first!),
       );
-      for (const { i, columns } of rows as unknown as { i: number; columns: Column[] }[]) found.set(part[i]!, columns);
+      for (const [i, columns] of described) for (const path of alike[i]!) found.set(path, columns);
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (part.length === 1) return;
@@ -41,8 +72,42 @@ export async function tableColumns(ctx: Ctx, paths: readonly string[]): Promise<
       void error;
     }
   };
-  for (let i = 0; i < paths.length; i += AT_ONCE) await look(paths.slice(i, i + AT_ONCE));
+  for (let i = 0; i < paths.length; i += FILES_AT_ONCE) await look(paths.slice(i, i + FILES_AT_ONCE));
   return found;
+}
+
+async function shapesOf(ctx: Ctx, paths: readonly string[]): Promise<Map<string, string>> {
+  if (paths.length === 1) return new Map([[paths[0]!, '']]);
+  const { rows } = await ctx.compute.run(
+    {
+      what: 'the schemas of stored tables',
+      reads: paths,
+      statements: [],
+      rows: `with s as (select file_name, column_id,
+          to_json(struct_pack(${SHAPE.map((c) => `${sqlName(c)} := ${sqlName(c)}`).join(', ')}))::varchar as element from parquet_schema(${listSql(paths)}))
+        select file_name as path, md5(string_agg(element, ',' order by column_id)) as shape from s group by file_name`,
+    },
+    ctx.signal,
+  );
+  return new Map((rows as unknown as { path: string; shape: string }[]).map((r) => [r.path, r.shape]));
+}
+
+async function describe(ctx: Ctx, paths: readonly string[]): Promise<Map<number, Column[]>> {
+  const { rows } = await ctx.compute.run(
+    {
+      what: 'the columns of stored tables',
+      tables: Object.fromEntries(paths.map((path, i) => [`t${i}`, { files: [path] }])),
+      statements: [],
+      rows: paths
+        .map(
+          (_, i) =>
+            `select ${i} as i, (select list(struct_pack(name := column_name, type := column_type)) from (describe t${i})) as columns`,
+        )
+        .join(' union all '),
+    },
+    ctx.signal,
+  );
+  return new Map((rows as unknown as { i: number; columns: Column[] }[]).map((r) => [r.i, r.columns]));
 }
 
 export interface RowCount {
@@ -50,30 +115,31 @@ export interface RowCount {
   readonly matching: number;
 }
 
-/** Rows, and rows for which the condition is true, of each of these files of one schema. `beside` are tables that the condition reads. */
+/** Tables that a condition reads, by name, each of one file. */
+export type Beside = Readonly<Record<string, string>>;
+const besides = (beside: Beside): Record<string, ComputeTable> =>
+  Object.fromEntries(Object.entries(beside).map(([name, path]) => [name, { files: [path] }]));
+
+/** Rows, and rows for which the condition is true, of each of these files of one schema. */
 export async function countMatching(
   ctx: Ctx,
   paths: readonly string[],
   condition: string,
-  beside: Readonly<Record<string, string>> = {},
+  beside: Beside = {},
 ): Promise<Map<string, RowCount>> {
-  const found = new Map<string, RowCount>();
-  for (let i = 0; i < paths.length; i += AT_ONCE) {
-    const part = paths.slice(i, i + AT_ONCE);
-    const tables = Object.fromEntries(part.map((path, n) => [`t${n}`, { files: [path] }]));
+  const found = new Map<string, RowCount>(paths.map((path) => [path, { rows: 0, matching: 0 }]));
+  for (const part of fileParts([...new Set(paths)])) {
     const { rows } = await ctx.compute.run(
       {
         what: 'rows of a subject',
-        tables: { ...tables, ...Object.fromEntries(Object.entries(beside).map(([name, path]) => [name, { files: [path] }])) },
+        tables: { t: { files: part, fileColumn: FILE }, ...besides(beside) },
         statements: [],
-        rows: part
-          .map((_, n) => `select ${n} as i, count(*) as rows, count(*) filter (where ${condition}) as matching from t${n}`)
-          .join(' union all '),
+        rows: `select ${FILE} as path, count(*) as rows, count(*) filter (where ${condition}) as matching from t group by 1`,
       },
       ctx.signal,
     );
-    for (const { i: n, rows: all, matching } of rows as unknown as { i: number; rows: number; matching: number }[])
-      found.set(part[n]!, { rows: all, matching });
+    for (const { path, rows: all, matching } of rows as unknown as ({ path: string } & RowCount)[])
+      found.set(path, { rows: all, matching });
   }
   return found;
 }
@@ -93,34 +159,93 @@ export async function rewriteWithout(
   path: string,
   columns: readonly Column[],
   condition: string,
-  beside: Readonly<Record<string, string>> = {},
+  beside: Beside = {},
 ): Promise<Rewritten> {
+  const [made] = await rewriteAllWithout(ctx, [path], columns, condition, beside);
+  return made!;
+}
+
+/** Splits paths of one schema into what `rewriteAllWithout` takes at once. */
+export const rewriteParts = (paths: readonly string[]): string[][] => fileParts(paths, 64);
+
+/** The same for many files of one schema, in one run; nothing is held in memory as a whole. */
+export async function rewriteAllWithout(
+  ctx: Ctx,
+  paths: readonly string[],
+  columns: readonly Column[],
+  condition: string,
+  beside: Beside = {},
+): Promise<Rewritten[]> {
   const folder = join(ctx.settings.dir, 'compute', 'made');
   await mkdir(folder, { recursive: true });
-  const target = join(folder, `${randomBytes(8).toString('hex')}.parquet`);
+  const targets = paths.map(() => join(folder, `${randomBytes(8).toString('hex')}.parquet`));
   const names = columns.map((c) => c.name);
+  const one = (path: string): string => `(select ${names.map(sqlName).join(', ')} from read_parquet(${sqlText(path)}))`;
   try {
     const { rows } = await ctx.compute.run(
       {
-        what: 'a table without the rows of a subject',
-        tables: { t: { files: [path] }, ...Object.fromEntries(Object.entries(beside).map(([name, file]) => [name, { files: [file] }])) },
-        writes: [target],
+        what: 'tables without the rows of a subject',
+        tables: { t: { files: paths, fileColumn: FILE }, ...besides(beside) },
+        writes: targets,
         memoryMb: ctx.settings.computeMemoryMb,
         statements: [
-          { sql: `create table kept as select * from t where not (${condition})` },
-          { sql: `copy kept to ${sqlText(target)} (format parquet, compression zstd)` },
-          { sql: `create view made as select * from read_parquet(${sqlText(target)})` },
+          ...paths.map((path, i) => ({
+            sql: `copy (select * from ${one(path)} t where not (${condition})) to ${sqlText(targets[i]!)} (format parquet, compression zstd)`,
+          })),
+          { sql: `create view kept as select * from t where not (${condition})` },
+          { sql: `create view made as select * from read_parquet(${listSql(targets)}, union_by_name = true, filename = ${sqlText(FILE)})` },
         ],
-        rows: `select 0 as i, (select count(*) from t) as before, * from (${inspectionSql('kept', names)}) union all select 1 as i, 0 as before, * from (${inspectionSql('made', names)}) order by i`,
+        rows: `select 0 as made, ${FILE} as path, null as columns, count(*) as rows, null as low, null as high from t group by 2
+          union all select 1, ${digestsSql('kept', names)} union all select 2, ${digestsSql('made', names)}
+          union all select 3, null, ${columnsSql('kept')}, 0, null, null union all select 4, null, ${columnsSql('made')}, 0, null, null`,
       },
       ctx.signal,
     );
-    const [kept, made] = [inspectionOf(rows[0]!), inspectionOf(rows[1]!)];
-    if (kept.digest !== made.digest || kept.rows !== made.rows)
-      throw new Error(`of ${kept.rows} rows that were to stay, some came out of Parquet otherwise than they went in; nothing was replaced`);
-    const [stored] = await storeBlobs(ctx, [{ path: target }]);
-    return { ...stored!, rows: made.rows, removed: Number(rows[0]!.before) - made.rows, logicalDigest: made.digest };
+    const found = rows as unknown as Digested[];
+    const typesOf = (made: number): Column[] => found.find((r) => r.made === made)!.columns!.filter((c) => c.name !== FILE);
+    const digestOf = (made: number, path: string, types: readonly Column[]): { rows: number; digest: string } => {
+      const row = found.find((r) => r.made === made && r.path === path);
+      const byName = [...types].sort((a, b) => (a.name < b.name ? -1 : 1));
+      return { rows: row?.rows ?? 0, digest: logicalDigest(byName, row?.rows ?? 0, row?.low ?? '0', row?.high ?? '0') };
+    };
+    const checked = paths.map((path, i) => {
+      const before = found.find((r) => r.made === 0 && r.path === path)?.rows ?? 0;
+      const [kept, made] = [digestOf(1, path, typesOf(3)), digestOf(2, targets[i]!, typesOf(4))];
+      if (kept.digest !== made.digest || kept.rows !== made.rows)
+        throw new Error(
+          `of ${kept.rows} rows that were to stay, some came out of Parquet otherwise than they went in; nothing was replaced`,
+        );
+      return { rows: made.rows, removed: before - made.rows, logicalDigest: made.digest };
+    });
+    const stored = await storeBlobs(
+      ctx,
+      targets.map((path) => ({ path })),
+    );
+    return checked.map((c, i) => ({ ...stored[i]!, ...c }));
   } finally {
-    await rm(target, { force: true });
+    for (const target of targets) await rm(target, { force: true });
   }
+}
+
+interface Digested {
+  /** 0 = as it was, 1 = what is to stay, 2 = what was written; 3 and 4 = their columns. */
+  readonly made: number;
+  readonly path: string | null;
+  readonly columns: Column[] | null;
+  readonly rows: number;
+  readonly low: string | null;
+  readonly high: string | null;
+}
+
+const columnsSql = (table: string): string =>
+  `(select list(struct_pack(name := column_name, type := column_type)) from (describe ${table}))`;
+
+// As `inspectionSql`, file by file.
+function digestsSql(table: string, names: readonly string[]): string {
+  const struct = [...names]
+    .sort()
+    .map((n) => `${sqlName(n)} := ${sqlName(n)}`)
+    .join(', ');
+  return `path, null, count(*), coalesce(sum(md5_number_lower(j)::hugeint), 0)::varchar, coalesce(sum(md5_number_upper(j)::hugeint), 0)::varchar
+    from (select ${FILE} as path, to_json(struct_pack(${struct}))::varchar as j from ${table}) group by path`;
 }

@@ -25,8 +25,8 @@ export const clearOnline = (
 ): Promise<{ removed: number; clean: boolean }> =>
   onlineTurn(ctx, project, async () =>
     eraseFacts(onlineStorePath(ctx, project), {
-      isGone: (column, value) =>
-        value !== null && subject.columns.some((c) => holds(column, c)) && canonical(value) === canonical(subject.value),
+      isNamed: (column) => subject.columns.some((c) => holds(column, c)),
+      isValue: (value) => value !== null && canonical(value) === canonical(subject.value),
       digests,
     }),
   );

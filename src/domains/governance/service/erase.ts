@@ -28,11 +28,13 @@ import { artifactFiles, clearFiles, pruneAttempts, removeCopies } from './files.
 import { clearJson, clearText, isDistinctive } from './redact.ts';
 import { openSubject } from './request.ts';
 import { makeReplacements, replacedBy } from './rewrite.ts';
-import { collectLinks, findSubject, matcherOf, readLinks, type Links, type Search } from './search.ts';
+import { collectLinks, findSubject, matcherOf, nothingKnown, readLinks, type Links, type Search } from './search.ts';
 
 const WAIT_MS = 200;
 /** Work that was under way when the erasure began may have stored more, so it looks again this often. */
 const ROUNDS = 3;
+/** So many texts are looked for at once in the records. */
+const NEEDLES = 20;
 /** What a project says is named after its digest; it is looked at with the code. */
 const NOT_TEXTS = ['project_revisions', 'code_snapshots'];
 
@@ -72,7 +74,6 @@ export async function runErasure(ctx: Ctx, id: string, report: JobRun['report'])
     await clearPlaces(ctx, work, links);
     state = await enter(ctx, work, state, 'verifying');
   }
-  report({ what: 'looking again at everything' });
   await verify(ctx, work, links);
   await completeErasure(ctx, erasure.id);
   await rm(work.folder, { recursive: true, force: true });
@@ -106,9 +107,10 @@ async function waitForReaders(ctx: Ctx, { erasure, report }: Work): Promise<void
 
 async function rewriteFiles(ctx: Ctx, work: Work, links: Links): Promise<void> {
   const { erasure, revision, subject, report } = work;
+  const known = nothingKnown();
   for (let round = 1; round <= ROUNDS; round++) {
-    report({ what: 'looking through stored files' });
-    const search = await findSubject(ctx, revision.definition, subject, links);
+    // From the second round on these are files that came in between, and those that were written.
+    const search = await findSubject(ctx, revision.definition, subject, links, known, report);
     const made = await store.listMade(ctx.db, ctx.workspace, erasure.id);
     const open = search.found.filter(
       (f) => f.kind !== 'opaque' && !(search.shared.has(f.file.digest) && made.some((m) => m.applied && m.digest === f.file.digest)),
@@ -135,9 +137,15 @@ async function applyReplacements(ctx: Ctx, { erasure, revision, subject }: Work,
     versions: versions.filter((v) => v.logged_model_id === m.loggedModel).map((v) => ({ id: v.id, model: v.model, number: v.number })),
   }));
   // Records that nobody told of, whichever they are, follow the file that they name.
-  const holders = new Map(search.found.map((f) => [f.file.digest, f.file.holders.length]));
-  for (const [digest, by] of replaced)
-    if (holders.get(digest) === 0) await sweepTexts(ctx, [digest], (text) => text.replaceAll(digest, by.digest), ['erasure_files']);
+  const unheld = search.found.filter((f) => f.file.holders.length === 0 && replaced.has(f.file.digest)).map((f) => f.file.digest);
+  for (let i = 0; i < unheld.length; i += NEEDLES) {
+    const some = unheld.slice(i, i + NEEDLES);
+    const follow = (text: string): string | undefined => {
+      const next = some.reduce((t, digest) => t.replaceAll(digest, replaced.get(digest)!.digest), text);
+      return next === text ? undefined : next;
+    };
+    await sweepTexts(ctx, some, follow, ['erasure_files']);
+  }
   failpoint('governance.before-repointed');
   const folders = await ctx.tx(async (tx) => {
     await cleared.apply(tx);
@@ -244,10 +252,11 @@ const opaqueEntry = (refs: readonly string[]): NotCovered => ({
   action: 'delete or replace each of them by hand',
 });
 
-async function verify(ctx: Ctx, { erasure, revision, subject }: Work, links: Links): Promise<void> {
+async function verify(ctx: Ctx, { erasure, revision, subject, report }: Work, links: Links): Promise<void> {
   const { project } = erasure;
   const m = matcherOf(ctx, subject, links);
-  const search = await findSubject(ctx, revision.definition, subject, links);
+  const again: typeof report = (p) => report({ ...p, what: 'looking again at everything' });
+  const search = await findSubject(ctx, revision.definition, subject, links, nothingKnown(), again);
   const others = new Set((await listProjectNames(ctx)).filter((p) => p !== project));
   const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, false);
   const left = [

@@ -16,6 +16,8 @@ export interface Matcher {
   readonly isRowKey: (key: string) => boolean;
   /** Says whether this is a prediction about the subject. */
   readonly isPrediction: (id: string) => boolean;
+  /** False for a text that certainly holds nothing of the subject; without it every text is taken apart. */
+  readonly mayHold?: (text: string) => boolean;
 }
 
 /** A value that can be nothing else wherever it stands: long enough, and no plain number. */
@@ -130,23 +132,26 @@ export function clearText(text: string, distinct: readonly string[]): string | u
 
 /** A document without the subject; undefined if it does not hold it. */
 export function clearDocument(text: string, m: Matcher): Cleared | undefined {
+  if (!mayHold(text, m)) return undefined;
   const whole = parse(text);
   if (whole !== undefined) {
     const { value, removed, changed } = clearJson(whole, m);
     return changed ? { text: JSON.stringify(value), removed } : undefined;
   }
   const lines = text.split('\n');
-  const filled = lines.filter((l) => l.trim() !== '');
+  const filled = lines.filter((l, i) => l.trim() !== '' && (i === 0 || mayHold(l, m)));
   if (filled.length > 0 && filled.every((l) => parse(l) !== undefined)) return clearLines(lines, m);
   const csv = clearCsv(text, m);
   const rest = clearText(csv?.text ?? text, m.values.filter(isDistinctive));
   return csv || rest !== undefined ? { text: rest ?? csv!.text, removed: csv?.removed ?? 0 } : undefined;
 }
 
+const mayHold = (text: string, m: Matcher): boolean => m.mayHold?.(text) ?? true;
+
 function clearLines(lines: readonly string[], m: Matcher): Cleared | undefined {
   let [removed, changed] = [0, false];
   const kept = lines.flatMap((line) => {
-    const value = line.trim() === '' ? undefined : parse(line);
+    const value = line.trim() === '' || !mayHold(line, m) ? undefined : parse(line);
     if (value === undefined) return [line];
     const row = clearJson([value], m);
     if (!row.changed) return [line];

@@ -1,14 +1,14 @@
-// Files of the immutable zone, one after the other: what takes a file's place is stored before anything points
-// at it, and each is written down, so that an erasure that was interrupted goes on with the next.
+// Files of the immutable zone, some at a time: what takes a file's place is stored before anything points at it, and
+// is written down, so that an erasure that was interrupted goes on with the next.
 import { findBlobs, getBlob, storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import type { JobRun } from '../../../kernel/jobs/jobs.ts';
-import { rewriteWithout } from '../../datasets/public.ts';
+import { rewriteAllWithout, rewriteParts } from '../../datasets/public.ts';
 import type { Replaced, Replacement, Subject } from '../../subjects/public.ts';
 import * as store from '../store.ts';
 import { clearBytes } from './files.ts';
-import { matcherOf, type FoundDocument, type FoundTable, type Links, type Search } from './search.ts';
+import { alike, matcherOf, type FoundDocument, type FoundTable, type Links, type Search } from './search.ts';
 
 export async function makeReplacements(
   ctx: Ctx,
@@ -25,28 +25,46 @@ export async function makeReplacements(
     [...made.values()].map((f) => f.newDigest),
   );
   const open = search.found.filter((f) => f.kind !== 'opaque' && !there.has(made.get(f.file.digest)?.newDigest ?? ''));
-  for (const [i, found] of open.entries()) {
+  let done = 0;
+  const write = async (files: readonly (FoundTable | FoundDocument)[], make: () => Promise<(Made | undefined)[]>): Promise<void> => {
     ctx.signal.throwIfAborted();
-    report({ what: 'rewriting files', done: i, total: open.length, unit: 'files' });
+    report({ what: 'rewriting files', done, total: open.length, unit: 'files' });
     failpoint('governance.before-file');
-    const file = found.kind === 'table' ? await madeOfTable(ctx, found, links) : await madeOfDocument(ctx, found, subject, links);
-    if (file) await ctx.tx((tx) => store.insertMade(tx.db, tx.workspace, erasureId, { ...file, place: found.file.place, applied: false }));
+    const all = await make();
+    await ctx.tx(async (tx) => {
+      for (const [i, file] of all.entries())
+        if (file) await store.insertMade(tx.db, tx.workspace, erasureId, { ...file, place: files[i]!.file.place, applied: false });
+    });
+    done += files.length;
     failpoint('governance.after-file');
+  };
+  const tables = open.filter((f) => f.kind === 'table');
+  for (const of of alike(tables)) {
+    const byPath = new Map(of.map((t) => [t.path, t]));
+    for (const part of rewriteParts([...byPath.keys()])) {
+      const files = part.map((path) => byPath.get(path)!);
+      await write(files, () => madeOfTables(ctx, files, links));
+    }
   }
+  for (const found of open.filter((f): f is FoundDocument => f.kind !== 'table'))
+    await write([found], async () => [await madeOfDocument(ctx, found, subject, links)]);
 }
 
 type Made = Omit<store.MadeFile, 'place' | 'applied'>;
 
-async function madeOfTable(ctx: Ctx, { file, path, columns, condition, rows }: FoundTable, links: Links): Promise<Made> {
-  const made = await rewriteWithout(ctx, path, columns, condition, { gyre_links: links.path });
-  return {
-    digest: file.digest,
-    newDigest: made.digest,
-    sizeBytes: made.sizeBytes,
-    rowsBefore: rows,
-    rowsRemoved: made.removed,
-    keptDigest: made.logicalDigest,
-  };
+/** Tables of one schema and one condition. */
+async function madeOfTables(ctx: Ctx, files: readonly FoundTable[], links: Links): Promise<Made[]> {
+  const { columns, condition } = files[0]!;
+  const paths = files.map((f) => f.path);
+  const made = await rewriteAllWithout(ctx, paths, columns, condition, { gyre_links: links.path });
+  return made.map((m, i) => ({
+    digest: files[i]!.file.digest,
+    newDigest: m.digest,
+    sizeBytes: m.sizeBytes,
+    rowsBefore: files[i]!.rows,
+    rowsRemoved: m.removed,
+    keptDigest: m.logicalDigest,
+  }));
 }
 
 async function madeOfDocument(ctx: Ctx, { file }: FoundDocument, subject: Subject, links: Links): Promise<Made | undefined> {

@@ -1,5 +1,6 @@
 // Finds the rows of a subject in stored files: tables by their columns and by the keys of rows that were found,
 // documents by their text.
+import { createHash } from 'node:crypto';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { join } from 'node:path';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -7,12 +8,13 @@ import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { BlobEntry } from '../../../kernel/blobs/blob-store.ts';
 import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { countMatching, stageFiles, tableColumns, type Column } from '../../datasets/public.ts';
+import { countMatching, fileParts, stageFiles, tableColumns, type Column } from '../../datasets/public.ts';
 import type { ProjectDefinition } from '../../projects/public.ts';
 import { loggedValues, predictionsAbout } from '../../serving/public.ts';
 import { subjectSql, type Subject } from '../../subjects/public.ts';
 import { filesToSearch, type StoredFile } from './held.ts';
 import { clearDocument, type Matcher } from './redact.ts';
+import { sieveOf } from './sieve.ts';
 
 /** Keys of rows, and ids of predictions, that are the subject's; a Parquet file while an erasure is under way. */
 export interface Links {
@@ -57,39 +59,75 @@ const sameRowsAs = (definition: ProjectDefinition, dataset: string): string[] =>
 
 const keySql = (key: readonly string[]): string => `to_json([${key.map((k) => `${sqlName(k)}::varchar`).join(', ')}])::varchar`;
 
-export async function findSubject(ctx: Ctx, definition: ProjectDefinition, subject: Subject, links: Links): Promise<Search> {
+/**
+ * What is known of files, which never change: what kind they are and, while it is the same rows that are looked for,
+ * that they hold none.
+ */
+export interface Known {
+  readonly parquet: Map<string, boolean>;
+  readonly columns: Map<string, readonly Column[] | undefined>;
+  readonly clean: Set<string>;
+}
+export const nothingKnown = (): Known => ({ parquet: new Map(), columns: new Map(), clean: new Set() });
+
+type Report = (progress: { what: string; done?: number; total?: number; unit?: string }) => void;
+
+export async function findSubject(
+  ctx: Ctx,
+  definition: ProjectDefinition,
+  subject: Subject,
+  links: Links,
+  known: Known = nothingKnown(),
+  report: Report = () => undefined,
+): Promise<Search> {
   const { files, shared } = await filesToSearch(ctx, definition.project);
   const entries = await findBlobs(
     ctx.db,
     ctx.workspace,
     files.map((f) => f.digest),
   );
+  const there = files.filter((f) => entries.has(f.digest));
   const searched = new Map<string, number>();
   const tables: StoredFile[] = [];
   const found: (FoundTable | FoundDocument)[] = [];
-  for (const file of files) {
+  const open = there.filter((f) => !known.parquet.has(f.digest));
+  for (let i = 0; i < open.length; i += AT_ONCE)
+    await Promise.all(
+      open.slice(i, i + AT_ONCE).map(async (f) => known.parquet.set(f.digest, await isParquet(ctx, entries.get(f.digest)!))),
+    );
+  const matchers = new Map<string, Matcher>();
+  for (const [i, file] of there.entries()) {
     ctx.signal.throwIfAborted();
-    const entry = entries.get(file.digest);
-    if (!entry) continue;
+    if (i % 100 === 0) report({ what: 'looking through stored files', done: i, total: there.length, unit: 'files' });
     searched.set(file.place, (searched.get(file.place) ?? 0) + 1);
-    if (await isParquet(ctx, entry)) tables.push(file);
-    else {
-      const kind = await lookInto(ctx, entry, file, matcherOf(ctx, subject, links, file));
-      if (kind) found.push({ kind, file });
+    if (known.parquet.get(file.digest)) {
+      tables.push(file);
+      continue;
     }
+    const spines = [...new Set(file.holders.flatMap((h) => h.spines ?? []))].sort().join('\0');
+    const key = `${file.digest} ${spines}`;
+    if (known.clean.has(key)) continue;
+    const matcher = matchers.get(spines) ?? matcherOf(ctx, subject, links, file);
+    matchers.set(spines, matcher);
+    const kind = await lookInto(ctx, entries.get(file.digest)!, file, matcher);
+    if (kind) found.push({ kind, file });
+    else known.clean.add(key);
   }
-  found.push(...(await findInTables(ctx, definition, subject, links, tables)));
+  found.push(...(await findInTables(ctx, definition, subject, links, tables, known)));
   return { found, searched, shared };
 }
+const AT_ONCE = 32;
 
 export const matcherOf = (ctx: Ctx, subject: Subject, links: Links, file?: StoredFile): Matcher => {
   const spines = file ? new Set(file.holders.flatMap((h) => h.spines ?? [])) : new Set(links.rows.keys());
   const keys = [...spines].map((s) => links.rows.get(s)).filter((k) => k !== undefined);
+  const values = loggedValues(ctx, subject.value);
   return {
     subject,
-    values: loggedValues(ctx, subject.value),
+    values,
     isRowKey: (key) => keys.some((k) => k.has(key)),
     isPrediction: (id) => links.predictions.has(id),
+    mayHold: sieveOf(values, keys.length > 0, links.predictions),
   };
 };
 
@@ -138,25 +176,34 @@ async function findInTables(
   subject: Subject,
   links: Links,
   tables: readonly StoredFile[],
+  known: Known,
 ): Promise<FoundTable[]> {
   const paths = await stageFiles(
     ctx,
     tables.map((f) => f.digest),
   );
-  const columns = await tableColumns(ctx, paths);
+  const fresh = tables.flatMap((f, i) => (known.columns.has(f.digest) ? [] : [{ digest: f.digest, path: paths[i]! }]));
+  const columns = await tableColumns(
+    ctx,
+    fresh.map((f) => f.path),
+  );
+  for (const { digest, path } of fresh) known.columns.set(digest, columns.get(path));
   // Files of one schema and one condition are counted together.
   const groups = new Map<string, { condition: string; at: number[] }>();
-  for (const [i, path] of paths.entries()) {
-    const own = columns.get(path);
-    const condition = own && conditionOf(ctx, definition, subject, links, tables[i]!, own);
+  for (const [i, file] of tables.entries()) {
+    const own = known.columns.get(file.digest);
+    const condition = own && conditionOf(ctx, definition, subject, links, file, own);
     if (!condition) continue;
-    const key = JSON.stringify([own, condition]);
+    const key = createHash('sha256')
+      .update(JSON.stringify([own, condition]))
+      .digest('hex');
+    if (known.clean.has(`${file.digest} ${key}`)) continue;
     const group = groups.get(key);
     if (group) group.at.push(i);
     else groups.set(key, { condition, at: [i] });
   }
   const found: FoundTable[] = [];
-  for (const { condition, at } of groups.values()) {
+  for (const [key, { condition, at }] of groups) {
     const counts = await countMatching(
       ctx,
       at.map((i) => paths[i]!),
@@ -164,13 +211,19 @@ async function findInTables(
       { gyre_links: links.path },
     );
     for (const i of at) {
-      const { rows, matching } = counts.get(paths[i]!)!;
-      if (matching > 0)
-        found.push({ kind: 'table', file: tables[i]!, path: paths[i]!, columns: columns.get(paths[i]!)!, condition, rows, matching });
+      const [file, path] = [tables[i]!, paths[i]!];
+      const { rows, matching } = counts.get(path)!;
+      if (matching > 0) found.push({ kind: 'table', file, path, columns: known.columns.get(file.digest)!, condition, rows, matching });
+      else known.clean.add(`${file.digest} ${key}`);
     }
   }
   return found;
 }
+
+/** Tables that are read and written together: of one schema, with one condition. */
+export const alike = (tables: readonly FoundTable[]): FoundTable[][] => [
+  ...Map.groupBy(tables, (t) => JSON.stringify([t.columns, t.condition])).values(),
+];
 
 function conditionOf(
   ctx: Ctx,
@@ -221,22 +274,24 @@ export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subj
       own.map((f) => f.digest),
     );
     const columns = await tableColumns(ctx, paths);
-    for (const file of paths) {
-      const its = columns.get(file) ?? [];
+    for (const of of Map.groupBy(paths, (p) => JSON.stringify(columns.get(p) ?? [])).values()) {
+      const its = columns.get(of[0]!) ?? [];
       const condition = subjectSql(its, subject.columns, [subject.value]);
       if (!condition || !dataset.key.every((k) => its.some((c) => c.name === k))) continue;
-      const { rows } = await ctx.compute.run(
-        {
-          what: `rows of a subject in dataset ${name}`,
-          tables: { t: { files: [file] } },
-          statements: [],
-          rows: `select distinct ${keySql(dataset.key)} as key from t where ${condition}`,
-        },
-        ctx.signal,
-      );
-      const found = keys.get(name) ?? new Set();
-      for (const { key } of rows) found.add(String(key));
-      if (found.size > 0) keys.set(name, found);
+      for (const part of fileParts(of)) {
+        const { rows } = await ctx.compute.run(
+          {
+            what: `rows of a subject in dataset ${name}`,
+            tables: { t: { files: part } },
+            statements: [],
+            rows: `select distinct ${keySql(dataset.key)} as key from t where ${condition}`,
+          },
+          ctx.signal,
+        );
+        const found = keys.get(name) ?? new Set();
+        for (const { key } of rows) found.add(String(key));
+        if (found.size > 0) keys.set(name, found);
+      }
     }
   }
   // What a dataset with the same key is made of goes by the keys of what it is made from.
@@ -247,18 +302,19 @@ export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subj
     }
   const predictions = new Set(predictionsAbout(ctx, definition.project, subject));
   const shipped = files.filter((f) => f.holders.some((h) => h.place.startsWith('inference log')));
-  for (const table of await findInTables(ctx, definition, subject, await writeLinks(ctx, lines, none), shipped)) {
-    const { rows } = await ctx.compute.run(
-      {
-        what: 'predictions about a subject',
-        tables: { t: { files: [table.path] }, gyre_links: { files: [path] } },
-        statements: [],
-        rows: `select id::varchar as id from t where ${table.condition}`,
-      },
-      ctx.signal,
-    );
-    for (const { id } of rows) predictions.add(String(id));
-  }
+  for (const of of alike(await findInTables(ctx, definition, subject, await writeLinks(ctx, lines, none), shipped, nothingKnown())))
+    for (const part of fileParts(of.map((t) => t.path))) {
+      const { rows } = await ctx.compute.run(
+        {
+          what: 'predictions about a subject',
+          tables: { t: { files: part }, gyre_links: { files: [path] } },
+          statements: [],
+          rows: `select id::varchar as id from t where ${of[0]!.condition}`,
+        },
+        ctx.signal,
+      );
+      for (const { id } of rows) predictions.add(String(id));
+    }
   return writeLinks(ctx, lines, { path, rows: keys, predictions });
 }
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { canonical, holds, type HeldFile, type Replaced, type Subject } from '../../subjects/public.ts';
-import { eraseFromSegment, findInSegment } from '../log/erase-segment.ts';
+import { eraseFromSegment, findInSegment, type Marks } from '../log/erase-segment.ts';
 import type { InferenceRecord } from '../log/record.ts';
 import { sealedSegments } from '../log/segment.ts';
 import { pseudonym, servingKey, servingPaths } from '../plan.ts';
@@ -38,6 +38,12 @@ const isSubjects = (ctx: Ctx, project: string, subject: Subject, predictions: Re
       ));
 };
 
+// Numbers and texts are in a record as JSON writes them, and a whole number as its digits.
+const marksOf = (ctx: Ctx, subject: Subject, ids: ReadonlySet<string>): Marks => ({
+  texts: loggedValues(ctx, canonical(subject.value)).map((v) => JSON.stringify(v).slice(1, -1)),
+  ids,
+});
+
 const segments = (ctx: Ctx): string[] => {
   const { log } = servingPaths(ctx.settings.dir);
   return existsSync(log) ? readdirSync(log).flatMap((replica) => sealedSegments(join(log, replica))) : [];
@@ -46,7 +52,8 @@ const segments = (ctx: Ctx): string[] => {
 /** Ids of predictions about a subject in the sealed segments. */
 export function predictionsAbout(ctx: Ctx, project: string, subject: Subject): string[] {
   const isAbout = isSubjects(ctx, project, subject, new Set());
-  return segments(ctx).flatMap((path) => findInSegment(path, isAbout));
+  const marks = marksOf(ctx, subject, new Set());
+  return segments(ctx).flatMap((path) => findInSegment(path, isAbout, marks));
 }
 
 /** Takes records about a subject, and those of these predictions, out of every sealed segment. Returns files and records. */
@@ -64,8 +71,9 @@ export function eraseFromSegments(
       for (const name of readdirSync(join(log, replica)).filter((n) => n.endsWith('.new')))
         rmSync(join(log, replica, name), { force: true });
   const isGone = isSubjects(ctx, project, subject, predictions);
+  const marks = marksOf(ctx, subject, predictions);
   for (const path of segments(ctx)) {
-    const gone = eraseFromSegment(path, isGone).length;
+    const gone = eraseFromSegment(path, isGone, marks).length;
     if (gone > 0) files += 1;
     records += gone;
   }
