@@ -4,7 +4,7 @@ import { openPipelines } from '../../../test/support/pipelines.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { moveTimeline } from '../../kernel/timeline/timeline.ts';
 import { days, labels, openMonitor } from './fixtures/bench.ts';
-import { at, iso, projectText, registerWithBaseline, sendLabels, sendRecords } from './fixtures/records.ts';
+import { at, iso, noise, projectText, registerWithBaseline, sendLabels, sendRecords } from './fixtures/records.ts';
 import type { DataFigures, PerformanceFigures } from './model.ts';
 import { listFindings, tickMonitors } from './public.ts';
 
@@ -259,4 +259,32 @@ eachDatabase('windows of another length are not held against those of before, an
     ['03-10T12', 'no data window of the same span was closed'],
   ]);
   assert.deepEqual(coverage[14], ['03-12T00', 1]);
+});
+
+eachDatabase('a monitor of a regression that comes late to its endpoint closes the history there is, in few runs', async (t, kind) => {
+  const text = projectText('{ task: regression, window: 1d, labels: { within: 1d }, baseline: { first: 14d } }');
+  const b = await openMonitor(t, kind, text.replace(/monitors:[^]*$/, ''));
+  const DAYS = 130;
+  const all = { fromUs: at(0), toUs: at(DAYS), rows: DAYS * 60 };
+  await sendRecords(b.ctx(), all);
+  await b.advance(at(DAYS + 1));
+  assert.deepEqual(await b.windows(), []);
+  await b.apply(text);
+  // Outcomes are off by up to a half, and by twice as much in the last month.
+  const off = `(${noise(31337)} - 0.5) * case when i >= ${(DAYS - 30) * 60} then 2 else 1 end`;
+  await sendLabels(b.ctx(), { ...all, number: 1, label: `${noise(7919)} + ${off}` });
+  const runs = t.mock.method(b.platform.compute, 'run');
+  await b.advance(at(DAYS + 1) + 1);
+  assert.equal((await b.windows('data')).length, DAYS + 1);
+  const performance = (await b.windows('performance')).map((w) => (w.figures as PerformanceFigures).pools.mae!);
+  assert.equal(performance.length, DAYS);
+  assert.ok(runs.mock.callCount() <= 30, `${runs.mock.callCount()} runs of DuckDB for ${2 * DAYS} windows`);
+  assert.deepEqual([performance[5]!.ok, performance[13]!.ok, performance[14]!.ok], [false, false, true], 'the first make the baseline');
+  const fallen = performance.map((p) => p.ok && p.verdict.ok && p.verdict.fallen);
+  assert.deepEqual([fallen.slice(14, DAYS - 30).includes(true), fallen.at(-1)], [false, true]);
+  // Corrections of all of it make each window anew, once.
+  await sendLabels(b.ctx(), { ...all, number: 2, label: `0.1 + ${noise(7919)}` });
+  await b.advance(at(DAYS + 1) + 2);
+  const again = await b.windows('performance');
+  assert.deepEqual([again.length, again.filter((w) => w.latest && w.generation === 2).length], [2 * DAYS, DAYS]);
 });
