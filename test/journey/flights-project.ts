@@ -10,7 +10,7 @@ import { runCli } from '../../src/app/cli.ts';
 import { openClient, type Client } from '../../src/kernel/cli/client.ts';
 
 const repository = join(import.meta.dirname, '../..');
-const MONTHS = ['2013-01', '2013-02', '2013-03', '2013-04'] as const;
+const WINTER = ['2013-01', '2013-02', '2013-03'];
 
 /** The Python of the tests' own environment; the test fails without it, it does not pass silently. */
 export function testPython(): string {
@@ -43,8 +43,11 @@ export interface FlightsProject {
   close(): Promise<void>;
 }
 
-/** `env` is added to the server's environment. */
-export async function openFlights(env: NodeJS.ProcessEnv = {}): Promise<FlightsProject> {
+/** `months` are the files of flights in the folder; `env` is added to the server's environment. */
+export async function openFlights({
+  months = WINTER,
+  env = {},
+}: { months?: readonly string[]; env?: NodeJS.ProcessEnv } = {}): Promise<FlightsProject> {
   testPython();
   const root = mkdtempSync(join(tmpdir(), 'gyre-journey-'));
   const [folder, out, state] = [join(root, 'flights'), join(root, 'out'), join(root, 'state')];
@@ -52,7 +55,7 @@ export async function openFlights(env: NodeJS.ProcessEnv = {}): Promise<FlightsP
   const example = join(repository, 'examples/flights');
   cpSync(example, folder, { recursive: true, filter: (path) => !/(\/data\/flights|__pycache__|\.gyre)/.test(path.slice(example.length)) });
   mkdirSync(join(folder, 'data/flights'));
-  for (const month of MONTHS) cpSync(join(example, `data/flights/${month}.parquet`), join(folder, `data/flights/${month}.parquet`));
+  for (const month of months) cpSync(join(example, `data/flights/${month}.parquet`), join(folder, `data/flights/${month}.parquet`));
 
   const start = (): Promise<DemoServer> => startServer(state, env);
   let server: DemoServer | undefined = await start();

@@ -32,9 +32,12 @@ test('a model that falls is retrained and replaced; a retraining that does not h
   const receiver = await startReceiver(secret);
   t.after(() => receiver.close());
   const flights = await openFlights({
-    FLIGHTS_ALERTS_URL: receiver.url,
-    FLIGHTS_ALERTS_SECRET: secret,
-    GYRE_ALERT_ALLOW_HOSTS: new URL(receiver.url).host,
+    months: ['2013-01', '2013-02', '2013-03', '2013-04'],
+    env: {
+      FLIGHTS_ALERTS_URL: receiver.url,
+      FLIGHTS_ALERTS_SECRET: secret,
+      GYRE_ALERT_ALLOW_HOSTS: new URL(receiver.url).host,
+    },
   });
   t.after(() => flights.close());
   // Short: three windows are pooled instead of seven, one breach is enough, and the canary has one step.
