@@ -13,7 +13,7 @@ import type { ProjectDefinition } from '../../projects/public.ts';
 import { loggedValues, predictionsAbout } from '../../serving/public.ts';
 import { subjectSql, type Subject } from '../../subjects/public.ts';
 import { filesToSearch, type StoredFile } from './held.ts';
-import { clearDocument, type Matcher } from './redact.ts';
+import { clearDocument, isDistinctive, type Matcher } from './redact.ts';
 import { sieveOf } from './sieve.ts';
 
 /** Keys of rows, and ids of predictions, that are the subject's; a Parquet file while an erasure is under way. */
@@ -152,7 +152,9 @@ export function unpack(bytes: Buffer): { text: string; packed: 'gz' | 'zst' | un
 /** Whether bytes hold the subject, and if so whether they are text that can be cleared. */
 export function lookIntoBytes(bytes: Buffer, m: Matcher): 'document' | 'opaque' | undefined {
   const unpacked = unpack(bytes);
-  if (unpacked) return !unpacked.text.includes('\0') && clearDocument(unpacked.text, m) ? 'document' : undefined;
+  if (unpacked && !unpacked.text.includes('\0')) return clearDocument(unpacked.text, m) ? 'document' : undefined;
+  // Bytes may be letters all through and still be no text: a graph of ONNX with short texts in it.
+  if (unpacked && m.values.some((v) => isDistinctive(v) && unpacked.text.includes(v))) return 'opaque';
   return m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le'))) ? 'opaque' : undefined;
 }
 

@@ -11,6 +11,6 @@ export const replaceBaselineFile = (db: Db, workspace: string, project: string, 
     .updateTable('monitor_baselines')
     .set({ digest: by })
     .where('workspace_id', '=', workspace)
-    .where('project', '=', project)
+    .where('project', 'in', [project, ''])
     .where('digest', '=', digest)
     .execute();
