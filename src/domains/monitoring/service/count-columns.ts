@@ -57,8 +57,10 @@ export function countingSql(source: string, wanted: readonly WantedColumn[]): st
      from (select *${finite.map((f) => `, ${f}`).join('')} from (select w${values.map((v) => `, ${v}`).join('')} from (${source}))) group by w`,
     ...categorical.map(
       ({ i, sql }) =>
-        `select 'values' as part, w, count(*) as n, ${i} as k, v from (select w, (${sql})::varchar as v from (${source})) where v is not null
-         group by w, v qualify row_number() over (partition by w order by count(*) desc, v) <= ${MOST_VALUES}`,
+        // A row of the answer is as wide as all columns together, so the values of a column come as lists.
+        `select 'values' as part, w, ${i} as k, list(v order by c desc, v) as vs, list(c order by c desc, v) as cs from (
+           select w, v, count(*) as c from (select w, (${sql})::varchar as v from (${source})) where v is not null
+           group by w, v qualify row_number() over (partition by w order by count(*) desc, v) <= ${MOST_VALUES}) group by w`,
     ),
   ];
   return parts.map((p) => `(${p})`).join(' union all by name ');
@@ -71,6 +73,11 @@ function numericAggregate(i: number, text: boolean, { edges, reference }: Numeri
   return `{'present': ${text ? `count_if(p${i})` : `count(x${i})`}, 'numbers': count(x${i}), 'finite': count(${f}),
     'below': ${outside('<', reference.min)}, 'above': ${outside('>', reference.max)}, 'bins': ${bins},
     'mean': avg(${f}), 'variance': var_pop(${f}), 'least': min(${f}), 'most': max(${f})} as c${i}`;
+}
+
+interface ValuesRow {
+  readonly vs: readonly string[];
+  readonly cs: readonly number[];
 }
 
 interface NumericRow {
@@ -88,9 +95,8 @@ interface NumericRow {
 
 /** Group -> column -> counts, from the rows of `countingSql`. */
 export function readCounts(rows: readonly Row[], wanted: readonly WantedColumn[]): Map<number, Map<string, ColumnCounts>> {
-  const valuesOf = Map.groupBy(
-    rows.filter((r) => r.part === 'values'),
-    (r) => `${r.w as number} ${r.k as number}`,
+  const valuesOf = new Map(
+    rows.filter((r) => r.part === 'values').map((r) => [`${r.w as number} ${r.k as number}`, r as unknown as ValuesRow] as const),
   );
   return new Map(
     rows
@@ -100,7 +106,8 @@ export function readCounts(rows: readonly Row[], wanted: readonly WantedColumn[]
         const counts = wanted.map(({ column, baseline }, i): [string, ColumnCounts] => {
           const found = r[`c${i}`] as NumericRow;
           if (baseline.kind === 'numeric') return [column, toNumeric(baseline, n, found)];
-          const values = (valuesOf.get(`${r.w as number} ${i}`) ?? []).map((v): ValueCount => [v.v as string, v.n as number]);
+          const held = valuesOf.get(`${r.w as number} ${i}`);
+          const values = held ? held.vs.map((v, at): ValueCount => [v, held.cs[at]!]) : [];
           return [column, toCategorical(baseline, n, found.present, values)];
         });
         return [r.w as number, new Map(counts)];

@@ -1,4 +1,5 @@
 // What the data windows of a monitor hold, by one run of DuckDB for many windows: counts, never records.
+import { sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { ColumnCounts } from '../../../stats/drift-sketch.ts';
 import { endpointOf, type MonitorDefinition } from '../../projects/public.ts';
@@ -37,6 +38,9 @@ export const emptyContents: WindowContents = { versions: [], lead: '', latency: 
 
 /** The scores stand among the columns under a name that no column of a model can be confused with. */
 export const SCORE = '(score)';
+
+/** Records up to which a window's columns may lie in memory. */
+const FEW = 100_000;
 
 const QUANTILES = [0.5, 0.9, 0.95, 0.99];
 
@@ -89,19 +93,31 @@ async function readAs(
   const [first, last] = [windows[0]!, windows.at(-1)!];
   const windowUs = first.toUs - first.fromUs;
   const wanted = wantedColumns(m, await baselineOf(version), span);
-  const all = windowedSql(first.fromUs, last.toUs, windowUs);
-  const own = windowedSql(first.fromUs, last.toUs, windowUs, version);
+  // Each question is a pass over the records: of few ones their columns are taken out of the files once.
+  const inMemory = span.records <= FEW;
+  const chosen = inMemory ? wanted.map((c, i) => ({ ...c, sql: `x${i}` })) : wanted;
+  const read = windowedSql(first.fromUs, last.toUs, windowUs);
+  const all = inMemory ? 'select * from taken' : read;
+  const own = inMemory
+    ? `select * from taken where coalesce("modelVersion", '') = ${sqlText(version)}`
+    : windowedSql(first.fromUs, last.toUs, windowUs, version);
   const parts = [
     `select 'versions' as part, w, coalesce("modelVersion", '') as v, count(*) as n, count(error) as errors from (${all}) group by w, v`,
     `select 'latency' as part, w, count("latencyUs") as n, quantile_disc("latencyUs", [${QUANTILES.join(', ')}]) as q from (${own}) group by w`,
     `select 'scores' as part, w, list(score) as s from (select w, score from (${own}) where isfinite(score) order by w, score) group by w`,
-    ...(wanted.length === 0 ? [] : [countingSql(own, wanted)]),
+    ...(chosen.length === 0 ? [] : [countingSql(own, chosen)]),
   ];
   const { rows } = await ctx.compute.run(
     {
       what: `windows of monitor ${m.name}`,
       tables: { records: { files: span.files } },
-      statements: [],
+      statements: inMemory
+        ? [
+            {
+              sql: `create temp table taken as select w, "modelVersion", error, "latencyUs", score${wanted.map((c, i) => `, ${c.sql} as x${i}`).join('')} from (${read})`,
+            },
+          ]
+        : [],
       // Sums of one thread come out the same each time.
       threads: 1,
       rows: parts.map((p) => `(${p})`).join(' union all by name '),

@@ -1,6 +1,6 @@
 // A segment as lines of JSON with named values, one file for each workspace, project, endpoint and set of
 // columns. What is done here for a million records would hold up the control process, so a thread does it.
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { LoggedColumn } from '../model.ts';
@@ -111,8 +111,14 @@ function fitting(type: LoggedColumn['type'], value: Value): Value {
   return typeof number === 'number' && (type === 'number' || Number.isSafeInteger(number)) ? number : null;
 }
 
-/** `writeLines` in a thread of its own. */
-export const writeLinesAside = (segmentPath: string, folder: string): Promise<LinesFile[]> =>
+/** Read here in some milliseconds; to start a thread takes longer. */
+const SMALL_BYTES = 1024 * 1024;
+
+/** `writeLines`, of a large segment in a thread of its own. */
+export const writeLinesAside = async (segmentPath: string, folder: string): Promise<LinesFile[]> =>
+  statSync(segmentPath).size <= SMALL_BYTES ? writeLines(segmentPath, folder) : inThread(segmentPath, folder);
+
+const inThread = (segmentPath: string, folder: string): Promise<LinesFile[]> =>
   new Promise((resolve, reject) => {
     const worker = new Worker(join(import.meta.dirname, `segment-thread${extname(import.meta.filename)}`), {
       workerData: { segmentPath, folder },
