@@ -14,5 +14,4 @@ export {
   tableColumns,
   type Rewritten,
 } from './service/rewrite.ts';
-export { admitFiles, type Admitted } from './service/suppress.ts';
 export { diffProfiles, type Column, type ColumnChange, type ColumnProfile, type DatasetVersion } from './model.ts';

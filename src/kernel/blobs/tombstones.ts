@@ -63,14 +63,3 @@ export async function insertTombstones(ctx: Ctx, tombstones: readonly Tombstone[
       .execute();
   }
 }
-
-export async function listTombstones(db: Db, workspace: string, reason: string): Promise<Tombstone[]> {
-  const rows = await tombstonesIn(db)
-    .selectFrom('blob_tombstones')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('reason', '=', reason)
-    .orderBy('digest')
-    .execute();
-  return rows.map((r) => ({ digest: r.digest, newDigest: r.new_digest, rowsRemoved: r.rows_removed, reason: r.reason }));
-}
