@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { testPython } from '../../../test/journey/flights-project.ts';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { verifyChain } from '../../kernel/events/sequencer.ts';
+import { getVersion, inspectTable, stageVersion } from '../datasets/public.ts';
 import { onlineStorePath, openOnlineReader } from '../features/public.ts';
 import { findPrediction, servingPaths } from '../serving/public.ts';
 import { flights, openBench, SUBJECT } from './fixtures/bench.ts';
@@ -28,6 +29,12 @@ eachDatabase('a subject is erased from every version and what was made of it; th
     ['raw', 1, 2, 200, 180],
     ['raw', 2, 2, 400, 360],
   ]);
+  // Digests that were put together from those of files are those of the tables as a whole.
+  for (const version of certificate.versions) {
+    const files = await stageVersion(bench.ctx(), await getVersion(bench.ctx(), version.id));
+    const { digest } = await inspectTable(bench.ctx(), version.dataset, { files });
+    assert.equal(version.logicalDigestAfter, digest, `${version.dataset} ${version.number}`);
+  }
   const removed = Object.fromEntries(certificate.places.map((p) => [p.place, p.rowsRemoved]));
   assert.deepEqual(
     [

@@ -4,10 +4,12 @@ import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { snapshotText, type Revision } from '../../projects/public.ts';
 import type { HeldFile, Redact, Replaced } from '../../subjects/public.ts';
-import type { ColumnProfile, DatasetVersion, VersionFile } from '../model.ts';
+import { logicalDigest, type Column, type ColumnProfile, type DatasetVersion, type VersionFile } from '../model.ts';
 import * as store from '../store.ts';
 import { rulesDigest } from './check-contract.ts';
 import { inspectTable, profileTable } from './inspect.ts';
+import { fileParts, tableColumns } from './rewrite.ts';
+import { FILE, rowDigestsSql, sorted, SUMS_SQL } from './row-digests.ts';
 import { stageFiles } from './stage.ts';
 
 /** Files of every version, for who has to find rows of a subject. */
@@ -39,7 +41,7 @@ export interface ClearedVersions {
 /** Prepares the next generation of every version that has one of these files. */
 export async function clearVersions(ctx: Ctx, revision: Revision, replaced: Replaced, redact: Redact): Promise<ClearedVersions> {
   const before = await store.listProjectVersions(ctx.db, ctx.workspace, revision.project);
-  const next: { was: DatasetVersion; now: DatasetVersion; files: VersionFile[] }[] = [];
+  const touched: { was: DatasetVersion; files: VersionFile[] }[] = [];
   for (const version of before) {
     const files = await store.listFiles(ctx.db, ctx.workspace, version);
     if (!files.some((f) => replaced.has(f.digest))) continue;
@@ -47,8 +49,11 @@ export async function clearVersions(ctx: Ctx, revision: Revision, replaced: Repl
       const by = replaced.get(f.digest);
       return by ? { path: f.path, digest: by.digest, sizeBytes: by.sizeBytes } : f;
     });
-    next.push({ was: version, now: await nextGeneration(ctx, version, after, redact), files: after });
+    touched.push({ was: version, files: after });
   }
+  const digests = await digestsOf(ctx, touched, replaced);
+  const next: { was: DatasetVersion; now: DatasetVersion; files: VersionFile[] }[] = [];
+  for (const item of touched) next.push({ ...item, now: await nextGeneration(ctx, item.was, item.files, digests, redact) });
   const known = new Map(before.map((v) => [v.id, v]));
   for (const { now } of next) known.set(now.id, now);
   for (const item of next) item.now = { ...item.now, buildKey: await buildKeyOf(ctx, revision, item.was, known) };
@@ -69,14 +74,90 @@ export async function clearVersions(ctx: Ctx, revision: Revision, replaced: Repl
   };
 }
 
-async function nextGeneration(ctx: Ctx, v: DatasetVersion, files: readonly VersionFile[], redact: Redact): Promise<DatasetVersion> {
-  const table = { files: await stageFiles(ctx, [...new Set(files.map((f) => f.digest))]) };
+/** What the logical digest of a table is made of; those of tables of the same columns add up. */
+interface RowSums {
+  readonly columns: readonly Column[];
+  readonly rows: number;
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
+/** Of each Parquet file by itself, by its path; a file that is none has no entry. */
+async function rowSums(ctx: Ctx, paths: readonly string[]): Promise<Map<string, RowSums>> {
+  const found = new Map<string, RowSums>();
+  const columns = await tableColumns(ctx, paths);
+  for (const of of Map.groupBy([...columns.keys()], (path) => JSON.stringify(columns.get(path))).values())
+    for (const part of fileParts(of)) {
+      const own = sorted(columns.get(of[0]!)!);
+      for (const path of part) found.set(path, { columns: own, rows: 0, low: 0n, high: 0n });
+      const { rows } = await ctx.compute.run(
+        {
+          what: 'digests of stored tables',
+          tables: { t: { files: part, fileColumn: FILE } },
+          statements: [],
+          rows: `select path, count(*) as rows, ${SUMS_SQL} from (${rowDigestsSql(
+            't',
+            own.map((c) => c.name),
+          )}) group by path`,
+        },
+        ctx.signal,
+      );
+      for (const r of rows as unknown as { path: string; rows: number; low: string; high: string }[])
+        found.set(r.path, { columns: own, rows: r.rows, low: BigInt(r.low), high: BigInt(r.high) });
+    }
+  return found;
+}
+
+/** The logical digest of files together, if they are of the same columns. */
+function digestOfAll(sums: readonly (RowSums | undefined)[]): { rows: number; digest: string } | undefined {
+  const [first] = sums;
+  const all = sums.filter((s) => s !== undefined);
+  if (!first || all.length < sums.length || all.some((s) => JSON.stringify(s.columns) !== JSON.stringify(first.columns))) return undefined;
+  const total = all.reduce((a, s) => ({ rows: a.rows + s.rows, low: a.low + s.low, high: a.high + s.high }), {
+    rows: 0,
+    low: 0n,
+    high: 0n,
+  });
+  return { rows: total.rows, digest: logicalDigest(first.columns, total.rows, `${total.low}`, `${total.high}`) };
+}
+
+type Digests = (files: readonly VersionFile[]) => { rows: number; digest: string } | undefined;
+
+const distinct = (files: readonly VersionFile[]): string[] => [...new Set(files.map((f) => f.digest))];
+
+// Most versions share their files with others: each file is digested once, and the sums are added up.
+async function digestsOf(ctx: Ctx, touched: readonly { files: readonly VersionFile[] }[], replaced: Replaced): Promise<Digests> {
+  const made = new Map([...replaced.values()].map((r) => [r.digest, r]));
+  // A file that is a version by itself was digested when it was written.
+  const whole = (own: readonly string[]): boolean => own.length === 1 && !!made.get(own[0]!)?.logicalDigest;
+  const open = touched.map(({ files }) => distinct(files)).filter((own) => !whole(own));
+  const list = [...new Set(open.flat())];
+  const paths = await stageFiles(ctx, list);
+  const byPath = await rowSums(ctx, paths);
+  const sums = new Map(list.map((digest, i) => [digest, byPath.get(paths[i]!)]));
+  return (files) => {
+    const own = distinct(files);
+    if (!whole(own)) return digestOfAll(own.map((digest) => sums.get(digest)));
+    const by = made.get(own[0]!)!;
+    return { rows: by.rows, digest: by.logicalDigest! };
+  };
+}
+
+async function nextGeneration(
+  ctx: Ctx,
+  v: DatasetVersion,
+  files: readonly VersionFile[],
+  digests: Digests,
+  redact: Redact,
+): Promise<DatasetVersion> {
+  const table = { files: await stageFiles(ctx, distinct(files)) };
   const what = `dataset ${v.dataset} version ${v.number}`;
-  const found = await inspectTable(ctx, what, table);
+  // Files whose columns differ are one table all the same, and then only all of it has a digest.
+  const found = digests(files) ?? (await inspectTable(ctx, what, table));
   // Figures of versions that nobody reads any more stay as they were made, less the values of the subject.
   const profile =
     v.state === 'current' && found.rows > 0
-      ? await profileTable(ctx, what, table, found.columns)
+      ? await profileTable(ctx, what, table, v.columns)
       : v.profile.map((p) => withoutValues(p, redact));
   const violations = JSON.stringify(v.violations);
   return {

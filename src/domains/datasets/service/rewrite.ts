@@ -1,4 +1,4 @@
-// Parquet files without some of their rows. What stays is counted and digested before and after, so that a
+// Parquet files without some of their rows. What stays is counted and hashed before and after, so that a
 // rewriting that changed anything else cannot go unnoticed. Many small files go through one run: starting one takes
 // longer than reading them.
 import { randomBytes } from 'node:crypto';
@@ -9,20 +9,19 @@ import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { sqlName, sqlText, type ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { logicalDigest, type Column } from '../model.ts';
+import { FILE, rowDigestsSql, sorted, SUMS_SQL } from './row-digests.ts';
 
 /** Files of one run: so many, and together so large; a larger one has a run of its own. */
 const FILES_AT_ONCE = 256;
 const BYTES_AT_ONCE = 128 * 1024 * 1024;
-/** A name that no table of anybody has. */
-const FILE = '__gyre_file';
 
 /** Splits files into what one run takes at once. */
-export function fileParts(paths: readonly string[], atOnce = FILES_AT_ONCE): string[][] {
+export function fileParts(paths: readonly string[], atOnce = FILES_AT_ONCE, bytesAtOnce = BYTES_AT_ONCE): string[][] {
   const all: string[][] = [];
   let bytes = Infinity;
   for (const path of paths) {
     const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    if (bytes + size > BYTES_AT_ONCE || all.at(-1)!.length >= atOnce) {
+    if (bytes + size > bytesAtOnce || all.at(-1)!.length >= atOnce) {
       all.push([]);
       bytes = 0;
     }
@@ -149,7 +148,7 @@ export interface Rewritten {
   readonly sizeBytes: number;
   readonly rows: number;
   readonly removed: number;
-  /** Logical digest of the rows that stayed, equal before and after. */
+  /** Logical digest of what was written. */
   readonly logicalDigest: string;
 }
 
@@ -165,8 +164,11 @@ export async function rewriteWithout(
   return made!;
 }
 
+/** Rewriting is work, so that files are split into runs which can go side by side. */
+const REWRITTEN_BYTES = 8 * 1024 * 1024;
+
 /** Splits paths of one schema into what `rewriteAllWithout` takes at once. */
-export const rewriteParts = (paths: readonly string[]): string[][] => fileParts(paths, 64);
+export const rewriteParts = (paths: readonly string[]): string[][] => fileParts(paths, 64, REWRITTEN_BYTES);
 
 /** The same for many files of one schema, in one run; nothing is held in memory as a whole. */
 export async function rewriteAllWithout(
@@ -181,41 +183,45 @@ export async function rewriteAllWithout(
   const targets = paths.map(() => join(folder, `${randomBytes(8).toString('hex')}.parquet`));
   const names = columns.map((c) => c.name);
   const one = (path: string): string => `(select ${names.map(sqlName).join(', ')} from read_parquet(${sqlText(path)}))`;
+  const bytes = paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
   try {
     const { rows } = await ctx.compute.run(
       {
         what: 'tables without the rows of a subject',
         tables: { t: { files: paths, fileColumn: FILE }, ...besides(beside) },
         writes: targets,
-        memoryMb: ctx.settings.computeMemoryMb,
+        // Small ones leave room for others beside them.
+        ...(bytes > REWRITTEN_BYTES ? { memoryMb: ctx.settings.computeMemoryMb } : {}),
         statements: [
           ...paths.map((path, i) => ({
             sql: `copy (select * from ${one(path)} t where not (${condition})) to ${sqlText(targets[i]!)} (format parquet, compression zstd)`,
           })),
-          { sql: `create view kept as select * from t where not (${condition})` },
           { sql: `create view made as select * from read_parquet(${listSql(targets)}, union_by_name = true, filename = ${sqlText(FILE)})` },
         ],
-        rows: `select 0 as made, ${FILE} as path, null as columns, count(*) as rows, null as low, null as high from t group by 2
-          union all select 1, ${digestsSql('kept', names)} union all select 2, ${digestsSql('made', names)}
-          union all select 3, null, ${columnsSql('kept')}, 0, null, null union all select 4, null, ${columnsSql('made')}, 0, null, null`,
+        rows: `select 0 as made, ${FILE} as path, ${columnsSql('t')} as columns, count(*) as before, count(*) filter (where ${KEPT}) as rows,
+            (sum(${hashSql(names)}) filter (where ${KEPT}))::varchar as hashes, null as low, null as high
+            from (select *, not (${condition}) as ${KEPT} from t) group by 2
+          union all select 1, path, ${columnsSql('made')}, 0, count(*), sum(h)::varchar, ${SUMS_SQL} from (${rowDigestsSql('made', names, hashSql(names))}) group by path`,
       },
       ctx.signal,
     );
-    const found = rows as unknown as Digested[];
-    const typesOf = (made: number): Column[] => found.find((r) => r.made === made)!.columns!.filter((c) => c.name !== FILE);
-    const digestOf = (made: number, path: string, types: readonly Column[]): { rows: number; digest: string } => {
-      const row = found.find((r) => r.made === made && r.path === path);
-      const byName = [...types].sort((a, b) => (a.name < b.name ? -1 : 1));
-      return { rows: row?.rows ?? 0, digest: logicalDigest(byName, row?.rows ?? 0, row?.low ?? '0', row?.high ?? '0') };
-    };
+    const found = new Map((rows as unknown as Hashed[]).map((r) => [r.path, r]));
+    const own = (r: Hashed | undefined): Column[] | undefined => r && sorted(r.columns.filter((c) => c.name !== FILE));
     const checked = paths.map((path, i) => {
-      const before = found.find((r) => r.made === 0 && r.path === path)?.rows ?? 0;
-      const [kept, made] = [digestOf(1, path, typesOf(3)), digestOf(2, targets[i]!, typesOf(4))];
-      if (kept.digest !== made.digest || kept.rows !== made.rows)
+      const was = found.get(path);
+      // A file all of whose rows went has no rows to group.
+      const now = found.get(targets[i]!) ?? { rows: 0, hashes: null, low: '0', high: '0', columns: was?.columns ?? [...columns] };
+      const kept = { rows: was?.rows ?? 0, hashes: was?.hashes ?? null, columns: own(was) ?? sorted(columns) };
+      const written = { rows: now.rows, hashes: now.hashes, columns: sorted(now.columns.filter((c) => c.name !== FILE)) };
+      if (JSON.stringify(kept) !== JSON.stringify(written))
         throw new Error(
           `of ${kept.rows} rows that were to stay, some came out of Parquet otherwise than they went in; nothing was replaced`,
         );
-      return { rows: made.rows, removed: before - made.rows, logicalDigest: made.digest };
+      return {
+        rows: now.rows,
+        removed: (was?.before ?? 0) - now.rows,
+        logicalDigest: logicalDigest(written.columns, now.rows, now.low!, now.high!),
+      };
     });
     const stored = await storeBlobs(
       ctx,
@@ -227,25 +233,18 @@ export async function rewriteAllWithout(
   }
 }
 
-interface Digested {
-  /** 0 = as it was, 1 = what is to stay, 2 = what was written; 3 and 4 = their columns. */
-  readonly made: number;
-  readonly path: string | null;
-  readonly columns: Column[] | null;
+interface Hashed {
+  readonly path: string;
+  readonly columns: Column[];
+  readonly before: number;
   readonly rows: number;
+  /** Sum of DuckDB's 64-bit hashes of the rows that stay. */
+  readonly hashes: string | null;
   readonly low: string | null;
   readonly high: string | null;
 }
 
+const KEPT = '__gyre_kept';
+const hashSql = (names: readonly string[]): string => `hash(${names.map(sqlName).join(', ')})`;
 const columnsSql = (table: string): string =>
   `(select list(struct_pack(name := column_name, type := column_type)) from (describe ${table}))`;
-
-// As `inspectionSql`, file by file.
-function digestsSql(table: string, names: readonly string[]): string {
-  const struct = [...names]
-    .sort()
-    .map((n) => `${sqlName(n)} := ${sqlName(n)}`)
-    .join(', ');
-  return `path, null, count(*), coalesce(sum(md5_number_lower(j)::hugeint), 0)::varchar, coalesce(sum(md5_number_upper(j)::hugeint), 0)::varchar
-    from (select ${FILE} as path, to_json(struct_pack(${struct}))::varchar as j from ${table}) group by path`;
-}

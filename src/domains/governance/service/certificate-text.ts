@@ -19,7 +19,7 @@ export function certificateText(c: Certificate): string {
     '',
     '## Rewritten',
     '',
-    'Rows that stayed have the same logical digest before and after; it was compared when each file was written.',
+    'Rows that stayed are as they were: their number, columns and the sum of their hashes were compared when each file was written.',
     '',
     ...table(
       ['place', 'old digest', 'new digest', 'rows before', 'rows removed', 'digest of the rows that stayed'],

@@ -8,7 +8,7 @@ import { rewriteAllWithout, rewriteParts } from '../../datasets/public.ts';
 import type { Replaced, Replacement, Subject } from '../../subjects/public.ts';
 import * as store from '../store.ts';
 import { clearBytes } from './files.ts';
-import { alike, matcherOf, type FoundDocument, type FoundTable, type Links, type Search } from './search.ts';
+import { alike, inPairs, matcherOf, type FoundDocument, type FoundTable, type Links, type Search } from './search.ts';
 
 export async function makeReplacements(
   ctx: Ctx,
@@ -38,14 +38,12 @@ export async function makeReplacements(
     done += files.length;
     failpoint('governance.after-file');
   };
-  const tables = open.filter((f) => f.kind === 'table');
-  for (const of of alike(tables)) {
+  const parts = alike(open.filter((f) => f.kind === 'table')).flatMap((of) => {
     const byPath = new Map(of.map((t) => [t.path, t]));
-    for (const part of rewriteParts([...byPath.keys()])) {
-      const files = part.map((path) => byPath.get(path)!);
-      await write(files, () => madeOfTables(ctx, files, links));
-    }
-  }
+    return rewriteParts([...byPath.keys()]).map((part) => part.map((path) => byPath.get(path)!));
+  });
+  // While one run writes, the files of another are stored.
+  await inPairs(parts, (files) => write(files, () => madeOfTables(ctx, files, links)));
   for (const found of open.filter((f): f is FoundDocument => f.kind !== 'table'))
     await write([found], async () => [await madeOfDocument(ctx, found, subject, links)]);
 }

@@ -88,22 +88,28 @@ export async function findSubject(
   );
   const there = files.filter((f) => entries.has(f.digest));
   const searched = new Map<string, number>();
-  const tables: StoredFile[] = [];
   const found: (FoundTable | FoundDocument)[] = [];
   const open = there.filter((f) => !known.parquet.has(f.digest));
   for (let i = 0; i < open.length; i += AT_ONCE)
     await Promise.all(
       open.slice(i, i + AT_ONCE).map(async (f) => known.parquet.set(f.digest, await isParquet(ctx, entries.get(f.digest)!))),
     );
+  // Tables are searched by other processes while this one reads texts.
+  const inTables = findInTables(
+    ctx,
+    definition,
+    subject,
+    links,
+    there.filter((f) => known.parquet.get(f.digest)),
+    known,
+  );
+  inTables.catch(() => undefined);
   const matchers = new Map<string, Matcher>();
   for (const [i, file] of there.entries()) {
     ctx.signal.throwIfAborted();
     if (i % 100 === 0) report({ what: 'looking through stored files', done: i, total: there.length, unit: 'files' });
     searched.set(file.place, (searched.get(file.place) ?? 0) + 1);
-    if (known.parquet.get(file.digest)) {
-      tables.push(file);
-      continue;
-    }
+    if (known.parquet.get(file.digest)) continue;
     const spines = [...new Set(file.holders.flatMap((h) => h.spines ?? []))].sort().join('\0');
     const key = `${file.digest} ${spines}`;
     if (known.clean.has(key)) continue;
@@ -113,7 +119,7 @@ export async function findSubject(
     if (kind) found.push({ kind, file });
     else known.clean.add(key);
   }
-  found.push(...(await findInTables(ctx, definition, subject, links, tables, known)));
+  found.push(...(await inTables));
   return { found, searched, shared };
 }
 const AT_ONCE = 32;
@@ -205,7 +211,7 @@ async function findInTables(
     else groups.set(key, { condition, at: [i] });
   }
   const found: FoundTable[] = [];
-  for (const [key, { condition, at }] of groups) {
+  await inPairs([...groups], async ([key, { condition, at }]) => {
     const counts = await countMatching(
       ctx,
       at.map((i) => paths[i]!),
@@ -218,8 +224,22 @@ async function findInTables(
       if (matching > 0) found.push({ kind: 'table', file, path, columns: known.columns.get(file.digest)!, condition, rows, matching });
       else known.clean.add(`${file.digest} ${key}`);
     }
-  }
+  });
   return found;
+}
+
+/** Two at a time, as many queries as run side by side. All that began have ended when it answers or fails. */
+export async function inPairs<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  let failed = false;
+  const go = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined && !failed; next = left.shift())
+      await work(next).catch((error: unknown) => {
+        failed = true;
+        throw error;
+      });
+  };
+  for (const r of await Promise.allSettled([go(), go()])) if (r.status === 'rejected') throw r.reason;
 }
 
 /** Tables that are read and written together: of one schema, with one condition. */
