@@ -45,19 +45,11 @@ function testFiles({ all, places }: Wish): string[] {
   return all ? files : files.filter((file) => !file.startsWith('test/all/'));
 }
 
-// A test may wait for what keeps no process alive (a compute process at rest); its room must not end meanwhile. The
-// tests of a process run in the order in which they are declared, so the last one lets it go.
-const STAY = `import { test } from 'node:test';
-const alive = setInterval(() => undefined, 1000);
-`;
-const GO = `test('every test of the room has had its turn', () => clearInterval(alive));
-`;
-
 /** What shares a process: a domain, a dialect, an engine, else a top folder of src/. */
 const roomOf = (file: string): string => /^src\/((domains|dialects|engines)\/[^/]+|[^/]+)/.exec(file)![1]!.replace('/', '-');
 
 /** One entry per process: files of test/ themselves, and a file per room that imports its tests. */
-function entries(files: readonly string[], names: readonly string[], folder: string): string[] {
+function entries(files: readonly string[], folder: string): string[] {
   const rooms = Map.groupBy(
     files.filter((file) => file.startsWith('src/')),
     roomOf,
@@ -65,8 +57,7 @@ function entries(files: readonly string[], names: readonly string[], folder: str
   const groups = [...rooms].map(([room, members]) => {
     const entry = join(folder, `${room}.test.ts`);
     const imports = members.map((file) => `await import(${JSON.stringify(pathToFileURL(join(repository, file)).href)});\n`);
-    // A pattern of names would leave the last one out.
-    writeFileSync(entry, names.length > 0 ? imports.join('') : [STAY, ...imports, GO].join(''));
+    writeFileSync(entry, imports.join(''));
     return entry;
   });
   // The longest ones first, so that no core idles at the end.
@@ -114,7 +105,7 @@ const child: ChildProcess = spawn(
     `--test-timeout=${TEST_TIMEOUT_MS}`,
     '--test-reporter=spec',
     ...wish.names.map((name) => `--test-name-pattern=${name}`),
-    ...entries(files, wish.names, folder),
+    ...entries(files, folder),
   ],
   {
     cwd: repository,

@@ -52,7 +52,6 @@ eachDatabase('The barrier ships the log before event time moves, so that a tick 
   await b.apply('project: demo\ntimeline: { mode: replay, start: 2013-03-01T00:00:00Z }\n');
   const app = appOf(b);
   t.after(() => app.close());
-  await app.listen({ host: '127.0.0.1', port: 0 });
   const log = openInferenceLog({ folder: join(servingPaths(b.folder).log, 'r1'), replica: 'r1', log: silentLog });
   const definition = {
     ...{ workspace: 'default', project: 'demo', endpoint: 'e', revision: 1, variant: 'v', model: 'm', modelVersion: '1', modelDigest: 'd' },

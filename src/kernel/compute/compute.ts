@@ -287,6 +287,8 @@ export function openCompute(options: ComputeOptions): Compute {
       budget.close();
       const running = [...all];
       const gone = running.map((child) => new Promise((resolve) => child.once('exit', resolve)));
+      // One at rest keeps nothing alive; the end of it is waited for.
+      for (const child of running) child.ref();
       for (const child of running) child.kill('SIGKILL');
       await Promise.all(gone);
     },
