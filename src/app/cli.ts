@@ -3,20 +3,25 @@ import { Command, CommanderError } from 'commander';
 import { exitCodeOf, exitCodes } from '../kernel/cli/exit-codes.ts';
 import { processTerminal, type Terminal } from '../kernel/cli/terminal.ts';
 import { defineErrors, isProblem, type Problem } from '../kernel/errors.ts';
-import { accessCommands } from './commands/access.ts';
+import { accessCommands } from './commands/admin/access.ts';
 import type { Program } from './commands/command.ts';
 import { datasetCommands } from './commands/datasets.ts';
 import { endpointCommands } from './commands/endpoints.ts';
-import { lineageCommands } from './commands/lineage.ts';
+import { lineageCommands } from './commands/evidence/lineage.ts';
 import { modelCommands } from './commands/models.ts';
 import { projectCommands } from './commands/project.ts';
 import { runCommands } from './commands/runs.ts';
 import { monitorCommands } from './commands/monitor.ts';
 import { alertCommands } from './commands/alerts.ts';
 import { retrainingCommands } from './commands/retraining.ts';
-import { governanceCommands } from './commands/governance.ts';
-import { documentCommands } from './commands/documents.ts';
+import { governanceCommands } from './commands/evidence/governance.ts';
+import { documentCommands } from './commands/evidence/documents.ts';
+import { experimentCommands } from './commands/tracking/experiments.ts';
+import { maintenanceCommands } from './commands/admin/maintenance.ts';
 import { serverCommands } from './commands/server.ts';
+import { trackCommands } from './commands/tracking/track.ts';
+import { transferCommands } from './commands/tracking/transfer.ts';
+import { webhookCommands } from './commands/admin/webhooks.ts';
 import { programVersion } from './version.ts';
 
 const closing = `
@@ -59,6 +64,9 @@ export function buildProgram(program: Program): Command {
   serverCommands(program, root);
   projectCommands(program, root);
   runCommands(program, root);
+  trackCommands(program, root);
+  experimentCommands(program, root);
+  transferCommands(program, root);
   datasetCommands(program, root);
   modelCommands(program, root);
   endpointCommands(program, root);
@@ -68,7 +76,9 @@ export function buildProgram(program: Program): Command {
   lineageCommands(program, root);
   documentCommands(program, root);
   governanceCommands(program, root);
+  webhookCommands(program, root);
   accessCommands(program, root);
+  maintenanceCommands(program, root);
   quieten(root, program.terminal);
   return root;
 }

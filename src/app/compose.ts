@@ -15,6 +15,10 @@ import { registryRoutes } from '../domains/registry/routes.ts';
 import { releaseJobs, releaseSubscribers } from '../domains/releases/jobs.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
+import { trackingJobs } from '../domains/tracking/jobs.ts';
+import { trackingRoutes } from '../domains/tracking/routes.ts';
+import { webhookJobs, webhookSubscribers } from '../domains/webhooks/jobs.ts';
+import { webhookRoutes } from '../domains/webhooks/routes.ts';
 import { feedbackJobs, feedbackSubscribers } from '../domains/feedback/jobs.ts';
 import { feedbackRoutes } from '../domains/feedback/routes.ts';
 import { monitoringJobs, monitoringSubscribers } from '../domains/monitoring/jobs.ts';
@@ -51,7 +55,9 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...featureRoutes,
       ...environmentRoutes,
       ...pipelineRoutes(pipelines, engine),
+      ...trackingRoutes,
       ...registryRoutes,
+      ...webhookRoutes,
       ...releaseRoutes,
       ...feedbackRoutes,
       ...monitoringRoutes,
@@ -66,6 +72,8 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...blobJobs,
       ...datasetJobs,
       ...featureJobs,
+      ...trackingJobs,
+      ...webhookJobs,
       ...releaseJobs,
       ...feedbackJobs,
       ...monitoringJobs,
@@ -79,6 +87,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
     subscribers: [
       ...datasetSubscribers,
       ...featureSubscribers,
+      ...webhookSubscribers,
       ...releaseSubscribers,
       ...feedbackSubscribers,
       ...monitoringSubscribers,

@@ -5,7 +5,7 @@ import { path } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
 import { act, moment, type Program } from './command.ts';
-import { pullRequestOptions, pullRequestReport, type PullRequestOptions } from './documents.ts';
+import { pullRequestOptions, pullRequestReport, type PullRequestOptions } from './evidence/documents.ts';
 
 interface Version {
   readonly id: string;

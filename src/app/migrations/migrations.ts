@@ -23,6 +23,7 @@ import { alertTables } from './0001/alerts.ts';
 import { retrainingTables } from './0001/retraining.ts';
 import { governanceTables } from './0001/governance.ts';
 import { subjectTables } from './0001/subjects.ts';
+import { webhookTables } from './0001/webhooks.ts';
 
 export const migrations: readonly Migration[] = [
   {
@@ -52,6 +53,7 @@ export const migrations: readonly Migration[] = [
       ...alertTables,
       ...retrainingTables,
       ...governanceTables,
+      ...webhookTables,
     ],
   },
 ];

@@ -2,7 +2,7 @@
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
-import { reach, Refused } from './reach.ts';
+import { reach, Refused } from '../../../kernel/http/reach.ts';
 
 const TIMEOUT_MS = 10_000;
 /** What a receiver answers is thrown away; this much is read so that its connection ends well. */

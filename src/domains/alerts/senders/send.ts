@@ -6,7 +6,7 @@ import type { ReceiverDefinition } from '../../projects/public.ts';
 import type { Message } from '../service/tell.ts';
 import { sendMail } from './email.ts';
 import { post, type Answered } from './post.ts';
-import { Refused } from './reach.ts';
+import { Refused } from '../../../kernel/http/reach.ts';
 import { alertmanagerPush, alertmanagerWebhook, slackMessage } from './shapes.ts';
 
 export interface Attempt {

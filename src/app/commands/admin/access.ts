@@ -1,9 +1,9 @@
 // gyre users, tokens, workspaces: who may do what.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { path } from '../../kernel/cli/client.ts';
-import { table } from '../../kernel/cli/terminal.ts';
-import { act, moment, type Program } from './command.ts';
+import { path } from '../../../kernel/cli/client.ts';
+import { table } from '../../../kernel/cli/terminal.ts';
+import { act, moment, type Program } from '../command.ts';
 
 interface User {
   readonly name: string;

@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { path } from '../../kernel/cli/client.ts';
-import { count, table } from '../../kernel/cli/terminal.ts';
-import { act, type Program, type Use } from './command.ts';
+import { path } from '../../../kernel/cli/client.ts';
+import { count, table } from '../../../kernel/cli/terminal.ts';
+import { act, type Program, type Use } from '../command.ts';
 
 interface Place {
   readonly place: string;

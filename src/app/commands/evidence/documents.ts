@@ -2,12 +2,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { path } from '../../kernel/cli/client.ts';
-import { exitCodes } from '../../kernel/cli/exit-codes.ts';
-import { defineErrors } from '../../kernel/errors.ts';
-import { pipelineFile, type Forge } from '../ci-templates.ts';
-import { programVersion } from '../version.ts';
-import { act, assignments, moment, type Program, type Use } from './command.ts';
+import { path } from '../../../kernel/cli/client.ts';
+import { exitCodes } from '../../../kernel/cli/exit-codes.ts';
+import { defineErrors } from '../../../kernel/errors.ts';
+import { pipelineFile, type Forge } from '../../ci-templates.ts';
+import { programVersion } from '../../version.ts';
+import { act, assignments, moment, type Program, type Use } from '../command.ts';
 
 const { fail } = defineErrors({
   'ci-file-exists': {

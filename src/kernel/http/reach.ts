@@ -1,4 +1,4 @@
-// Addresses come from whoever may apply a project, so they may not lead into the server's own network: a name is
+// Addresses come from users (receivers of alerts, webhooks), so they may not lead into the server's own network: a name is
 // resolved here, every address behind it is looked at, and the connection goes to the very address that was
 // looked at (a name that answers differently the second time gains nothing).
 import { lookup } from 'node:dns/promises';
@@ -60,22 +60,22 @@ export interface Target {
   readonly address: string;
 }
 
-/** `GYRE_ALERT_ALLOW_HOSTS`: names, or names with a port. */
+/** `allowed` is the value of a setting such as `GYRE_ALERT_ALLOW_HOSTS`: names, or names with a port. */
 export const isAllowed = (allowed: string, hostname: string, port: number): boolean =>
   allowed
     .split(',')
     .map((entry) => entry.trim().toLowerCase())
     .some((entry) => entry !== '' && (entry === hostname || entry === `${hostname}:${port}` || entry === `[${hostname}]:${port}`));
 
-/** Resolves and pins. Raises `Refused`, and what the resolver raises. */
-export async function reach(hostname: string, port: number, allowed: string): Promise<Target> {
+/** Resolves and pins; `setting` is what the refusal tells an administrator to change. Raises `Refused`, and what the resolver raises. */
+export async function reach(hostname: string, port: number, allowed: string, setting = 'GYRE_ALERT_ALLOW_HOSTS'): Promise<Target> {
   const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase();
   const addresses = isIP(bare) ? [bare] : (await lookup(bare, { all: true, verbatim: true })).map((a) => a.address);
   const [address] = addresses;
   if (address === undefined) throw new Error(`the name ${bare} has no address`);
   if (!isAllowed(allowed, bare, port) && addresses.some(isInside))
     throw new Refused(
-      `${bare} leads to an address of this machine, a private network or a metadata service; an administrator can allow it with GYRE_ALERT_ALLOW_HOSTS=${bare}:${port}`,
+      `${bare} leads to an address of this machine, a private network or a metadata service; an administrator can allow it with ${setting}=${bare}:${port}`,
     );
   return { hostname: bare, port, address };
 }

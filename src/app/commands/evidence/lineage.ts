@@ -1,9 +1,9 @@
 // gyre why, lineage: the chain of evidence, in the terminal.
 import type { Command } from 'commander';
-import { path } from '../../kernel/cli/client.ts';
-import { count } from '../../kernel/cli/terminal.ts';
-import { act, type Program, type Use } from './command.ts';
-import { stepLine, whyMissed, type RunView } from './runs.ts';
+import { path } from '../../../kernel/cli/client.ts';
+import { count } from '../../../kernel/cli/terminal.ts';
+import { act, type Program, type Use } from '../command.ts';
+import { stepLine, whyMissed, type RunView } from '../runs.ts';
 
 interface Ref {
   readonly kind: string;

@@ -1,0 +1,3 @@
+import type { Table } from '../../../kernel/db/tables.ts';
+
+export const webhookTables: readonly Table[] = [];
