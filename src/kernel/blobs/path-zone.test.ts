@@ -164,6 +164,23 @@ test('folders are listed by name, walked in full, and removed with what is in th
   await assert.rejects(zone.open('m/a'), (error) => isProblem(error, 'path-not-found'));
 });
 
+test('a folder is read page by page, also when the last entry seen is gone by then', async (t) => {
+  const { zone } = openZone(t);
+  for (const path of ['m/sub/file', 'm/sub.txt', 'm/sub-1', 'm/subway', 'm/\u{1F600}', 'm/\uFFEE']) await zone.write(path, bytes('x'));
+  const page = async (after?: string, limit?: number): Promise<string[]> => {
+    const names = [];
+    for await (const entry of zone.entries('m', { ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) }))
+      names.push(entry.name);
+    return names;
+  };
+  const all = ['sub-1', 'sub.txt', 'sub', 'subway', '\uFFEE', '\u{1F600}'];
+  assert.deepEqual(await page(), all);
+  assert.deepEqual(await page(undefined, 2), all.slice(0, 2));
+  for (const [i, name] of all.entries()) assert.deepEqual(await page(name, 3), all.slice(i + 1, i + 4), name);
+  await zone.remove('m/sub.txt');
+  assert.deepEqual(await page('sub.txt', 2), ['sub', 'subway']);
+});
+
 test('a link is not followed: not to a file, not to a folder, not on the way, not when writing', async (t) => {
   const { zone, root, outside } = openZone(t);
   await zone.write('own/file', bytes('mine'));

@@ -26,7 +26,22 @@ export interface PathInfo {
   readonly sizeBytes: number;
 }
 
+/** Transfers that go past the server: the store itself takes and gives the bytes, by addresses signed for a while. */
+export interface PathUploads {
+  /** Begins an upload of this many parts; each address takes a PUT of one part and answers its ETag. */
+  createUpload(path: string, parts: number, expiresSeconds: number): Promise<{ uploadId: string; urls: string[] }>;
+  /** Makes the file of its parts. Raises `upload-not-found`, `upload-incomplete`. */
+  completeUpload(path: string, uploadId: string, parts: readonly { partNumber: number; etag: string }[]): Promise<void>;
+  abortUpload(path: string, uploadId: string): Promise<void>;
+  /** Raises `path-not-found`. */
+  presignGet(path: string, expiresSeconds: number): Promise<{ url: string; sizeBytes: number }>;
+  /** The headers have to be sent as they are. */
+  presignPut(path: string, expiresSeconds: number): Promise<{ url: string; headers: Record<string, string> }>;
+}
+
 export interface PathZone {
+  /** Only where the store can. */
+  readonly uploads?: PathUploads;
   /** Writes or overwrites a file. Raises `path-invalid`, `storage-full`. */
   write(path: string, source: Readable): Promise<{ sizeBytes: number }>;
   /**
@@ -34,7 +49,12 @@ export interface PathZone {
    * It stays open until the stream has ended or was destroyed. Raises `path-invalid`, `path-not-found`.
    */
   open(path: string): Promise<{ stream: Readable; sizeBytes: number }>;
-  /** Entries of a folder by name, not recursive; empty if there is none. */
+  /**
+   * Entries of a folder, not recursive, none if it is no folder: in the order of the bytes of their names, where a
+   * folder counts as its name with "/" behind. `after` is the name of an entry; those that follow it are given.
+   */
+  entries(path: string, options?: { readonly after?: string; readonly limit?: number }): AsyncIterable<PathInfo>;
+  /** All of `entries` at once. */
   list(path: string): Promise<PathInfo[]>;
   /** All files under a folder, with paths relative to it. */
   walk(path: string): Promise<{ path: string; sizeBytes: number }[]>;
@@ -45,6 +65,16 @@ export interface PathZone {
 }
 
 const MAX_PATH = 4000;
+const LOOKED_AT_ONCE = 256;
+
+// The entry itself may be gone by now; then it is where it was, as a file.
+function firstAfter(sorted: readonly { name: string; isFolder: boolean; order: Buffer }[], after: string): number {
+  const at = sorted.findIndex((e) => e.name === after);
+  if (at >= 0) return at + 1;
+  const order = Buffer.from(after);
+  const next = sorted.findIndex((e) => Buffer.compare(e.order, order) > 0);
+  return next < 0 ? sorted.length : next;
+}
 
 export function openPathZone(root: string, durability: 'power' | 'process'): PathZone {
   const resolve = (path: string): string => join(root, ...safeParts(path));
@@ -118,12 +148,25 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
         throw error;
       }
     },
-    list: async (path) => {
-      if (!(await info(path))?.isFolder) return [];
+    entries: async function* (path, { after, limit = Infinity } = {}) {
+      if (!(await info(path))?.isFolder) return;
       const names = await readdir(resolve(path), { withFileTypes: true }).catch(() => []);
-      const entries = names.filter((n) => !n.name.startsWith('.incoming-'));
-      const found = await Promise.all(entries.map((entry) => info([path, entry.name].filter(Boolean).join('/'))));
-      return found.filter((f) => f !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
+      const sorted = names
+        .filter((n) => !n.name.startsWith('.incoming-') && (n.isDirectory() || n.isFile()))
+        .map((n) => ({ name: n.name, isFolder: n.isDirectory(), order: Buffer.from(n.isDirectory() ? `${n.name}/` : n.name) }))
+        .sort((a, b) => Buffer.compare(a.order, b.order));
+      const from = after === undefined ? 0 : firstAfter(sorted, after);
+      let given = 0;
+      for (let i = from; i < sorted.length && given < limit; i += LOOKED_AT_ONCE) {
+        const some = sorted.slice(i, i + LOOKED_AT_ONCE);
+        for (const found of await Promise.all(some.map((entry) => info([path, entry.name].filter(Boolean).join('/')))))
+          if (found && given++ < limit) yield found;
+      }
+    },
+    list: async (path) => {
+      const found: PathInfo[] = [];
+      for await (const entry of zone.entries(path)) found.push(entry);
+      return found;
     },
     walk: async (path) => {
       const files: { path: string; sizeBytes: number }[] = [];
