@@ -2,6 +2,9 @@
 // `gyre config show` are generated from it. An unknown GYRE_* key is refused, so a typo cannot be ignored.
 import { resolve } from 'node:path';
 import { defineErrors } from '../errors.ts';
+import { artifactSettings } from './artifact-settings.ts';
+import { flag, hosts, integer, oneOf, setting, text, type Setting } from './setting.ts';
+import { signInSettings } from './sign-in-settings.ts';
 
 const { fail } = defineErrors({
   'setting-unknown': {
@@ -16,25 +19,6 @@ const { fail } = defineErrors({
     detail: (p: { name: string; value: string; expected: string }) => `${p.name}=${p.value} cannot be used: ${p.expected} is expected.`,
   },
 });
-
-interface Setting<T> {
-  readonly env: `GYRE_${string}`;
-  readonly expected: string;
-  readonly default: T;
-  readonly doc: string;
-  readonly secret?: true;
-  readonly parse: (text: string) => T | undefined;
-}
-
-const setting = <T>(s: Setting<T>): Setting<T> => s;
-const text = (value: string): string => value;
-const integer = (low: number, high: number) => (value: string) =>
-  /^\d+$/.test(value) && Number(value) >= low && Number(value) <= high ? Number(value) : undefined;
-const oneOf =
-  <const V extends string>(...values: V[]) =>
-  (value: string): V | undefined =>
-    values.find((v) => v === value);
-const flag = (value: string): boolean | undefined => ({ '1': true, true: true, '0': false, false: false })[value];
 
 export const settingsTable = {
   dir: setting<string>({
@@ -72,6 +56,13 @@ export const settingsTable = {
     doc: 'A PostgreSQL database; empty means the embedded SQLite file in the folder.',
     secret: true,
     parse: (v) => (v === '' || /^postgres(ql)?:\/\//.test(v) ? v : undefined),
+  }),
+  autoMigrate: setting<boolean>({
+    env: 'GYRE_AUTO_MIGRATE',
+    expected: '0 or 1',
+    default: true,
+    doc: 'Whether a start applies pending migrations; with 0 it refuses and `gyre migrate` applies them.',
+    parse: flag,
   }),
   durability: setting<'power' | 'process'>({
     env: 'GYRE_DURABILITY',
@@ -120,8 +111,7 @@ export const settingsTable = {
     expected: 'host or host:port, separated by commas',
     default: '',
     doc: 'Receivers of alerts that may be reached although they are on this machine or in a private network. All others there are refused.',
-    parse: (v) =>
-      v.split(',').every((host) => /^\s*(\[[0-9a-fA-F:.]+\](:\d+)?|[\w.-]+(:\d+)?|[0-9a-fA-F:]+|)\s*$/.test(host)) ? v : undefined,
+    parse: hosts,
   }),
   batchLimitBytes: setting<number>({
     env: 'GYRE_BATCH_LIMIT_BYTES',
@@ -159,6 +149,8 @@ export const settingsTable = {
     doc: 'The workspace the command line works in.',
     parse: text,
   }),
+  ...artifactSettings,
+  ...signInSettings,
   failpoints: setting<string>({
     env: 'GYRE_FAILPOINTS',
     expected: 'name=kill@N,...',
@@ -184,6 +176,14 @@ export const settingsTable = {
 
 type Table = typeof settingsTable;
 export type Settings = { readonly [K in keyof Table]: Table[K]['default'] };
+
+/** A value given elsewhere than in the environment. Raises `setting-invalid`. */
+export function parseSetting<K extends keyof Settings>(name: K, text: string): Settings[K] {
+  const entry = settingsTable[name] as unknown as Setting<Settings[K]>;
+  return (
+    entry.parse(text) ?? fail('setting-invalid', { name: entry.env, value: entry.secret ? '(secret)' : text, expected: entry.expected })
+  );
+}
 
 /** Settings from an environment. Raises `setting-unknown` and `setting-invalid`. `dir` becomes absolute. */
 export function readSettings(env: Readonly<Record<string, string | undefined>>, overrides: Partial<Settings> = {}): Settings {
