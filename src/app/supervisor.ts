@@ -72,7 +72,7 @@ export async function supervise(
     new Promise((resolve, reject) => {
       const child = fork(join(import.meta.dirname, `${spec.name}-process${extname(import.meta.filename)}`), [settings.dir], {
         execArgv: ['--no-warnings'],
-        env: { ...process.env, GYRE_DIR: settings.dir, GYRE_HOST: settings.host, ...spec.environment() },
+        env: { ...process.env, ...handedDown(settings), ...spec.environment() },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       children.set(spec.name, child);
@@ -151,6 +151,15 @@ export async function supervise(
     throw error;
   }
 }
+
+/** Settings that options of the command line may have changed, as the children read them. */
+const handedDown = (settings: Settings): Record<string, string> => ({
+  GYRE_DIR: settings.dir,
+  GYRE_HOST: settings.host,
+  ...(settings.databaseUrl === '' ? {} : { GYRE_DATABASE_URL: settings.databaseUrl }),
+  GYRE_ARTIFACT_ROOT: settings.artifactRoot,
+  GYRE_SERVE_ARTIFACTS: settings.serveArtifacts ? '1' : '0',
+});
 
 // Children of a supervisor that was killed end by themselves, but not at once; and two control planes must not
 // write one folder. They are known by their command line: whoever dies at the wrong moment writes nothing down.

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { defineErrors } from '../../kernel/errors.ts';
-import { processSettings, settingsTable, type Settings } from '../../kernel/config/settings.ts';
+import { parseSetting, processSettings, settingsTable, type Settings } from '../../kernel/config/settings.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { count, table } from '../../kernel/cli/terminal.ts';
 import { act, type Program } from './command.ts';
@@ -21,6 +21,8 @@ interface UpOptions {
   readonly port?: string;
   readonly servePort?: string;
   readonly databaseUrl?: string;
+  readonly artifactRoot?: string;
+  readonly serveArtifacts: boolean;
   readonly adminUser?: string;
   readonly adminPasswordFile?: string;
   readonly dataPlane: boolean;
@@ -80,6 +82,8 @@ export function serverCommands(program: Program, root: Command): void {
     .option('--port <number>', 'the port of the control plane; 0 takes a free one (GYRE_PORT, default 7400)')
     .option('--serve-port <number>', 'the port of the data plane (GYRE_SERVE_PORT, default any free one)')
     .option('--database-url <url>', 'PostgreSQL instead of the embedded database (GYRE_DATABASE_URL)')
+    .option('--artifact-root <uri>', 'where artifacts of new experiments are kept (GYRE_ARTIFACT_ROOT, default through the server)')
+    .option('--no-serve-artifacts', 'let no client send artifacts through the server (GYRE_SERVE_ARTIFACTS=0)')
     .option('--admin-user <name>', 'create this administrator if there are no users yet')
     .option('--admin-password-file <file>', 'the file that holds its password')
     .option('--no-data-plane', 'run without the data plane')
@@ -92,6 +96,8 @@ export function serverCommands(program: Program, root: Command): void {
           port: port('--port', options.port),
           servePort: port('--serve-port', options.servePort),
           databaseUrl: options.databaseUrl,
+          artifactRoot: options.artifactRoot === undefined ? undefined : parseSetting('artifactRoot', options.artifactRoot),
+          serveArtifacts: options.serveArtifacts ? undefined : false,
         }) as Partial<Settings>,
       );
       const running = await supervise(settings, present({ adminUser: options.adminUser, adminPasswordFile: options.adminPasswordFile }), {

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import { insertBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import type { Place } from './places.ts';
+
+export { pathOfUri, placeOf, type Place } from './places.ts';
 
 export interface FolderFile {
   readonly path: string;
@@ -10,22 +13,23 @@ export interface FolderFile {
   readonly sizeBytes: number;
 }
 
-/** Where an `mlflow-artifacts:` URI lies in the workspace's mutable zone; undefined for other stores. */
-export const pathOfUri = (workspace: string, uri: string): string | undefined => {
-  const match = /^mlflow-artifacts:(?:\/\/[^/]*)?\/+(.*)$/.exec(uri);
-  return match ? [workspace, match[1]!].join('/') : undefined;
-};
-
 /**
- * Stores every file under `root` by digest, bytes first; then `record` writes the rows that refer to them in
- * one transaction with the index of the bytes.
+ * Stores every file under `root` (of the mutable zone, or a place elsewhere) by digest, bytes first; then
+ * `record` writes the rows that refer to them in one transaction with the index of the bytes.
  */
-export async function storeFolder<T>(ctx: Ctx, root: string, record: (tx: Ctx, files: readonly FolderFile[]) => Promise<T>): Promise<T> {
+export async function storeFolder<T>(
+  ctx: Ctx,
+  root: string | Place,
+  record: (tx: Ctx, files: readonly FolderFile[]) => Promise<T>,
+): Promise<T> {
+  const { zone, path } = typeof root === 'string' ? { zone: ctx.blobs.paths, path: root } : root;
   const batch = await ctx.blobs.begin();
   try {
     const files: FolderFile[] = [];
-    for (const file of await ctx.blobs.paths.walk(root))
-      files.push({ path: file.path, ...(await batch.add({ path: ctx.blobs.paths.resolve(`${root}/${file.path}`) })) });
+    for (const file of await zone.walk(path)) {
+      const { stream } = await zone.open([path, file.path].filter(Boolean).join('/'));
+      files.push({ path: file.path, ...(await batch.add(stream)) });
+    }
     const entries = await batch.commit();
     failpoint('tracking.before-seal');
     const sealed = await ctx.tx(async (tx) => {

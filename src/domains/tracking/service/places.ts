@@ -1,0 +1,110 @@
+// Where the artifacts behind a URI lie. Through the server they are in the workspace's part of the mutable
+// zone. In a folder or bucket the client reads and writes them itself; this server follows only into places
+// that its administrator named, for whoever may create an experiment may write any URI into it.
+import { existsSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openPathZone, type PathZone } from '../../../kernel/blobs/path-zone.ts';
+import type { Settings } from '../../../kernel/config/settings.ts';
+import type { Ctx } from '../../../kernel/ctx.ts';
+import { fail } from '../errors.ts';
+
+/** A folder of artifacts: a zone, and the path within it. */
+export interface Place {
+  readonly zone: PathZone;
+  readonly path: string;
+}
+
+const PROXIED = /^mlflow-artifacts:(?:\/\/[^/]*)?\/*(.*)$/s;
+const PROXIED_HTTP = /^https?:\/\/[^/]+\/(?:.*\/)?api\/2\.0\/mlflow-artifacts\/artifacts\/+(.*)$/s;
+
+/** Where artifacts that go through the server lie in the workspace's mutable zone; undefined for other stores. */
+export function pathOfUri(workspace: string, uri: string): string | undefined {
+  const match = PROXIED.exec(uri) ?? PROXIED_HTTP.exec(uri);
+  return match ? [workspace, match[1]!.replace(/\/+$/, '')].filter(Boolean).join('/') : undefined;
+}
+
+/** A URI with further parts at the end of its path; a query stays behind them. */
+export function appendToUri(uri: string, ...parts: readonly string[]): string {
+  const [, path = '', query = ''] = /^([^?]*)(\?.*)?$/s.exec(uri)!;
+  const root = /^[a-z][a-z0-9+.-]*:\/*$/i.test(path) ? path.replace(/\/*$/, '/') : `${path.replace(/\/+$/, '')}/`;
+  return `${root}${parts.join('/')}${query}`;
+}
+
+/** Where new experiments keep their artifacts. */
+export const artifactRoot = ({ artifactRoot: root, serveArtifacts, dir }: Settings): string =>
+  serveArtifacts || !/^mlflow-artifacts:\/*$/.test(root) ? root : join(dir, 'artifacts');
+
+const DEFAULT_WORKSPACE = 'default';
+
+/** Where the artifacts of an experiment go that names no place of its own. Workspaces never share a folder. */
+export function experimentLocation(ctx: Pick<Ctx, 'settings' | 'workspace'>, id: string): string {
+  const root = artifactRoot(ctx.settings);
+  // What goes through the server is kept apart there.
+  const shared = pathOfUri('', root) === undefined && ctx.workspace !== DEFAULT_WORKSPACE;
+  return appendToUri(root, ...(shared ? ['workspaces', ctx.workspace] : []), id);
+}
+
+const MAX_LOCATION = 2048;
+
+/** The text with every layer of percent-escapes taken off, at most ten; undefined if there are more. */
+export function decodedFully(text: string): string | undefined {
+  let now = text;
+  for (let i = 0; i < 10; i++) {
+    const next = now.replaceAll(/(?:%[0-9a-f]{2})+/gi, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('utf8'));
+    if (next === now) return now;
+    now = next;
+  }
+  return undefined;
+}
+
+/** The place that a new experiment names as its own, as it is kept. Raises `tracking-invalid`. */
+export function checkedLocation(location: string): string {
+  const invalid = (message: string): never => fail('tracking-invalid', { message });
+  if (location.startsWith('runs:')) invalid(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
+  const params = /^(https?:|s?ftp:|\/|\.|[^:]*$)/i.test(location) && /;[^/]*$/.test(location.split('?')[0]!);
+  if (location.includes('#') || params) invalid("'artifact_location' URL can't include fragments or params.");
+  if (location.length > MAX_LOCATION)
+    invalid(`Invalid artifact path length. The length of the artifact path cannot be greater than ${MAX_LOCATION} characters.`);
+  const [path = '', ...query] = (decodedFully(location) ?? '..').split('?');
+  if (query.join('?').includes('..')) invalid('Invalid query string');
+  if (path.split(/[\\/]/).includes('..') || path.includes('#') || /[\0-\x1f]/.test(path)) invalid(`Invalid path: '${location}'`);
+  return /^[a-z][a-z0-9+.-]*:/i.test(location) ? location : resolve(location);
+}
+
+/** Where an artifact location of a file system is; undefined if it is of none. */
+function folderOf(uri: string): string | undefined {
+  if (uri.startsWith('/')) return uri.replace(/\/+$/, '');
+  if (!/^file:/i.test(uri)) return undefined;
+  try {
+    return fileURLToPath(uri.replace(/^file:\/*/i, 'file:///')).replace(/\/+$/, '');
+  } catch {
+    return undefined;
+  }
+}
+
+const below = (root: string, at: string): string | undefined =>
+  at === root ? '' : at.startsWith(`${root}/`) ? at.slice(root.length + 1).replaceAll(/\/{2,}/g, '/') : undefined;
+
+// Nobody reads the folder of another workspace, whatever place its experiments name.
+const isOfWorkspace = (workspace: string, rest: string): boolean => {
+  const [first, second] = rest.split('/');
+  return workspace === DEFAULT_WORKSPACE ? first !== 'workspaces' : first === 'workspaces' && second === workspace;
+};
+
+/** The folder behind a URI, if this server may look there. */
+export async function placeOf(ctx: Ctx, uri: string): Promise<Place | undefined> {
+  const proxied = pathOfUri(ctx.workspace, uri);
+  if (proxied !== undefined) return { zone: ctx.blobs.paths, path: proxied };
+  const { settings } = ctx;
+  for (const root of [artifactRoot(settings), ...settings.artifactAllowRoots.split(',').filter(Boolean)]) {
+    const [folder, wanted] = [folderOf(root), folderOf(uri)];
+    const rest = folder !== undefined && wanted !== undefined ? below(folder, wanted) : undefined;
+    if (rest !== undefined && isOfWorkspace(ctx.workspace, rest)) {
+      // The root itself may be a link that its owner made; nothing below it is followed.
+      const zone = openPathZone(existsSync(folder!) ? realpathSync(folder!) : folder!, settings.durability);
+      return { zone, path: rest };
+    }
+  }
+  return undefined;
+}
