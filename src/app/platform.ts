@@ -7,7 +7,7 @@ import { openCompute } from '../kernel/compute/compute.ts';
 import { secretsOf, type Settings } from '../kernel/config/settings.ts';
 import type { Platform } from '../kernel/ctx.ts';
 import type { Database } from '../kernel/db/database.ts';
-import { migrate } from '../kernel/db/migrate.ts';
+import { migrate, requireSchema } from '../kernel/db/migrate.ts';
 import { openPostgres } from '../kernel/db/postgres.ts';
 import { openSqlite } from '../kernel/db/sqlite.ts';
 import { eventsIn } from '../kernel/events/events.ts';
@@ -55,7 +55,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   const log = options.log ?? openLog(settings.logLevel, { secrets: secretsOf(settings) });
   const clock = options.clock ?? wallClock;
   const database = options.database ?? (await openDatabase(settings));
-  await migrate(database, migrations);
+  await (settings.autoMigrate ? migrate : requireSchema)(database, migrations);
   // One process writes a SQLite file, so whoever held a job's lease is gone.
   if (database.dialect.name === 'sqlite') await endAllLeases(database);
   const sequencer = startSequencer(database);

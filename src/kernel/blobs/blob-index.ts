@@ -6,6 +6,7 @@ import type { Table } from '../db/tables.ts';
 import { defineErrors } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { BlobEntry, BlobSource } from './blob-store.ts';
+import { holdTable } from './hold.ts';
 import { findTombstones, tombstoneTable } from './tombstones.ts';
 
 type BlobRow = {
@@ -26,6 +27,7 @@ export const blobTables: readonly Table[] = [
     indexes: [['pack']],
   },
   tombstoneTable,
+  holdTable,
 ];
 
 const blobsIn = (db: Db) => db.withTables<{ blobs: BlobRow }>();

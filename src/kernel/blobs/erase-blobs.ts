@@ -6,6 +6,7 @@ import type { Ctx } from '../ctx.ts';
 import { failpoint } from '../failpoints.ts';
 import { deleteBlobs, listPackEntries, movePackEntries } from './blob-index.ts';
 import type { BlobEntry } from './blob-store.ts';
+import { untilUnheld } from './hold.ts';
 import { insertTombstones, type Tombstone } from './tombstones.ts';
 
 /** Takes blobs out of the index and leaves tombstones, in the transaction that makes records point elsewhere. */
@@ -39,6 +40,7 @@ export async function purgePacks(ctx: Ctx, only?: ReadonlySet<string>): Promise<
     }
     if (entries.reduce((sum, e) => sum + e.length, 0) >= sizeBytes && entries.length > 0) continue;
     if (entries.length > 0) await moveOut(ctx, pack, entries);
+    await untilUnheld(ctx);
     failpoint('blobs.before-pack-removed');
     await ctx.blobs.removePack(pack);
     failpoint('blobs.after-pack-removed');

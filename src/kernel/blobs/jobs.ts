@@ -1,5 +1,6 @@
 // Removes what crashes left behind: packs that no record came to refer to, and temporary files.
 import { defineJob, jobsIn, type Job } from '../jobs/jobs.ts';
+import { findStorageHold } from './hold.ts';
 import { referencedPacks } from './blob-index.ts';
 
 const GRACE_MS = 24 * 3_600_000;
@@ -20,6 +21,8 @@ export const sweepBlobs: Job<object> = defineJob({
       .limit(1)
       .executeTakeFirst();
     if (old) return ctx.log.info({ event: 'blobs.sweep-postponed', waitsFor: old.id });
+    const held = await findStorageHold(ctx.db, ctx.clock.now());
+    if (held !== undefined) return ctx.log.info({ event: 'blobs.sweep-postponed', waitsFor: held });
     const removed = await ctx.blobs.sweep((packs) => referencedPacks(ctx.db, packs), GRACE_MS);
     if (removed > 0) ctx.log.info({ event: 'blobs.swept', removed });
   },
