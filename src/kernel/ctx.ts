@@ -7,6 +7,7 @@ import { insertEvent, type NewEvent } from './events/events.ts';
 import type { IdSource } from './ids.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './config/settings.ts';
+import type { Standing } from './levels.ts';
 import type { Timeline } from './timeline/timeline.ts';
 import { insertJob, type Enqueue } from './jobs/jobs.ts';
 
@@ -16,7 +17,16 @@ export interface Actor {
   readonly id: string;
   /** What is done must be allowed by each of them: a token's role, and its owner's where that allows less. */
   readonly roles: readonly string[];
-  readonly scope?: { readonly runId?: string; readonly trackingRunIds?: readonly string[] };
+  readonly scope?: {
+    readonly runId?: string;
+    readonly trackingRunIds?: readonly string[];
+    /** Permissions a token is narrowed to. */
+    readonly permissions?: readonly string[];
+    /** Resources a token is narrowed to, as `kind:id`. */
+    readonly resources?: readonly string[];
+  };
+  /** How far it may go with each resource (kernel/levels.ts). */
+  readonly standing?: Standing;
 }
 
 export const systemActor: Actor = { kind: 'system', id: 'system', roles: ['admin'] };

@@ -2,6 +2,7 @@
 // `gyre config show` are generated from it. An unknown GYRE_* key is refused, so a typo cannot be ignored.
 import { resolve } from 'node:path';
 import { defineErrors } from '../errors.ts';
+import { accessSettings } from './access-settings.ts';
 import { artifactSettings } from './artifact-settings.ts';
 import { flag, hosts, integer, oneOf, setting, text, type Setting } from './setting.ts';
 import { signInSettings } from './sign-in-settings.ts';
@@ -149,6 +150,7 @@ export const settingsTable = {
     doc: 'The workspace the command line works in.',
     parse: text,
   }),
+  ...accessSettings,
   ...artifactSettings,
   ...signInSettings,
   failpoints: setting<string>({

@@ -4,7 +4,7 @@ import { flag, integer, setting, text } from './setting.ts';
 const address = (value: string): string | undefined =>
   value === '' || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) ? value.replace(/\/+$/, '') : undefined;
 
-const GROUP_ROLE = /^\s*[^=,@\s][^=,]*=\s*(admin|editor|viewer|service)(@[a-z][a-z0-9-]{0,62})?\s*$/;
+const GROUP_ROLE = /^\s*[^=,@\s][^=,]*=\s*(admin|editor|member|viewer|service)(@[a-z][a-z0-9-]{0,62})?\s*$/;
 const PROXY =
   /^(\d{1,2}|(\s*(loopback|linklocal|uniquelocal|[0-9a-fA-F.:]+(\/\d{1,3})?)\s*)(,\s*(loopback|linklocal|uniquelocal|[0-9a-fA-F.:]+(\/\d{1,3})?)\s*)*)?$/;
 
