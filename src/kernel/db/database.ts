@@ -38,7 +38,13 @@ export interface Database {
 
 export interface Connection {
   execute(sql: string, binds: readonly unknown[]): Promise<QueryResult<unknown>>;
+  /** The same statement for each list of binds, one after the other; where the database is in this process. */
+  executeMany?(sql: string, lists: readonly (readonly unknown[])[]): Promise<void>;
 }
+
+/** The connection behind a handle, for statements that are not built anew each time (statement.ts, insert-many.ts). */
+const bound = new WeakMap<object, { readonly dialect: Dialect; readonly connection: Connection }>();
+export const boundTo = (db: Db): { readonly dialect: Dialect; readonly connection: Connection } => bound.get(db.getExecutor())!;
 
 const { fail } = defineErrors({
   'text-not-storable': {
@@ -54,13 +60,14 @@ const unusable = (): never => {
 
 /** A Kysely over one connection; cheap enough to be made for each transaction. */
 export function handleOver(dialect: Dialect, connection: Connection): Db {
-  const bound: DatabaseConnection = {
+  const own: DatabaseConnection = {
     executeQuery: <R>(query: CompiledQuery) => connection.execute(query.sql, query.parameters.map(toBind)) as Promise<QueryResult<R>>,
     streamQuery: unusable,
   };
   const compiler = dialect.name === 'sqlite' ? sqliteCompiler : postgresCompiler;
   const adapter = dialect.name === 'sqlite' ? sqliteAdapter : postgresAdapter;
-  const executor = new DefaultQueryExecutor(compiler, adapter, { provideConnection: (use) => use(bound) });
+  const executor = new DefaultQueryExecutor(compiler, adapter, { provideConnection: (use) => use(own) });
+  bound.set(executor, { dialect, connection });
   return new Kysely<object>({ config: { dialect: noDialect }, driver: noDriver, dialect: noDialect, executor });
 }
 
@@ -86,7 +93,7 @@ const noDriver: Driver = {
 
 // node:sqlite stores a bound Date or NaN as NULL, takes undefined silently and cannot read back an integer
 // beyond 2^53; all are defects of the caller, and the same ones on both databases.
-function toBind(value: unknown): unknown {
+export function toBind(value: unknown): unknown {
   if (typeof value === 'string') return value.includes('\0') ? fail('text-not-storable', {}) : value;
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (value === undefined || value instanceof Date) throw new TypeError('undefined and Date cannot be bound; use null and integer times');
@@ -95,11 +102,14 @@ function toBind(value: unknown): unknown {
   return value;
 }
 
+const ended = (): Promise<never> => Promise.reject(new Error('this transaction has ended'));
+
 /** A body that goes on after its transaction ended must not write into somebody else's. */
 export function untilEnded(connection: Connection): Connection & { end(): void } {
   let open = true;
   return {
-    execute: (sql, binds) => (open ? connection.execute(sql, binds) : Promise.reject(new Error('this transaction has ended'))),
+    execute: (sql, binds) => (open ? connection.execute(sql, binds) : ended()),
+    ...(connection.executeMany ? { executeMany: (sql, lists) => (open ? connection.executeMany!(sql, lists) : ended()) } : {}),
     end: () => void (open = false),
   };
 }

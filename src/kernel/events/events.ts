@@ -2,6 +2,7 @@
 // Payloads hold ids, digests and HMACs of entity keys: nothing personal is chained.
 import type { Ctx } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
+import { statement } from '../db/statement.ts';
 import type { Table } from '../db/tables.ts';
 import { newId } from '../ids.ts';
 
@@ -88,37 +89,30 @@ export type EventTables = {
 
 export const eventsIn = (db: Db) => db.withTables<EventTables>();
 
-export async function insertEvent(ctx: Ctx, event: NewEvent): Promise<void> {
-  await eventsIn(ctx.db)
-    .insertInto('events')
-    .values({
-      id: newId('evt', ctx.ids),
-      workspace_id: ctx.workspace,
-      type: event.type,
-      subject_kind: event.subject.kind,
-      subject_id: event.subject.id,
-      label: event.label ?? null,
-      project: event.project ?? null,
-      actor_kind: ctx.actor.kind,
-      actor_id: ctx.actor.id,
-      payload: JSON.stringify(event.payload ?? {}),
-      edges: JSON.stringify(event.edges ?? []),
-      recorded_ms: ctx.clock.now(),
-      occurred_us: event.occurredUs ?? null,
-      seq: null,
-      hash: null,
-    })
-    .execute();
-}
+const inserted = statement(
+  `insert into events (id, workspace_id, type, subject_kind, subject_id, label, project, actor_kind, actor_id, payload, edges,
+    recorded_ms, occurred_us, seq, hash) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)`,
+);
+
+export const insertEvent = async (ctx: Ctx, event: NewEvent): Promise<void> =>
+  void (await inserted(
+    ctx.db,
+    newId('evt', ctx.ids),
+    ctx.workspace,
+    event.type,
+    event.subject.kind,
+    event.subject.id,
+    event.label ?? null,
+    event.project ?? null,
+    ctx.actor.kind,
+    ctx.actor.id,
+    JSON.stringify(event.payload ?? {}),
+    JSON.stringify(event.edges ?? []),
+    ctx.clock.now(),
+    event.occurredUs ?? null,
+  ));
+
+const newest = statement<{ seq: number; hash: string }>('select seq, hash from events where seq is not null order by seq desc limit 1');
 
 /** The end of the chain; null while there is none. */
-export async function newestEventOf(db: Db): Promise<{ seq: number; hash: string } | null> {
-  const row = await eventsIn(db)
-    .selectFrom('events')
-    .select(['seq', 'hash'])
-    .where('seq', 'is not', null)
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row && row.seq !== null && row.hash !== null ? { seq: row.seq, hash: row.hash } : null;
-}
+export const newestEventOf = async (db: Db): Promise<{ seq: number; hash: string } | null> => (await newest(db))[0] ?? null;

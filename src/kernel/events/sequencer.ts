@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Database, Db } from '../db/database.ts';
-import { eventsIn, type EventRow } from './events.ts';
+import { statement } from '../db/statement.ts';
+import { eventsIn, newestEventOf, type EventRow } from './events.ts';
 
 const ADVISORY_LOCK = 7_400_001;
 const IDLE_LOOK_MS = 5000;
@@ -34,23 +35,18 @@ const recordDigest = (e: EventRow): string =>
 
 export const chainHash = (previous: string, seq: number, event: EventRow): string => sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
 
+// Asked at every commit.
+const unnumbered = statement<EventRow>('select * from events where seq is null order by id');
+const numbered = statement('update events set seq = ?, hash = ? where id = ?');
+
 /** Numbers everything not yet numbered, in the order of ids (which is the order of time). Returns how many. */
 export async function sequenceEvents(db: Db): Promise<number> {
-  const tables = eventsIn(db);
-  const pending = await tables.selectFrom('events').selectAll().where('seq', 'is', null).orderBy('id').execute();
+  const pending = await unnumbered(db);
   if (pending.length === 0) return 0;
-  const last = await tables
-    .selectFrom('events')
-    .select(['seq', 'hash'])
-    .where('seq', 'is not', null)
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  let seq = last?.seq ?? 0;
-  let hash = last?.hash ?? CHAIN_START;
+  let { seq, hash } = (await newestEventOf(db)) ?? { seq: 0, hash: CHAIN_START };
   for (const event of pending) {
     hash = chainHash(hash, ++seq, event);
-    await tables.updateTable('events').set({ seq, hash }).where('id', '=', event.id).execute();
+    await numbered(db, seq, hash, event.id);
   }
   return pending.length;
 }

@@ -1,6 +1,19 @@
 import type { Db } from '../../../kernel/db/database.ts';
+import { statement } from '../../../kernel/db/statement.ts';
 import type { Experiment, Lifecycle, Pair } from '../model.ts';
 import { chunks, trackingIn, type ExperimentRow } from './tables.ts';
+
+const tagsOf = statement<Pair>('select key, value from experiment_tags where workspace_id = ? and experiment_id = ? order by key');
+
+const toExperiment = (r: ExperimentRow, tags: readonly Pair[]): Experiment => ({
+  id: r.id,
+  name: r.name,
+  artifactLocation: r.artifact_location,
+  lifecycle: r.lifecycle,
+  createdMs: r.created_ms,
+  updatedMs: r.updated_ms,
+  tags,
+});
 
 /** The experiments of these rows with their tags. */
 export async function withTags(db: Db, workspace: string, rows: readonly ExperimentRow[]): Promise<Experiment[]> {
@@ -14,36 +27,35 @@ export async function withTags(db: Db, workspace: string, rows: readonly Experim
       .orderBy('key')
       .execute())
       tags.get(experiment_id)!.push({ key, value });
-  return rows.map((r) => ({
-    id: r.id,
-    name: r.name,
-    artifactLocation: r.artifact_location,
-    lifecycle: r.lifecycle,
-    createdMs: r.created_ms,
-    updatedMs: r.updated_ms,
-    tags: tags.get(r.id)!,
-  }));
+  return rows.map((r) => toExperiment(r, tags.get(r.id)!));
 }
 
-export async function getExperiment(db: Db, workspace: string, id: string): Promise<Experiment | undefined> {
-  const rows = await trackingIn(db)
-    .selectFrom('experiments')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('id', '=', id)
-    .execute();
-  return (await withTags(db, workspace, rows))[0];
-}
+const byId = statement<ExperimentRow>('select * from experiments where workspace_id = ? and id = ?');
+const byName = statement<ExperimentRow>('select * from experiments where workspace_id = ? and name = ?');
 
-export async function findExperiment(db: Db, workspace: string, name: string): Promise<Experiment | undefined> {
-  const rows = await trackingIn(db)
+const withItsTags = async (db: Db, workspace: string, row: ExperimentRow | undefined): Promise<Experiment | undefined> =>
+  row && toExperiment(row, await tagsOf(db, workspace, row.id));
+
+export const getExperiment = async (db: Db, workspace: string, id: string): Promise<Experiment | undefined> =>
+  withItsTags(db, workspace, (await byId(db, workspace, id))[0]);
+
+export const findExperiment = async (db: Db, workspace: string, name: string): Promise<Experiment | undefined> =>
+  withItsTags(db, workspace, (await byName(db, workspace, name))[0]);
+
+/** Experiments whose location is spelled one of these ways, or may lie anywhere: with the name of a host. */
+export const findLocations = (db: Db, workspace: string, spelled: readonly string[]): Promise<{ id: string; location: string }[]> =>
+  trackingIn(db)
     .selectFrom('experiments')
-    .selectAll()
+    .select(['id', 'artifact_location as location'])
     .where('workspace_id', '=', workspace)
-    .where('name', '=', name)
+    .where((eb) =>
+      eb.or([
+        eb('artifact_location', 'in', [...spelled]),
+        eb('artifact_location', 'like', 'mlflow-artifacts://%'),
+        eb('artifact_location', 'like', 'http%'),
+      ]),
+    )
     .execute();
-  return (await withTags(db, workspace, rows))[0];
-}
 
 export async function nextExperimentNumber(db: Db, workspace: string): Promise<number> {
   const row = await trackingIn(db)

@@ -1,6 +1,6 @@
 import type { Db } from '../../../kernel/db/database.ts';
 import { storedValue, type LoggedModel, type Metric, type Pair } from '../model.ts';
-import { toMetric } from './runs.ts';
+import { toMetric } from './metrics.ts';
 import { chunks, trackingIn, type LoggedModelRow, type ModelFileRow } from './tables.ts';
 
 /** The models of these rows with their params and tags. */

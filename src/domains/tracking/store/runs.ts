@@ -1,7 +1,12 @@
-import { sql } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
-import { isLater, storedValue, type Lifecycle, type Metric, type Pair, type TrackingRun } from '../model.ts';
-import { chunks, trackingIn, type DatasetRow, type InputRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
+import { insertMany } from '../../../kernel/db/insert-many.ts';
+import { statement } from '../../../kernel/db/statement.ts';
+import type { Lifecycle, Metric, Pair, TrackingRun } from '../model.ts';
+import { toMetric } from './metrics.ts';
+import { byRun, ofRuns } from './of-runs.ts';
+import { trackingIn, type DatasetRow, type EntryRow, type InputRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
+
+export { addMetrics, metricHistory } from './metrics.ts';
 
 export const toRun = (r: RunRow): TrackingRun => ({
   id: r.id,
@@ -15,40 +20,20 @@ export const toRun = (r: RunRow): TrackingRun => ({
   lifecycle: r.lifecycle,
 });
 
-export const toMetric = (r: MetricRow): Metric => ({
-  key: r.key,
-  value: r.is_nan ? Number.NaN : r.value,
-  timestampMs: r.timestamp_ms,
-  step: r.step,
-});
+const runById = statement<RunRow>('select * from tracking_runs where workspace_id = ? and id = ?');
 
 export async function getRun(db: Db, workspace: string, id: string): Promise<TrackingRun | undefined> {
-  const row = await trackingIn(db)
-    .selectFrom('tracking_runs')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('id', '=', id)
-    .executeTakeFirst();
+  const [row] = await runById(db, workspace, id);
   return row && toRun(row);
 }
 
-export const insertRun = (db: Db, workspace: string, r: TrackingRun) =>
-  trackingIn(db)
-    .insertInto('tracking_runs')
-    .values({
-      workspace_id: workspace,
-      id: r.id,
-      experiment_id: r.experimentId,
-      name: r.name,
-      user_id: r.userId,
-      status: r.status,
-      start_ms: r.startMs,
-      end_ms: r.endMs,
-      artifact_uri: r.artifactUri,
-      lifecycle: r.lifecycle,
-      deleted_ms: null,
-    })
-    .execute();
+const insertedRun = statement(
+  `insert into tracking_runs (workspace_id, id, experiment_id, name, user_id, status, start_ms, end_ms, artifact_uri, lifecycle, deleted_ms)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)`,
+);
+
+export const insertRun = (db: Db, workspace: string, r: TrackingRun): Promise<unknown> =>
+  insertedRun(db, workspace, r.id, r.experimentId, r.name, r.userId, r.status, r.startMs, r.endMs, r.artifactUri, r.lifecycle);
 
 export const updateRun = (
   db: Db,
@@ -71,11 +56,9 @@ export interface RunData {
   readonly tags: readonly Pair[];
 }
 
-function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const held = lists.get(key);
-  if (held) held.push(item);
-  else lists.set(key, [item]);
-}
+const latestOf = ofRuns<MetricRow>('select run_id, key, timestamp_ms, step, value, is_nan from latest_metrics', 'key');
+const paramsOf = ofRuns<EntryRow>('select run_id, key, value from tracking_params', 'key');
+const tagsOf = ofRuns<EntryRow>('select run_id, key, value from tracking_tags', 'key');
 
 /** Latest metrics, params and tags of many runs at once. */
 export async function dataOf(
@@ -84,33 +67,9 @@ export async function dataOf(
   ids: readonly string[],
 ): Promise<Map<string, { metrics: Metric[]; params: Pair[]; tags: Pair[] }>> {
   const data = new Map(ids.map((id) => [id, { metrics: [] as Metric[], params: [] as Pair[], tags: [] as Pair[] }]));
-  for (const some of chunks(ids)) {
-    const t = trackingIn(db);
-    for (const r of await t
-      .selectFrom('latest_metrics')
-      .selectAll()
-      .where('workspace_id', '=', workspace)
-      .where('run_id', 'in', some)
-      .orderBy('key')
-      .execute())
-      data.get(r.run_id)!.metrics.push(toMetric(r));
-    for (const r of await t
-      .selectFrom('tracking_params')
-      .selectAll()
-      .where('workspace_id', '=', workspace)
-      .where('run_id', 'in', some)
-      .orderBy('key')
-      .execute())
-      data.get(r.run_id)!.params.push({ key: r.key, value: r.value });
-    for (const r of await t
-      .selectFrom('tracking_tags')
-      .selectAll()
-      .where('workspace_id', '=', workspace)
-      .where('run_id', 'in', some)
-      .orderBy('key')
-      .execute())
-      data.get(r.run_id)!.tags.push({ key: r.key, value: r.value });
-  }
+  for (const r of await latestOf(db, workspace, ids)) data.get(r.run_id)!.metrics.push(toMetric(r));
+  for (const r of await paramsOf(db, workspace, ids)) data.get(r.run_id)!.params.push({ key: r.key, value: r.value });
+  for (const r of await tagsOf(db, workspace, ids)) data.get(r.run_id)!.tags.push({ key: r.key, value: r.value });
   return data;
 }
 
@@ -123,18 +82,21 @@ export const findParams = (db: Db, workspace: string, runId: string, keys: reado
     .where('key', 'in', [...keys])
     .execute();
 
-export const insertParams = (db: Db, workspace: string, runId: string, params: readonly Pair[]) =>
-  trackingIn(db)
-    .insertInto('tracking_params')
-    .values(params.map(({ key, value }) => ({ workspace_id: workspace, run_id: runId, key, value })))
-    .execute();
+const entry = { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' } as const;
+const insertedParams = insertMany({ table: 'tracking_params', columns: entry });
+const putAllTags = insertMany({
+  table: 'tracking_tags',
+  columns: entry,
+  then: 'on conflict (workspace_id, run_id, key) do update set value = excluded.value',
+});
+const entries = (workspace: string, runId: string, pairs: readonly Pair[]) => pairs.map((p) => [workspace, runId, p.key, p.value]);
 
-export const putTags = (db: Db, workspace: string, runId: string, tags: readonly Pair[]) =>
-  trackingIn(db)
-    .insertInto('tracking_tags')
-    .values(tags.map(({ key, value }) => ({ workspace_id: workspace, run_id: runId, key, value })))
-    .onConflict((c) => c.columns(['workspace_id', 'run_id', 'key']).doUpdateSet((eb) => ({ value: eb.ref('excluded.value') })))
-    .execute();
+export const insertParams = (db: Db, workspace: string, runId: string, params: readonly Pair[]): Promise<void> =>
+  insertedParams(db, entries(workspace, runId, params));
+
+/** The keys are all different. */
+export const putTags = (db: Db, workspace: string, runId: string, tags: readonly Pair[]): Promise<void> =>
+  putAllTags(db, entries(workspace, runId, tags));
 
 export async function findTag(db: Db, workspace: string, runId: string, key: string): Promise<string | undefined> {
   const row = await trackingIn(db)
@@ -155,64 +117,6 @@ export async function deleteTag(db: Db, workspace: string, runId: string, key: s
     .where('key', '=', key)
     .executeTakeFirst();
   return result.numDeletedRows > 0n;
-}
-
-/** Adds points (an exact duplicate is nothing new) and moves the latest values. */
-export async function addMetrics(db: Db, workspace: string, runId: string, metrics: readonly Metric[]): Promise<void> {
-  const rows: MetricRow[] = metrics.map((m) => {
-    const { value, isNan } = storedValue(m.value);
-    return { workspace_id: workspace, run_id: runId, key: m.key, timestamp_ms: m.timestampMs, step: m.step, value, is_nan: isNan ? 1 : 0 };
-  });
-  await trackingIn(db)
-    .insertInto('tracking_metrics')
-    .values(rows)
-    .onConflict((c) => c.doNothing())
-    .execute();
-  const latest = new Map<string, MetricRow>();
-  for (const row of rows) {
-    const held = latest.get(row.key);
-    if (!held || isLater({ ...row, timestampMs: row.timestamp_ms }, { ...held, timestampMs: held.timestamp_ms })) latest.set(row.key, row);
-  }
-  await trackingIn(db)
-    .insertInto('latest_metrics')
-    .values([...latest.values()])
-    .onConflict((c) =>
-      c
-        .columns(['workspace_id', 'run_id', 'key'])
-        .doUpdateSet((eb) => ({
-          timestamp_ms: eb.ref('excluded.timestamp_ms'),
-          step: eb.ref('excluded.step'),
-          value: eb.ref('excluded.value'),
-          is_nan: eb.ref('excluded.is_nan'),
-        }))
-        .where(
-          sql<boolean>`(excluded.step, excluded.timestamp_ms, excluded.value) > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)`,
-        ),
-    )
-    .execute();
-}
-
-export async function metricHistory(
-  db: Db,
-  workspace: string,
-  runId: string,
-  key: string,
-  offset: number,
-  limit: number,
-): Promise<Metric[]> {
-  const rows = await trackingIn(db)
-    .selectFrom('tracking_metrics')
-    .selectAll()
-    .where('workspace_id', '=', workspace)
-    .where('run_id', '=', runId)
-    .where('key', '=', key)
-    .orderBy('timestamp_ms')
-    .orderBy('step')
-    .orderBy('value')
-    .offset(offset)
-    .limit(limit)
-    .execute();
-  return rows.map(toMetric);
 }
 
 export async function addInput(db: Db, dataset: DatasetRow, input: InputRow): Promise<void> {
@@ -240,29 +144,18 @@ export interface RunInput {
   readonly tags: string;
 }
 
+const inputs = ofRuns<RunInput>(
+  `select i.run_id, d.name, d.digest, d.source_type, d.source, d."schema", d.profile, i.tags from tracking_inputs i
+    join tracking_datasets d
+      on d.workspace_id = i.workspace_id and d.experiment_id = i.experiment_id and d.name = i.name and d.digest = i.digest`,
+  'd.name, d.digest',
+  'i.',
+);
+const links = ofRuns<LinkRow>('select * from model_links', 'step, model_id');
+
 /** Input datasets of many runs at once. */
-export async function inputsOf(db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, RunInput[]>> {
-  const found = new Map<string, RunInput[]>();
-  for (const some of chunks(ids))
-    for (const row of await trackingIn(db)
-      .selectFrom('tracking_inputs as i')
-      .innerJoin('tracking_datasets as d', (j) =>
-        j
-          .onRef('d.workspace_id', '=', 'i.workspace_id')
-          .onRef('d.experiment_id', '=', 'i.experiment_id')
-          .onRef('d.name', '=', 'i.name')
-          .onRef('d.digest', '=', 'i.digest'),
-      )
-      .select(['i.run_id', 'd.name', 'd.digest', 'd.source_type', 'd.source', 'd.schema', 'd.profile', 'i.tags'])
-      .where('i.workspace_id', '=', workspace)
-      .where('i.run_id', 'in', some)
-      .orderBy('i.run_id')
-      .orderBy('d.name')
-      .orderBy('d.digest')
-      .execute())
-      append(found, row.run_id, row);
-  return found;
-}
+export const inputsOf = async (db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, RunInput[]>> =>
+  byRun(await inputs(db, workspace, ids));
 
 export const addLinks = (db: Db, links: readonly LinkRow[]) =>
   trackingIn(db)
@@ -272,18 +165,5 @@ export const addLinks = (db: Db, links: readonly LinkRow[]) =>
     .execute();
 
 /** Logged models that runs read and wrote, of many runs at once. */
-export async function linksOf(db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, LinkRow[]>> {
-  const found = new Map<string, LinkRow[]>();
-  for (const some of chunks(ids))
-    for (const row of await trackingIn(db)
-      .selectFrom('model_links')
-      .selectAll()
-      .where('workspace_id', '=', workspace)
-      .where('run_id', 'in', some)
-      .orderBy('run_id')
-      .orderBy('step')
-      .orderBy('model_id')
-      .execute())
-      append(found, row.run_id, row);
-  return found;
-}
+export const linksOf = async (db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, LinkRow[]>> =>
+  byRun(await links(db, workspace, ids));

@@ -1,0 +1,47 @@
+// Many rows into one table by one statement, however many they are: a list of binds for each row would be built and parsed anew.
+import { boundTo, toBind, type Db } from './database.ts';
+import type { ColumnType } from './dialect.ts';
+import { numberBinds, type Bind } from './statement.ts';
+
+export interface Insert {
+  readonly table: string;
+  readonly columns: Readonly<Record<string, ColumnType>>;
+  /** What follows the values, for example `on conflict do nothing`. */
+  readonly then?: string;
+}
+
+/** PostgreSQL's types of whole columns; as in dialect.ts. */
+const listTypes: Readonly<Record<ColumnType, string>> = {
+  id: 'text',
+  text: 'text',
+  int: 'bigint',
+  real: 'double precision',
+  bool: 'smallint',
+  json: 'text',
+  bytes: 'bytea',
+};
+
+/**
+ * A way to put lists of values, in the order of the columns, into a table. Where `then` changes a row that is
+ * there, no two of the lists may be of the same one.
+ */
+export function insertMany({ table, columns, then = '' }: Insert): (db: Db, lists: readonly (readonly Bind[])[]) => Promise<void> {
+  const names = Object.keys(columns);
+  const into = `insert into ${table} (${names.map((n) => `"${n}"`).join(', ')})`;
+  const one = `${into} values (${names.map(() => '?').join(', ')}) ${then}`;
+  const whole = numberBinds(
+    `${into} select * from unnest(${Object.values(columns)
+      .map((type) => `?::${listTypes[type]}[]`)
+      .join(', ')}) ${then}`,
+  );
+  return async (db, lists) => {
+    if (lists.length === 0) return;
+    const { connection } = boundTo(db);
+    const checked = lists.map((list) => list.map(toBind));
+    if (connection.executeMany) return connection.executeMany(one, checked);
+    await connection.execute(
+      whole,
+      names.map((_, i) => checked.map((list) => list[i])),
+    );
+  };
+}
