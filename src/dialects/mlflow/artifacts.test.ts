@@ -83,14 +83,14 @@ test('a file that is replaced while it is asked for comes down whole, with its o
   const { paths } = ctx.blobs;
   const replaced: PathZone = {
     ...paths,
-    open: async (path) => {
-      const file = await paths.open(path);
+    openPart: async (path, choose) => {
+      const file = await paths.openPart(path, choose);
       await paths.write(path, Readable.from([Buffer.from('new and longer')]));
       return file;
     },
   };
   const download = artifactRoutes.find((r) => r.method === 'GET' && r.path === `${ROOT}/*`)!;
-  const input = { params: { '*': `0/${run.id}/artifacts/f.txt` } } as never;
+  const input = { params: { '*': `0/${run.id}/artifacts/f.txt` }, headers: {} } as never;
   const reply = (await download.handler({ ...ctx, blobs: { ...ctx.blobs, paths: replaced } }, input)) as Reply;
   assert.equal(Buffer.concat(await (reply.body as Readable).toArray()).toString(), 'old');
   assert.equal(reply.headers['content-length'], '3');
@@ -123,12 +123,33 @@ test('a download that the client breaks off, or asks only the head of, leaves no
   while (held()) await new Promise(setImmediate);
 });
 
-test('types are guessed from the name; whatever a browser would run is plain text', async (t) => {
+test('types are guessed from the name as MLflow does, and nothing that a browser would run can do anything', async (t) => {
   const { server, base } = await newRun(t);
-  for (const name of ['a.html', 'a.js', 'MLmodel', 'a.yaml', 'a.json', 'a.csv', 'a.svg', 'a.bin']) {
+  const types = {
+    'a.txt': 'text/plain',
+    'a.js': 'text/plain',
+    'a.py': 'text/plain',
+    'a.json': 'text/plain',
+    'a.csv': 'text/plain',
+    'a.yaml': 'text/plain',
+    'a.ipynb': 'text/plain',
+    MLmodel: 'text/plain',
+    'a.html': 'text/html',
+    'a.svg': 'image/svg+xml',
+    'a.PNG': 'image/png',
+    'a.tar.gz': 'application/x-tar',
+    'a.tgz': 'application/x-tar',
+    'a.pkl': 'application/octet-stream',
+    'a.gz': 'application/octet-stream',
+    plain: 'application/octet-stream',
+    '.json': 'application/octet-stream',
+  };
+  for (const [name, type] of Object.entries(types)) {
     await raw(server, 'PUT', `${base}/${name}`, Buffer.from('x'), { 'content-type': 'text/html' });
     const { headers } = await raw(server, 'GET', `${base}/${name}`);
-    assert.equal(headers['content-type'], /svg|bin/.test(name) ? 'application/octet-stream' : 'text/plain; charset=utf-8', name);
+    assert.deepEqual([headers['content-type'], headers['content-disposition']], [type, `attachment; filename=${name}`]);
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+    assert.match(String(headers['content-security-policy']), /^sandbox; default-src 'none'/);
   }
 });
 
@@ -198,7 +219,7 @@ test('a listing has names only, of a file nothing or itself, and of what is not 
   assert.deepEqual(await list(`0/${run.id}/artifacts/d`), { files: [{ path: '100% ä.txt', is_dir: false, file_size: 2 }] });
   assert.deepEqual(await list(`0/${run.id}/artifacts/d/100% ä.txt`), {});
   assert.deepEqual(await list('nowhere/at/all'), {});
-  assert.equal((await raw(server, 'GET', `${base}/d`)).status, 404, 'a folder is no file');
+  assert.equal((await raw(server, 'GET', `${base}/d`)).status, 400, 'a folder is no file');
   assert.equal((await raw(server, 'PUT', `${base}/d`, Buffer.from('x'))).status, 400, 'a file cannot take the place of a folder');
   assert.equal((await raw(server, 'DELETE', `${base}/d`)).status, 200);
   assert.deepEqual(await list(`0/${run.id}/artifacts`), {});

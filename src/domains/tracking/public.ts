@@ -21,7 +21,9 @@ export {
   modelFiles,
   setModelEntries,
 } from './service/logged-models.ts';
-export { filesDigest, pathOfUri, storeFolder, type FolderFile } from './service/folder.ts';
+export { filesDigest, storeFolder, type FolderFile } from './service/folder.ts';
+export { artifactPlace, checkArtifact, listPlace } from './service/artifacts.ts';
+export { appendToUri, checkedLocation, decodedFully, experimentLocation, pathOfUri, placeOf, type Place } from './service/places.ts';
 export { checkScope } from './service/scope.ts';
 export { searchRuns, type FoundRun } from './service/search-runs.ts';
 export { searchLoggedModels, type DatasetFilter } from './service/search-logged-models.ts';

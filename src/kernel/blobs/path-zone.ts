@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, createWriteStream, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { defineErrors, fail as failAny, isDiskFull } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
@@ -24,6 +24,11 @@ export interface PathInfo {
   readonly name: string;
   readonly isFolder: boolean;
   readonly sizeBytes: number;
+}
+
+export interface Part {
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Transfers that go past the server: the store itself takes and gives the bytes, by addresses signed for a while. */
@@ -49,6 +54,8 @@ export interface PathZone {
    * It stays open until the stream has ended or was destroyed. Raises `path-invalid`, `path-not-found`.
    */
   open(path: string): Promise<{ stream: Readable; sizeBytes: number }>;
+  /** A part of a file (`end` exclusive), chosen by the size of the whole; none chosen = all of it. Raises what `open` raises. */
+  openPart(path: string, choose: (sizeBytes: number) => Part | undefined): Promise<{ stream: Readable; sizeBytes: number; part: Part }>;
   /**
    * Entries of a folder, not recursive, none if it is no folder: in the order of the bytes of their names, where a
    * folder counts as its name with "/" behind. `after` is the name of an entry; those that follow it are given.
@@ -131,7 +138,8 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
         throw error;
       }
     },
-    open: async (path) => {
+    open: (path) => zone.openPart(path, () => undefined),
+    openPart: async (path, choose) => {
       const found = await info(path);
       if (!found || found.isFolder) return fail('path-not-found', { path });
       const handle = await open(resolve(path), constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: { code?: string }) => {
@@ -142,7 +150,13 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
       try {
         const stats = await handle.stat();
         if (!stats.isFile()) return fail('path-not-found', { path });
-        return { stream: handle.createReadStream(), sizeBytes: stats.size };
+        const part = choose(stats.size) ?? { start: 0, end: stats.size };
+        // A stream cannot be told to read nothing, and a file that grew meanwhile is read to its end of before.
+        if (part.start >= part.end) {
+          await handle.close();
+          return { stream: Readable.from([]), sizeBytes: stats.size, part };
+        }
+        return { stream: handle.createReadStream({ start: part.start, end: part.end - 1 }), sizeBytes: stats.size, part };
       } catch (error) {
         await handle.close();
         throw error;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail as failAny, isProblem } from '../../../kernel/errors.ts';
 import { validateModel } from '../../serving/public.ts';
-import { filesDigest, getLoggedModel, modelFiles, pathOfUri, storeFolder } from '../../tracking/public.ts';
+import { filesDigest, getLoggedModel, modelFiles, placeOf, storeFolder } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import { signatureFaults, type Column, type ModelVersion, type Signature } from '../model.ts';
 import * as store from '../store/versions.ts';
@@ -60,7 +60,7 @@ async function filesBehind(ctx: Ctx, of: { loggedModelId: string | null; source:
     await getLoggedModel(ctx, of.loggedModelId);
     return (await modelFiles(ctx, of.loggedModelId)).map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes }));
   }
-  const root = pathOfUri(ctx.workspace, await locate(ctx, of.source));
+  const root = await placeOf(ctx, await locate(ctx, of.source));
   if (root === undefined) return [];
   return storeFolder(ctx, root, async (_tx, files) => files);
 }

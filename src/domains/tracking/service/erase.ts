@@ -3,7 +3,8 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import type { HeldFile, Replaced } from '../../subjects/public.ts';
 import { trackingIn } from '../store/tables.ts';
 import { putLoggedModelFile } from '../store/logged-models.ts';
-import { filesDigest, pathOfUri } from './folder.ts';
+import { filesDigest } from './folder.ts';
+import { pathOfUri } from './places.ts';
 
 /** Files of logged models that are in the immutable zone. */
 export const loggedModelFiles = async (ctx: Ctx): Promise<HeldFile[]> =>

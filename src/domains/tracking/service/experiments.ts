@@ -8,10 +8,8 @@ import { checkPage, clauseSql, orderTerms, parseOrder } from '../search/sql.ts';
 import * as store from '../store/experiments.ts';
 import { setLifecycleOfRuns } from '../store/runs.ts';
 import type { ExperimentRow } from '../store/tables.ts';
+import { checkedLocation, experimentLocation } from './places.ts';
 import { checkUnscoped } from './scope.ts';
-
-/** Where clients send artifacts: through the server. */
-export const ARTIFACT_ROOT = 'mlflow-artifacts:';
 
 /** Experiment "0", "Default", exists in every workspace from the first look on. */
 export async function ensureDefault(ctx: Ctx): Promise<void> {
@@ -22,7 +20,7 @@ export async function ensureDefault(ctx: Ctx): Promise<void> {
     await store.insertExperiment(tx.db, tx.workspace, {
       id: '0',
       name: 'Default',
-      artifactLocation: `${ARTIFACT_ROOT}/0`,
+      artifactLocation: experimentLocation(tx, '0'),
       lifecycle: 'active',
       createdMs: now,
       updatedMs: now,
@@ -42,9 +40,7 @@ export async function createExperiment(ctx: Ctx, input: NewExperiment): Promise<
   await ensureDefault(ctx);
   checkExperimentName(input.name);
   checkExperimentTags(input.tags ?? []);
-  const location = input.artifactLocation ?? '';
-  if (/^runs:|[?#]/.test(location))
-    fail('tracking-invalid', { message: `Invalid value "${location}" for parameter 'artifact_location' supplied` });
+  const location = input.artifactLocation ? checkedLocation(input.artifactLocation) : '';
   return ctx.tx(async (tx) => {
     if (await store.findExperiment(tx.db, tx.workspace, input.name)) return fail('experiment-exists', { name: input.name });
     const id = String(await store.nextExperimentNumber(tx.db, tx.workspace));
@@ -52,7 +48,7 @@ export async function createExperiment(ctx: Ctx, input: NewExperiment): Promise<
     await store.insertExperiment(tx.db, tx.workspace, {
       id,
       name: input.name,
-      artifactLocation: location || `${ARTIFACT_ROOT}/${id}`,
+      artifactLocation: location || experimentLocation(tx, id),
       lifecycle: 'active',
       createdMs: now,
       updatedMs: now,

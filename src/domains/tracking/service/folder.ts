@@ -5,8 +5,6 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import type { Place } from './places.ts';
 
-export { pathOfUri, placeOf, type Place } from './places.ts';
-
 export interface FolderFile {
   readonly path: string;
   readonly digest: string;
@@ -26,7 +24,7 @@ export async function storeFolder<T>(
   const batch = await ctx.blobs.begin();
   try {
     const files: FolderFile[] = [];
-    for (const file of await zone.walk(path)) {
+    for await (const file of await zone.walk(path)) {
       const { stream } = await zone.open([path, file.path].filter(Boolean).join('/'));
       files.push({ path: file.path, ...(await batch.add(stream)) });
     }

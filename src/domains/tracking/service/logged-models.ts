@@ -7,7 +7,8 @@ import { getExperiment as findExperiment } from '../store/experiments.ts';
 import * as store from '../store/logged-models.ts';
 import type { ModelFileRow } from '../store/tables.ts';
 import { ensureDefault } from './experiments.ts';
-import { filesDigest, pathOfUri, storeFolder } from './folder.ts';
+import { filesDigest, storeFolder } from './folder.ts';
+import { appendToUri, placeOf } from './places.ts';
 import { checkScope } from './scope.ts';
 
 export interface NewLoggedModel {
@@ -40,7 +41,7 @@ export async function createLoggedModel(ctx: Ctx, input: NewLoggedModel): Promis
       sourceRunId: input.sourceRunId,
       status: 'LOGGED_MODEL_PENDING',
       statusMessage: '',
-      artifactUri: `${experiment.artifactLocation.replace(/\/$/, '')}/models/${id}/artifacts`,
+      artifactUri: appendToUri(experiment.artifactLocation, 'models', id, 'artifacts'),
       createdMs: now,
       updatedMs: now,
       lifecycle: 'active',
@@ -65,7 +66,7 @@ export async function getLoggedModel(ctx: Ctx, id: string, allowDeleted = false)
  */
 export async function finishLoggedModel(ctx: Ctx, id: string, status: ModelStatus, message: string): Promise<LoggedModel> {
   const model = await writable(ctx, id);
-  const root = pathOfUri(ctx.workspace, model.artifactUri);
+  const root = await placeOf(ctx, model.artifactUri);
   const change = { status, status_message: message };
   const update = (tx: Ctx) => store.updateLoggedModel(tx.db, tx.workspace, id, change, tx.clock.now());
   const isSealed = (await store.listModelFiles(ctx.db, ctx.workspace, id)).length > 0;

@@ -6,6 +6,7 @@ import { checkKey, limits, PARENT_RUN_TAG, randomRunName, RUN_NAME_TAG, type Pai
 import { getExperiment as findExperiment } from '../store/experiments.ts';
 import * as store from '../store/runs.ts';
 import { ensureDefault } from './experiments.ts';
+import { appendToUri } from './places.ts';
 import { checkScope } from './scope.ts';
 
 export interface NewRun {
@@ -41,7 +42,7 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
       status: 'RUNNING',
       startMs: input.startMs,
       endMs: null,
-      artifactUri: `${experiment.artifactLocation.replace(/\/$/, '')}/${id}/artifacts`,
+      artifactUri: appendToUri(experiment.artifactLocation, id, 'artifacts'),
       lifecycle: 'active',
     };
     await store.insertRun(tx.db, tx.workspace, run);
