@@ -66,7 +66,10 @@ export async function startControl(
       ],
       dialectOf,
       access: { identify: (request) => identify(platform, request.headers), authorise },
-      readiness: async () => ({ database: await answers(running) }),
+      readiness: async () => ({
+        database: await answers(running),
+        ...(settings.blobsUrl === '' ? {} : { blobs: (await platform.blobs.findTrouble()) ?? true }),
+      }),
     });
     try {
       await app.listen({ host: settings.host, port: settings.port });

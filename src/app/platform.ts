@@ -1,7 +1,8 @@
 // Opens the parts that every use case stands on, in order, and closes them in the opposite order.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBlobStore, type BlobStore } from '../kernel/blobs/blob-store.ts';
+import type { BlobStore } from '../kernel/blobs/blob-store.ts';
+import { openBlobStore } from '../kernel/blobs/open-store.ts';
 import { wallClock, type Clock } from '../kernel/clock.ts';
 import { openCompute } from '../kernel/compute/compute.ts';
 import { secretsOf, type Settings } from '../kernel/config/settings.ts';
@@ -54,6 +55,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
   const log = options.log ?? openLog(settings.logLevel, { secrets: secretsOf(settings) });
   const clock = options.clock ?? wallClock;
+  const blobs = await openBlobStore(settings, log);
   const database = options.database ?? (await openDatabase(settings));
   await (settings.autoMigrate ? migrate : requireSchema)(database, migrations);
   // One process writes a SQLite file, so whoever held a job's lease is gone.
@@ -65,7 +67,6 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     threads: settings.computeThreads,
     timeoutMs: settings.computeTimeoutMs,
   });
-  const blobs = await openBlobStore({ dir: settings.dir, durability: settings.durability });
 
   const parts = options.compose(blobs);
   const loops: { worker?: Worker; subscribers?: SubscriberLoop } = {};
@@ -104,6 +105,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
       await sequencer.stop();
       await compute.close();
       if (!keepDatabase) await database.close();
+      await blobs.close();
     },
   };
 }

@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { sql } from 'kysely';
-import { openBlobStore } from '../../src/kernel/blobs/blob-store.ts';
+import { openFolderStore } from '../../src/kernel/blobs/folder-store.ts';
 import { openSqlite } from '../../src/kernel/db/sqlite.ts';
 import { isDiskFull, isProblem } from '../../src/kernel/errors.ts';
 
@@ -16,7 +16,7 @@ const codeOf = (error: unknown): string => (isProblem(error) ? error.code : isDi
 const attempt = (work: Promise<unknown>): Promise<string> => work.then(() => 'stored', codeOf);
 const files = (folder: string): number => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((e) => e.isFile()).length;
 
-const store = await openBlobStore({ dir, durability: 'power' });
+const store = await openFolderStore({ dir, durability: 'power' });
 const put = async (...sources: (Buffer | Readable)[]): Promise<unknown> => {
   const batch = await store.begin();
   for (const source of sources) await batch.add(source);

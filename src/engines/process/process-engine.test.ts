@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openBlobStore, type BlobEntry, type BlobStore } from '../../kernel/blobs/blob-store.ts';
+import type { BlobEntry, BlobStore } from '../../kernel/blobs/blob-store.ts';
+import { openFolderStore } from '../../kernel/blobs/folder-store.ts';
 import type { Attempt, AttemptOutcome, StepEngine, Workspace } from '../../domains/pipelines/public.ts';
 import { openProcessEngine } from './process-engine.ts';
 
@@ -21,7 +22,7 @@ interface Bench {
 
 async function open(t: TestContext): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'gyre-engine-'));
-  const blobs = await openBlobStore({ dir: folder, durability: 'process' });
+  const blobs = await openFolderStore({ dir: folder, durability: 'process' });
   const engine = openProcessEngine(blobs);
   const dir = join(folder, 'attempts', 'a-1');
   t.after(async () => {
@@ -338,9 +339,9 @@ test('a manifest of a newer claim wins over what an older holder would store', a
 test('a server killed before it gave the word leaves nothing running, and the step is begun again', async (t) => {
   const b = await open(t);
   const script = `
-    import { openBlobStore } from ${JSON.stringify(join(import.meta.dirname, '../../kernel/blobs/blob-store.ts'))};
+    import { openFolderStore } from ${JSON.stringify(join(import.meta.dirname, '../../kernel/blobs/folder-store.ts'))};
     import { openProcessEngine } from ${JSON.stringify(join(import.meta.dirname, 'process-engine.ts'))};
-    const engine = openProcessEngine(await openBlobStore({ dir: ${JSON.stringify(b.folder)}, durability: 'process' }));
+    const engine = openProcessEngine(await openFolderStore({ dir: ${JSON.stringify(b.folder)}, durability: 'process' }));
     await engine.run(${JSON.stringify(b.attempt())}, async () => ({ command: 'echo first >> ../count', files: [], variables: {}, secrets: {}, bin: null }), new AbortController().signal);`;
   const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], {
     env: { ...process.env, GYRE_FAILPOINTS: 'engine.before-go=kill' },

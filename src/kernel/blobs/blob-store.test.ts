@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
-import { openBlobStore, type BlobEntry, type BlobSource, type BlobStore } from './blob-store.ts';
+import type { BlobEntry, BlobSource, BlobStore } from './blob-store.ts';
+import { openFolderStore } from './folder-store.ts';
 
 const MB = 1024 * 1024;
 const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
@@ -17,7 +18,7 @@ async function openStore(t: TestContext): Promise<{ store: BlobStore; dir: strin
     readdirSync(join(dir, 'cas'), { recursive: true, withFileTypes: true })
       .filter((e) => e.isFile())
       .map((e) => join(e.parentPath, e.name));
-  return { store: await openBlobStore({ dir, durability: 'power' }), dir, files };
+  return { store: await openFolderStore({ dir, durability: 'power' }), dir, files };
 }
 
 async function put(store: BlobStore, ...sources: BlobSource[]): Promise<BlobEntry[]> {
@@ -44,8 +45,12 @@ test('small files share a pack, a large one has its own, and each comes back as 
     assert.deepEqual(await store.read(entry), bytes);
     assert.equal(await store.verify(entry), true);
   }
-  assert.equal(store.localPath(byDigest.get(sha256(large))!)?.endsWith('.one'), true);
-  assert.equal(store.localPath(byDigest.get(sha256('in pieces'))!), undefined);
+  for (const bytes of [large, Buffer.from('in pieces')]) {
+    const entry = byDigest.get(sha256(bytes))!;
+    assert.deepEqual(readFileSync(await store.localCopy(entry)), bytes);
+    assert.equal(await store.dropCopies([entry.digest]), bytes === large ? 0 : 1);
+    assert.deepEqual(readFileSync(await store.localCopy(entry)), bytes);
+  }
 });
 
 test('the same bytes are one entry of a batch, small or large', async (t) => {

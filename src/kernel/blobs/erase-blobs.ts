@@ -18,24 +18,22 @@ export async function replaceBlobs(tx: Ctx, gone: readonly Tombstone[]): Promise
   );
 }
 
-/** Bytes on their way in are not in the index yet; after so long they are nobody's. */
-const ARRIVAL_MS = 3000;
-
 /**
  * Removes from disk every byte of the immutable zone that no record refers to: packs that nobody refers to, and
  * holes in packs, which are written anew without them. With `only`, of these packs. Returns how many packs went.
  */
 export async function purgePacks(ctx: Ctx, only?: ReadonlySet<string>): Promise<number> {
   let gone = 0;
-  for (const { pack, sizeBytes, modifiedMs, incoming } of await ctx.blobs.packs()) {
+  for await (const { pack, sizeBytes, modifiedMs, incoming } of ctx.blobs.packs()) {
     ctx.signal.throwIfAborted();
     // What arrives while a large upload is under way belongs to that.
     if (incoming || (only && !only.has(pack))) continue;
     let entries = await listPackEntries(ctx.db, pack);
     // A pack that was named had an entry before: nothing is on its way into it.
     if (entries.length === 0 && !only) {
+      // Bytes on their way in are not in the index yet; after so long they are nobody's.
       const age = Date.now() - modifiedMs;
-      if (age < ARRIVAL_MS) await delay(ARRIVAL_MS - age, undefined, { signal: ctx.signal });
+      if (age < ctx.blobs.arrivalMs) await delay(ctx.blobs.arrivalMs - age, undefined, { signal: ctx.signal });
       entries = await listPackEntries(ctx.db, pack);
     }
     if (entries.reduce((sum, e) => sum + e.length, 0) >= sizeBytes && entries.length > 0) continue;

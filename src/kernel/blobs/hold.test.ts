@@ -23,7 +23,7 @@ eachDatabase('while bytes are held neither the sweeper nor an erasure removes th
   assert.equal((await platform.blobs.read(entry)).toString(), 'gone');
   await hold.end();
   assert.equal(await purged, 1);
-  assert.deepEqual(await platform.blobs.packs(), []);
+  for await (const { pack } of platform.blobs.packs()) assert.fail(`${pack} is left`);
 });
 
 eachDatabase('the hold of a reader that died ends by itself', async (t, kind) => {

@@ -10,7 +10,7 @@ import { defineErrors, fail as failAny, isDiskFull } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { syncFolder } from './sync-folder.ts';
 
-const { fail } = defineErrors({
+export const { fail: failPath } = defineErrors({
   'path-invalid': {
     status: 400,
     title: 'Invalid path',
@@ -57,18 +57,21 @@ export interface PathZone {
   /** A part of a file (`end` exclusive), chosen by the size of the whole; none chosen = all of it. Raises what `open` raises. */
   openPart(path: string, choose: (sizeBytes: number) => Part | undefined): Promise<{ stream: Readable; sizeBytes: number; part: Part }>;
   /**
-   * Entries of a folder, not recursive, none if it is no folder: in the order of the bytes of their names, where a
-   * folder counts as its name with "/" behind. `after` is the name of an entry; those that follow it are given.
+   * Entries of a folder, not recursive, none if it is no folder: by the bytes of their names, where a folder counts
+   * as its name with "/" behind. `after` is the name of an entry; those that
+   * follow it are given, also when it is gone.
    */
   entries(path: string, options?: { readonly after?: string; readonly limit?: number }): AsyncIterable<PathInfo>;
   /** All of `entries` at once. */
   list(path: string): Promise<PathInfo[]>;
-  /** All files under a folder, with paths relative to it. */
-  walk(path: string): Promise<{ path: string; sizeBytes: number }[]>;
+  /** All files under a folder, with paths relative to it, as they are found. */
+  walk(path: string): AsyncIterable<{ path: string; sizeBytes: number }>;
   /** Removes a file or a tree; true if there was one. */
   remove(path: string): Promise<boolean>;
-  /** Where the file is on disk, for our own readers. */
-  resolve(path: string): string;
+  /** Puts bytes in a file's place so that the store keeps none of those it had, nor in an older version. */
+  replace(path: string, bytes: Uint8Array): Promise<void>;
+  /** Gives a file of this machine with these bytes, for as long as `use` takes. Raises what `open` raises. */
+  withLocalFile<T>(path: string, use: (file: string) => Promise<T>): Promise<T>;
 }
 
 const MAX_PATH = 4000;
@@ -111,10 +114,12 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
     }
   };
   const zone: PathZone = {
-    resolve,
+    replace: async (path, bytes) => void (await zone.write(path, Readable.from([bytes]))),
+    withLocalFile: async (path, use) =>
+      (await info(path))?.isFolder === false ? use(resolve(path)) : failPath('path-not-found', { path }),
     write: async (path, source) => {
       const final = resolve(path);
-      if (final === root) fail('path-invalid', { path });
+      if (final === root) failPath('path-invalid', { path });
       const temporary = join(dirname(final), `.incoming-${randomBytes(8).toString('hex')}`);
       try {
         await makeFolder(dirname(final));
@@ -134,22 +139,22 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
         await unlink(temporary).catch(() => undefined);
         if (isDiskFull(error)) return failAny('storage-full', { what: `the file "${path}"` });
         if (['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'ENAMETOOLONG'].includes((error as { code?: string }).code ?? ''))
-          return fail('path-invalid', { path });
+          return failPath('path-invalid', { path });
         throw error;
       }
     },
     open: (path) => zone.openPart(path, () => undefined),
     openPart: async (path, choose) => {
       const found = await info(path);
-      if (!found || found.isFolder) return fail('path-not-found', { path });
+      if (!found || found.isFolder) return failPath('path-not-found', { path });
       const handle = await open(resolve(path), constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: { code?: string }) => {
         // It was removed, or became something else, since it was found.
-        if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '')) return fail('path-not-found', { path });
+        if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '')) return failPath('path-not-found', { path });
         throw error;
       });
       try {
         const stats = await handle.stat();
-        if (!stats.isFile()) return fail('path-not-found', { path });
+        if (!stats.isFile()) return failPath('path-not-found', { path });
         const part = choose(stats.size) ?? { start: 0, end: stats.size };
         // A stream cannot be told to read nothing, and a file that grew meanwhile is read to its end of before.
         if (part.start >= part.end) {
@@ -182,20 +187,21 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
       for await (const entry of zone.entries(path)) found.push(entry);
       return found;
     },
-    walk: async (path) => {
-      const files: { path: string; sizeBytes: number }[] = [];
-      const visit = async (relative: string): Promise<void> => {
-        for (const entry of await zone.list([path, relative].filter(Boolean).join('/'))) {
+    walk: async function* (path) {
+      // Folders one after the other, so that of a deep tree one folder at a time is in memory.
+      const folders = [''];
+      for (let relative = folders.pop(); relative !== undefined; relative = folders.pop()) {
+        const inside: string[] = [];
+        for await (const entry of zone.entries([path, relative].filter(Boolean).join('/'))) {
           const child = [relative, entry.name].filter(Boolean).join('/');
-          if (entry.isFolder) await visit(child);
-          else files.push({ path: child, sizeBytes: entry.sizeBytes });
+          if (entry.isFolder) inside.push(child);
+          else yield { path: child, sizeBytes: entry.sizeBytes };
         }
-      };
-      await visit('');
-      return files;
+        folders.push(...inside.toReversed());
+      }
     },
     remove: async (path) => {
-      if (resolve(path) === root) return fail('path-invalid', { path });
+      if (resolve(path) === root) return failPath('path-invalid', { path });
       const found = await info(path);
       if (found) await rm(resolve(path), { recursive: true, force: true });
       return found !== undefined;
@@ -206,7 +212,7 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
 
 /** The parts of a relative path, checked one by one. Raises `path-invalid`. */
 export function safeParts(path: string): string[] {
-  if (path.length > MAX_PATH) fail('path-invalid', { path: `${path.slice(0, 80)}...` });
+  if (path.length > MAX_PATH) failPath('path-invalid', { path: `${path.slice(0, 80)}...` });
   if (path === '') return [];
   const parts = path.split('/');
   const bad = (part: string): boolean =>
@@ -216,6 +222,6 @@ export function safeParts(path: string): string[] {
     Buffer.byteLength(part) > 255 ||
     part.startsWith('.incoming-') ||
     /[\\\0-\x1f]/.test(part);
-  if (parts.some(bad)) fail('path-invalid', { path });
+  if (parts.some(bad)) failPath('path-invalid', { path });
   return parts;
 }

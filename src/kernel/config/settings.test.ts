@@ -51,7 +51,7 @@ test('every setting is documented, has its own name, and takes its own default',
   const entries = Object.values(settingsTable);
   assert.equal(new Set(entries.map((e) => e.env)).size, entries.length);
   for (const entry of entries) {
-    assert.match(entry.env, /^GYRE_[A-Z_]+$/);
+    assert.match(entry.env, /^GYRE_[A-Z0-9_]+$/);
     assert.ok(entry.doc.length > 10 && entry.expected.length > 0, entry.env);
     if (entry.default !== '') assert.equal(refusal({ [entry.env]: String(entry.default) }), 'accepted', entry.env);
   }

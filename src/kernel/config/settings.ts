@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { defineErrors } from '../errors.ts';
 import { accessSettings } from './access-settings.ts';
 import { artifactSettings } from './artifact-settings.ts';
+import { blobSettings } from './blob-settings.ts';
 import { flag, hosts, integer, oneOf, setting, text, type Setting } from './setting.ts';
 import { signInSettings } from './sign-in-settings.ts';
 
@@ -152,6 +153,7 @@ export const settingsTable = {
   }),
   ...accessSettings,
   ...artifactSettings,
+  ...blobSettings,
   ...signInSettings,
   failpoints: setting<string>({
     env: 'GYRE_FAILPOINTS',

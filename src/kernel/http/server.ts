@@ -32,7 +32,8 @@ export interface ServerParts {
   readonly routes: readonly AnyRoute[];
   readonly access: Access;
   /** Further checks of /ready: name and whether it is fine. */
-  readonly readiness: () => Promise<Record<string, boolean>>;
+  /** What has to work: true, or false, or why it does not. */
+  readonly readiness: () => Promise<Record<string, boolean | string>>;
   /** Renders a problem for a path that no route took (a dialect may own the prefix). */
   readonly dialectOf?: (path: string) => AnyRoute['dialect'];
 }
@@ -130,12 +131,14 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
 
   app.get('/health', async (_request, reply) => reply.header('content-type', 'text/plain; charset=utf-8').send('OK'));
   app.get('/ready', async (_request, reply) => {
-    const checks = await readiness();
-    const ready = Object.values(checks).every(Boolean);
+    const found = Object.entries(await readiness());
+    const checks = Object.fromEntries(found.map(([name, state]) => [name, state === true]));
+    const reasons = Object.fromEntries(found.filter(([, state]) => typeof state === 'string'));
+    const ready = found.every(([, state]) => state === true);
     return reply
       .code(ready ? 200 : 503)
       .header('content-type', 'application/json')
-      .send(JSON.stringify({ ready, checks }));
+      .send(JSON.stringify({ ready, checks, ...(Object.keys(reasons).length > 0 ? { reasons } : {}) }));
   });
   app.get('/metrics', async (request, reply) => {
     const { actor } = await access.identify(request);

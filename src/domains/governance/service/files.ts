@@ -1,12 +1,14 @@
 // Files outside of the immutable zone: artifacts by path, folders of attempts, what was staged and not cleaned up.
 import { randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import type { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { getBlob } from '../../../kernel/blobs/blob-index.ts';
 import { syncFolder } from '../../../kernel/blobs/sync-folder.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { countMatching, rewriteWithout, tableColumns } from '../../datasets/public.ts';
 import { endedAttempts } from '../../pipelines/public.ts';
@@ -14,7 +16,7 @@ import { loggedValues } from '../../serving/public.ts';
 import { subjectSql, type Subject } from '../../subjects/public.ts';
 import { artifactFolders } from '../../tracking/public.ts';
 import { clearDocument, type Matcher } from './redact.ts';
-import { lookIntoBytes, unpack } from './search.ts';
+import { DOCUMENT_BYTES, holdInPieces, lookIntoBytes, unpack } from './search.ts';
 
 export interface ClearedFiles {
   readonly searched: number;
@@ -24,13 +26,22 @@ export interface ClearedFiles {
   readonly opaque: readonly string[];
 }
 
-const filesUnder = (folder: string): string[] =>
-  existsSync(folder)
-    ? readdirSync(folder, { recursive: true, withFileTypes: true })
-        .filter((e) => e.isFile())
-        .map((e) => join(e.parentPath, e.name))
-        .sort()
-    : [];
+/** A file outside of the immutable zone, wherever it lies. */
+export interface LooseFile {
+  /** As it is shown: relative to the server's folder, or to what holds artifacts. */
+  readonly name: string;
+  /** Undefined if it is gone. */
+  readonly open: () => Promise<{ readonly stream: Readable; readonly sizeBytes: number } | undefined>;
+  readonly withLocalFile: <T>(use: (path: string) => Promise<T>) => Promise<T>;
+  /** Puts bytes in its place, durably. */
+  readonly replace: (bytes: Buffer) => Promise<void>;
+}
+
+const orGone = async <T>(work: Promise<T>): Promise<T | undefined> =>
+  work.catch((error: unknown) => {
+    if (isProblem(error, 'path-not-found') || (error as { code?: string }).code === 'ENOENT') return undefined;
+    throw error;
+  });
 
 /** Bytes without the subject, packed as they were; undefined if they do not hold it. */
 export function clearBytes(bytes: Buffer, m: Matcher): { bytes: Buffer; removed: number } | undefined {
@@ -42,7 +53,6 @@ export function clearBytes(bytes: Buffer, m: Matcher): { bytes: Buffer; removed:
   return { bytes: packed, removed: cleared.removed };
 }
 
-/** Puts bytes in place of a file's, durably. */
 async function replaceFile(path: string, bytes: Buffer): Promise<void> {
   const fresh = join(dirname(path), `.incoming-${randomBytes(8).toString('hex')}`);
   const handle = await open(fresh, 'wx', 0o600);
@@ -58,52 +68,115 @@ async function replaceFile(path: string, bytes: Buffer): Promise<void> {
 }
 
 /** Takes the subject out of these files. `apply` false only looks. */
-export async function clearFiles(ctx: Ctx, paths: readonly string[], subject: Subject, m: Matcher, apply: boolean): Promise<ClearedFiles> {
-  let [files, rowsRemoved] = [0, 0];
+export async function clearFiles(
+  ctx: Ctx,
+  loose: AsyncIterable<LooseFile> | Iterable<LooseFile>,
+  subject: Subject,
+  m: Matcher,
+  apply: boolean,
+): Promise<ClearedFiles> {
+  let [searched, files, rowsRemoved] = [0, 0, 0];
   const opaque: string[] = [];
-  const named = (path: string): string => relative(ctx.settings.dir, path);
-  for (const path of paths) {
+  for await (const file of loose) {
     ctx.signal.throwIfAborted();
-    const bytes = await readFile(path).catch(() => undefined);
-    if (!bytes) continue;
-    if (bytes.subarray(0, 4).toString('latin1') === 'PAR1') {
-      const columns = (await tableColumns(ctx, [path])).get(path);
-      const condition = columns && subjectSql(columns, subject.columns, loggedValues(ctx, subject.value));
-      const count = condition ? (await countMatching(ctx, [path], condition)).get(path)! : undefined;
-      if (!count || count.matching === 0) continue;
+    searched += 1;
+    const bytes = await bytesOf(file, m);
+    if (bytes === undefined) continue;
+    if (bytes === 'opaque') {
+      opaque.push(file.name);
+      continue;
+    }
+    if (bytes === 'table' || bytes.subarray(0, 4).toString('latin1') === 'PAR1') {
+      const cleared = await orGone(file.withLocalFile((path) => clearTable(ctx, path, subject, apply)));
+      if (!cleared) continue;
       files += 1;
-      rowsRemoved += count.matching;
-      if (!apply) continue;
-      const made = await rewriteWithout(ctx, path, columns!, condition!);
-      await replaceFile(path, await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, made.digest)));
+      rowsRemoved += cleared.removed;
+      if (cleared.bytes) await file.replace(cleared.bytes);
       continue;
     }
     const kind = lookIntoBytes(bytes, m);
-    if (kind === 'opaque') opaque.push(named(path));
+    if (kind === 'opaque') opaque.push(file.name);
     if (kind !== 'document') continue;
     const cleared = clearBytes(bytes, m)!;
     files += 1;
     rowsRemoved += cleared.removed;
-    if (apply) await replaceFile(path, cleared.bytes);
+    if (apply) await file.replace(cleared.bytes);
   }
-  return { searched: paths.length, files, rowsRemoved, opaque };
+  return { searched, files, rowsRemoved, opaque: opaque.toSorted() };
+}
+
+/** All bytes of a file that fits into memory; of a larger one only what it is. Undefined: it is gone, or does not hold the subject. */
+async function bytesOf(file: LooseFile, m: Matcher): Promise<Buffer | 'table' | 'opaque' | undefined> {
+  const opened = await file.open();
+  if (!opened) return undefined;
+  if (opened.sizeBytes <= DOCUMENT_BYTES) return Buffer.concat(await opened.stream.toArray());
+  const pieces = opened.stream[Symbol.asyncIterator]();
+  const first = (await pieces.next()).value as Buffer | undefined;
+  if (first?.subarray(0, 4).toString('latin1') === 'PAR1') {
+    opened.stream.destroy();
+    return 'table';
+  }
+  async function* all(): AsyncGenerator<Buffer> {
+    if (first) yield first;
+    yield* { [Symbol.asyncIterator]: () => pieces };
+  }
+  return (await holdInPieces(all(), m)) ? 'opaque' : undefined;
+}
+
+/** A table without the subject; undefined if it does not hold it, no bytes if it was only looked at. */
+async function clearTable(
+  ctx: Ctx,
+  path: string,
+  subject: Subject,
+  apply: boolean,
+): Promise<{ removed: number; bytes?: Buffer } | undefined> {
+  const columns = (await tableColumns(ctx, [path])).get(path);
+  const condition = columns && subjectSql(columns, subject.columns, loggedValues(ctx, subject.value));
+  const count = condition ? (await countMatching(ctx, [path], condition)).get(path)! : undefined;
+  if (!count || count.matching === 0) return undefined;
+  if (!apply) return { removed: count.matching };
+  const made = await rewriteWithout(ctx, path, columns!, condition!);
+  return { removed: count.matching, bytes: await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, made.digest)) };
 }
 
 /** Artifacts in the mutable zone, but for those of another project's experiment. */
-export async function artifactFiles(ctx: Ctx, others: ReadonlySet<string>): Promise<string[]> {
-  const foreign = (await artifactFolders(ctx)).filter((f) => others.has(f.experiment)).map((f) => `${ctx.blobs.paths.resolve(f.folder)}/`);
-  return filesUnder(ctx.blobs.paths.resolve(ctx.workspace)).filter((path) => !foreign.some((f) => path.startsWith(f)));
+export async function* artifactFiles(ctx: Ctx, others: ReadonlySet<string>): AsyncGenerator<LooseFile> {
+  const { paths } = ctx.blobs;
+  const foreign = (await artifactFolders(ctx)).filter((f) => others.has(f.experiment)).map((f) => `${f.folder}/`);
+  for await (const found of paths.walk(ctx.workspace)) {
+    const path = `${ctx.workspace}/${found.path}`;
+    if (foreign.some((f) => path.startsWith(f))) continue;
+    yield {
+      name: `paths/${path}`,
+      open: () => orGone(paths.open(path)),
+      withLocalFile: (use) => paths.withLocalFile(path, use),
+      replace: async (bytes) => {
+        failpoint('governance.before-file-replaced');
+        await paths.replace(path, bytes);
+      },
+    };
+  }
 }
 
+const localFile = (ctx: Ctx, path: string): LooseFile => ({
+  name: relative(ctx.settings.dir, path),
+  open: () =>
+    orGone(
+      open(path).then(async (handle) => ({ sizeBytes: (await handle.stat()).size, stream: handle.createReadStream() })),
+    ),
+  withLocalFile: (use) => use(path),
+  replace: (bytes) => replaceFile(path, bytes),
+});
+
 /** Inputs and code that ended attempts left behind go; their logs are searched as texts are. Answers the logs. */
-export async function pruneAttempts(ctx: Ctx, project: string, apply: boolean): Promise<string[]> {
-  const logs: string[] = [];
+export async function pruneAttempts(ctx: Ctx, project: string, apply: boolean): Promise<LooseFile[]> {
+  const logs: LooseFile[] = [];
   for (const dir of await endedAttempts(ctx, project)) {
     const folder = join(ctx.settings.dir, dir);
     if (!existsSync(folder)) continue;
     for (const name of readdirSync(folder)) {
       const path = join(folder, name);
-      if (!lstatSync(path).isDirectory()) logs.push(path);
+      if (!lstatSync(path).isDirectory()) logs.push(localFile(ctx, path));
       else if (apply) await rm(path, { recursive: true, force: true });
     }
   }
@@ -112,13 +185,12 @@ export async function pruneAttempts(ctx: Ctx, project: string, apply: boolean): 
 
 /** Copies that processes made for themselves: of files that are gone, and of work that has ended. Returns how many went. */
 export async function removeCopies(ctx: Ctx, digests: ReadonlySet<string>, modelFolders: readonly string[]): Promise<number> {
-  let gone = 0;
+  let gone = await ctx.blobs.dropCopies(digests);
   const remove = async (path: string): Promise<void> => {
     if (!existsSync(path)) return;
     await rm(path, { recursive: true, force: true });
     gone += 1;
   };
-  for (const digest of digests) await remove(join(ctx.settings.dir, 'staged', digest));
   for (const folder of modelFolders) await remove(join(ctx.settings.dir, 'models', folder));
   const made = join(ctx.settings.dir, 'compute', 'made');
   // Nobody's work takes longer; what is younger is somebody's.

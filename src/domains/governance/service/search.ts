@@ -43,7 +43,7 @@ export interface Search {
 }
 
 /** Beyond this a file that is no table is read piece by piece and not rewritten. */
-const DOCUMENT_BYTES = 256 * 1024 * 1024;
+export const DOCUMENT_BYTES = 256 * 1024 * 1024;
 
 /** Datasets whose rows are one to one those of another that they are made from: the same key. */
 const sameRowsAs = (definition: ProjectDefinition, dataset: string): string[] => {
@@ -169,13 +169,18 @@ async function lookInto(ctx: Ctx, entry: BlobEntry, file: StoredFile, m: Matcher
     const kind = lookIntoBytes(await ctx.blobs.read(entry), m);
     return kind === 'document' && file.holders.some((h) => h.opaque) ? 'opaque' : kind;
   }
+  return (await holdInPieces(ctx.blobs.open(entry), m)) ? 'opaque' : undefined;
+}
+
+/** Whether bytes that come piece by piece hold the subject. */
+export async function holdInPieces(pieces: AsyncIterable<unknown>, m: Matcher): Promise<boolean> {
   let tail = Buffer.alloc(0);
-  for await (const chunk of ctx.blobs.open(entry)) {
-    const bytes = Buffer.concat([tail, chunk as Buffer]);
-    if (m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le')))) return 'opaque';
+  for await (const piece of pieces) {
+    const bytes = Buffer.concat([tail, piece as Buffer]);
+    if (m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le')))) return true;
     tail = bytes.subarray(-4096);
   }
-  return undefined;
+  return false;
 }
 
 async function findInTables(
