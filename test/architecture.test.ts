@@ -54,6 +54,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   serving: ['subjects'],
   subjects: ['projects'],
   tracking: ['subjects'],
+  webhooks: ['registry'],
 };
 
 /** What a domain has besides the files that every domain may have. */

@@ -1,7 +1,7 @@
 // The control plane: the HTTP API, the scheduler and the jobs. The only process that writes the database.
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
-import { authorise, createUser, hasUsers, identify } from '../domains/access/public.ts';
+import { accessOf, createUser, hasUsers, isGuarded } from '../domains/access/public.ts';
 import { publishPlan, watchReleases } from '../domains/releases/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
@@ -54,7 +54,7 @@ export async function startControl(
   const { platform } = running;
   try {
     await ensureAdmin(running, bootstrap);
-    if (!isLoopback(settings.host) && !(await hasUsers(platform.database.reader))) fail('users-needed', { host: settings.host });
+    if (!isLoopback(settings.host) && !(await isGuarded(platform))) fail('users-needed', { host: settings.host });
     const app = buildServer({
       platform,
       routes: [
@@ -65,7 +65,7 @@ export async function startControl(
         ),
       ],
       dialectOf,
-      access: { identify: (request) => identify(platform, request.headers), authorise },
+      access: accessOf(platform),
       readiness: async () => ({
         database: await answers(running),
         ...(settings.blobsUrl === '' ? {} : { blobs: (await platform.blobs.findTrouble()) ?? true }),

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
 import { openPipelines, type PipelineBench } from '../../test/support/pipelines.ts';
 import { eachDatabase } from '../../test/support/platform.ts';
-import { authorise, identify } from '../domains/access/public.ts';
+import { accessOf } from '../domains/access/public.ts';
 import { openInferenceLog } from '../domains/serving/log/inference-log.ts';
 import { servingPaths } from '../domains/serving/public.ts';
 import { eventsIn } from '../kernel/events/events.ts';
@@ -19,7 +19,7 @@ const appOf = (b: PipelineBench): FastifyInstance =>
       () => b,
       () => '',
     ),
-    access: { identify: (request) => identify(b.platform, request.headers), authorise },
+    access: accessOf(b.platform),
     readiness: async () => ({}),
   });
 

@@ -2,6 +2,7 @@
 
 export const permissions = [
   'access:admin',
+  'access:self',
   'alerts:read',
   'alerts:write',
   'blobs:write',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import { openPlatform, type RunningPlatform } from '../../src/app/platform.ts';
-import { authorise, identify } from '../../src/domains/access/public.ts';
+import { accessOf } from '../../src/domains/access/public.ts';
 import { alertJobs, alertSubscribers } from '../../src/domains/alerts/jobs.ts';
 import { alertRoutes } from '../../src/domains/alerts/routes.ts';
 import type { DataFigures, FindingKind, PerformanceFigures, Pool } from '../../src/domains/monitoring/model.ts';
@@ -220,7 +220,7 @@ export async function openAlerts(
   const app = buildServer({
     platform: running.platform,
     routes: alertRoutes,
-    access: { identify: (request) => identify(running.platform, request.headers), authorise },
+    access: accessOf(running.platform),
     readiness: async () => ({}),
   });
   t.after(async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import { openPlatform, type RunningPlatform } from '../../src/app/platform.ts';
-import { authorise, identify } from '../../src/domains/access/public.ts';
+import { accessOf } from '../../src/domains/access/public.ts';
 import { datasetJobs, datasetSubscribers } from '../../src/domains/datasets/jobs.ts';
 import { datasetRoutes } from '../../src/domains/datasets/routes.ts';
 import { environmentRoutes } from '../../src/domains/environments/routes.ts';
@@ -73,7 +73,7 @@ export async function openControl(t: TestContext, kind: DatabaseKind = 'sqlite')
   const app = buildServer({
     platform: running.platform,
     routes: [...projectRoutes, ...datasetRoutes, ...featureRoutes, ...environmentRoutes],
-    access: { identify: (request) => identify(running.platform, request.headers), authorise },
+    access: accessOf(running.platform),
     readiness: async () => ({}),
   });
   t.after(async () => {

@@ -2,7 +2,7 @@
 import type { TestContext } from 'node:test';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { compose } from '../../src/app/compose.ts';
-import { authorise, identify } from '../../src/domains/access/public.ts';
+import { accessOf } from '../../src/domains/access/public.ts';
 import { storeBlobs } from '../../src/kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../src/kernel/ctx.ts';
 import { buildServer } from '../../src/kernel/http/server.ts';
@@ -55,7 +55,7 @@ export async function openPipelines(
   const app = buildServer({
     platform: platform.platform,
     routes: compose(platform.platform.blobs, () => 'http://127.0.0.1:1').routes,
-    access: { identify: (request) => identify(platform.platform, request.headers), authorise },
+    access: accessOf(platform.platform),
     readiness: async () => ({}),
   });
   t.after(() => app.close());

@@ -7,20 +7,55 @@ const { fail } = defineErrors({
 });
 export const invalid = (message: string): never => fail('mlflow-parameter-invalid', { message });
 
+const granted = ({ kind, id, user }: Readonly<Record<string, unknown>>): string =>
+  kind === 'experiment'
+    ? `Experiment permission with experiment_id=${String(id)} and username=${String(user)}`
+    : kind === 'model'
+      ? `Registered model permission with name=${String(id)} and username=${String(user)}`
+      : `Permission for user=${String(user)} on resource_type=${String(kind)}, resource_id=${String(id)}`;
+
 // Words that its clients look for, where ours are others.
 const MESSAGES: Readonly<Record<string, (p: Readonly<Record<string, unknown>>) => string>> = {
   'model-not-found': (p) => `Registered Model with name=${String(p.name)} not found`,
-  'model-exists': (p) => `Registered Model (name=${String(p.name)}) already exists.`,
+  'model-exists': (p) =>
+    p.wanted !== p.is
+      ? `Tried to create a ${p.wanted === 'prompt' ? 'prompt' : 'registered model'} with name '${String(p.name)}', but the name is already taken by a ${p.is === 'prompt' ? 'prompt' : 'registered model'}. MLflow does not allow creating a model and a prompt with the same name.`
+      : `${p.wanted === 'prompt' ? 'Prompt' : 'Registered Model'} (name=${String(p.name)}) already exists.`,
   'model-version-not-found': (p) => `Model Version (name=${String(p.model)}, version=${String(p.version)}) not found`,
+  'user-exists': (p) => `User (username=${String(p.name)}) already exists.`,
+  'user-not-found': (p) => `User with username=${String(p.name)} not found`,
+  'workspace-not-found': (p) => `Workspace '${String(p.workspace)}' not found`,
+  'grant-exists': (p) => `${granted(p)} already exists.`,
+  'grant-not-found': (p) => `${granted(p)} not found`,
   'alias-not-found': (p) => `Registered model alias ${String(p.alias)} not found.`,
+  'unsupported-media-type': (p) =>
+    p.contentType === ''
+      ? 'Bad Request. Content-Type header is missing.'
+      : "Bad Request. Content-Type must be one of ['application/json'].",
   'model-name-invalid': (p) => `Invalid model name '${String(p.name)}'. Names cannot contain '/' or ':'.`,
 };
 
 // Where MLflow's code for a problem is not the usual one of its status.
 const CODES: Readonly<Record<string, string>> = {
   'experiment-exists': 'RESOURCE_ALREADY_EXISTS',
+  'user-exists': 'RESOURCE_ALREADY_EXISTS',
+  'workspace-exists': 'RESOURCE_ALREADY_EXISTS',
+  'workspace-not-empty': 'INVALID_STATE',
+  'grant-exists': 'RESOURCE_ALREADY_EXISTS',
+  'role-exists': 'RESOURCE_ALREADY_EXISTS',
+  'role-grant-exists': 'RESOURCE_ALREADY_EXISTS',
+  'role-assigned': 'RESOURCE_ALREADY_EXISTS',
+  'experiment-name-taken': 'BAD_REQUEST',
+  'experiment-not-renamed': 'INVALID_STATE',
+  // MLflow answers it with 500 too.
+  'order-repeated': 'INTERNAL_ERROR',
   'model-exists': 'RESOURCE_ALREADY_EXISTS',
   'alias-not-found': 'INVALID_PARAMETER_VALUE',
+  'alias-not-passed': 'INVALID_PARAMETER_VALUE',
+  'alias-followed': 'INVALID_PARAMETER_VALUE',
+  'model-in-use': 'INVALID_PARAMETER_VALUE',
+  'version-unsealed': 'INVALID_PARAMETER_VALUE',
+  'stage-not-active': 'INTERNAL_ERROR',
   'route-not-found': 'ENDPOINT_NOT_FOUND',
 };
 // Statuses below 500 that its clients know; every other one becomes 400.
@@ -42,8 +77,14 @@ export const mlflowDialect: Dialect = {
   renderProblem: (problem: Problem) => {
     // The basic-auth application of MLflow answers these two in plain text, and its clients show them.
     if (problem.status === 401)
-      return { status: 401, contentType: 'text/plain; charset=utf-8', body: `You are not authenticated. ${problem.message}` };
-    if (problem.code === 'forbidden') return { status: 403, contentType: 'text/plain; charset=utf-8', body: 'Permission denied' };
+      return {
+        status: 401,
+        contentType: 'text/plain; charset=utf-8',
+        body: `You are not authenticated. ${problem.message}`,
+        headers: { 'www-authenticate': 'Basic realm="mlflow"' },
+      };
+    if (problem.code === 'forbidden' || problem.code === 'level-too-low')
+      return { status: 403, contentType: 'text/plain; charset=utf-8', body: 'Permission denied' };
     // Its client repeats a 5xx for minutes, so only what may pass by waiting is one.
     const status = STATUS[problem.code] ?? (problem.status < 500 && !KEPT.includes(problem.status) ? 400 : problem.status);
     const code = CODES[problem.code] ?? BY_STATUS[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST');

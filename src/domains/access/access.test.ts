@@ -4,10 +4,11 @@ import { sql } from 'kysely';
 import { eachDatabase, openPlatform } from '../../../test/support/platform.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
 import { isLoopback } from '../../kernel/http/loopback.ts';
-import { guardOrigin } from './guard.ts';
+import { guardHost, guardOrigin } from './guard.ts';
 import { boundedBy, may, permissionsOf } from './model.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import * as service from './service.ts';
+import { identify } from './service/identify.ts';
 
 const PASSWORD = 'correct horse battery';
 const basic = (name: string, password = PASSWORD): Record<string, string> => ({
@@ -21,7 +22,7 @@ const who = async (b: PipelineBench, headers: Record<string, string>): Promise<s
 };
 
 const rolesOf = async (b: PipelineBench, secret: string): Promise<readonly string[]> =>
-  (await service.identify(b.platform, { ...bearer(secret), host: '127.0.0.1' })).actor.roles;
+  (await identify(b.platform, { ...bearer(secret), host: '127.0.0.1' })).actor.roles;
 
 test('a password is stored with its parameters and verified; another one, or a broken record, is not', async () => {
   const [one, two] = [await hashPassword(PASSWORD), await hashPassword(PASSWORD)];
@@ -53,7 +54,8 @@ test('only loopback names are answered without users, and no page of another sit
     assert.equal(isLoopback(host), false, host);
   const guard = (headers: { host?: string; origin?: string }, open = false): string => {
     try {
-      guardOrigin(headers, open);
+      if (!open) guardHost(headers);
+      guardOrigin(headers);
       return 'fine';
     } catch (error) {
       return (error as { code: string }).code;
@@ -302,11 +304,12 @@ test('what each role may do is this, and a change of it is a change of this tabl
   const sorted = (of: Iterable<string>): string[] => [...of].sort();
   assert.deepEqual(
     sorted(permissionsOf.admin),
-    sorted([...reads, ...writes, 'access:admin', 'system:admin', 'gates:decide', 'governance:erase']),
+    sorted([...reads, ...writes, 'access:admin', 'access:self', 'system:admin', 'gates:decide', 'governance:erase']),
   );
-  assert.deepEqual(sorted(permissionsOf.editor), sorted([...reads, ...writes]));
-  assert.deepEqual(sorted(permissionsOf.viewer), reads);
+  assert.deepEqual(sorted(permissionsOf.editor), sorted(['access:self', ...reads, ...writes]));
+  assert.deepEqual(sorted(permissionsOf.viewer), ['access:self', ...reads]);
   assert.deepEqual(sorted(permissionsOf.service), [
+    'access:self',
     'blobs:write',
     'datasets:read',
     'features:read',

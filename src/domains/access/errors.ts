@@ -47,9 +47,180 @@ export const { fail } = defineErrors({
     detail: (p: { name: string }) =>
       `"${p.name}" would be the first user, and from then on everybody has to log in: give it the role "admin" in the workspace "default".`,
   },
+  'workspace-exists': {
+    status: 409,
+    title: 'The workspace exists',
+    detail: (p: { workspace: string }) => `Workspace '${p.workspace}' already exists.`,
+  },
+  'workspace-reserved': {
+    status: 400,
+    title: 'The workspace is reserved',
+    detail: (p: { workspace: string }) => `The workspace '${p.workspace}' is there from the beginning; it is not created or deleted.`,
+  },
+  'workspace-not-empty': {
+    status: 409,
+    title: 'The workspace is not empty',
+    detail: (p: { workspace: string; table: string }) =>
+      `Cannot delete workspace '${p.workspace}': table '${p.table}' still has rows of it. Remove them first; deleted experiments and runs count until they are deleted for good.`,
+  },
+  'grant-exists': {
+    status: 409,
+    title: 'The grant exists',
+    detail: (p: { kind: string; id: string; user: string }) =>
+      `There is a grant of the ${p.kind} "${p.id}" for the user "${p.user}" already; change that one.`,
+  },
+  'grant-not-found': {
+    status: 404,
+    title: 'No such grant',
+    detail: (p: { kind: string; id: string; user: string }) =>
+      `Nothing of the ${p.kind} "${p.id}" was granted to the user "${p.user}" itself.`,
+  },
+  'role-exists': {
+    status: 409,
+    title: 'The role exists',
+    detail: (p: { name: string; workspace: string }) => `Role (name=${p.name}, workspace=${p.workspace}) already exists.`,
+  },
+  'role-not-found': { status: 404, title: 'No such role', detail: (p: { id: number }) => `Role with id=${p.id} not found` },
+  'role-grant-exists': {
+    status: 409,
+    title: 'The role has this grant',
+    detail: (p: { role: string; kind: string; id: string }) =>
+      `The role "${p.role}" has a grant for ${p.kind} "${p.id}" already; change that one.`,
+  },
+  'role-grant-not-found': {
+    status: 404,
+    title: 'No such grant of a role',
+    detail: (p: { id: number }) => `Role permission with id=${p.id} not found`,
+  },
+  'role-assigned': {
+    status: 409,
+    title: 'The user has the role',
+    detail: (p: { user: string; role: string }) => `The user "${p.user}" has the role "${p.role}" already.`,
+  },
+  'role-not-assigned': {
+    status: 404,
+    title: 'The user does not have the role',
+    detail: (p: { user: string; role: string }) => `The user "${p.user}" does not have the role "${p.role}".`,
+  },
   'last-admin': {
     status: 409,
     title: 'Somebody must stay administrator',
     detail: (p: { name: string }) => `"${p.name}" is the last administrator; make another user administrator first.`,
+  },
+  'csrf-refused': {
+    status: 403,
+    title: 'The request does not come from this server’s own page',
+    detail: (_: object) =>
+      'A change that comes with a cookie must come from a page of this server. A program sends a token ("Authorization: Bearer …") instead of a cookie, or the header X-Gyre-CSRF with the value that the login answered.',
+  },
+  'login-throttled': {
+    status: 429,
+    title: 'Too many failed logins',
+    detail: (p: { retryAfterS: number }) =>
+      `There were too many wrong passwords. Wait ${p.retryAfterS} seconds and try again with the right one; tokens and sessions go on working meanwhile.`,
+  },
+  'session-not-found': {
+    status: 404,
+    title: 'No such session',
+    detail: (p: { id: string }) => `There is no session "${p.id}" of yours; list yours with GET /api/gyre/v1/me/sessions.`,
+  },
+  'password-wrong': {
+    status: 403,
+    title: 'The present password is wrong',
+    detail: (_: object) =>
+      'The password was not changed, for the present one that was given is wrong. Whoever forgot it asks an administrator for a new one.',
+  },
+  'people-only': {
+    status: 403,
+    title: 'Only a person may do this',
+    detail: (p: { what: string }) => `${p.what} needs a login with name and password, or a browser’s session; a token does not do.`,
+  },
+  'token-too-wide': {
+    status: 403,
+    title: 'The token would allow more than the one that makes it',
+    detail: (p: { what: string }) =>
+      `A token makes no token that is good for more than itself: ${p.what}. Make it with a login of your own, or ask for less.`,
+  },
+  'token-too-long': {
+    status: 422,
+    title: 'The token would be good for too long',
+    detail: (p: { days: number; latest: string }) =>
+      `On this server a token is good for ${p.days} days at most (GYRE_TOKEN_MAX_DAYS): give an expiry until ${p.latest}.`,
+  },
+  'service-account-not-found': {
+    status: 404,
+    title: 'No such service account',
+    detail: (p: { name: string }) => `There is no service account "${p.name}" in this workspace; "gyre service-accounts list" names them.`,
+  },
+  'binding-not-found': {
+    status: 404,
+    title: 'No such binding',
+    detail: (p: { id: string }) => `The service account has no binding "${p.id}"; "gyre service-accounts show NAME" lists its bindings.`,
+  },
+  'binding-too-wide': {
+    status: 422,
+    title: 'The binding would let in anybody of the issuer',
+    detail: (p: { subject: string }) =>
+      `The subject "${p.subject}" fits everybody who has a token of the issuer. Name a subject, or at least a fixed beginning, such as "repo:acme/churn:*", or a claim.`,
+  },
+  'issuer-not-usable': {
+    status: 422,
+    title: 'The issuer cannot be used',
+    detail: (p: { issuer: string; why: string }) => `The issuer ${p.issuer} cannot be used: ${p.why}.`,
+  },
+  'sign-on-off': {
+    status: 404,
+    title: 'There is no single sign-on here',
+    detail: (_: object) =>
+      'Single sign-on is not set up: an administrator of the server sets GYRE_OIDC_ISSUER, GYRE_OIDC_CLIENT_ID and GYRE_PUBLIC_URL.',
+  },
+  'sign-on-failed': {
+    status: 403,
+    title: 'The login at the provider did not succeed',
+    detail: (p: { why: string }) => `The login at the provider did not succeed: ${p.why}. Begin again at /login.`,
+  },
+  'sign-on-unreachable': {
+    status: 503,
+    title: 'The provider does not answer',
+    detail: (p: { issuer: string; why: string }) =>
+      `The provider ${p.issuer} cannot be asked: ${p.why}. Try again later; who has a password or a token is not concerned.`,
+  },
+  'device-code-unknown': {
+    status: 404,
+    title: 'No such code',
+    detail: (_: object) =>
+      'The code is unknown, used or expired (they are good for ten minutes). Run "gyre login" again and take the new one.',
+  },
+  'device-login-denied': {
+    status: 403,
+    title: 'The login was refused',
+    detail: (_: object) => 'The person who was asked in the browser refused this login. Run "gyre login" again if that was a mistake.',
+  },
+  'device-logins-many': {
+    status: 429,
+    title: 'Too many logins are waiting',
+    detail: (p: { retryAfterS: number }) => `Too many logins wait for an answer in a browser. Try again in ${p.retryAfterS} seconds.`,
+  },
+  'logout-token-invalid': {
+    status: 400,
+    title: 'The logout token is not valid',
+    detail: (p: { why: string }) => `The logout token is not valid: ${p.why}. Nobody was logged out.`,
+  },
+  'scope-unknown': {
+    status: 422,
+    title: 'A scope is no permission',
+    detail: (p: { scopes: number }) =>
+      `${p.scopes} of the scopes ${p.scopes === 1 ? 'is not a permission' : 'are no permissions'}; "errors" names each, and what there is.`,
+  },
+  'identity-taken': {
+    status: 409,
+    title: 'The identity belongs to another user',
+    detail: (p: { issuer: string; subject: string }) =>
+      `The subject "${p.subject}" of ${p.issuer} is linked with another user already; remove that one first.`,
+  },
+  'form-too-large': {
+    status: 413,
+    title: 'The form is too large',
+    detail: (p: { limitBytes: number }) => `The form is larger than ${p.limitBytes} bytes; this page sends less.`,
   },
 });

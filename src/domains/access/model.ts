@@ -1,11 +1,12 @@
 // Roles, and what each may do. Pure.
+import type { Actor } from '../../kernel/ctx.ts';
 import { permissions, type Permission } from '../../kernel/permissions.ts';
 
-export const roles = ['admin', 'editor', 'viewer', 'service', 'step'] as const;
+export const roles = ['admin', 'editor', 'member', 'viewer', 'service', 'step'] as const;
 export type Role = (typeof roles)[number];
 
 /** Roles that can be granted to people and tokens; `step` is only ever given to a running step. */
-export const grantableRoles = ['admin', 'editor', 'viewer', 'service'] as const satisfies readonly Role[];
+export const grantableRoles = ['admin', 'editor', 'member', 'viewer', 'service'] as const satisfies readonly Role[];
 export type GrantableRole = (typeof grantableRoles)[number];
 
 const reads = permissions.filter((p) => p.endsWith(':read'));
@@ -18,8 +19,23 @@ const editorOnly = permissions.filter((p) => !['access:admin', 'system:admin', '
 export const permissionsOf: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   admin: new Set(permissions),
   editor: new Set(editorOnly),
-  viewer: new Set(reads),
+  // What MLflow lets any user do: make experiments and models, and with each other one what it was granted.
+  member: new Set<Permission>([
+    'access:self',
+    'system:read',
+    'tracking:read',
+    'tracking:write',
+    'models:read',
+    'models:write',
+    'datasets:read',
+    'datasets:write',
+    'releases:read',
+    'releases:write',
+    'serving:predict',
+  ]),
+  viewer: new Set<Permission>([...reads, 'access:self']),
   service: new Set<Permission>([
+    'access:self',
     'monitoring:write',
     'serving:predict',
     'tracking:read',
@@ -49,6 +65,8 @@ export interface User {
   readonly name: string;
   readonly passwordHash: string;
   readonly createdMs: number;
+  /** Grows with each change of what was granted to the user. */
+  readonly levelsVersion: number;
 }
 
 export interface Grant {
@@ -64,10 +82,13 @@ export interface Token {
   readonly name: string;
   readonly ownerId: string;
   readonly role: Role;
-  readonly scope: { readonly runId?: string; readonly trackingRunIds?: readonly string[] };
+  readonly scope: NonNullable<Actor['scope']>;
   readonly expiresMs: number | null;
   readonly revokedMs: number | null;
   readonly createdMs: number;
+  /** The first letters of its secret, by which people tell tokens apart. */
+  readonly prefix: string;
+  readonly lastUsedMs: number | null;
 }
 
 export const isUsable = (token: Token, nowMs: number): boolean =>

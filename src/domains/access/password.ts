@@ -55,14 +55,41 @@ const REMEMBER_MS = 60_000;
 const processKey = randomBytes(32);
 const remembered = new Map<string, number>();
 
+// Requests that come together with the same password are answered by one derivation.
+const deriving = new Map<string, Promise<boolean>>();
+
+const markOf = (password: string, stored: string): string =>
+  createHmac('sha256', processKey).update(stored).update('\0').update(password).digest('base64');
+
+/** Whether this password was found right for this very hash a moment ago. A changed password has another hash. */
+export const isRemembered = (password: string, stored: string, nowMs: number): boolean =>
+  (remembered.get(markOf(password, stored)) ?? 0) > nowMs;
+
+/** How many passwords wait to be derived. */
+export const waitingPasswords = (): number => waiting.length;
+
 export async function verifyPassword(password: string, stored: string, nowMs: number): Promise<boolean> {
-  const mark = createHmac('sha256', processKey).update(stored).update('\0').update(password).digest('base64');
+  const mark = markOf(password, stored);
   if ((remembered.get(mark) ?? 0) > nowMs) return true;
+  const under = deriving.get(mark);
+  if (under) return under;
+  const answer = compare(password, stored);
+  deriving.set(mark, answer);
+  try {
+    const right = await answer;
+    if (right) {
+      if (remembered.size > 1000) remembered.clear();
+      remembered.set(mark, nowMs + REMEMBER_MS);
+    }
+    return right;
+  } finally {
+    deriving.delete(mark);
+  }
+}
+
+async function compare(password: string, stored: string): Promise<boolean> {
   const expected = parse(stored);
   if (!expected) return false;
   const found = await derive(password, expected);
-  if (found.length !== expected.key.length || !timingSafeEqual(found, expected.key)) return false;
-  if (remembered.size > 1000) remembered.clear();
-  remembered.set(mark, nowMs + REMEMBER_MS);
-  return true;
+  return found.length === expected.key.length && timingSafeEqual(found, expected.key);
 }

@@ -1,21 +1,15 @@
 import Type from 'typebox';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { fail } from './errors.ts';
-import type { Token } from './model.ts';
+import { personRoutes } from './routes/me.ts';
+import { pageRoutes } from './routes/pages.ts';
+import { serviceAccountRoutes } from './routes/service-accounts.ts';
+import { sessionRoutes } from './routes/session.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+import { iso } from './routes/views.ts';
 import * as schema from './schema.ts';
 import * as service from './service.ts';
 import * as store from './store.ts';
-
-const iso = (ms: number): string => new Date(ms).toISOString();
-const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
-const tokenView = (t: Token) => ({
-  id: t.id,
-  name: t.name,
-  role: t.role,
-  createdAt: iso(t.createdMs),
-  expiresAt: isoOrNull(t.expiresMs),
-  revokedAt: isoOrNull(t.revokedMs),
-});
 
 export const accessRoutes: readonly AnyRoute[] = [
   route({
@@ -78,42 +72,6 @@ export const accessRoutes: readonly AnyRoute[] = [
   }),
   route({
     method: 'GET',
-    path: '/api/gyre/v1/tokens',
-    permission: 'access:admin',
-    summary: 'Tokens of the workspace, without their secrets',
-    errors: [],
-    reply: { 200: schema.TokenList },
-    handler: async (ctx) => ({ items: (await store.listTokens(ctx.db, ctx.workspace)).map(tokenView) }),
-  }),
-  route({
-    method: 'POST',
-    path: '/api/gyre/v1/tokens',
-    permission: 'access:admin',
-    summary: 'Create a token; the reply holds its secret, once',
-    errors: ['token-expired-already'],
-    body: schema.CreateToken,
-    reply: { 201: schema.TokenCreated },
-    handler: async (ctx, { body }) => {
-      const { token, secret } = await service.createToken(ctx, {
-        name: body.name,
-        role: body.role,
-        ...(body.expiresAt ? { expiresMs: Date.parse(body.expiresAt) } : {}),
-      });
-      return { token: tokenView(token), secret };
-    },
-  }),
-  route({
-    method: 'DELETE',
-    path: '/api/gyre/v1/tokens/:id',
-    permission: 'access:admin',
-    summary: 'Revoke a token at once',
-    errors: ['token-not-found'],
-    params: schema.TokenParams,
-    reply: { 204: Type.Null() },
-    handler: (ctx, { params }) => service.revokeToken(ctx, params.id),
-  }),
-  route({
-    method: 'GET',
     path: '/api/gyre/v1/workspaces',
     permission: 'system:read',
     summary: 'Workspaces of this server that the caller may see',
@@ -142,4 +100,9 @@ export const accessRoutes: readonly AnyRoute[] = [
       return { name: body.name };
     },
   }),
+  ...sessionRoutes,
+  ...personRoutes,
+  ...tokenRoutes,
+  ...serviceAccountRoutes,
+  ...pageRoutes,
 ];

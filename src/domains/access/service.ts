@@ -1,64 +1,27 @@
-// Use cases of access. The first one, `identify`, runs before every request.
-import { createHash, randomBytes } from 'node:crypto';
-import type { Actor, Ctx, Platform } from '../../kernel/ctx.ts';
-import { isLoopback } from '../../kernel/http/loopback.ts';
+// Use cases of access. The one that runs before every request is in service/identify.ts.
+import { randomBytes } from 'node:crypto';
+import type { Actor, Ctx } from '../../kernel/ctx.ts';
+import type { Db } from '../../kernel/db/database.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
-import { guardOrigin } from './guard.ts';
-import { boundedBy, grantableRoles, isUsable, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
-import { hashPassword, nobodysHash, verifyPassword } from './password.ts';
+import { forgetMember } from './levels/store.ts';
+import { grantableRoles, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
+import { hashPassword } from './password.ts';
+import { digestOf } from './sign-in/digest.ts';
+import { endpointsOf } from './sign-in/scopes.ts';
 import * as store from './store.ts';
+import { deleteIdentitiesOf } from './store/identities.ts';
+import { deleteServiceAccount } from './store/service-accounts.ts';
+import { deleteSessionsOf } from './store/sessions.ts';
 
-const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
-const local: Actor = { kind: 'local', id: 'local', roles: ['admin'] };
-
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
-const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
-
-/**
- * Who sends a request with these headers, and in which workspace. Raises `unauthenticated`,
- * `workspace-not-found`, `host-not-allowed`, `origin-not-allowed`.
- */
-export async function identify(platform: Platform, headers: Headers): Promise<{ actor: Actor; workspace: string }> {
-  const db = platform.database.reader;
-  const guarded = await store.hasUsers(db);
-  guardOrigin({ host: one(headers.host), origin: one(headers.origin) }, guarded || !isLoopback(platform.settings.host));
-  const asked = one(headers['x-gyre-workspace']) ?? one(headers['x-mlflow-workspace']) ?? undefined;
-  const authorization = one(headers.authorization);
-
-  const bearer = authorization && /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
-  if (bearer) {
-    const { token, ownerRole } = (await store.findTokenByDigest(db, digestOf(bearer))) ?? {};
-    if (!token || !isUsable(token, platform.clock.now()))
-      return fail('unauthenticated', { why: 'The token is unknown, expired or revoked.' });
-    if (asked !== undefined && asked !== token.workspace) return fail('workspace-not-found', { workspace: asked });
-    const kind = token.role === 'step' ? 'step' : 'service';
-    const id = token.role === 'step' ? (token.scope.runId ?? token.id) : token.ownerId;
-    return { actor: { kind, id, roles: boundedBy(token.role, ownerRole), scope: token.scope }, workspace: token.workspace };
-  }
-  const workspace = asked ?? 'default';
-  const basic = authorization && /^Basic\s+(\S+)$/i.exec(authorization)?.[1];
-  if (basic) {
-    const [name = '', ...rest] = Buffer.from(basic, 'base64').toString('utf8').split(':');
-    if (name === '' || rest.length === 0)
-      return fail('unauthenticated', { why: 'The Basic credentials are not "name:password" in base64.' });
-    const user = await store.findUser(db, name);
-    const stored = user?.passwordHash ?? nobodysHash;
-    const right = await verifyPassword(rest.join(':'), stored, platform.clock.now());
-    if (!user || !right) return fail('unauthenticated', { why: 'The user name or the password is wrong.' });
-    const role = await store.getRole(db, workspace, user.id);
-    if (!role) return fail('workspace-not-found', { workspace });
-    return { actor: { kind: 'user', id: user.name, roles: [role] }, workspace };
-  }
-  if (guarded || !isLoopback(platform.settings.host)) return fail('unauthenticated', { why: 'This server needs a login.' });
-  if (!(await store.workspaceExists(db, workspace))) return fail('workspace-not-found', { workspace });
-  return { actor: local, workspace };
-}
+// The first letters of a token say nothing of the rest (24 bytes): enough to tell two apart.
+const PREFIX_LENGTH = 'gyre_'.length + 6;
 
 /** Raises `forbidden` unless one of the actor's roles holds the permission. */
 export function authorise(actor: Actor, permission: Permission): void {
-  if (!may(actor.roles, permission)) fail('forbidden', { actor: `${actor.kind} "${actor.id}"`, permission });
+  const within = actor.scope?.permissions?.includes(permission) ?? true;
+  if (!may(actor.roles, permission) || !within) fail('forbidden', { actor: `${actor.kind} "${actor.id}"`, permission });
 }
 
 export async function createUser(ctx: Ctx, input: { name: string; password: string; role: GrantableRole }): Promise<User> {
@@ -68,7 +31,7 @@ export async function createUser(ctx: Ctx, input: { name: string; password: stri
     // From the first user on everybody has to log in, and somebody must be able to let others in.
     const first = !(await store.hasUsers(tx.db));
     if (first && (input.role !== 'admin' || tx.workspace !== 'default')) return fail('first-user-not-admin', { name: input.name });
-    const user: User = { id: newId('usr', tx.ids), name: input.name, passwordHash, createdMs: tx.clock.now() };
+    const user: User = { id: newId('usr', tx.ids), name: input.name, passwordHash, createdMs: tx.clock.now(), levelsVersion: 0 };
     await store.insertUser(tx.db, user);
     for (const workspace of first ? await store.listWorkspaces(tx.db) : [tx.workspace])
       await store.setGrant(tx.db, { workspace, userId: user.id, role: input.role });
@@ -83,9 +46,18 @@ export const removeUser = (ctx: Ctx, name: string): Promise<void> =>
     const user = await store.findUser(tx.db, name);
     if (!user || !(await store.getRole(tx.db, tx.workspace, user.id))) return fail('user-not-found', { name });
     await keepAnAdmin(tx, user);
+    await forgetMember(tx.db, tx.workspace, user.id);
     await store.deleteMember(tx.db, tx.workspace, user);
+    if (!(await store.getUser(tx.db, user.id))) await forgetPerson(tx.db, user.id);
     await tx.emit({ type: 'user.removed', subject: { kind: 'user', id: user.id } });
   });
+
+// What others know a user by goes with it, and so do the browsers that are logged in.
+async function forgetPerson(db: Db, userId: string): Promise<void> {
+  await deleteIdentitiesOf(db, userId);
+  await deleteSessionsOf(db, userId);
+  await deleteServiceAccount(db, userId);
+}
 
 export const grantRole = (ctx: Ctx, name: string, role: GrantableRole): Promise<void> =>
   ctx.tx(async (tx) => {
@@ -126,6 +98,8 @@ export const createToken = (ctx: Ctx, input: NewToken): Promise<{ token: Token; 
       expiresMs: input.expiresMs ?? null,
       revokedMs: null,
       createdMs: now,
+      prefix: secret.slice(0, PREFIX_LENGTH),
+      lastUsedMs: null,
     };
     await store.insertToken(tx.db, token, digestOf(secret));
     if (token.role !== 'step')
@@ -144,9 +118,10 @@ export const revokeToken = (ctx: Ctx, id: string): Promise<void> =>
 /** Removes the tokens of a step's attempt; they were nobody else's and leave no trace. Inside a transaction. */
 export const deleteStepTokens = (tx: Ctx, attemptId: string): Promise<void> => store.deleteStepTokens(tx.db, tx.workspace, attemptId);
 
-export const createWorkspace = (ctx: Ctx, id: string): Promise<void> =>
+export const createWorkspace = (ctx: Ctx, id: string, description: string | null = null): Promise<void> =>
   ctx.tx(async (tx) => {
-    await store.insertWorkspace(tx.db, id, tx.clock.now());
+    if (await store.workspaceExists(tx.db, id)) return fail('workspace-exists', { workspace: id });
+    await store.insertWorkspace(tx.db, id, tx.clock.now(), description);
     // Who makes it lets the others in. (Before there are users nobody needs to.)
     const user = await store.findUser(tx.db, tx.actor.id);
     if (user && tx.actor.kind !== 'local') await store.setGrant(tx.db, { workspace: id, userId: user.id, role: 'admin' });
@@ -157,7 +132,9 @@ export const createWorkspace = (ctx: Ctx, id: string): Promise<void> =>
 export async function tokensFor(
   ctx: Ctx,
   permission: Permission,
-): Promise<{ digest: string; workspace: string; expiresMs: number | null }[]> {
+): Promise<{ digest: string; workspace: string; expiresMs: number | null; endpoints: string[] | '*' }[]> {
   const allowed = grantableRoles.filter((role) => may([role], permission));
-  return store.listTokenDigests(ctx.database.reader, allowed, ctx.clock.now());
+  return (await store.listUsableTokens(ctx.database.reader, allowed, ctx.clock.now()))
+    .filter(({ scope }) => scope.permissions?.includes(permission) ?? true)
+    .map(({ scope, ...token }) => ({ ...token, endpoints: endpointsOf(scope.resources) }));
 }

@@ -1,9 +1,9 @@
 import type { Db } from '../../kernel/db/database.ts';
 import type { Grant, GrantableRole, Role, Token, User } from './model.ts';
 
-type UserRow = { id: string; name: string; password_hash: string; created_ms: number };
-type GrantRow = { workspace_id: string; user_id: string; role: GrantableRole };
-type TokenRow = {
+type UserRow = { id: string; name: string; password_hash: string; created_ms: number; levels_version: number };
+type GrantRow = { workspace_id: string; user_id: string; role: GrantableRole; direct_role: GrantableRole | null };
+export type TokenRow = {
   workspace_id: string;
   id: string;
   name: string;
@@ -14,14 +14,25 @@ type TokenRow = {
   expires_ms: number | null;
   revoked_ms: number | null;
   created_ms: number;
+  prefix: string;
+  last_used_ms: number | null;
 };
-type WorkspaceRow = { id: string; created_ms: number };
+type WorkspaceRow = { id: string; created_ms: number; description: string | null };
 
-const tablesIn = (db: Db) => db.withTables<{ users: UserRow; grants: GrantRow; tokens: TokenRow; workspaces: WorkspaceRow }>();
+type AccountRow = { user_id: string; disabled_ms: number | null };
 
-const toUser = (row: UserRow): User => ({ id: row.id, name: row.name, passwordHash: row.password_hash, createdMs: row.created_ms });
+const tablesIn = (db: Db) =>
+  db.withTables<{ users: UserRow; grants: GrantRow; tokens: TokenRow; workspaces: WorkspaceRow; service_accounts: AccountRow }>();
 
-const toToken = (row: TokenRow): Token => ({
+const toUser = (row: UserRow): User => ({
+  id: row.id,
+  name: row.name,
+  passwordHash: row.password_hash,
+  createdMs: row.created_ms,
+  levelsVersion: row.levels_version,
+});
+
+export const toToken = (row: TokenRow): Token => ({
   id: row.id,
   workspace: row.workspace_id,
   name: row.name,
@@ -31,6 +42,8 @@ const toToken = (row: TokenRow): Token => ({
   expiresMs: row.expires_ms,
   revokedMs: row.revoked_ms,
   createdMs: row.created_ms,
+  prefix: row.prefix,
+  lastUsedMs: row.last_used_ms,
 });
 
 export const hasUsers = async (db: Db): Promise<boolean> =>
@@ -38,6 +51,11 @@ export const hasUsers = async (db: Db): Promise<boolean> =>
 
 export async function findUser(db: Db, name: string): Promise<User | undefined> {
   const row = await tablesIn(db).selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+  return row && toUser(row);
+}
+
+export async function getUser(db: Db, id: string): Promise<User | undefined> {
+  const row = await tablesIn(db).selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst();
   return row && toUser(row);
 }
 
@@ -57,8 +75,17 @@ export async function listUsers(db: Db, workspace: string): Promise<{ user: User
 export const insertUser = (db: Db, user: User) =>
   tablesIn(db)
     .insertInto('users')
-    .values({ id: user.id, name: user.name, password_hash: user.passwordHash, created_ms: user.createdMs })
+    .values({
+      id: user.id,
+      name: user.name,
+      password_hash: user.passwordHash,
+      created_ms: user.createdMs,
+      levels_version: user.levelsVersion,
+    })
     .execute();
+
+export const updatePassword = (db: Db, id: string, passwordHash: string) =>
+  tablesIn(db).updateTable('users').set({ password_hash: passwordHash }).where('id', '=', id).execute();
 
 /** Removes the grant and the tokens of a user in a workspace, and the user if no grant is left. */
 export async function deleteMember(db: Db, workspace: string, { id, name }: User): Promise<void> {
@@ -85,16 +112,19 @@ export async function getRole(db: Db, workspace: string, userId: string): Promis
 export const setGrant = (db: Db, grant: Grant) =>
   tablesIn(db)
     .insertInto('grants')
-    .values({ workspace_id: grant.workspace, user_id: grant.userId, role: grant.role })
-    .onConflict((c) => c.columns(['workspace_id', 'user_id']).doUpdateSet({ role: grant.role }))
+    .values({ workspace_id: grant.workspace, user_id: grant.userId, role: grant.role, direct_role: grant.role })
+    .onConflict((c) => c.columns(['workspace_id', 'user_id']).doUpdateSet({ role: grant.role, direct_role: grant.role }))
     .execute();
 
+/** Administrators who can log in: service accounts cannot let anybody in again. */
 export async function countAdmins(db: Db, workspace: string): Promise<number> {
   const rows = await tablesIn(db)
     .selectFrom('grants')
-    .select('user_id')
-    .where('workspace_id', '=', workspace)
-    .where('role', '=', 'admin')
+    .leftJoin('service_accounts', 'service_accounts.user_id', 'grants.user_id')
+    .select('grants.user_id')
+    .where('grants.workspace_id', '=', workspace)
+    .where('grants.role', '=', 'admin')
+    .where('service_accounts.user_id', 'is', null)
     .execute();
   return rows.length;
 }
@@ -105,18 +135,6 @@ const tokensWithOwner = (db: Db) =>
     .selectFrom('tokens')
     .leftJoin('users', 'users.name', 'tokens.owner_id')
     .leftJoin('grants', (j) => j.onRef('grants.user_id', '=', 'users.id').onRef('grants.workspace_id', '=', 'tokens.workspace_id'));
-
-export async function findTokenByDigest(
-  db: Db,
-  digest: string,
-): Promise<{ token: Token; ownerRole: GrantableRole | undefined } | undefined> {
-  const row = await tokensWithOwner(db)
-    .selectAll('tokens')
-    .select('grants.role as owner_role')
-    .where('tokens.digest', '=', digest)
-    .executeTakeFirst();
-  return row && { token: toToken(row), ownerRole: row.owner_role ?? undefined };
-}
 
 export async function getToken(db: Db, workspace: string, id: string): Promise<Token | undefined> {
   const row = await tablesIn(db)
@@ -141,20 +159,27 @@ export async function listTokens(db: Db, workspace: string): Promise<Token[]> {
 }
 
 /** Usable tokens of every workspace that hold one of these roles, and whose owner does, if that is a user. */
-export async function listTokenDigests(
+export async function listUsableTokens(
   db: Db,
   held: readonly GrantableRole[],
   nowMs: number,
-): Promise<{ digest: string; workspace: string; expiresMs: number | null }[]> {
+): Promise<{ digest: string; workspace: string; expiresMs: number | null; scope: Token['scope'] }[]> {
   const rows = await tokensWithOwner(db)
-    .select(['tokens.digest', 'tokens.workspace_id', 'tokens.expires_ms'])
+    .leftJoin('service_accounts', 'service_accounts.user_id', 'users.id')
+    .select(['tokens.digest', 'tokens.workspace_id', 'tokens.expires_ms', 'tokens.scope'])
     .where('tokens.role', 'in', held)
-    .where((eb) => eb.or([eb('grants.role', 'is', null), eb('grants.role', 'in', held)]))
+    .where((eb) => eb.or([eb('users.id', 'is', null), eb('grants.role', 'in', held)]))
+    .where('service_accounts.disabled_ms', 'is', null)
     .where('tokens.revoked_ms', 'is', null)
     .where((eb) => eb.or([eb('tokens.expires_ms', 'is', null), eb('tokens.expires_ms', '>', nowMs)]))
     .orderBy('tokens.digest')
     .execute();
-  return rows.map((r) => ({ digest: r.digest, workspace: r.workspace_id, expiresMs: r.expires_ms }));
+  return rows.map((r) => ({
+    digest: r.digest,
+    workspace: r.workspace_id,
+    expiresMs: r.expires_ms,
+    scope: JSON.parse(r.scope) as Token['scope'],
+  }));
 }
 
 export const insertToken = (db: Db, token: Token, digest: string) =>
@@ -171,7 +196,28 @@ export const insertToken = (db: Db, token: Token, digest: string) =>
       expires_ms: token.expiresMs,
       revoked_ms: token.revokedMs,
       created_ms: token.createdMs,
+      prefix: token.prefix,
+      last_used_ms: token.lastUsedMs,
     })
+    .execute();
+
+/** Notes the use of a token unless one was noted after `beforeMs`; whether it is the first. */
+export async function markTokenUsed(db: Db, workspace: string, id: string, nowMs: number, beforeMs: number): Promise<boolean> {
+  const mine = tablesIn(db).updateTable('tokens').set({ last_used_ms: nowMs }).where('workspace_id', '=', workspace).where('id', '=', id);
+  const first = await mine.where('last_used_ms', 'is', null).executeTakeFirst();
+  if (Number(first.numUpdatedRows) > 0) return true;
+  await mine.where('last_used_ms', '<=', beforeMs).execute();
+  return false;
+}
+
+/** Ends a token at a moment, unless it ends before. */
+export const endTokenAt = (db: Db, workspace: string, id: string, ms: number) =>
+  tablesIn(db)
+    .updateTable('tokens')
+    .set({ expires_ms: ms })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .where((eb) => eb.or([eb('expires_ms', 'is', null), eb('expires_ms', '>', ms)]))
     .execute();
 
 export const revokeToken = (db: Db, workspace: string, id: string, nowMs: number) =>
@@ -198,10 +244,10 @@ export async function workspaceExists(db: Db, id: string): Promise<boolean> {
   );
 }
 
-export const insertWorkspace = (db: Db, id: string, nowMs: number) =>
+export const insertWorkspace = (db: Db, id: string, nowMs: number, description: string | null = null) =>
   tablesIn(db)
     .insertInto('workspaces')
-    .values({ id, created_ms: nowMs })
+    .values({ id, created_ms: nowMs, description })
     .onConflict((c) => c.column('id').doNothing())
     .execute();
 
@@ -209,6 +255,21 @@ export async function listWorkspaces(db: Db): Promise<string[]> {
   const rows = await tablesIn(db).selectFrom('workspaces').select('id').orderBy('id').execute();
   return [...new Set(['default', ...rows.map((row) => row.id)])];
 }
+
+/** All workspaces by name, with what is said of them. */
+export async function describeWorkspaces(db: Db): Promise<{ name: string; description: string | null }[]> {
+  const rows = await tablesIn(db).selectFrom('workspaces').select(['id as name', 'description']).orderBy('id').limit(10_000).execute();
+  return rows.some((row) => row.name === 'default') ? rows : [{ name: 'default', description: null }, ...rows];
+}
+
+export const setWorkspaceDescription = (db: Db, id: string, description: string, nowMs: number) =>
+  tablesIn(db)
+    .insertInto('workspaces')
+    .values({ id, created_ms: nowMs, description })
+    .onConflict((c) => c.column('id').doUpdateSet({ description }))
+    .execute();
+
+export const deleteWorkspace = (db: Db, id: string) => tablesIn(db).deleteFrom('workspaces').where('id', '=', id).execute();
 
 /** Workspaces in which a user has a role. */
 export async function listWorkspacesOf(db: Db, userId: string): Promise<string[]> {

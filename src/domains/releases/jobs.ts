@@ -56,7 +56,7 @@ export const releaseSubscribers: readonly Subscriber[] = [
   /** Data planes know who may ask from the plan alone, so a change of tokens or users is a new plan. */
   {
     name: 'releases.publish',
-    types: ['token.created', 'token.revoked', 'user.created', 'user.removed', 'grant.changed'],
+    types: ['token.created', 'token.revoked', 'user.created', 'user.removed', 'grant.changed', 'service-account.changed'],
     handle: async (ctx) => void (await ctx.enqueue({ job: publish, payload: {}, uniqueKey: 'publish' })),
   },
   /** Where a monitor watches the endpoint, its watermark says that the labels of a tick are joined; else the tick itself does. */

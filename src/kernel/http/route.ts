@@ -11,7 +11,24 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 /** How a protocol that others defined speaks of problems, instead of RFC 9457. */
 export interface Dialect {
   readonly name: string;
-  readonly renderProblem: (problem: Problem, requestId: string) => { status: number; contentType: string; body: string };
+  readonly renderProblem: (
+    problem: Problem,
+    requestId: string,
+  ) => {
+    status: number;
+    contentType: string;
+    body: string;
+    headers?: Readonly<Record<string, string>>;
+  };
+}
+
+/** Where a request comes from. */
+export interface Peer {
+  readonly method: string;
+  /** The client's address; that of a proxy unless it is trusted (GYRE_TRUST_PROXY). */
+  readonly address: string;
+  /** Scheme and host that were asked, as `https://host[:port]`. */
+  readonly origin: string;
 }
 
 type In<T> = T extends TSchema ? Static<T> : Record<string, never>;
@@ -21,6 +38,7 @@ export interface RouteInput<P, Q, B> {
   readonly query: In<Q>;
   readonly body: In<B>;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly peer: Peer;
   /** The raw body of a route with `body: 'stream'`. */
   readonly stream: Readable;
   /** The raw query string, for dialects that parse their own. */
@@ -34,7 +52,10 @@ export class Reply {
   readonly status: number;
   readonly body: unknown;
   readonly headers: Readonly<Record<string, string>>;
-  constructor(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}) {
+  /** Values of Set-Cookie. */
+  readonly cookies: readonly string[];
+  constructor(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}, cookies: readonly string[] = []) {
+    this.cookies = cookies;
     this.status = status;
     this.body = body;
     this.headers = headers;

@@ -3,12 +3,14 @@
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Counter, Histogram, Registry } from 'prom-client';
-import { makeCtx, type Actor, type Ctx, type Platform } from '../ctx.ts';
+import { makeCtx, type Actor, type Caller, type Ctx, type Platform } from '../ctx.ts';
 import { defineErrors, fail, isDiskFull, isProblem, Problem, toProblemDocument } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Permission } from '../permissions.ts';
 import { once } from './idempotency.ts';
 import { readJson } from './read-json.ts';
+import { pageHeaders, wantsPage } from './pages.ts';
+import { peerOf, trustedProxies } from './peer.ts';
 import { Reply, type AnyRoute } from './route.ts';
 import { check, compileBody, compileText, nothing } from './validation.ts';
 
@@ -25,6 +27,10 @@ export interface Access {
   identify(request: FastifyRequest): Promise<{ actor: Actor; workspace: string }>;
   /** Raises a problem with status 403 if the actor may not. */
   authorise(actor: Actor, permission: Permission): void;
+  /** Hears of every request that somebody known may not make. */
+  readonly denied?: (denial: { caller: Caller; route: string; problem: Problem }) => void;
+  /** Where a browser that asks for a page without a login is sent, and how to come back. */
+  readonly signInPage?: (path: string) => string;
 }
 
 export interface ServerParts {
@@ -48,6 +54,7 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     logger: false,
     bodyLimit: platform.settings.bodyLimitBytes,
     genReqId: () => newId('req', platform.ids),
+    trustProxy: trustedProxies(platform.settings.trustProxy),
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: 2000 },
     forceCloseConnections: 'idle',
     // What still comes over a connection that is open is answered; the reply then closes it.
@@ -109,10 +116,17 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
       defects.inc();
       platform.log.error({ event: 'http.defect', requestId: request.id, method: request.method, route: request.routeOptions.url, error });
     }
+    const { caller } = request as { caller?: Caller };
+    if (problem.status === 403 && caller) access.denied?.({ caller, route: `${request.method} ${request.routeOptions.url}`, problem });
+    if (problem.status === 401 && access.signInPage && wantsPage(request)) return reply.redirect(access.signInPage(request.url), 303);
+    if (typeof problem.params.retryAfterS === 'number') void reply.header('retry-after', String(problem.params.retryAfterS));
     if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="gyre", Basic realm="gyre"');
     if (dialect) {
       const rendered = dialect.renderProblem(problem, request.id);
-      return reply.code(rendered.status).header('content-type', rendered.contentType).send(rendered.body);
+      return reply
+        .code(rendered.status)
+        .headers({ ...rendered.headers, 'content-type': rendered.contentType })
+        .send(rendered.body);
     }
     return reply
       .code(problem.status)
@@ -160,12 +174,13 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
   const run = async (
     ctx: Ctx,
     request: FastifyRequest,
-  ): Promise<{ status: number; body: unknown; headers: Readonly<Record<string, string>> }> => {
+  ): Promise<{ status: number; body: unknown; headers: Readonly<Record<string, string>>; cookies?: readonly string[] }> => {
     const input = {
       params: request.params,
       query: request.query,
       body: request.body ?? {},
       headers: request.headers,
+      peer: peerOf(request),
       stream: kind === 'stream' ? ((request.body as Readable | undefined) ?? Readable.from([])) : Readable.from([]),
       rawQuery: request.url.slice(pathOf(request).length + 1),
       rawBody: request.body,
@@ -181,6 +196,7 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
     // Who asks, and may they, comes before the body is read.
     onRequest: async (request, reply) => {
       const caller = route.permission === 'public' ? anybody : await access.identify(request);
+      (request as { caller?: Caller }).caller = caller;
       if (route.permission !== 'public') access.authorise(caller.actor, route.permission);
       const abort = new AbortController();
       // The request is over when its body is read; only the reply's connection tells that nobody waits for it.
@@ -200,6 +216,8 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
         result = { ...outcome, headers: outcome.replayed ? { 'idempotent-replay': 'true' } : {} };
       } else result = await run(ctx, request);
       reply.code(result.status).headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', ...result.headers });
+      if (result.headers['content-type']?.startsWith('text/html')) reply.headers({ ...pageHeaders, ...result.headers });
+      if (result.cookies?.length) reply.header('set-cookie', [...result.cookies]);
       if (result.body instanceof Readable || Buffer.isBuffer(result.body)) return reply.send(result.body);
       if (typeof result.body === 'string' && result.headers['content-type']) return reply.send(result.body);
       if (result.body === undefined) return reply.send();

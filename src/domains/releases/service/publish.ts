@@ -112,7 +112,7 @@ async function publishNow(ctx: Ctx): Promise<number> {
   }
   const number = await ctx.tx((tx) => store.takePlanNumber(tx.db));
   const open = isLoopback(ctx.settings.host) && !(await hasUsers(ctx.database.reader));
-  const tokens = (await tokensFor(ctx, 'serving:predict')).map((t) => ({ ...t, endpoints: '*' as const }));
+  const tokens = await tokensFor(ctx, 'serving:predict');
   writePlan(ctx.settings.dir, {
     format: 1,
     number,
