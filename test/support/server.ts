@@ -14,17 +14,25 @@ import { admin } from './platform.ts';
 
 export interface TestServer extends Control {
   readonly folder: string;
+  readonly clock: ReturnType<typeof fixedClock>;
+  /** Until no event and no job that is due is left. */
+  readonly drain: () => Promise<void>;
   /** A context of the given actor (an administrator by default) in a workspace. */
   readonly ctx: (options?: { actor?: Actor; workspace?: string }) => Ctx;
 }
 
-export async function startServer(t: TestContext, kind: DatabaseKind = 'sqlite'): Promise<TestServer> {
+export async function startServer(
+  t: TestContext,
+  kind: DatabaseKind = 'sqlite',
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'gyre-test-'));
   const database = await openTestDatabase(t, kind);
+  const clock = fixedClock();
   const control = await startControl(
-    readSettings({ GYRE_DIR: folder, GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent', GYRE_PORT: '0' }),
+    readSettings({ GYRE_DIR: folder, GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent', GYRE_PORT: '0', ...environment }),
     {},
-    { database, clock: fixedClock(), ids: seededIds(t.name), log: silentLog },
+    { database, clock, ids: seededIds(t.name), log: silentLog },
   );
   t.after(async () => {
     await control.close({ keepDatabase: true });
@@ -33,6 +41,14 @@ export async function startServer(t: TestContext, kind: DatabaseKind = 'sqlite')
   return {
     ...control,
     folder,
+    clock,
+    drain: async () => {
+      // A subscriber queues jobs, and a job may emit events.
+      for (let round = 0; round < 2; round++) {
+        await control.subscribers.drain();
+        await control.worker.drain();
+      }
+    },
     ctx: ({ actor = admin, workspace = 'default' } = {}) => makeCtx(control.platform, { actor, workspace }),
   };
 }

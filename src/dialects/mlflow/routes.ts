@@ -4,6 +4,7 @@ import { experimentRoutes } from './routes/experiments.ts';
 import { loggedModelRoutes } from './routes/logged-models.ts';
 import { registryRoutes } from './routes/registry.ts';
 import { runRoutes } from './routes/runs.ts';
+import { webhookProtocolRoutes } from './routes/webhooks.ts';
 
 export { mlflowDialect } from './wire.ts';
 
@@ -13,6 +14,7 @@ export const mlflowProtocolRoutes: readonly AnyRoute[] = [
   ...loggedModelRoutes,
   ...registryRoutes,
   ...artifactRoutes,
+  ...webhookProtocolRoutes,
 ];
 
 /** Paths whose clients expect MLflow's 404. */

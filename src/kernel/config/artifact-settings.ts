@@ -1,4 +1,4 @@
-// Where artifacts are kept, and where webhooks may go.
+// Where artifacts are kept, where webhooks may go, and what their secrets are encrypted with.
 import { resolve } from 'node:path';
 import { flag, hosts, setting } from './setting.ts';
 
@@ -10,6 +10,14 @@ const artifactRoot = (value: string): string | undefined => {
 };
 
 export const artifactSettings = {
+  secretsKey: setting<string>({
+    env: 'GYRE_SECRETS_KEY',
+    expected: 'at least 32 characters',
+    default: '',
+    doc: 'What secrets in the database are encrypted with, the same for all servers of one database. Empty: a key of the server’s own folder.',
+    secret: true,
+    parse: (v) => (v === '' || v.length >= 32 ? v : undefined),
+  }),
   webhookAllowHosts: setting<string>({
     env: 'GYRE_WEBHOOK_ALLOW_HOSTS',
     expected: 'host or host:port, separated by commas',

@@ -84,7 +84,7 @@ async function createVersion(ctx: Ctx, a: Args) {
     },
     'lenient',
   );
-  for (const tag of a.pairs('tags')) await setModelTag(ctx, model, version.number, tag);
+  for (const tag of a.pairs('tags')) await setModelTag(ctx, model, version.number, tag, 'made with');
   return { model_version: await oneToWire(ctx, version) };
 }
 
@@ -97,7 +97,7 @@ export const registryRoutes = mlflowRoutes([
     handler: (ctx, a) =>
       ctx.tx(async (tx) => {
         const { name } = await createModel(tx, { name: a.required('name'), description: a.text('description') });
-        for (const tag of a.pairs('tags')) await setModelTag(tx, name, 0, tag);
+        for (const tag of a.pairs('tags')) await setModelTag(tx, name, 0, tag, 'made with');
         return { registered_model: await modelNamed(tx, name) };
       }),
   },

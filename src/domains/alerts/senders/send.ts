@@ -5,7 +5,7 @@ import { redactorOf, resolveSecret } from '../../../kernel/secrets.ts';
 import type { ReceiverDefinition } from '../../projects/public.ts';
 import type { Message } from '../service/tell.ts';
 import { sendMail } from './email.ts';
-import { post, type Answered } from './post.ts';
+import { post, type Answered } from '../../../kernel/http/post.ts';
 import { Refused } from '../../../kernel/http/reach.ts';
 import { alertmanagerPush, alertmanagerWebhook, slackMessage } from './shapes.ts';
 

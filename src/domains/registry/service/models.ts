@@ -79,12 +79,19 @@ async function checkTagged(tx: Ctx, model: string, number: number): Promise<void
 }
 
 /** Tags a model (`number` 0) or one of its versions. Raises `model-not-found`, `model-version-not-found`, `model-tag-invalid`. */
-export const setModelTag = (ctx: Ctx, model: string, number: number, tag: { key: string; value: string }): Promise<void> =>
+export const setModelTag = (
+  ctx: Ctx,
+  model: string,
+  number: number,
+  tag: { key: string; value: string },
+  how: 'later' | 'made with' = 'later',
+): Promise<void> =>
   ctx.tx(async (tx) => {
     await checkTagged(tx, model, number);
     if (tag.key.length > MAX_TAG_KEY) fail('model-tag-invalid', { what: 'key', limit: MAX_TAG_KEY });
     if (tag.value.length > MAX_TAG) fail('model-tag-invalid', { what: 'value', limit: MAX_TAG });
     await store.setTag(tx.db, { workspace_id: tx.workspace, model, number, ...tag });
+    if (how === 'later') await tx.emit({ type: 'model-tag.set', subject: { kind: 'model', id: model }, payload: { number, key: tag.key } });
   });
 
 /** Removing what is not there is nothing. Raises `model-not-found`, `model-version-not-found`. */
@@ -92,4 +99,5 @@ export const removeModelTag = (ctx: Ctx, model: string, number: number, key: str
   ctx.tx(async (tx) => {
     await checkTagged(tx, model, number);
     await store.deleteTag(tx.db, tx.workspace, model, number, key);
+    await tx.emit({ type: 'model-tag.removed', subject: { kind: 'model', id: model }, payload: { number, key } });
   });
