@@ -22,8 +22,8 @@ export interface Table {
 }
 
 // Quoted, as queries quote them, because one database reserves words that the other does not ("window").
-// An index may order a column: `seq desc`.
-const quoted = (column: string): string => column.replace(/^\w+/, '"$&"');
+// An index may order a column (`seq desc`) and hold an expression (`substr(value, 1, 200)`).
+const quoted = (column: string): string => (column.includes('(') ? column : column.replace(/^\w+/, '"$&"'));
 const list = (columns: readonly string[]): string => columns.map(quoted).join(', ');
 
 /** The statements that create a table and its indexes on the given database. */
@@ -43,7 +43,7 @@ export function createTableSql(table: Table, dialect: Dialect): string[] {
   for (const index of table.indexes ?? []) {
     const on = 'on' in index ? index.on : index;
     const where = 'on' in index ? ` where ${index.where}` : '';
-    const name = shortName(`${table.name}__${on.map((c) => c.replace(/ .*/, '')).join('__')}`);
+    const name = shortName(`${table.name}__${on.map((c) => c.replace(/\W.*/, '')).join('__')}`);
     statements.push(`create index ${name} on ${table.name} (${list(on)})${where}`);
   }
   return statements;

@@ -45,11 +45,13 @@ export const trackingTables: readonly Table[] = [
     name: 'tracking_params',
     columns: { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' },
     primary: ['workspace_id', 'run_id', 'key'],
+    indexes: [['workspace_id', 'key', 'substr(value, 1, 200)', 'run_id']],
   },
   {
     name: 'tracking_tags',
     columns: { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' },
     primary: ['workspace_id', 'run_id', 'key'],
+    indexes: [['workspace_id', 'key', 'substr(value, 1, 200)', 'run_id']],
   },
   {
     name: 'tracking_metrics',
@@ -62,6 +64,7 @@ export const trackingTables: readonly Table[] = [
     columns: { workspace_id: 'id', run_id: 'id', key: 'text', timestamp_ms: 'int', step: 'int', value: 'real', is_nan: 'bool' },
     primary: ['workspace_id', 'run_id', 'key'],
     clustered: true,
+    indexes: [['workspace_id', 'key', 'value', 'run_id', 'is_nan']],
   },
   {
     name: 'tracking_datasets',

@@ -99,15 +99,15 @@ export function parseOrder(language: Language, items: readonly string[]): OrderI
   });
 }
 
-/** NULL last in both directions. */
-export const nullsLast = (value: RawBuilder<unknown>, descending: boolean): RawBuilder<unknown>[] => [
-  sql`case when ${value} is null then 1 else 0 end`,
+/** NULL last in both directions. To SQLite NULL is less than anything, so that an index serves the descending order as it is. */
+export const nullsLast = (value: RawBuilder<unknown>, descending: boolean, dialect?: DialectName): RawBuilder<unknown>[] => [
+  ...(dialect === 'sqlite' && descending ? [] : [sql`case when ${value} is null then 1 else 0 end`]),
   sql`${value} ${sql.raw(descending ? 'desc' : 'asc')}`,
 ];
 
 /** ORDER BY terms of one item; a metric's NaN comes after its values and before rows without it. */
-export function orderTerms(language: Language, sources: Sources, item: OrderItem): RawBuilder<unknown>[] {
-  if (item.entity === 'attribute') return nullsLast(sql.raw(language.attributes[item.key]!.column), item.descending);
+export function orderTerms(language: Language, sources: Sources, item: OrderItem, dialect?: DialectName): RawBuilder<unknown>[] {
+  if (item.entity === 'attribute') return nullsLast(sql.raw(language.attributes[item.key]!.column), item.descending, dialect);
   const from = sources[item.entity];
   if (from === undefined || item.entity === 'dataset') return invalid(`Invalid order_by entity: ${item.entity}`);
   return orderByRow(sql`${sql.raw(from)} and e.key = ${item.key}`, item.entity === 'metric', item.descending);

@@ -2,10 +2,11 @@ import { sql } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { TrackingRun, ViewType } from '../model.ts';
 import { parseFilter } from '../search/language.ts';
-import { runLanguage, runSources } from '../search/languages.ts';
-import { checkPage, clauseSql, inExperiments, nullsLast, orderTerms, parseOrder } from '../search/sql.ts';
+import { runLanguage } from '../search/languages.ts';
+import { findRunRows } from '../search/run-query.ts';
+import { checkPage, inExperiments, parseOrder } from '../search/sql.ts';
 import { dataOf, inputsOf, linksOf, toRun, type RunData, type RunInput } from '../store/runs.ts';
-import type { LinkRow, RunRow } from '../store/tables.ts';
+import type { LinkRow } from '../store/tables.ts';
 
 export interface RunQuery {
   readonly experimentIds: readonly string[];
@@ -32,18 +33,17 @@ export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRu
   const order = parseOrder(runLanguage, q.orderBy);
   const clauses = parseFilter(runLanguage, q.filter);
   if (q.experimentIds.length === 0) return { runs: [], more: false };
-  const conditions = [
-    sql`r.workspace_id = ${ctx.workspace}`,
-    inExperiments(q.experimentIds),
-    ...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`]),
-    ...clauses.map((c) => clauseSql(runLanguage, runSources, c, dialect)),
-  ];
-  const terms = order.flatMap((item) => orderTerms(runLanguage, runSources, item));
-  // The newest first, unless the order says something about the start itself.
-  if (!order.some((o) => o.entity === 'attribute' && runLanguage.attributes[o.key]!.column === 'r.start_ms'))
-    terms.push(...nullsLast(sql`r.start_ms`, true));
-  const { rows } = await sql<RunRow>`select r.* from tracking_runs r where ${sql.join(conditions, sql` and `)}
-    order by ${sql.join([...terms, sql`r.id asc`])} limit ${q.limit + 1} offset ${q.offset}`.execute(ctx.db);
+  const conditions = [...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`])];
+  const rows = await findRunRows(ctx.db, {
+    workspace: ctx.workspace,
+    dialect,
+    within: inExperiments(q.experimentIds),
+    conditions,
+    clauses,
+    order,
+    offset: q.offset,
+    limit: q.limit + 1,
+  });
   const page = rows.slice(0, q.limit);
   const ids = page.map((r) => r.id);
   const [data, inputs, links] = [

@@ -4,18 +4,19 @@ import { statement } from '../../../kernel/db/statement.ts';
 
 /**
  * `select` without its condition, for one run or for a list; in the order of the runs' ids and then of `order`.
- * `alias` stands before the columns `workspace_id` and `run_id`.
+ * `alias` stands before the columns `workspace_id` and `run_id`; the table of the runs calls the latter `id`.
  */
 export function ofRuns<Row>(
   select: string,
   order: string,
   alias = '',
+  id = 'run_id',
 ): (db: Db, workspace: string, ids: readonly string[]) => Promise<readonly Row[]> {
   const of = `${select} where ${alias}workspace_id = `;
-  const one = statement<Row>(`${of}? and ${alias}run_id = ? order by ${order}`);
-  const sorted = `order by ${alias}run_id, ${order}`;
-  const sqlite = `${of}? and ${alias}run_id in (select value from json_each(?)) ${sorted}`;
-  const postgres = `${of}$1 and ${alias}run_id = any($2) ${sorted}`;
+  const one = statement<Row>(`${of}? and ${alias}${id} = ? order by ${order}`);
+  const sorted = `order by ${alias}${id}, ${order}`;
+  const sqlite = `${of}? and ${alias}${id} in (select value from json_each(?)) ${sorted}`;
+  const postgres = `${of}$1 and ${alias}${id} = any($2) ${sorted}`;
   return async (db, workspace, ids) => {
     if (ids.length === 0) return [];
     if (ids.length === 1) return one(db, workspace, ids[0]!);

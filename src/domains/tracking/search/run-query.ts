@@ -1,0 +1,181 @@
+// Runs by clauses and an order, quickly among very many: the search begins where the fewest rows have to be looked at,
+// and that is counted beforehand, because without statistics a database cannot know.
+import { sql, type RawBuilder } from 'kysely';
+import type { Db } from '../../../kernel/db/database.ts';
+import { ofRuns } from '../store/of-runs.ts';
+import type { RunRow } from '../store/tables.ts';
+import type { Clause } from './language.ts';
+import { runLanguage, runSources } from './languages.ts';
+import { clauseSql, compare, nullsLast, orderTerms, type DialectName, type OrderItem } from './sql.ts';
+
+export interface RunSearch {
+  readonly workspace: string;
+  readonly dialect: DialectName;
+  /** In which experiments: a condition on the table of runs, called `r`, that its index fulfils. */
+  readonly within: RawBuilder<unknown>;
+  /** Further ones of the table of runs alone. */
+  readonly conditions: readonly RawBuilder<unknown>[];
+  readonly clauses: readonly Clause[];
+  readonly order: readonly OrderItem[];
+  readonly offset: number;
+  readonly limit: number;
+  /** Counts end here; given by tests. */
+  readonly few?: number;
+}
+
+/** So many rows are looked at within some 40 ms; who has more is not worth to begin with. */
+const FEW = 20_000;
+/** SQLite joins at most 64 tables; clauses and orders beyond these are subqueries. */
+const MOST_JOINED = 6;
+/** What the indexes of params and tags hold of a value (migrations/0001/tracking.ts). */
+const INDEXED_LENGTH = 200;
+
+// SQLite would rather sort what it finds in the order of runs.
+const INDEX_OF_VALUES = 'indexed by latest_metrics__workspace_id__key__value__run_id__is_nan';
+
+const tables: Readonly<Partial<Record<Clause['entity'], string>>> = {
+  metric: 'latest_metrics',
+  param: 'tracking_params',
+  tag: 'tracking_tags',
+};
+
+const runsById = ofRuns<RunRow>('select * from tracking_runs', 'id', '', 'id');
+
+/** The runs that match, in their order, from `offset` on and at most `limit`. */
+export async function findRunRows(db: Db, q: RunSearch): Promise<RunRow[]> {
+  const ids = await findIds(db, q);
+  const rows = new Map((await runsById(db, q.workspace, ids)).map((r) => [r.id, r]));
+  return ids.map((id) => rows.get(id)!);
+}
+
+async function findIds(db: Db, q: RunSearch): Promise<string[]> {
+  const { few = FEW } = q;
+  const joined: Clause[] = [];
+  const others: Clause[] = [];
+  let begins: Clause | undefined;
+  const along = q.order[0]?.entity === 'metric' ? q.order[0] : undefined;
+  if (q.clauses.length === 0 && !along) return idsOf(db, beginWithRuns({ ...q, joined, others }));
+  let fewest = await countUpTo(db, few, sql`tracking_runs r where ${and([ofWorkspace(q), q.within])}`);
+  for (const clause of q.clauses) {
+    if (!(clause.entity in tables) || clause.op === 'IS NULL' || joined.length === MOST_JOINED) {
+      others.push(clause);
+      continue;
+    }
+    const count = isIndexed(clause) ? await countUpTo(db, few, sql`${entriesOf(clause, 'e')} where ${entryIs(q, clause, 'e')}`) : few;
+    if (count < fewest) {
+      begins = clause;
+      fewest = count;
+      joined.unshift(clause);
+    } else joined.push(clause);
+  }
+  if (fewest === 0) return [];
+  const plan: Plan = { ...q, joined, others };
+  if (begins) return idsOf(db, beginWithEntries(plan));
+  // Very many match: they are found soon enough along the index of the order. If not, all are looked at after all.
+  if (fewest === few && along) {
+    const ids = await idsOf(db, walkAlongOrder(plan, along));
+    if (ids.length === q.limit) return ids;
+  }
+  return idsOf(db, beginWithRuns(plan));
+}
+
+interface Plan extends RunSearch {
+  /** Clauses on entries that a run must have; the first of them is the one to begin with. */
+  readonly joined: readonly Clause[];
+  readonly others: readonly Clause[];
+}
+
+const and = (conditions: readonly RawBuilder<unknown>[]) => sql.join([...conditions], sql` and `);
+const none = sql``;
+
+async function countUpTo(db: Db, few: number, from: RawBuilder<unknown>): Promise<number> {
+  const { rows } = await sql<{ n: number }>`select count(*) as n from (select 1 as one from ${from} limit ${few}) few`.execute(db);
+  return Number(rows[0]!.n);
+}
+
+async function idsOf(db: Db, query: RawBuilder<{ id: string }>): Promise<string[]> {
+  return (await query.execute(db)).rows.map((r) => r.id);
+}
+
+/** An index leads to the rows that fulfil it. */
+const isIndexed = ({ entity, op, value }: Clause): boolean =>
+  entity === 'metric' ? op !== '!=' : op === '=' && String(value).length < INDEXED_LENGTH;
+
+const entriesOf = (clause: Pick<Clause, 'entity'>, alias: string) => sql.raw(`${tables[clause.entity]!} ${alias}`);
+
+/** The condition on entries alone. */
+function entryIs(q: RunSearch, { entity, key, op, value }: Clause, alias: string): RawBuilder<unknown> {
+  const of = sql`${sql.raw(alias)}.workspace_id = ${q.workspace} and ${sql.raw(alias)}.key = ${key}`;
+  if (op === 'IS NOT NULL') return of;
+  // The beginning of a text equals a shorter one only if it is the whole text.
+  const indexed = entity !== 'metric' && op === '=' && String(value).length < INDEXED_LENGTH;
+  const column = sql.raw(indexed ? `substr(${alias}.value, 1, ${INDEXED_LENGTH})` : `${alias}.value`);
+  return sql`${of} and ${compare(column, op, value, q.dialect)}`;
+}
+
+// SQLite takes the tables of a cross join in their order; PostgreSQL has statistics to choose by.
+const joinIn = (q: RunSearch) => sql.raw(q.dialect === 'sqlite' ? 'cross join' : 'join');
+
+/** Joins to the run that `workspace` and `run` name. */
+const joinEntries = (q: RunSearch, clauses: readonly Clause[], owner: string, run: string) =>
+  clauses.length === 0
+    ? none
+    : sql.join(
+        clauses.map((clause, i) => {
+          const alias = `j${i}`;
+          const on = sql.raw(`${alias}.workspace_id = ${owner}.workspace_id and ${alias}.run_id = ${owner}.${run}`);
+          return sql`${joinIn(q)} ${entriesOf(clause, alias)} on ${on} and ${entryIs(q, clause, alias)}`;
+        }),
+        sql` `,
+      );
+
+const joinRuns = (q: RunSearch, owner: string) =>
+  sql`${joinIn(q)} tracking_runs r on ${sql.raw(`r.workspace_id = ${owner}.workspace_id and r.id = ${owner}.run_id`)}`;
+
+const ofWorkspace = (q: RunSearch) => sql`r.workspace_id = ${q.workspace}`;
+
+const conditionsOf = (p: Plan) =>
+  and([ofWorkspace(p), p.within, ...p.conditions, ...p.others.map((c) => clauseSql(runLanguage, runSources, c, p.dialect))]);
+
+/** From the entries of the first clause to the runs. */
+function beginWithEntries(p: Plan): RawBuilder<{ id: string }> {
+  const [first, ...rest] = p.joined;
+  const { joins, terms } = ordering(p, p.order);
+  return sql`select r.id from ${entriesOf(first!, 'b')} ${joinEntries(p, rest, 'b', 'run_id')} ${joinRuns(p, 'b')} ${joins}
+    where ${entryIs(p, first!, 'b')} and ${conditionsOf(p)} ${page(p, terms)}`;
+}
+
+function beginWithRuns(p: Plan): RawBuilder<{ id: string }> {
+  const { joins, terms } = ordering(p, p.order);
+  return sql`select r.id from tracking_runs r ${joinEntries(p, p.joined, 'r', 'id')} ${joins} where ${conditionsOf(p)} ${page(p, terms)}`;
+}
+
+/** Along the values of a metric in their order; finds no runs that lack it or have NaN, which come after all others. */
+function walkAlongOrder(p: Plan, by: OrderItem): RawBuilder<{ id: string }> {
+  const { joins, terms } = ordering(p, p.order.slice(1));
+  const along = sql`w.value ${sql.raw(by.descending ? 'desc' : 'asc')}`;
+  return sql`select r.id from latest_metrics w ${p.dialect === 'sqlite' ? sql.raw(INDEX_OF_VALUES) : none} ${joinEntries(p, p.joined, 'w', 'run_id')} ${joinRuns(p, 'w')} ${joins}
+    where w.workspace_id = ${p.workspace} and w.key = ${by.key} and w.is_nan = 0 and ${conditionsOf(p)} ${page(p, [along, ...terms])}`;
+}
+
+const page = (q: RunSearch, terms: readonly RawBuilder<unknown>[]) =>
+  sql`order by ${sql.join([...terms, sql`r.id asc`])} limit ${q.limit} offset ${q.offset}`;
+
+function ordering(q: RunSearch, items: readonly OrderItem[]): { joins: RawBuilder<unknown>; terms: RawBuilder<unknown>[] } {
+  const joins: RawBuilder<unknown>[] = [];
+  const terms = items.flatMap((item) => {
+    if (!(item.entity in tables) || joins.length === MOST_JOINED) return orderTerms(runLanguage, runSources, item, q.dialect);
+    const alias = `o${joins.length}`;
+    const on = sql.raw(`${alias}.workspace_id = r.workspace_id and ${alias}.run_id = r.id and ${alias}.key =`);
+    joins.push(sql`left join ${entriesOf(item, alias)} on ${on} ${item.key}`);
+    const [value, isNan] = [sql.raw(`${alias}.value`), sql.raw(`when ${alias}.is_nan = 1 then 1`)];
+    return [
+      sql`case when ${value} is null then 2 ${item.entity === 'metric' ? isNan : none} else 0 end`,
+      sql`${value} ${sql.raw(item.descending ? 'desc' : 'asc')}`,
+    ];
+  });
+  // The newest first, unless the order says something about the start itself.
+  if (!q.order.some((o) => o.entity === 'attribute' && runLanguage.attributes[o.key]!.column === 'r.start_ms'))
+    terms.push(...nullsLast(sql`r.start_ms`, true, q.dialect));
+  return { joins: joins.length === 0 ? none : sql.join(joins, sql` `), terms };
+}
