@@ -56,6 +56,7 @@ const CODES: Readonly<Record<string, string>> = {
   'model-in-use': 'INVALID_PARAMETER_VALUE',
   'version-unsealed': 'INVALID_PARAMETER_VALUE',
   'stage-not-active': 'INTERNAL_ERROR',
+  'model-param-changed': 'BAD_REQUEST',
   'route-not-found': 'ENDPOINT_NOT_FOUND',
 };
 // Statuses below 500 that its clients know; every other one becomes 400.
@@ -76,7 +77,8 @@ export const mlflowDialect: Dialect = {
   name: 'mlflow',
   renderProblem: (problem: Problem) => {
     // The basic-auth application of MLflow answers these two in plain text, and its clients show them.
-    if (problem.status === 401)
+    // Its client repeats a 429 for minutes, each time with the password that failed; a refused login it shows at once.
+    if (problem.status === 401 || problem.code === 'login-throttled')
       return {
         status: 401,
         contentType: 'text/plain; charset=utf-8',

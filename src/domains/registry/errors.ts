@@ -5,7 +5,8 @@ export const { fail } = defineErrors({
   'model-exists': {
     status: 409,
     title: 'The model exists',
-    detail: (p: { name: string }) => `A registered model "${p.name}" exists already; register a version of it.`,
+    detail: (p: { name: string; wanted: 'model' | 'prompt'; is: 'model' | 'prompt' }) =>
+      `A registered ${p.is} "${p.name}" exists already; register a version of it.`,
   },
   'model-name-invalid': {
     status: 400,
@@ -58,6 +59,37 @@ export const { fail } = defineErrors({
       `The ${p.what} of the tag exceeds the maximum length of ${p.limit} characters.`,
   },
   'model-source-invalid': { status: 400, title: 'The source cannot be used', detail: (p: { message: string }) => p.message },
+  'alias-not-passed': {
+    status: 409,
+    title: 'The version may not have the alias that endpoints follow',
+    detail: (p: { model: string; version: number; alias: string; endpoints: readonly string[]; why: string; mend: string }) =>
+      `Alias "${p.alias}" of "${p.model}" was not moved to version ${p.version}: endpoint ${p.endpoints.join(', ')} follows it, and ${p.why}. Nothing was changed. ${p.mend}`,
+  },
+  'alias-followed': {
+    status: 409,
+    title: 'An endpoint follows the alias',
+    detail: (p: { model: string; alias: string; endpoints: readonly string[] }) =>
+      `Alias "${p.alias}" of "${p.model}" cannot be removed: endpoint ${p.endpoints.join(', ')} follows it. Point it at another version, or take the endpoint out of its project.`,
+  },
+  'model-in-use': {
+    status: 409,
+    title: 'An endpoint uses it',
+    detail: (p: { what: string; endpoints: readonly string[]; action: 'deleted' | 'renamed' }) =>
+      `${p.what} cannot be ${p.action}: endpoint ${p.endpoints.join(', ')} serves or follows it. Release another version there first, or take the endpoint out of its project.`,
+  },
+  'search-invalid': { status: 400, title: 'The search cannot be read', detail: (p: { message: string }) => p.message },
+  'stage-invalid': {
+    status: 400,
+    title: 'No such stage',
+    detail: (p: { stage: string; stages: readonly string[] }) =>
+      `Invalid Model Version stage: ${p.stage}. Value must be one of ${p.stages.join(', ')}.`,
+  },
+  'stage-not-active': {
+    status: 400,
+    title: 'Versions in this stage are not archived',
+    detail: (p: { stage: string }) =>
+      `Model version transition cannot archive existing model versions because '${p.stage}' is not an Active stage. Valid stages are ['Staging', 'Production']`,
+  },
   'evaluation-not-found': { status: 404, title: 'No such evaluation', detail: (p: { id: string }) => `There is no evaluation "${p.id}".` },
   'gate-not-passed': {
     status: 409,

@@ -1,11 +1,20 @@
 // Versions, evaluations, gates and decisions. Pure.
 import type { Difference, Figure } from '../../stats/figure.ts';
+import type { Scan } from './scan/findings.ts';
 
 export type { Figure } from '../../stats/figure.ts';
 
 /** unsealed -> sealed, once; a sealed version never changes. */
 export const versionStates = ['unsealed', 'sealed'] as const;
 export type VersionState = (typeof versionStates)[number];
+
+/** MLflow's stages for old clients; a deleted version keeps its row and its number. */
+export const stages = ['None', 'Staging', 'Production', 'Archived'] as const;
+export type Stage = (typeof stages)[number];
+export type VersionStage = Stage | 'Deleted_Internal';
+
+/** The stage of this name, in whatever case; undefined if there is none. */
+export const stageNamed = (name: string): Stage | undefined => stages.find((s) => s.toLowerCase() === name.toLowerCase());
 
 export interface Model {
   readonly name: string;
@@ -42,18 +51,36 @@ export interface Signature {
   readonly outputs: readonly Tensor[];
 }
 
+/** What an MLmodel file says of a model. */
+export interface Manifest {
+  readonly flavors: readonly string[];
+  /** MLflow's own signature, as it is written there. */
+  readonly signature: { readonly inputs?: string; readonly outputs?: string; readonly params?: string } | null;
+  readonly mlflowVersion: string | null;
+}
+
 export interface ModelVersion {
   readonly id: string;
   readonly model: string;
   readonly number: number;
   readonly state: VersionState;
+  readonly stage: VersionStage;
   readonly source: string;
-  readonly description: string;
+  /** Where its files are, when the source only points there (`models:/`, `runs:/`). */
+  readonly location: string | null;
+  /** null = never given, or taken away. */
+  readonly description: string | null;
   readonly trackingRunId: string | null;
   readonly loggedModelId: string | null;
   readonly runLink: string | null;
   /** Why it is not sealed, in words; null once it is. */
   readonly unsealedBecause: string | null;
+  /** Why nothing here can serve it; null if its ONNX file loads, or before anybody looked. */
+  readonly unservableBecause: string | null;
+  /** What its MLmodel file says; null without one. */
+  readonly manifest: Manifest | null;
+  /** What its files would run when they are loaded; null before they are sealed. */
+  readonly scan: Scan | null;
   readonly signature: Signature | null;
   readonly evidence: Evidence;
   /** Reference profile of the training table, per column: what monitoring compares with. */
@@ -147,10 +174,11 @@ export const isCurrent = (
 export const allows = (decision: Decision): boolean => decision.outcome !== 'failed';
 
 /** MLflow's rules: not empty, no "/" or ":". */
-export const isModelName = (name: string): boolean => name.length > 0 && name.length <= 256 && !/[/:]/.test(name);
+export const isModelName = (name: string): boolean =>
+  name.trim() !== '' && name.length <= 256 && !/[/:]/.test(name) && !/^\.{1,2}$/.test(name);
 
 /** Letters, digits, "_" and "-"; not "latest" and not "v1", which read as versions. */
-export const isAliasName = (alias: string): boolean => /^[\w-]{1,255}$/.test(alias) && !/^(latest|v\d+)$/i.test(alias);
+export const isAliasName = (alias: string): boolean => /^[\p{L}\p{N}_-]{1,255}$/u.test(alias) && !/^(latest|v\d+)$/i.test(alias);
 
 export interface Column {
   readonly name: string;

@@ -1,13 +1,14 @@
 import Type from 'typebox';
-import type { Ctx } from '../../kernel/ctx.ts';
+import { requireLevel, visibleSql } from '../../kernel/levels.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
-import { currentRevision } from '../projects/public.ts';
-import type { Decision, Gate, ModelVersion } from './model.ts';
+import type { Decision, ModelVersion } from './model.ts';
+import { pointAlias, removeAlias } from './service/aliases.ts';
 import { decide, override } from './service/decide.ts';
 import { getEvaluation } from './service/evaluate.ts';
-import { getModel, removeAlias, setAlias } from './service/models.ts';
+import { getModel } from './service/models.ts';
 import { seal } from './service/seal.ts';
+import { usesOf } from './service/uses.ts';
 import { findVersion } from './service/versions.ts';
 import { findLatestDecision, listDecisions } from './store/evaluations.ts';
 import { aliasesOf, listModels } from './store/models.ts';
@@ -26,13 +27,6 @@ const versionView = (v: ModelVersion) => {
 };
 const decisionView = ({ recordedMs, ...d }: Decision) => ({ ...d, recordedAt: iso(recordedMs) });
 
-// What the current revision of the project that manages a model says of it.
-async function definitionOf(ctx: Ctx, model: string): Promise<{ gates: readonly Gate[]; score: string | null }> {
-  const { project } = await getModel(ctx, model);
-  const definition = project === null ? undefined : (await currentRevision(ctx, project)).definition.models[model];
-  return definition ?? { gates: [], score: null };
-}
-
 export const registryRoutes: readonly AnyRoute[] = [
   route({
     method: 'GET',
@@ -46,7 +40,7 @@ export const registryRoutes: readonly AnyRoute[] = [
       const limit = query.limit ?? 100;
       const [after] = query.cursor ? decodeCursor(query.cursor, ['string']) : [''];
       return toPage(
-        await listModels(ctx.db, ctx.workspace, after, limit + 1),
+        await listModels(ctx.db, ctx.workspace, after, limit + 1, visibleSql(ctx, 'model', 'name')),
         limit,
         (m) => [m.name],
         (m) => ({ name: m.name, description: m.description, project: m.project, createdAt: iso(m.createdMs) }),
@@ -126,7 +120,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     reply: { 200: View },
     handler: async (ctx, { params }) =>
       versionView(
-        await seal(ctx, await findVersion(ctx, params.model, params.version), { score: (await definitionOf(ctx, params.model)).score }),
+        await seal(ctx, await findVersion(ctx, params.model, params.version), { score: (await usesOf(ctx, params.model)).score }),
       ),
   }),
   route({
@@ -138,7 +132,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     params: OfVersion,
     reply: { 200: View },
     handler: async (ctx, { params }) =>
-      decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), (await definitionOf(ctx, params.model)).gates)),
+      decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), (await usesOf(ctx, params.model)).gates)),
   }),
   route({
     method: 'POST',
@@ -151,31 +145,26 @@ export const registryRoutes: readonly AnyRoute[] = [
     reply: { 200: View },
     handler: async (ctx, { params, body }) =>
       decisionView(
-        await override(
-          ctx,
-          await findVersion(ctx, params.model, params.version),
-          (await definitionOf(ctx, params.model)).gates,
-          body.reason,
-        ),
+        await override(ctx, await findVersion(ctx, params.model, params.version), (await usesOf(ctx, params.model)).gates, body.reason),
       ),
   }),
   route({
     method: 'PUT',
     path: '/api/gyre/v1/models/:model/aliases/:alias',
     permission: 'models:write',
-    summary: 'Point an alias at a version',
-    errors: ['alias-invalid', 'model-not-found', 'model-version-not-found'],
+    summary: 'Point an alias at a version; the one that endpoints follow only through the gate',
+    errors: ['alias-invalid', 'model-not-found', 'model-version-not-found', 'version-unsealed', 'alias-not-passed', 'conflict'],
     params: OfAlias,
     body: Type.Object({ version: Type.Integer({ minimum: 1, maximum: 2 ** 31 }) }),
     reply: { 204: Type.Null() },
-    handler: (ctx, { params, body }) => setAlias(ctx, params.model, params.alias, body.version),
+    handler: (ctx, { params, body }) => pointAlias(ctx, params.model, params.alias, body.version),
   }),
   route({
     method: 'DELETE',
     path: '/api/gyre/v1/models/:model/aliases/:alias',
     permission: 'models:write',
     summary: 'Remove an alias',
-    errors: ['model-not-found'],
+    errors: ['model-not-found', 'alias-followed'],
     params: OfAlias,
     reply: { 204: Type.Null() },
     handler: (ctx, { params }) => removeAlias(ctx, params.model, params.alias),
@@ -190,6 +179,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     query: Type.Object(pageQuery),
     reply: { 200: pageOf(View) },
     handler: async (ctx, { params, query }) => {
+      requireLevel(ctx, 'model', params.model, 'READ');
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
       return toPage(await listDecisions(ctx.db, ctx.workspace, params.model, before, limit + 1), limit, (d) => [d.id], decisionView);
@@ -204,6 +194,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     params: Type.Object({ id: name }),
     reply: { 200: View },
     handler: async (ctx, { params }) => {
+      requireLevel(ctx, 'model', '*', 'READ');
       const { createdMs, ...evaluation } = await getEvaluation(ctx, params.id);
       return { ...evaluation, createdAt: iso(createdMs) };
     },

@@ -18,6 +18,16 @@ export const { fail } = defineErrors({
     title: 'The experiment exists',
     detail: (p: { name: string }) => `Experiment(name=${p.name}) already exists.`,
   },
+  'experiment-name-taken': {
+    status: 400,
+    title: 'The name belongs to another experiment',
+    detail: (p: { name: string }) => `Experiment(name=${p.name}) already exists.`,
+  },
+  'experiment-not-renamed': {
+    status: 400,
+    title: 'A deleted experiment keeps its name',
+    detail: (_: { id: string }) => 'Cannot rename a non-active experiment.',
+  },
   'experiment-inactive': {
     status: 400,
     title: 'The experiment is deleted',
@@ -34,11 +44,32 @@ export const { fail } = defineErrors({
     title: 'No such tag',
     detail: (p: { key: string; what: string }) => `No tag with name: ${p.key} in ${p.what}`,
   },
+  'model-param-changed': {
+    status: 400,
+    title: 'A param cannot be changed',
+    detail: (p: { key: string; id: string }) => `Param '${p.key}' of the model with ID '${p.id}' was logged with another value before.`,
+  },
+  'model-tag-not-found': {
+    status: 404,
+    title: 'No such tag',
+    detail: (p: { key: string; id: string }) => `No tag with key '${p.key}' found for model with ID '${p.id}'.`,
+  },
   'param-changed': {
     status: 400,
     title: 'A param cannot be changed',
     detail: (p: { key: string; before: string; after: string; run: string }) =>
       `Changing param values is not allowed. Param with key='${p.key}' was already logged with value='${p.before}' for run ID='${p.run}'. Attempted logging new value '${p.after}'.`,
+  },
+  'params-changed': {
+    status: 400,
+    title: 'Params cannot be changed',
+    detail: (p: { params: string; run: string }) =>
+      `Changing param values is not allowed. Params were already logged='${p.params}' for run ID='${p.run}'.`,
+  },
+  'order-repeated': {
+    status: 400,
+    title: 'A field is ordered by twice',
+    detail: (p: { items: string }) => `\`order_by\` contains duplicate fields: ${p.items}`,
   },
   'logged-model-not-found': {
     status: 404,

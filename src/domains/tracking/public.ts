@@ -11,7 +11,7 @@ export {
   setExperimentTag,
 } from './service/experiments.ts';
 export { createRun, createRunForStep, getRun, getRunData, setRunLifecycle, updateRun } from './service/runs.ts';
-export { deleteTag, logBatch, logInputs, logOutputs, recordModel, type DatasetInput } from './service/log.ts';
+export { deleteTag, logBatch, logInputs, logMetric, logOutputs, logParam, recordModel, setTag, type DatasetInput } from './service/log.ts';
 export {
   createLoggedModel,
   deleteLoggedModel,
@@ -19,6 +19,7 @@ export {
   finishLoggedModel,
   getLoggedModel,
   modelFiles,
+  recordRegistration,
   setModelEntries,
 } from './service/logged-models.ts';
 export { filesDigest, storeFolder, type FolderFile } from './service/folder.ts';
@@ -26,6 +27,7 @@ export { artifactPlace, checkArtifact, listPlace } from './service/artifacts.ts'
 export { appendToUri, checkedLocation, decodedFully, experimentLocation, pathOfUri, placeOf, type Place } from './service/places.ts';
 export { checkScope } from './service/scope.ts';
 export { searchRuns, type FoundRun } from './service/search-runs.ts';
+export { metricHistories, metricPoints, sampledHistory, searchDatasets, type PointOfRun } from './service/history.ts';
 export { searchLoggedModels, type DatasetFilter } from './service/search-logged-models.ts';
 export { parseFilter, TEXT as textOperators, type Language } from './search/language.ts';
 export { checkPage, clauseSql, orderTerms, parseOrder, type Sources } from './search/sql.ts';

@@ -73,6 +73,13 @@ export const settingsTable = {
     doc: '`power`: an acknowledged write survives power loss. `process`: it survives a killed process only; quicker, for tests and scratch servers.',
     parse: oneOf('power', 'process'),
   }),
+  picklePolicy: setting<'allow' | 'warn' | 'refuse'>({
+    env: 'GYRE_PICKLE_POLICY',
+    expected: 'allow, warn or refuse',
+    default: 'warn',
+    doc: 'Model files that execute when they are loaded (pickle and its kin): `allow` and `warn` mark their versions, `warn` also logs what is not known to be harmless, `refuse` seals no version that calls anything else.',
+    parse: oneOf('allow', 'warn', 'refuse'),
+  }),
   logLevel: setting<'debug' | 'info' | 'warn' | 'error' | 'silent'>({
     env: 'GYRE_LOG_LEVEL',
     expected: 'debug, info, warn, error or silent',

@@ -13,6 +13,8 @@ import {
   type LoggedModel,
   type ModelMetric,
 } from '../../../domains/tracking/public.ts';
+import type { Rule } from '../proto.ts';
+import { pair } from '../requests.ts';
 import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty, type Args } from '../wire.ts';
 import { metricToWire } from './runs.ts';
 
@@ -25,8 +27,8 @@ const toWire = (m: LoggedModel, metrics: readonly ModelMetric[]) => ({
     last_updated_timestamp_ms: m.updatedMs,
     artifact_uri: m.artifactUri,
     status: m.status,
-    model_type: m.modelType || undefined,
-    source_run_id: m.sourceRunId,
+    model_type: m.modelType,
+    source_run_id: m.sourceRunId ?? '',
     status_message: m.statusMessage || undefined,
     tags: m.tags,
   }),
@@ -43,6 +45,15 @@ async function allToWire(ctx: Ctx, models: readonly LoggedModel[]) {
 }
 const oneToWire = async (ctx: Ctx, model: LoggedModel) => (await allToWire(ctx, [model]))[0];
 
+const required: readonly Rule[] = ['required', 'string'];
+const text: readonly Rule[] = ['string'];
+
+const experimentOf = (id: string): string =>
+  /^\d+$/.test(id) ? id : invalid(`Invalid experiment ID '${id}'. Experiment ID must be a valid integer.`);
+
+const pairsOf = (a: Args, name: string): { key: string; value: string }[] =>
+  a.list(name).map(({ at, path }) => ({ key: at.text('key', path), value: at.text('value', path) }));
+
 const datasetOf = (a: Args): DatasetFilter => ({ name: a.text('dataset_name'), digest: a.text('dataset_digest') });
 
 export const loggedModelRoutes = mlflowRoutes([
@@ -51,16 +62,27 @@ export const loggedModelRoutes = mlflowRoutes([
     path: 'logged-models',
     permission: 'tracking:write',
     summary: 'create a logged model',
+    request: {
+      fields: { experiment_id: 'string', name: 'string', model_type: 'string', source_run_id: 'string', params: [pair], tags: [pair] },
+      rules: {
+        experiment_id: required,
+        name: text,
+        model_type: text,
+        source_run_id: text,
+        params: ['array'],
+        tags: ['array'],
+      },
+    },
     handler: async (ctx, a) => ({
       model: await oneToWire(
         ctx,
         await createLoggedModel(ctx, {
-          experimentId: a.text('experiment_id') || '0',
+          experimentId: experimentOf(a.text('experiment_id')),
           name: a.text('name'),
           modelType: a.text('model_type'),
           sourceRunId: a.text('source_run_id') || null,
-          params: a.pairs('params'),
-          tags: a.pairs('tags'),
+          params: pairsOf(a, 'params'),
+          tags: pairsOf(a, 'tags'),
         }),
       ),
     }),
@@ -70,11 +92,29 @@ export const loggedModelRoutes = mlflowRoutes([
     path: 'logged-models/search',
     permission: 'tracking:read',
     summary: 'search logged models',
+    request: {
+      fields: {
+        experiment_ids: ['string'],
+        filter: 'string',
+        datasets: [{ dataset_name: 'string', dataset_digest: 'string' }],
+        max_results: 'int64',
+        order_by: [{ field_name: 'string', ascending: 'bool', dataset_name: 'string', dataset_digest: 'string' }],
+        page_token: 'string',
+      },
+      rules: {
+        experiment_ids: ['required', 'array', 'strings'],
+        filter: text,
+        datasets: ['array'],
+        max_results: ['int'],
+        order_by: ['array'],
+        page_token: text,
+      },
+    },
     handler: async (ctx, a) => {
       const limit = a.int('max_results') ?? 50;
       const offset = decodeToken(a.text('page_token'));
       const found = await searchLoggedModels(ctx, {
-        experimentIds: a.texts('experiment_ids'),
+        experimentIds: a.texts('experiment_ids').map(experimentOf),
         filter: a.text('filter'),
         datasets: a.list('datasets').map(({ at }) => datasetOf(at)),
         orderBy: a.list('order_by').map(({ at }) => ({
@@ -126,8 +166,7 @@ export const loggedModelRoutes = mlflowRoutes([
     permission: 'tracking:write',
     summary: 'tag a logged model',
     handler: async (ctx, a) => {
-      await setModelEntries(ctx, a.required('model_id'), 'tag', a.pairs('tags'));
-      return { model: await oneToWire(ctx, await getLoggedModel(ctx, a.required('model_id'))) };
+      await setModelEntries(ctx, a.required('model_id'), 'tag', pairsOf(a, 'tags'));
     },
   },
   {
@@ -142,6 +181,6 @@ export const loggedModelRoutes = mlflowRoutes([
     path: 'logged-models/:model_id/params',
     permission: 'tracking:write',
     summary: 'add params to a logged model',
-    handler: (ctx, a) => setModelEntries(ctx, a.required('model_id'), 'param', a.pairs('params')),
+    handler: (ctx, a) => setModelEntries(ctx, a.required('model_id'), 'param', pairsOf(a, 'params')),
   },
 ]);

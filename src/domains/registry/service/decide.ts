@@ -1,6 +1,7 @@
 // Gates: the recorded decision whether a version may be released.
 import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { getRunData, modelMetricsOf } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
@@ -20,7 +21,9 @@ import { findAlias } from '../store/models.ts';
 import * as versions from '../store/versions.ts';
 import { compareVersions } from './compare.ts';
 import { getEvaluation } from './evaluate.ts';
-import { championAlias } from './models.ts';
+
+/** Set by a release when its version has all the traffic; gates compare with the version it names. */
+export const championAlias = 'champion';
 
 export const gateDigest = (gates: readonly Gate[]): string => createHash('sha256').update(JSON.stringify(gates)).digest('hex');
 
@@ -55,6 +58,7 @@ const standingOf = async (ctx: Ctx, version: ModelVersion, gates: readonly Gate[
 
 /** Judges the model's gates on the version's evaluation and records the decision, whatever it is. Raises `version-unsealed`. */
 export async function decide(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
+  requireLevel(ctx, 'model', version.model, 'EDIT');
   if (version.state !== 'sealed') fail('version-unsealed', { model: version.model, version: version.number });
   const evaluation = await evaluationOf(ctx, version);
   const holder = await champion(ctx, version);
@@ -154,6 +158,8 @@ const record = (ctx: Ctx, version: ModelVersion, o: Outcome): Promise<Decision> 
  */
 export async function requirePassed(ctx: Ctx, version: ModelVersion, gates: readonly Gate[]): Promise<Decision> {
   const refuse = (reason: string): never => fail('gate-not-passed', { model: version.model, version: version.number, reason });
+  if (version.signature === null)
+    refuse(`nothing here can serve it: ${version.unservableBecause ?? version.unsealedBecause ?? 'it is not sealed'}.`);
   const decision = (await findDecision(ctx, version)) ?? refuse('no gate decision is recorded; decide first.');
   if (!isCurrent(decision, await standingOf(ctx, version, gates)))
     return refuse('its decision has expired, for the gates, the evaluation or the champion changed; decide again.');

@@ -1,6 +1,8 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
+import { ownResource } from '../../access/public.ts';
 import { fail } from '../errors.ts';
-import { isAliasName, isModelName, type Model } from '../model.ts';
+import { isModelName, type Model } from '../model.ts';
 import * as store from '../store/models.ts';
 import { findVersion } from '../store/versions.ts';
 
@@ -9,13 +11,16 @@ export interface NewModel {
   readonly description?: string;
   readonly managedBy?: 'file' | 'api';
   readonly project?: string | null;
+  /** MLflow keeps prompts among the models. */
+  readonly kind?: 'model' | 'prompt';
 }
 
 /** Raises `model-exists`, `model-name-invalid`. Inside or outside a transaction. */
 export const createModel = (ctx: Ctx, input: NewModel): Promise<Model> =>
   ctx.tx(async (tx) => {
     if (!isModelName(input.name)) fail('model-name-invalid', { name: input.name });
-    if (await store.findModel(tx.db, tx.workspace, input.name)) fail('model-exists', { name: input.name });
+    if (await store.findModel(tx.db, tx.workspace, input.name))
+      fail('model-exists', { name: input.name, wanted: input.kind ?? 'model', is: await kindOf(tx, input.name) });
     const now = tx.clock.now();
     const model: Model = {
       name: input.name,
@@ -26,6 +31,7 @@ export const createModel = (ctx: Ctx, input: NewModel): Promise<Model> =>
       updatedMs: now,
     };
     await store.insertModel(tx.db, tx.workspace, model);
+    await ownResource(tx, 'model', model.name);
     await tx.emit({
       type: 'model.created',
       subject: { kind: 'model', id: model.name },
@@ -35,38 +41,27 @@ export const createModel = (ctx: Ctx, input: NewModel): Promise<Model> =>
     return model;
   });
 
+const PROMPT_TAG = 'mlflow.prompt.is_prompt';
+const kindOf = async (tx: Ctx, name: string): Promise<'model' | 'prompt'> =>
+  (await store.tagsOf(tx.db, tx.workspace, [name])).some((t) => t.number === 0 && t.key === PROMPT_TAG && t.value.toLowerCase() === 'true')
+    ? 'prompt'
+    : 'model';
+
 /** Raises `model-not-found`. */
-export const getModel = async (ctx: Ctx, name: string): Promise<Model> =>
-  (await store.findModel(ctx.db, ctx.workspace, name)) ?? fail('model-not-found', { name });
+export async function getModel(ctx: Ctx, name: string): Promise<Model> {
+  const model = (await store.findModel(ctx.db, ctx.workspace, name)) ?? fail('model-not-found', { name });
+  requireLevel(ctx, 'model', name, 'READ');
+  return model;
+}
 
 /** Raises `model-not-found`. */
 export const describeModel = (ctx: Ctx, name: string, description: string): Promise<Model> =>
   ctx.tx(async (tx) => {
     await getModel(tx, name);
+    requireLevel(tx, 'model', name, 'EDIT');
     await store.updateDescription(tx.db, tx.workspace, name, description, tx.clock.now());
     await tx.emit({ type: 'model.described', subject: { kind: 'model', id: name } });
     return getModel(tx, name);
-  });
-
-export const championAlias = 'champion';
-
-/** Raises `alias-invalid`, `model-not-found`, `model-version-not-found`. */
-export const setAlias = (ctx: Ctx, model: string, alias: string, number: number): Promise<void> =>
-  ctx.tx(async (tx) => {
-    if (!isAliasName(alias)) fail('alias-invalid', { alias });
-    await getModel(tx, model);
-    const version =
-      (await findVersion(tx.db, tx.workspace, model, number)) ?? fail('model-version-not-found', { model, version: String(number) });
-    await store.setAlias(tx.db, { workspace_id: tx.workspace, model, alias, number });
-    await tx.emit({ type: 'alias.set', subject: { kind: 'model', id: model }, payload: { alias, version: version.id, number } });
-  });
-
-/** Removing what is not there is nothing. Raises `model-not-found`. */
-export const removeAlias = (ctx: Ctx, model: string, alias: string): Promise<void> =>
-  ctx.tx(async (tx) => {
-    await getModel(tx, model);
-    if (await store.deleteAlias(tx.db, tx.workspace, model, alias))
-      await tx.emit({ type: 'alias.removed', subject: { kind: 'model', id: model }, payload: { alias } });
   });
 
 const MAX_TAG = 100_000;
@@ -74,11 +69,15 @@ const MAX_TAG_KEY = 250;
 
 async function checkTagged(tx: Ctx, model: string, number: number): Promise<void> {
   await getModel(tx, model);
+  requireLevel(tx, 'model', model, 'EDIT');
   if (number !== 0 && !(await findVersion(tx.db, tx.workspace, model, number)))
     fail('model-version-not-found', { model, version: String(number) });
 }
 
-/** Tags a model (`number` 0) or one of its versions. Raises `model-not-found`, `model-version-not-found`, `model-tag-invalid`. */
+/**
+ * Tags a model (`number` 0) or one of its versions; a tag that it is made with is no news of its own. Raises
+ * `model-not-found`, `model-version-not-found`, `model-tag-invalid`.
+ */
 export const setModelTag = (
   ctx: Ctx,
   model: string,

@@ -1,6 +1,7 @@
 // MLflow's searches of the registry, by the language of tracking.
 import { sql, type RawBuilder } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { visibleSql } from '../../../kernel/levels.ts';
 import {
   checkPage,
   clauseSql,
@@ -11,6 +12,7 @@ import {
   type Language,
   type Sources,
 } from '../../tracking/public.ts';
+import { fail } from '../errors.ts';
 import type { Model, ModelVersion } from '../model.ts';
 import { aliasesOf, tagsOf, toModel } from '../store/models.ts';
 import type { ModelRow, VersionRow } from '../store/tables.ts';
@@ -30,7 +32,8 @@ export interface FoundModel {
   readonly model: Model;
   readonly tags: readonly Pair[];
   readonly aliases: readonly { readonly alias: string; readonly number: number }[];
-  readonly latest: FoundVersion | undefined;
+  /** The newest of each stage. */
+  readonly latest: readonly FoundVersion[];
 }
 export interface RegistryQuery {
   readonly filter: string;
@@ -47,7 +50,6 @@ const modelOrder: Language = {
     name: { column: 'r.name' },
     timestamp: { column: 'r.updated_ms' },
     last_updated_timestamp: { column: 'r.updated_ms' },
-    creation_timestamp: { column: 'r.created_ms' },
   },
   tagOperators: [],
 };
@@ -57,7 +59,7 @@ const versionLanguage: Language = {
   entities,
   attributes: {
     name: { column: 'r.model', lists: true },
-    run_id: { column: 'r.tracking_run_id', lists: true },
+    run_id: { column: "coalesce(r.tracking_run_id, '')", lists: true },
     source_path: { column: 'r.source' },
     version_number: { column: 'r.number', number: true },
   },
@@ -84,20 +86,35 @@ const isPrompt = (model: string): RawBuilder<boolean> =>
 function conditions(ctx: Ctx, language: Language, sources: Sources, filter: string, model: string): RawBuilder<unknown>[] {
   const clauses = parseFilter(language, filter);
   const asked = clauses.filter((c) => c.entity === 'tag' && c.key === PROMPT_TAG);
-  const wanted = asked.map((c) => ((c.op === '=') === (c.value === 'true') ? isPrompt(model) : sql<boolean>`not ${isPrompt(model)}`));
+  // The first clause says which of the two is searched. Of prompts every clause counts as it is written; of models
+  // the clauses about this tag, which no model has, are passed over.
+  const [first] = asked;
+  const value = String(first?.value).toLowerCase();
+  const ofPrompts = (first?.op === '=' && value === 'true') || (first?.op === '!=' && value === 'false');
   return [
     sql`r.workspace_id = ${ctx.workspace}`,
-    ...(asked.length > 0 ? wanted : [sql`not ${isPrompt(model)}`]),
-    ...clauses.filter((c) => !asked.includes(c)).map((c) => clauseSql(language, sources, c, ctx.database.dialect.name)),
+    visibleSql(ctx, 'model', model),
+    ...(ofPrompts ? [] : [sql`not ${isPrompt(model)}`]),
+    ...clauses.filter((c) => ofPrompts || !asked.includes(c)).map((c) => clauseSql(language, sources, c, ctx.database.dialect.name)),
   ];
 }
 
 const MAX_MODELS = 1000;
 const MAX_VERSIONS = 200_000;
 
-/** Raises `tracking-invalid`. */
+// Plain names of columns only: tags order nothing here.
+function checkKeys(items: readonly string[], { attributes }: Language, valid: string): void {
+  for (const item of items) {
+    const key = item.trim().split(/\s+/)[0]!;
+    if (!Object.hasOwn(attributes, key))
+      fail('search-invalid', { message: `Invalid order by key '${key}' specified. Valid keys are '${valid}'` });
+  }
+}
+
+/** Raises `tracking-invalid`, `search-invalid`. */
 export async function searchModels(ctx: Ctx, q: RegistryQuery): Promise<{ models: FoundModel[]; more: boolean }> {
   checkPage(q.limit, MAX_MODELS);
+  checkKeys(q.orderBy, modelOrder, "{'timestamp', 'name'}");
   const order = parseOrder(modelOrder, q.orderBy).flatMap((item) => orderTerms(modelOrder, modelSources, item));
   const where = conditions(ctx, modelLanguage, modelSources, q.filter, 'r.name');
   const { rows } = await sql<ModelRow>`select r.* from models r where ${sql.join(where, sql` and `)}
@@ -110,12 +127,12 @@ export async function withDetails(ctx: Ctx, models: readonly Model[]): Promise<F
   const names = models.map((m) => m.name);
   const tags = await tagsOf(ctx.db, ctx.workspace, names);
   const aliases = await aliasesOf(ctx.db, ctx.workspace, names);
-  const latest = new Map((await withTags(ctx, await latestOf(ctx.db, ctx.workspace, names))).map((v) => [v.version.model, v]));
+  const latest = Map.groupBy(await withTags(ctx, await latestOf(ctx.db, ctx.workspace, names)), (v) => v.version.model);
   return models.map((model) => ({
     model,
     tags: tags.filter((t) => t.model === model.name && t.number === 0).map(({ key, value }) => ({ key, value })),
     aliases: aliases.filter((a) => a.model === model.name).map(({ alias, number }) => ({ alias, number })),
-    latest: latest.get(model.name),
+    latest: latest.get(model.name) ?? [],
   }));
 }
 
@@ -123,9 +140,12 @@ export async function withDetails(ctx: Ctx, models: readonly Model[]): Promise<F
 export async function searchVersions(ctx: Ctx, q: RegistryQuery): Promise<{ versions: FoundVersion[]; more: boolean }> {
   checkPage(q.limit, MAX_VERSIONS);
   const order = parseOrder(versionOrder, q.orderBy);
+  for (const c of parseFilter(versionLanguage, q.filter))
+    if (c.key === 'version_number' && c.entity === 'attribute' && !Number.isInteger(c.value))
+      fail('search-invalid', { message: `Invalid value for numeric attribute 'version_number': ${String(c.value)}` });
   const terms = order.flatMap((item) => orderTerms(versionOrder, versionSources, item));
   if (order.length === 0) terms.push(sql`r.updated_ms desc`);
-  const where = conditions(ctx, versionLanguage, versionSources, q.filter, 'r.model');
+  const where = [sql`r.stage <> 'Deleted_Internal'`, ...conditions(ctx, versionLanguage, versionSources, q.filter, 'r.model')];
   const { rows } = await sql<VersionRow>`select r.* from model_versions r where ${sql.join(where, sql` and `)}
     order by ${sql.join([...terms, sql`r.model asc`, sql`r.number desc`])} limit ${q.limit + 1} offset ${q.offset}`.execute(ctx.db);
   return { versions: await withTags(ctx, rows.slice(0, q.limit).map(toVersion)), more: rows.length > q.limit };

@@ -1,26 +1,32 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { filesDigest } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import { isModelName, type Evidence, type ModelVersion } from '../model.ts';
 import { getEvaluation } from '../store/evaluations.ts';
-import { findAlias, findModel, takeNumber } from '../store/models.ts';
+import { adoptModel } from '../store/lifecycle.ts';
+import { findAlias, findModel, setTag, takeNumber } from '../store/models.ts';
 import * as store from '../store/versions.ts';
 import { createModel, getModel } from './models.ts';
-import { inspect, type Requirements } from './seal.ts';
+import { inspect, notSealed, recordSealed, sealedParts, type Requirements } from './seal.ts';
 import { sealedFolder } from './sealed-files.ts';
 
 export interface NewVersion extends Requirements {
   readonly model: string;
   readonly loggedModelId: string | null;
   readonly source: string;
+  /** Where its files are, when the source only points there. */
+  readonly location?: string | null;
   readonly description?: string;
   readonly runLink?: string | null;
   readonly trackingRunId: string | null;
   readonly evidence: Evidence;
   readonly baseline: unknown;
   readonly project?: string | null;
+  /** A prompt has no files. */
+  readonly kind?: 'model' | 'prompt';
+  readonly tags?: readonly { readonly key: string; readonly value: string }[];
 }
 
 /**
@@ -32,7 +38,11 @@ export interface NewVersion extends Requirements {
 export async function registerVersion(ctx: Ctx, input: NewVersion, how: 'strict' | 'lenient' = 'strict'): Promise<ModelVersion> {
   if (!isModelName(input.model)) fail('model-name-invalid', { name: input.model });
   await checkEvaluation(ctx, input);
-  const { files, signature, because } = await inspect(ctx, { ...input, name: input.model }, input, how === 'strict');
+  const found =
+    input.kind === 'prompt'
+      ? notSealed('it is a prompt, not a model')
+      : await inspect(ctx, { ...input, name: input.model }, input, how === 'strict');
+  const isSealed = found.because === null;
   return ctx.tx(async (tx) => {
     // The step of a run may be performed again after a crash; its version is there then.
     const { pipelineRun } = input.evidence;
@@ -40,30 +50,37 @@ export async function registerVersion(ctx: Ctx, input: NewVersion, how: 'strict'
       const before = await store.findVersionOfRun(tx.db, tx.workspace, input.model, input.loggedModelId, pipelineRun);
       if (before) return before;
     }
-    if (!(await findModel(tx.db, tx.workspace, input.model)))
-      await createModel(tx, { name: input.model, ...(input.project ? { project: input.project, managedBy: 'file' } : {}) });
+    if (await findModel(tx.db, tx.workspace, input.model)) {
+      requireLevel(tx, 'model', input.model, 'EDIT');
+      if (input.project) await adoptModel(tx.db, tx.workspace, input.model, input.project);
+    } else await createModel(tx, { name: input.model, ...(input.project ? { project: input.project, managedBy: 'file' } : {}) });
     const now = tx.clock.now();
     const version: ModelVersion = {
       id: newId('mv', tx.ids),
       model: input.model,
       number: await takeNumber(tx.db, tx.workspace, input.model, now),
-      state: signature ? 'sealed' : 'unsealed',
+      state: isSealed ? 'sealed' : 'unsealed',
+      stage: 'None',
       source: input.source,
+      location: input.location ?? null,
       description: input.description ?? '',
       trackingRunId: input.trackingRunId,
       loggedModelId: input.loggedModelId,
       runLink: input.runLink ?? null,
-      unsealedBecause: because,
-      signature,
-      evidence: input.evidence,
-      baseline: input.baseline,
-      digest: signature ? filesDigest(files) : null,
+      unsealedBecause: found.because,
+      ...sealedParts(found),
+      ...(isSealed ? {} : { digest: null }),
+      // A copy is of the same bytes, so what is known of them is known of it.
+      evidence: found.copyOf ? { ...found.copyOf.evidence, ...input.evidence } : input.evidence,
+      baseline: input.baseline ?? found.copyOf?.baseline ?? null,
       createdMs: now,
       updatedMs: now,
       version: 1,
     };
     await store.insertVersion(tx.db, tx.workspace, version);
-    if (signature) await store.insertVersionFiles(tx.db, tx.workspace, version.id, files);
+    for (const tag of input.tags ?? [])
+      await setTag(tx.db, { workspace_id: tx.workspace, model: version.model, number: version.number, ...tag });
+    if (isSealed) await recordSealed(tx, version, found);
     await tx.emit({
       type: version.state === 'sealed' ? 'model-version.sealed' : 'model-version.created',
       subject: { kind: 'model-version', id: version.id },
@@ -109,7 +126,16 @@ export async function findVersion(ctx: Ctx, model: string, which: string): Promi
       ? (await store.listVersions(ctx.db, ctx.workspace, model, Number.MAX_SAFE_INTEGER, 1))[0]?.number
       : await findAlias(ctx.db, ctx.workspace, model, which);
   const version = number === undefined ? undefined : await store.findVersion(ctx.db, ctx.workspace, model, number);
-  return version ?? fail('model-version-not-found', { model, version: which });
+  if (!version) return fail('model-version-not-found', { model, version: which });
+  requireLevel(ctx, 'model', model, 'READ');
+  return version;
+}
+
+/** Raises `model-version-not-found`. */
+export async function versionNumbered(ctx: Ctx, model: string, number: number): Promise<ModelVersion> {
+  requireLevel(ctx, 'model', model, 'READ');
+  const found = number > 0 && number < 2 ** 31 ? await store.findVersion(ctx.db, ctx.workspace, model, number) : undefined;
+  return found ?? fail('model-version-not-found', { model, version: String(number) });
 }
 
 /** Raises `model-not-found`, `alias-not-found`. */
@@ -121,13 +147,17 @@ export async function versionByAlias(ctx: Ctx, model: string, alias: string): Pr
 }
 
 /** Raises `model-version-not-found`. */
-export const getVersion = async (ctx: Ctx, id: string): Promise<ModelVersion> =>
-  (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('model-version-not-found', { model: '', version: id });
+export async function getVersion(ctx: Ctx, id: string): Promise<ModelVersion> {
+  const version = (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('model-version-not-found', { model: '', version: id });
+  requireLevel(ctx, 'model', version.model, 'READ');
+  return version;
+}
 
 /** Raises `model-version-not-found`. */
-export const describeVersion = (ctx: Ctx, model: string, which: string, description: string): Promise<ModelVersion> =>
+export const describeVersion = (ctx: Ctx, model: string, which: string, description: string | null): Promise<ModelVersion> =>
   ctx.tx(async (tx) => {
     const { id } = await findVersion(tx, model, which);
+    requireLevel(tx, 'model', model, 'EDIT');
     await store.updateVersionDescription(tx.db, tx.workspace, id, description, tx.clock.now());
     await tx.emit({ type: 'model-version.described', subject: { kind: 'model-version', id } });
     return getVersion(tx, id);

@@ -1,3 +1,4 @@
+import type { RawBuilder } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
 import type { Model } from '../model.ts';
 import { registryIn, type AliasRow, type ModelRow, type TagRow } from './tables.ts';
@@ -21,12 +22,13 @@ export async function findModel(db: Db, workspace: string, name: string): Promis
   return row && toModel(row);
 }
 
-export async function listModels(db: Db, workspace: string, after: string, limit: number): Promise<Model[]> {
+export async function listModels(db: Db, workspace: string, after: string, limit: number, seen: RawBuilder<boolean>): Promise<Model[]> {
   const rows = await registryIn(db)
     .selectFrom('models')
     .selectAll()
     .where('workspace_id', '=', workspace)
     .where('name', '>', after)
+    .where(seen)
     .orderBy('name')
     .limit(limit)
     .execute();

@@ -1,6 +1,6 @@
 // Rows of the tables of the registry.
 import type { Db } from '../../../kernel/db/database.ts';
-import type { Decision, VersionState } from '../model.ts';
+import type { Decision, VersionStage, VersionState } from '../model.ts';
 
 export type ModelRow = {
   workspace_id: string;
@@ -18,13 +18,19 @@ export type VersionRow = {
   model: string;
   number: number;
   state: VersionState;
+  stage: VersionStage;
   source: string;
-  description: string;
+  location: string | null;
+  description: string | null;
   tracking_run_id: string | null;
   logged_model_id: string | null;
   run_link: string | null;
   /** Why it is not sealed; null once it is. */
   unsealed_because: string | null;
+  /** Why nothing here can serve it, though it may be sealed. */
+  unservable_because: string | null;
+  manifest: string | null;
+  scan: string | null;
   signature: string | null;
   evidence: string;
   baseline: string | null;
@@ -34,6 +40,8 @@ export type VersionRow = {
   version: number;
 };
 export type VersionFileRow = { workspace_id: string; version_id: string; path: string; digest: string; size_bytes: number };
+/** A version that somebody serves now, so that nobody deletes it. */
+export type HoldRow = { workspace_id: string; holder: string; version_id: string };
 export type AliasRow = { workspace_id: string; model: string; alias: string; number: number };
 export type TagRow = { workspace_id: string; model: string; number: number; key: string; value: string };
 export type EvaluationRow = {
@@ -74,6 +82,7 @@ export const registryIn = (db: Db) =>
     models: ModelRow;
     model_versions: VersionRow;
     model_version_files: VersionFileRow;
+    model_version_holds: HoldRow;
     model_aliases: AliasRow;
     model_tags: TagRow;
     evaluations: EvaluationRow;

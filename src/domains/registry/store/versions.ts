@@ -7,12 +7,17 @@ export const toVersion = (row: VersionRow): ModelVersion => ({
   model: row.model,
   number: row.number,
   state: row.state,
+  stage: row.stage,
   source: row.source,
+  location: row.location,
   description: row.description,
   trackingRunId: row.tracking_run_id,
   loggedModelId: row.logged_model_id,
   runLink: row.run_link,
   unsealedBecause: row.unsealed_because,
+  unservableBecause: row.unservable_because,
+  manifest: row.manifest === null ? null : (JSON.parse(row.manifest) as ModelVersion['manifest']),
+  scan: row.scan === null ? null : (JSON.parse(row.scan) as ModelVersion['scan']),
   signature: row.signature === null ? null : (JSON.parse(row.signature) as ModelVersion['signature']),
   evidence: JSON.parse(row.evidence) as ModelVersion['evidence'],
   baseline: row.baseline === null ? null : JSON.parse(row.baseline),
@@ -21,6 +26,8 @@ export const toVersion = (row: VersionRow): ModelVersion => ({
   updatedMs: row.updated_ms,
   version: row.version,
 });
+
+const jsonOrNull = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
 
 export const insertVersion = (db: Db, workspace: string, v: ModelVersion) =>
   registryIn(db)
@@ -31,15 +38,20 @@ export const insertVersion = (db: Db, workspace: string, v: ModelVersion) =>
       model: v.model,
       number: v.number,
       state: v.state,
+      stage: v.stage,
       source: v.source,
+      location: v.location,
       description: v.description,
       tracking_run_id: v.trackingRunId,
       logged_model_id: v.loggedModelId,
       run_link: v.runLink,
       unsealed_because: v.unsealedBecause,
-      signature: v.signature === null ? null : JSON.stringify(v.signature),
+      unservable_because: v.unservableBecause,
+      manifest: jsonOrNull(v.manifest),
+      scan: jsonOrNull(v.scan),
+      signature: jsonOrNull(v.signature),
       evidence: JSON.stringify(v.evidence),
-      baseline: v.baseline === null ? null : JSON.stringify(v.baseline),
+      baseline: jsonOrNull(v.baseline),
       digest: v.digest,
       created_ms: v.createdMs,
       updated_ms: v.updatedMs,
@@ -54,9 +66,12 @@ export async function sealVersion(db: Db, workspace: string, v: ModelVersion): P
     .set({
       state: 'sealed',
       unsealed_because: null,
-      signature: JSON.stringify(v.signature),
+      unservable_because: v.unservableBecause,
+      manifest: jsonOrNull(v.manifest),
+      scan: jsonOrNull(v.scan),
+      signature: jsonOrNull(v.signature),
       digest: v.digest,
-      baseline: v.baseline === null ? null : JSON.stringify(v.baseline),
+      baseline: jsonOrNull(v.baseline),
       updated_ms: v.updatedMs,
       version: v.version + 1,
     })
@@ -94,6 +109,7 @@ export const listVersionFiles = (db: Db, workspace: string, versionId: string): 
     .orderBy('path')
     .execute();
 
+/** By its id, deleted or not: what was served once is still spoken of. */
 export async function getVersion(db: Db, workspace: string, id: string): Promise<ModelVersion | undefined> {
   const row = await registryIn(db)
     .selectFrom('model_versions')
@@ -111,6 +127,7 @@ export async function findVersion(db: Db, workspace: string, model: string, numb
     .where('workspace_id', '=', workspace)
     .where('model', '=', model)
     .where('number', '=', number)
+    .where('stage', '!=', 'Deleted_Internal')
     .executeTakeFirst();
   return row && toVersion(row);
 }
@@ -141,13 +158,14 @@ export async function listVersions(db: Db, workspace: string, model: string, bef
     .where('workspace_id', '=', workspace)
     .where('model', '=', model)
     .where('number', '<', before)
+    .where('stage', '!=', 'Deleted_Internal')
     .orderBy('number', 'desc')
     .limit(limit)
     .execute();
   return rows.map(toVersion);
 }
 
-export const updateVersionDescription = (db: Db, workspace: string, id: string, description: string, nowMs: number) =>
+export const updateVersionDescription = (db: Db, workspace: string, id: string, description: string | null, nowMs: number) =>
   registryIn(db)
     .updateTable('model_versions')
     .set({ description, updated_ms: nowMs })
@@ -155,26 +173,28 @@ export const updateVersionDescription = (db: Db, workspace: string, id: string, 
     .where('id', '=', id)
     .execute();
 
-/** The version with the highest number of each model. */
+/** The version with the highest number in each stage of each model, by model and number. */
 export async function latestOf(db: Db, workspace: string, models: readonly string[]): Promise<ModelVersion[]> {
   const found: ModelVersion[] = [];
   for (let i = 0; i < models.length; i += 1000) {
     const rows = await registryIn(db)
       .selectFrom('model_versions as v')
-      .selectAll()
-      .where('workspace_id', '=', workspace)
-      .where('model', 'in', models.slice(i, i + 1000))
-      .where((eb) =>
-        eb(
-          'v.number',
-          '=',
+      .selectAll('v')
+      .innerJoin(
+        (eb) =>
           eb
-            .selectFrom('model_versions as n')
-            .select((e) => e.fn.max('n.number').as('last'))
-            .whereRef('n.workspace_id', '=', 'v.workspace_id')
-            .whereRef('n.model', '=', 'v.model'),
-        ),
+            .selectFrom('model_versions')
+            .select((e) => ['model', 'stage', e.fn.max('number').as('last')])
+            .where('workspace_id', '=', workspace)
+            .where('model', 'in', models.slice(i, i + 1000))
+            .where('stage', '!=', 'Deleted_Internal')
+            .groupBy(['model', 'stage'])
+            .as('n'),
+        (j) => j.onRef('n.model', '=', 'v.model').onRef('n.last', '=', 'v.number'),
       )
+      .where('v.workspace_id', '=', workspace)
+      .orderBy('v.model')
+      .orderBy('v.number')
       .execute();
     found.push(...rows.map(toVersion));
   }

@@ -1,7 +1,7 @@
 // How a release gets from one state to the next. What changes the plan takes two transactions with the data
 // planes' acknowledgement between them: `beginMove` and `endMove`. What does not takes one: `stay`.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { championAlias, setAlias } from '../../registry/public.ts';
+import { championAlias, keepVersions, setAlias } from '../../registry/public.ts';
 import { isActive, shareOf, splitBetween, type Move, type Release, type ReleaseState, type StepFigures } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
@@ -64,8 +64,15 @@ export async function endMove(tx: Ctx, release: Release, taken: { plan: number }
   };
   if (!(await store.updateRelease(tx.db, tx.workspace, ended))) return;
   if (state === 'failed') await endpoints.replaceCurrent(tx.db, tx.workspace, release.endpoint, move.revision, release.previous);
+  await keepServed(tx, ended);
   if (state === 'promoted') await setAlias(tx, release.candidate.model, championAlias, release.candidate.number);
   await record(tx, release, ended, { ...move, reason });
+}
+
+// Nobody deletes a version that the endpoint serves now; the ones before it are free.
+async function keepServed(tx: Ctx, { project, endpoint }: Release): Promise<void> {
+  const current = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);
+  await keepVersions(tx, endpoint, current?.variants.map((v) => v.versionId) ?? []);
 }
 
 /** A change that needs no new plan. False if another process has moved the release on. */

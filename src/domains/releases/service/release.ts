@@ -1,5 +1,6 @@
 // A release begins: from a passed decision to a revision that is to be served.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { serviceForPlan } from '../../features/public.ts';
 import { currentRevision, type ReleasePolicy, type Revision } from '../../projects/public.ts';
@@ -50,6 +51,7 @@ interface Candidate {
 async function endpointOf(ctx: Ctx, project: string, endpoint: string) {
   const applied = await currentRevision(ctx, project);
   if (!Object.hasOwn(applied.definition.endpoints, endpoint)) fail('endpoint-not-found', { project, endpoint });
+  requireLevel(ctx, 'endpoint', endpoint, 'EDIT');
   const definition = applied.definition.endpoints[endpoint]!;
   const service = definition.service === null ? null : await serviceForPlan(ctx, applied, definition.service);
   const fit = (versions: readonly ModelVersion[]): void => {
@@ -115,6 +117,7 @@ export async function beginRollback(ctx: Ctx, { project, endpoint, revision: wan
           : `revision ${wanted} is not among the last ${ROLLBACK_WINDOW} that were promoted (${former.map((r) => r.number).join(', ') || 'none'}).`,
       );
     const version = await getVersion(tx, target.variants[0]!.versionId);
+    if (version.stage === 'Deleted_Internal') refuse(`version ${version.number}, which revision ${target.number} served, was deleted.`);
     fit([version]);
     const payload = { rollbackTo: target.number };
     const id = await begin(tx, { applied, endpoint, version, decision: target.decision, reason, policy: null, payload });

@@ -1,6 +1,7 @@
 // A new revision of an endpoint: immutable, and what the next plan says.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
+import { holdVersions } from '../../registry/public.ts';
 import type { EndpointRevision } from '../model.ts';
 import * as store from '../store/endpoints.ts';
 
@@ -18,6 +19,12 @@ export async function makeRevision(
   };
   await store.insertRevision(tx.db, tx.workspace, revision);
   await store.setCurrent(tx.db, tx.workspace, endpoint, revision.id);
+  // What was served until now stays held until the move has ended, for it may come back.
+  await holdVersions(
+    tx,
+    endpoint,
+    variants.map((v) => v.versionId),
+  );
   const self = { kind: 'endpoint-revision', id: revision.id };
   const refs = variants.map((v) => ({ ref: { kind: 'variant', id: `${revision.id}/${v.id}` }, version: v.versionId }));
   await tx.emit({

@@ -1,8 +1,9 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { newHexId } from '../../../kernel/ids.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
-import { checkKey, limits, type LoggedModel, type ModelStatus, type Pair } from '../model.ts';
+import type { LoggedModel, ModelStatus, Pair } from '../model.ts';
 import { getExperiment as findExperiment } from '../store/experiments.ts';
 import * as store from '../store/logged-models.ts';
 import type { ModelFileRow } from '../store/tables.ts';
@@ -26,10 +27,13 @@ export async function createLoggedModel(ctx: Ctx, input: NewLoggedModel): Promis
   await checkScope(ctx, input.sourceRunId ?? '');
   const name = input.name || `model-${newHexId(ctx.ids).slice(0, 8)}`;
   if (/[/:.%"']/.test(name))
-    fail('tracking-invalid', { message: `Invalid model name: '${name}'. Names must not contain any of / : . % " '` });
+    fail('tracking-invalid', {
+      message: `Invalid model name (${name.includes("'") && !name.includes('"') ? `"${name}"` : `'${name.replaceAll("'", "\\'")}'`}) provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,
+    });
   return ctx.tx(async (tx) => {
     const experiment =
       (await findExperiment(tx.db, tx.workspace, input.experimentId)) ?? fail('experiment-not-found', { id: input.experimentId });
+    requireLevel(tx, 'experiment', experiment.id, 'EDIT');
     if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id: experiment.id, state: experiment.lifecycle });
     const id = `m-${newHexId(tx.ids)}`;
     const now = tx.clock.now();
@@ -56,7 +60,9 @@ export async function createLoggedModel(ctx: Ctx, input: NewLoggedModel): Promis
 /** Raises `logged-model-not-found`; deleted ones are not found unless asked for. */
 export async function getLoggedModel(ctx: Ctx, id: string, allowDeleted = false): Promise<LoggedModel> {
   const model = await store.getLoggedModel(ctx.db, ctx.workspace, id);
-  return model && (allowDeleted || model.lifecycle === 'active') ? model : fail('logged-model-not-found', { id });
+  if (!model || (!allowDeleted && model.lifecycle !== 'active')) return fail('logged-model-not-found', { id });
+  requireLevel(ctx, 'experiment', model.experimentId, 'READ');
+  return model;
 }
 
 /**
@@ -91,36 +97,75 @@ export async function finishLoggedModel(ctx: Ctx, id: string, status: ModelStatu
   return getLoggedModel(ctx, id);
 }
 
+/** More than any client sends, and less than hurts. */
+const MAX_VALUE = 1_000_000;
+
+const REGISTERED = 'mlflow.modelVersions';
+
+/** Notes on a logged model that a version of it was registered, where MLflow's clients look for it. */
+export const recordRegistration = (ctx: Ctx, id: string, model: string, version: number): Promise<void> =>
+  ctx.tx(async (tx) => {
+    const { tags } = await getLoggedModel(tx, id);
+    const noted = registrationsIn(tags.find((t) => t.key === REGISTERED)?.value);
+    if (noted.some((r) => r.name === model && String(r.version) === String(version))) return;
+    // As Python writes it, with spaces.
+    const value = [...noted, { name: model, version }].map(
+      (r) => `{"name": ${JSON.stringify(r.name)}, "version": ${JSON.stringify(r.version)}}`,
+    );
+    await store.putEntries(tx.db, tx.workspace, id, 'tag', [{ key: REGISTERED, value: `[${value.join(', ')}]` }]);
+  });
+
+function registrationsIn(text: string | undefined): { name: string; version: number | string }[] {
+  try {
+    const found: unknown = JSON.parse(text ?? '[]');
+    return Array.isArray(found) ? (found as { name: string; version: number | string }[]) : [];
+  } catch {
+    return [];
+  }
+}
+
 /** Files of a sealed model; empty while it is not sealed. */
 export const modelFiles = (ctx: Ctx, id: string): Promise<ModelFileRow[]> => store.listModelFiles(ctx.db, ctx.workspace, id);
 
 async function writable(ctx: Ctx, id: string): Promise<LoggedModel> {
   const model = await getLoggedModel(ctx, id);
   await checkScope(ctx, model.sourceRunId ?? '');
+  requireLevel(ctx, 'experiment', model.experimentId, 'EDIT');
   return model;
 }
 
 /** Params and tags; of the same key the last one counts. Raises `logged-model-not-found`, `tracking-invalid`. */
 export const setModelEntries = (ctx: Ctx, id: string, kind: 'param' | 'tag', pairs: readonly Pair[]): Promise<void> =>
   ctx.tx(async (tx) => {
-    await writable(tx, id);
+    const model = await writable(tx, id);
+    // Said again it is nothing; a client may repeat what it is not sure of.
+    const before = new Map(kind === 'param' ? model.params.map((p) => [p.key, p.value]) : []);
+    const changed = pairs.find((p) => before.has(p.key) && before.get(p.key) !== p.value);
+    if (changed) fail('model-param-changed', { key: changed.key, id });
     await store.putEntries(tx.db, tx.workspace, id, kind, checkedEntries(kind, pairs));
   });
 
 export const deleteModelTag = (ctx: Ctx, id: string, key: string): Promise<void> =>
   ctx.tx(async (tx) => {
     await writable(tx, id);
-    if (!(await store.deleteEntry(tx.db, tx.workspace, id, 'tag', key))) fail('tag-not-found', { key, what: `model with id ${id}` });
+    if (!(await store.deleteEntry(tx.db, tx.workspace, id, 'tag', key))) fail('model-tag-not-found', { key, id });
   });
 
 export const deleteLoggedModel = (ctx: Ctx, id: string): Promise<void> =>
   ctx.tx(async (tx) => {
-    await writable(tx, id);
+    const model = await writable(tx, id);
+    requireLevel(tx, 'experiment', model.experimentId, 'MANAGE');
     await store.updateLoggedModel(tx.db, tx.workspace, id, { lifecycle: 'deleted' }, tx.clock.now());
   });
 
+const LONGEST_KEY = 255;
+
+// MLflow keeps any text as a key here, and cuts nothing.
 function checkedEntries(kind: 'param' | 'tag', pairs: readonly Pair[]): Pair[] {
-  pairs.forEach((p, i) => checkKey(kind === 'param' ? 'Param' : 'Tag', p.key, `${kind}s[${i}].key`));
-  const most = kind === 'param' ? limits.paramValue : limits.runTagValue;
-  return [...new Map(pairs.map((p) => [p.key, p.value.slice(0, most)]))].map(([key, value]) => ({ key, value }));
+  const what = kind === 'param' ? 'Param' : 'Tag';
+  const long = pairs.find((p) => p.key.length > LONGEST_KEY || p.value.length > MAX_VALUE);
+  if (long && long.key.length > LONGEST_KEY)
+    fail('tracking-invalid', { message: `'${what} key' exceeds the maximum length of ${LONGEST_KEY} characters` });
+  if (long) fail('tracking-invalid', { message: `'${what} value' exceeds the maximum length of ${MAX_VALUE} characters` });
+  return [...new Map(pairs.map((p) => [p.key, p.value]))].map(([key, value]) => ({ key, value }));
 }

@@ -50,7 +50,7 @@ async function download(
   headers: RouteInput<undefined, undefined, undefined>['headers'],
 ): Promise<Reply> {
   const place = await artifactPlace(ctx, uri, safeFile(path));
-  return place ? fileReply(place, headers) : invalid(`This server does not read artifacts at '${uri}'. Ask the store itself.`);
+  return place ? fileReply(place, headers, path) : invalid(`This server does not read artifacts at '${uri}'. Ask the store itself.`);
 }
 
 interface Download {
@@ -67,7 +67,7 @@ const downloadRoute = ({ path, permission, summary, uriOf, pathOf }: Download): 
     path,
     permission,
     summary: `MLflow: ${summary}`,
-    errors: ['path-invalid', 'path-not-found', 'mlflow-parameter-invalid'],
+    errors: ['path-invalid', 'artifact-not-found', 'mlflow-parameter-invalid'],
     dialect: mlflowDialect,
     handler: async (ctx, input) => {
       const a = readArgs('GET', input);
@@ -78,7 +78,7 @@ const downloadRoute = ({ path, permission, summary, uriOf, pathOf }: Download): 
   });
 
 async function runOf(ctx: Ctx, a: Args) {
-  const run = await getRun(ctx, a.text('run_id') || a.required('run_uuid'));
+  const run = await getRun(ctx, a.text('run_id') || a.text('run_uuid') || a.required('run_id'));
   requireLevel(ctx, 'experiment', run.experimentId, 'READ');
   return run;
 }
@@ -164,7 +164,8 @@ export const ownedArtifactRoutes: readonly AnyRoute[] = [
     uriOf: async (ctx, a) => {
       const name = a.required('name');
       requireLevel(ctx, 'model', name, 'READ');
-      return locate(ctx, (await findVersion(ctx, name, a.word('version') || a.required('version'))).source);
+      const version = await findVersion(ctx, name, a.word('version') || a.required('version'));
+      return locate(ctx, version.location ?? version.source);
     },
   }),
   downloadRoute({

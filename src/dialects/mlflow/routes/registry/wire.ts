@@ -1,0 +1,51 @@
+// Models and versions as MLflow's clients read them.
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import {
+  getModel,
+  withDetails,
+  withTags,
+  type FoundModel,
+  type FoundVersion,
+  type ModelVersion,
+} from '../../../../domains/registry/public.ts';
+import { omitEmpty } from '../../wire.ts';
+
+const IS_PROMPT = 'mlflow.prompt.is_prompt';
+
+/** MLflow's words for a model that is a prompt; its other tags say what is in it. */
+export const isPrompt = (tags: readonly { key: string; value: string }[]): boolean =>
+  tags.findLast((t) => t.key === IS_PROMPT)?.value.toLowerCase() === 'true';
+
+export const versionToWire = ({ version: v, tags, aliases }: FoundVersion) =>
+  omitEmpty({
+    name: v.model,
+    version: String(v.number),
+    creation_timestamp: v.createdMs,
+    last_updated_timestamp: v.updatedMs,
+    current_stage: v.stage,
+    description: v.description,
+    source: v.source,
+    run_id: v.trackingRunId ?? '',
+    // The client waits for anything else. Whether it is sealed is our own matter, told in the message.
+    status: 'READY',
+    status_message: v.unsealedBecause === null || isPrompt(tags) ? undefined : `Not sealed: ${v.unsealedBecause}.`,
+    run_link: v.runLink ?? '',
+    model_id: v.loggedModelId,
+    tags,
+    aliases,
+  });
+
+export const oneToWire = async (ctx: Ctx, version: ModelVersion) => versionToWire((await withTags(ctx, [version]))[0]!);
+
+export const modelToWire = ({ model: m, tags, aliases, latest }: FoundModel) =>
+  omitEmpty({
+    name: m.name,
+    creation_timestamp: m.createdMs,
+    last_updated_timestamp: m.updatedMs,
+    description: m.description || undefined,
+    latest_versions: latest.map((found) => versionToWire({ ...found, aliases: [] })),
+    tags,
+    aliases: aliases.map((a) => ({ alias: a.alias, version: String(a.number) })),
+  });
+
+export const modelNamed = async (ctx: Ctx, name: string) => modelToWire((await withDetails(ctx, [await getModel(ctx, name)]))[0]!);
