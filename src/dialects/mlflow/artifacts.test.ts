@@ -229,7 +229,9 @@ test('multipart uploads are not offered, in the words that make clients fall bac
   const { server, base } = await newRun(t);
   for (const verb of ['create', 'complete', 'abort']) {
     const path = `${base.replace('/artifacts/0', `/mpu/${verb}/0`)}/f`;
-    const reply = await raw(server, 'POST', path, Buffer.from('{"path":"f","num_parts":2}'), { 'content-type': 'application/json' });
+    const reply = await raw(server, 'POST', path, Buffer.from('{"path":"f","num_parts":2,"upload_id":"u","parts":[]}'), {
+      'content-type': 'application/json',
+    });
     assert.equal(reply.status, 501, path);
     const { error_code, message } = JSON.parse(reply.body.toString()) as Record<string, string>;
     assert.equal(error_code, 'NOT_IMPLEMENTED');

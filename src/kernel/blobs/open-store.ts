@@ -6,7 +6,9 @@ import type { Log } from '../log.ts';
 import type { BlobStore } from './blob-store.ts';
 import { openFolderStore } from './folder-store.ts';
 import type { ObjectStore } from './objects/object-store.ts';
-import { openLocalCache } from './remote/local-cache.ts';
+import type { PathZone } from './path-zone.ts';
+import { openLocalCache, type LocalCache } from './remote/local-cache.ts';
+import { openRemotePaths } from './remote/remote-paths.ts';
 import { openRemoteStore } from './remote/remote-store.ts';
 
 const MB = 1024 * 1024;
@@ -18,7 +20,7 @@ const MB = 1024 * 1024;
 export async function openBlobStore(settings: Settings, log: Log): Promise<BlobStore> {
   if (settings.blobsUrl === '') return openFolderStore({ dir: settings.dir, durability: settings.durability });
   const { prefix } = placeOf(settings.blobsUrl);
-  const objects = await openObjects(settings);
+  const objects = await openObjects(settings, settings.blobsUrl);
   try {
     await objects.check();
   } catch (error) {
@@ -28,8 +30,25 @@ export async function openBlobStore(settings: Settings, log: Log): Promise<BlobS
     }
     log.warn({ event: 'blobs.unavailable', reason: error.message });
   }
-  const cache = openLocalCache({ dir: join(settings.dir, 'cache', 'blobs'), limitBytes: settings.blobsCacheMb * MB });
-  return openRemoteStore({ objects, prefix, cache });
+  return openRemoteStore({ objects, prefix, cache: cacheOf(settings) });
+}
+
+const cacheOf = (settings: Settings): LocalCache =>
+  openLocalCache({ dir: join(settings.dir, 'cache', 'blobs'), limitBytes: settings.blobsCacheMb * MB });
+
+const zones = new Map<string, Promise<PathZone>>();
+
+/** The files below an address such as "s3://bucket/prefix", which need not be where our own blobs are; opened once. */
+export function openZoneAt(settings: Settings, url: string): Promise<PathZone> {
+  const key = JSON.stringify([url, settings.dir, settings.s3Endpoint, settings.s3Region]);
+  let zone = zones.get(key);
+  if (!zone) {
+    zone = openObjects(settings, url).then((objects) =>
+      openRemotePaths({ objects, prefix: placeOf(url).prefix, cache: cacheOf(settings) }),
+    );
+    zones.set(key, zone);
+  }
+  return zone;
 }
 
 const placeOf = (url: string): { bucket: string; prefix: string } => {
@@ -38,11 +57,11 @@ const placeOf = (url: string): { bucket: string; prefix: string } => {
   return { bucket, prefix: prefix === '' ? '' : `${prefix}/` };
 };
 
-async function openObjects(settings: Settings): Promise<ObjectStore> {
+async function openObjects(settings: Settings, url: string): Promise<ObjectStore> {
   const { openS3 } = await import('./objects/s3.ts');
   return openS3({
-    bucket: placeOf(settings.blobsUrl).bucket,
-    prefix: placeOf(settings.blobsUrl).prefix,
+    bucket: placeOf(url).bucket,
+    prefix: placeOf(url).prefix,
     endpoint: settings.s3Endpoint,
     region: settings.s3Region,
     pathStyle: settings.s3PathStyle,

@@ -4,6 +4,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openZoneAt } from '../../../kernel/blobs/open-store.ts';
 import { openPathZone, type PathZone } from '../../../kernel/blobs/path-zone.ts';
 import type { Settings } from '../../../kernel/config/settings.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
@@ -58,12 +59,20 @@ export function decodedFully(text: string): string | undefined {
   return undefined;
 }
 
+// Whoever follows such a location connects to the host that it names, and clients do so with their credentials.
+const NAMES_A_HOST = /^(ftp|sftp|hdfs|viewfs|https?|r2|b2|abfss):|^(mlflow-artifacts):\/\/[^/]/i;
+
 /** The place that a new experiment names as its own, as it is kept. Raises `tracking-invalid`. */
 export function checkedLocation(location: string): string {
   const invalid = (message: string): never => fail('tracking-invalid', { message });
   if (location.startsWith('runs:')) invalid(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
   const params = /^(https?:|s?ftp:|\/|\.|[^:]*$)/i.test(location) && /;[^/]*$/.test(location.split('?')[0]!);
   if (location.includes('#') || params) invalid("'artifact_location' URL can't include fragments or params.");
+  const [, scheme, proxy] = NAMES_A_HOST.exec(location) ?? [];
+  if (scheme ?? proxy)
+    invalid(
+      `'artifact_location' cannot use the '${(scheme ?? proxy)!.toLowerCase()}' scheme: it addresses a host other than the tracking server's configured artifact storage.`,
+    );
   if (location.length > MAX_LOCATION)
     invalid(`Invalid artifact path length. The length of the artifact path cannot be greater than ${MAX_LOCATION} characters.`);
   const [path = '', ...query] = (decodedFully(location) ?? '..').split('?');
@@ -92,19 +101,26 @@ const isOfWorkspace = (workspace: string, rest: string): boolean => {
   return workspace === DEFAULT_WORKSPACE ? first !== 'workspaces' : first === 'workspaces' && second === workspace;
 };
 
+// A bucket is written in small letters, and so is the scheme by clients.
+const bucketOf = (uri: string): string | undefined => (uri.startsWith('s3://') ? uri.split('?')[0]!.replace(/\/+$/, '') : undefined);
+
+async function zoneAt(root: string, settings: Settings): Promise<PathZone> {
+  if (bucketOf(root) !== undefined) return openZoneAt(settings, root);
+  const folder = folderOf(root)!;
+  // The root itself may be a link that its owner made; nothing below it is followed.
+  return openPathZone(existsSync(folder) ? realpathSync(folder) : folder, settings.durability);
+}
+
 /** The folder behind a URI, if this server may look there. */
 export async function placeOf(ctx: Ctx, uri: string): Promise<Place | undefined> {
   const proxied = pathOfUri(ctx.workspace, uri);
   if (proxied !== undefined) return { zone: ctx.blobs.paths, path: proxied };
   const { settings } = ctx;
-  for (const root of [artifactRoot(settings), ...settings.artifactAllowRoots.split(',').filter(Boolean)]) {
-    const [folder, wanted] = [folderOf(root), folderOf(uri)];
-    const rest = folder !== undefined && wanted !== undefined ? below(folder, wanted) : undefined;
-    if (rest !== undefined && isOfWorkspace(ctx.workspace, rest)) {
-      // The root itself may be a link that its owner made; nothing below it is followed.
-      const zone = openPathZone(existsSync(folder!) ? realpathSync(folder!) : folder!, settings.durability);
-      return { zone, path: rest };
+  for (const root of [artifactRoot(settings), ...settings.artifactAllowRoots.split(',').filter(Boolean)])
+    for (const form of [folderOf, bucketOf]) {
+      const [holds, wanted] = [form(root), form(uri)];
+      const rest = holds !== undefined && wanted !== undefined ? below(holds, wanted) : undefined;
+      if (rest !== undefined && isOfWorkspace(ctx.workspace, rest)) return { zone: await zoneAt(root, settings), path: rest };
     }
-  }
   return undefined;
 }

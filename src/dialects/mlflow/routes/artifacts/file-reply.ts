@@ -1,11 +1,15 @@
 // An artifact on its way to a client: never something that a browser would run on this server's address.
-import { isProblem } from '../../../../kernel/errors.ts';
+import { defineErrors, isProblem } from '../../../../kernel/errors.ts';
 import type { Part } from '../../../../kernel/blobs/path-zone.ts';
 import { Reply } from '../../../../kernel/http/route.ts';
 import type { Place } from '../../../../domains/tracking/public.ts';
 import { invalid } from '../../wire.ts';
 import { mimeTypeOf } from './mime-types.ts';
 import { attachment } from './names.ts';
+
+const { fail } = defineErrors({
+  'artifact-not-found': { status: 404, title: 'No such artifact', detail: (p: { path: string }) => `No such artifact: '${p.path}'` },
+});
 
 /** One range of bytes (RFC 9110, 14.1.2); undefined = all, for ranges that are none or are several. Empty = outside. */
 function chosenPart(range: string | undefined, sizeBytes: number): Part | undefined {
@@ -26,8 +30,8 @@ const SAFE = {
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Raises `path-not-found`, `path-invalid`. */
-export async function fileReply({ zone, path }: Place, headers: Headers = {}): Promise<Reply> {
+/** `shown` is the path in messages. Raises `artifact-not-found`, `path-invalid`. */
+export async function fileReply({ zone, path }: Place, headers: Headers, shown: string): Promise<Reply> {
   const name = path.split('/').at(-1)!;
   // Who asks for the rest of another state of the file gets all of this one.
   const range = typeof headers.range === 'string' && headers['if-range'] === undefined ? headers.range : undefined;
@@ -37,8 +41,8 @@ export async function fileReply({ zone, path }: Place, headers: Headers = {}): P
     .openPart(path, (sizeBytes) => (asked = chosenPart(range, sizeBytes)))
     .catch(async (error: unknown) => {
       if (!isProblem(error, 'path-not-found')) throw error;
-      for await (const _ of zone.entries(path, { limit: 1 })) return invalid(`Artifact path refers to a directory, not a file: '${name}'`);
-      throw error;
+      for await (const _ of zone.entries(path, { limit: 1 })) return invalid(`Artifact path refers to a directory, not a file: '${shown}'`);
+      return fail('artifact-not-found', { path: shown });
     });
   const { start, end } = file.part;
   if (asked && start === end) return new Reply(416, '', { 'content-type': 'text/plain', 'content-range': `bytes */${file.sizeBytes}` });

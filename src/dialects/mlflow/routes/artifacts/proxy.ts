@@ -42,11 +42,11 @@ export const proxyRoutes: readonly AnyRoute[] = [
     path: 'artifacts/*',
     permission: 'tracking:read',
     summary: 'MLflow: download an artifact',
-    errors: ['path-invalid', 'path-not-found', 'mlflow-parameter-invalid'],
+    errors: ['path-invalid', 'artifact-not-found', 'mlflow-parameter-invalid'],
     handler: async (ctx, input) => {
       const path = safeFile(restOf(input));
       await checkArtifact(ctx, path, 'READ');
-      return fileReply({ zone: ctx.blobs.paths, path: inZone(ctx, path) }, input.headers);
+      return fileReply({ zone: ctx.blobs.paths, path: inZone(ctx, path) }, input.headers, path);
     },
   }),
   ...proxyRoute({

@@ -5,7 +5,7 @@ import type { Ctx } from '../../../../kernel/ctx.ts';
 import type { AnyRoute } from '../../../../kernel/http/route.ts';
 import { artifactPlace, checkArtifact, checkScope, getLoggedModel, getRun } from '../../../../domains/tracking/public.ts';
 import { requireLevel, type Level } from '../../../../kernel/levels.ts';
-import { invalid, mlflowRoutes, omitEmpty, readArgs, type Args } from '../../wire.ts';
+import { Args, invalid, mlflowRoutes, omitEmpty, readArgs } from '../../wire.ts';
 import { safeFile, safePath } from './names.ts';
 import { inZone, proxyRoute, restOf } from './proxy.ts';
 
@@ -18,6 +18,8 @@ const unsupported = (what: 'Multipart upload' | 'Multipart download' | 'Presigne
   fail('mlflow-not-offered', { message: `${what} is not supported for the current artifact repository` });
 
 const SIGNED_SECONDS = 900;
+// A large file takes its time, and all its parts are signed at once.
+const UPLOAD_SECONDS = 24 * 3600;
 const MOST_SECONDS = 604_800;
 const MOST_PARTS = 10_000;
 
@@ -29,7 +31,8 @@ function target(input: { readonly params: unknown }, a: Args): string {
 
 const multipart = (
   verb: 'create' | 'complete' | 'abort',
-  run: (uploads: PathUploads, path: string, a: Args) => Promise<unknown>,
+  /** Reads the request first, for what is wrong with it is told wherever uploads go. */
+  read: (a: Args) => (uploads: PathUploads, path: string) => Promise<unknown>,
 ): AnyRoute[] =>
   [`mpu/${verb}/*`, `mpu/${verb}`].flatMap((path) =>
     proxyRoute({
@@ -42,19 +45,36 @@ const multipart = (
       handler: async (ctx, input) => {
         const a = readArgs('POST', input);
         const file = target(input, a);
+        const run = read(a);
         await checkArtifact(ctx, file, 'EDIT');
         const { uploads } = ctx.blobs.paths;
-        return uploads ? ((await run(uploads, inZone(ctx, file), a)) ?? {}) : unsupported('Multipart upload');
+        return uploads ? ((await run(uploads, inZone(ctx, file))) ?? {}) : unsupported('Multipart upload');
       },
     }),
   );
 
-async function create(uploads: PathUploads, path: string, a: Args): Promise<unknown> {
+const create = (a: Args) => {
   const parts = a.int('num_parts') ?? 1;
   if (parts < 1 || parts > MOST_PARTS) return invalid(`Invalid value ${parts} for parameter 'num_parts' supplied: 1 to ${MOST_PARTS}.`);
-  const { uploadId, urls } = await uploads.createUpload(path, parts, SIGNED_SECONDS * 4);
-  return { upload_id: uploadId, credentials: urls.map((url, i) => ({ url, part_number: i + 1, headers: {} })) };
-}
+  return async (uploads: PathUploads, path: string): Promise<unknown> => {
+    const { uploadId, urls } = await uploads.createUpload(path, parts, UPLOAD_SECONDS);
+    return { upload_id: uploadId, credentials: urls.map((url, i) => ({ url, part_number: i + 1, headers: {} })) };
+  };
+};
+
+const complete = (a: Args) => {
+  if (!a.has('parts')) return a.required('parts') as never;
+  const id = a.required('upload_id');
+  const parts = a
+    .list('parts')
+    .map(({ at, path }) => ({ partNumber: at.requiredInt('part_number', path), etag: at.required('etag', path) }));
+  return (uploads: PathUploads, path: string) => uploads.completeUpload(path, id, parts);
+};
+
+const abort = (a: Args) => {
+  const id = a.required('upload_id');
+  return (uploads: PathUploads, path: string) => uploads.abortUpload(path, id);
+};
 
 const seconds = (a: Args): number => {
   const asked = a.int('expiration') ?? SIGNED_SECONDS;
@@ -84,16 +104,8 @@ async function direct(ctx: Ctx, uri: string, path: string, what: 'upload' | 'dow
 
 export const transferRoutes: readonly AnyRoute[] = [
   ...multipart('create', create),
-  ...multipart('complete', (uploads, path, a) =>
-    uploads.completeUpload(
-      path,
-      a.required('upload_id'),
-      a
-        .list('parts')
-        .map(({ at, path: where }) => ({ partNumber: at.requiredInt('part_number', where), etag: at.required('etag', where) })),
-    ),
-  ),
-  ...multipart('abort', (uploads, path, a) => uploads.abortUpload(path, a.required('upload_id'))),
+  ...multipart('complete', complete),
+  ...multipart('abort', abort),
   ...proxyRoute({
     method: 'GET',
     path: 'presigned/*',
@@ -117,9 +129,8 @@ export const transferRoutes: readonly AnyRoute[] = [
       summary: 'an address to upload an artifact to a direct root',
       handler: async (ctx, a) => {
         const path = safeFile(a.required('path'));
-        const expires = seconds(a);
         const place = await direct(ctx, await ownedBy(ctx, a, 'EDIT'), path, 'upload');
-        const { url, headers } = await place.uploads.presignPut(place.path, expires);
+        const { url, headers } = await place.uploads.presignPut(place.path, seconds(a));
         return omitEmpty({ presigned_url: url, headers });
       },
     },
@@ -129,10 +140,10 @@ export const transferRoutes: readonly AnyRoute[] = [
       permission: 'tracking:read',
       summary: 'an address to download an artifact from a direct root',
       handler: async (ctx, a) => {
-        a.required('run_id');
+        const run = new Args({ run_id: a.required('run_id') });
         const path = safeFile(a.required('path'));
         const expires = seconds(a);
-        const place = await direct(ctx, await ownedBy(ctx, a, 'READ'), path, 'download');
+        const place = await direct(ctx, await ownedBy(ctx, run, 'READ'), path, 'download');
         const { url, sizeBytes } = await place.uploads.presignGet(place.path, expires);
         return { presigned_url: url, file_size: sizeBytes };
       },
