@@ -4,22 +4,26 @@ import { invalid } from './errors.ts';
 export type Raw = Readonly<Record<string, unknown>>;
 
 const SEE = ' See the API docs for more information about request parameters.';
-const missing = (path: string): never => invalid(`Missing value for required parameter '${path}'.${SEE}`);
+export const missing = (path: string): never => invalid(`Missing value for required parameter '${path}'.${SEE}`);
 
 // The client is Python, so types go by their names there.
 const typeOf = (value: unknown): string => {
   if (Array.isArray(value)) return 'list';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  if (value === null) return 'NoneType';
   return { string: 'str', boolean: 'bool', object: 'dict' }[typeof value as string] ?? 'NoneType';
 };
-const wrong = (path: string, value: unknown): never =>
-  invalid(`Invalid value ${JSON.stringify(value)} for parameter '${path}' supplied:  Hint: Value was of type '${typeOf(value)}'.${SEE}`);
+// As Python's json writes it: ASCII, without spaces.
+const written = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+export const wrong = (path: string, value: unknown): never =>
+  invalid(`Invalid value ${written(value)} for parameter '${path}' supplied:  Hint: Value was of type '${typeOf(value)}'.${SEE}`);
 
 // The few names that are asked for, kept: a batch asks for each a thousand times.
-const camelCased = new Map<string, string>();
-function camelCase(name: string): string {
-  let found = camelCased.get(name);
-  if (found === undefined) camelCased.set(name, (found = name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())));
+const spellings = new Map<string, string>();
+export function camelCased(name: string): string {
+  let found = spellings.get(name);
+  if (found === undefined) spellings.set(name, (found = name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())));
   return found;
 }
 
@@ -31,7 +35,7 @@ export class Args {
   }
 
   get(name: string): unknown {
-    const value = this.#values[name] ?? this.#values[camelCase(name)];
+    const value = this.#values[name] ?? this.#values[camelCased(name)];
     return value === null ? undefined : value;
   }
   has(name: string): boolean {
@@ -91,8 +95,8 @@ export class Args {
     if (!Array.isArray(value)) return wrong(name, value);
     return value.map((item: unknown, i) => ({ at: asArgs(item, `${name}[${i}]`), path: `${name}[${i}].` }));
   }
-  child(name: string): Args {
-    return this.has(name) ? asArgs(this.get(name), name) : missing(name);
+  child(name: string, path = ''): Args {
+    return this.has(name) ? asArgs(this.get(name), path + name) : missing(path + name);
   }
   pairs(name: string): { key: string; value: string }[] {
     return this.list(name).map(({ at, path }) => ({ key: at.required('key', path), value: at.text('value', path) }));

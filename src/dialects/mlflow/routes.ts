@@ -2,7 +2,9 @@ import type { AnyRoute } from '../../kernel/http/route.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { experimentRoutes } from './routes/experiments.ts';
 import { loggedModelRoutes } from './routes/logged-models.ts';
+import { metricRoutes } from './routes/metrics.ts';
 import { registryRoutes } from './routes/registry.ts';
+import { runDataRoutes } from './routes/run-data.ts';
 import { runRoutes } from './routes/runs.ts';
 import { webhookProtocolRoutes } from './routes/webhooks.ts';
 
@@ -11,6 +13,8 @@ export { mlflowDialect } from './wire.ts';
 export const mlflowProtocolRoutes: readonly AnyRoute[] = [
   ...experimentRoutes,
   ...runRoutes,
+  ...runDataRoutes,
+  ...metricRoutes,
   ...loggedModelRoutes,
   ...registryRoutes,
   ...artifactRoutes,

@@ -73,6 +73,13 @@ export const limits = {
   runTagValue: 8000,
   experimentName: 500,
   experimentTagValue: 5000,
+  datasetName: 500,
+  datasetDigest: 36,
+  datasetSource: 65_535,
+  datasetSchema: 1_048_575,
+  datasetProfile: 16_777_215,
+  inputTagKey: 255,
+  inputTagValue: 500,
 } as const;
 
 /** MLflow stores infinities as the largest double, and compares NaN as 0. */
@@ -87,33 +94,86 @@ export const isLater = (
   b: { step: number; timestampMs: number; value: number },
 ): boolean => (a.step !== b.step ? a.step > b.step : a.timestampMs !== b.timestampMs ? a.timestampMs > b.timestampMs : a.value > b.value);
 
-/** Raises `tracking-invalid` unless it is a point MLflow would take; `path` leads to it. */
-export function checkMetric(m: Metric, path: string): void {
-  checkKey('Metric', m.key, `${path}name`);
-  if (m.timestampMs < 0)
-    fail('tracking-invalid', {
-      message: `Invalid value ${m.timestampMs} for parameter '${path}timestamp' supplied: metric '${m.key}' (value=${m.value}). Timestamp must be a nonnegative long (64-bit integer) `,
-    });
+const invalid = (message: string): never => fail('tracking-invalid', { message });
+
+/** At most so many characters (not UTF-16 units) of a text. */
+export const shortened = (text: string, limit: number): string => (text.length > limit ? [...text].slice(0, limit).join('') : text);
+const isLonger = (text: string, limit: number): boolean => text.length > limit && [...text].length > limit;
+
+/** Raises `tracking-invalid` if a text has more characters than that. */
+export function checkLength(what: string, text: string, limit: number): void {
+  if (isLonger(text, limit)) invalid(`'${what}' exceeds the maximum length of ${limit} characters`);
 }
 
-/** Raises `tracking-invalid` unless the name may be used for a metric, param or tag. */
-export function checkKey(kind: string, key: string, path: string): void {
-  if (key === '')
-    fail('tracking-invalid', {
-      message: `Missing value for required parameter '${path}'. See the API docs for more information about request parameters.`,
-    });
-  if (key.length > limits.key)
-    fail('tracking-invalid', {
-      message: `${kind} name '${key.slice(0, 40)}...' had length ${key.length}, which exceeded length limit of ${limits.key} (parameter '${path}')`,
-    });
-  if (!/^[/\p{L}\p{N}_.\- :]+$/u.test(key))
-    fail('tracking-invalid', {
-      message: `Invalid value "${key}" for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).`,
-    });
-  if (key.startsWith('/') || key.split('/').some((p) => p === '' || p === '.' || p === '..'))
-    fail('tracking-invalid', {
-      message: `Invalid value "${key}" for parameter '${path}' supplied: Names may be treated as files in certain cases. Names must be equivalent to a canonical relative path.`,
-    });
+// Messages show values as Python's json and repr write them.
+const asJson = (text: string): string =>
+  JSON.stringify(text).replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+export const pythonText = (text: string): string => {
+  const escaped = text.replace(/[\\\n\r\t]/g, (c) => ({ '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' })[c]!);
+  return text.includes("'") && !text.includes('"') ? `"${escaped}"` : `'${escaped.replaceAll("'", String.raw`\'`)}'`;
+};
+const pythonFloat = (value: number): string =>
+  Number.isNaN(value)
+    ? 'nan'
+    : !Number.isFinite(value)
+      ? value > 0
+        ? 'inf'
+        : '-inf'
+      : Number.isInteger(value) && Math.abs(value) < 1e16
+        ? value.toFixed(1)
+        : String(value);
+
+/** The path a name would be, were it a file's: POSIX, without looking at any. */
+function normalPath(name: string): string {
+  const root = /^\/\/(?!\/)/.test(name) ? '//' : name.startsWith('/') ? '/' : '';
+  const parts: string[] = [];
+  for (const part of name.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..' || parts.at(-1) === '..' || (root === '' && parts.length === 0)) parts.push(part);
+    else parts.pop();
+  }
+  return root + parts.join('/') || '.';
+}
+
+/** Raises `tracking-invalid` unless it is a point MLflow would take; `path` leads to it and ends with a dot, or is empty. */
+export function checkMetric(m: Metric, path: string): void {
+  checkName(m.key, `${path}name`);
+  if (m.timestampMs < 0)
+    invalid(
+      `Invalid value ${m.timestampMs} for parameter '${path}timestamp' supplied: metric '${m.key}' (value=${pythonFloat(m.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
+    );
+  checkLength('Metric name', m.key, limits.key);
+}
+
+/** Raises `tracking-invalid` unless the name may be used for a param or tag. */
+export function checkKey(kind: 'Param' | 'Tag', key: string, path: string): void {
+  checkName(key, path);
+  checkLength(kind === 'Param' ? 'Param key' : path, key, limits.key);
+}
+
+function checkName(name: string, path: string): void {
+  if (!/^[/\p{L}\p{N}_.\- :]*$/u.test(name))
+    invalid(
+      `Invalid value ${asJson(name)} for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).`,
+    );
+  const normal = normalPath(name);
+  if (normal !== name || normal === '.' || normal.startsWith('..') || normal.startsWith('/'))
+    invalid(
+      `Invalid value ${asJson(name)} for parameter '${path}' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to ${pythonText(normal)}`,
+    );
+}
+
+/** The number an experiment's id stands for, as text. Raises `tracking-invalid`. */
+export function experimentIdOf(text: string): string {
+  const digits = /^\s*([-+]?)0*(\d+(?:_\d+)*)\s*$/.exec(text);
+  if (!digits) return invalid(`Invalid experiment ID '${text}'. Experiment ID must be a valid integer.`);
+  const number = digits[2]!.replaceAll('_', '');
+  return digits[1] === '-' && number !== '0' ? `-${number}` : number;
+}
+
+/** Raises `tracking-invalid` unless it could be a run's id. */
+export function checkRunId(id: string): void {
+  if (!/^[a-zA-Z0-9][\w-]{0,255}$/.test(id)) invalid(`Invalid value ${asJson(id)} for parameter 'run_id' supplied.`);
 }
 
 const predicates = [

@@ -48,8 +48,8 @@ eachDatabase('experiments are numbered from 0, unique by name even when deleted,
   await assert.rejects(createExperiment(ctx, { name: 'a' }), problem('experiment-exists'));
   await setExperimentLifecycle(ctx, '1', 'deleted');
   await assert.rejects(createExperiment(ctx, { name: 'a' }), problem('experiment-exists'));
-  await assert.rejects(renameExperiment(ctx, '2', 'a'), problem('experiment-exists'));
-  await assert.rejects(renameExperiment(ctx, '1', 'c'), problem('experiment-inactive', /must be in the 'active' state/));
+  await assert.rejects(renameExperiment(ctx, '2', 'a'), problem('experiment-name-taken'));
+  await assert.rejects(renameExperiment(ctx, '1', 'c'), problem('experiment-not-renamed', /Cannot rename a non-active experiment/));
   await renameExperiment(ctx, '2', 'b2');
   assert.equal((await experimentByName(ctx, 'a')).lifecycle, 'deleted');
   assert.deepEqual(await eventTypes(ctx), ['experiment.created', 'experiment.created', 'experiment.deleted', 'experiment.renamed']);
@@ -156,7 +156,7 @@ eachDatabase('a batch that is refused leaves nothing of itself', async (t, kind)
   const batch = { metrics: [point('m', 1, 1, 0)], params: [pair('q', '1'), pair('p', '2')], tags: [pair('t', '1')] };
   await assert.rejects(
     logBatch(ctx, id, batch),
-    problem('param-changed', /Changing param values is not allowed.*'p'.*value='1'.*new value '2'/),
+    problem('params-changed', /Changing param values is not allowed.*'key': 'p', 'old_value': '1', 'new_value': '2'/),
   );
   await assert.rejects(
     logBatch(ctx, id, { ...batch, params: [pair('q', '1'), pair('q', '1')] }),

@@ -163,8 +163,17 @@ eachDatabase('what is too much for one query is refused, and the most that is no
 test('the language refuses what it does not have, in MLflow’s words', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ["metrics.m > 'a'", /Expected numeric value type for metric\. Found 'a'/],
-    ['params.p = 1', /Expected a quoted string value for param \(e\.g\. 'my-value'\)\. Got value 1/],
-    ['params.p = x', /Got value x/],
+    ['params.p = 1', /Expected a quoted string value for parameter \(e\.g\. 'my-value'\)\. Got value 1/],
+    ['params.p = x', /either not quoted or unidentified quote types used for string value x/],
+    ["params.p IN ('a')", /Expected a quoted string value for parameter \(e\.g\. 'my-value'\)\. Got value \('a'\)/],
+    ["metrics.m LIKE 'a'", /Expected numeric value type for metric\. Found 'a'/],
+    ['metrics.m == 1', /Invalid comparator '==' not one of/],
+    ['metrics.m <> 1', /Invalid comparator '<>' not one of/],
+    ['1 < metrics.m', /Invalid comparison clause\. Expected 'Identifier' found '1'/],
+    ['run_id IN ()', /expected a non-empty list of string values, but got empty list/],
+    ["experiment_id = '1'", /Invalid attribute key 'experiment_id'/],
+    ["foo.bar = 'a'", /Invalid entity type 'foo'\. Valid values are \['metric', 'parameter', 'tag', 'attribute', 'dataset'\]/],
+    ["NOT params.p = 'a'", /Invalid clause\(s\)/],
     ["params.p > '1'", /Invalid comparator '>' not one of/],
     ["status IN ('a')", /Only \['run_id'\] attributes support comparison with a list/],
     ['run_id IN (1)', /While parsing a list/],
@@ -175,7 +184,7 @@ test('the language refuses what it does not have, in MLflow’s words', () => {
     ["dataset.constructor = 'a'", /Invalid dataset key/],
     ['metrics.m > 1 OR metrics.m < 2', /Invalid clause\(s\) in filter string/],
     ['(metrics.m > 1)', /Invalid clause\(s\)/],
-    ["'a' = 'a'", /Invalid attribute key/],
+    ["'a' = 'a'", /Invalid comparison clause\. Expected 'Identifier' found ''a''/],
     ['metrics.m > 1 AND', /Invalid clause\(s\)/],
     ['AND metrics.m > 1', /Invalid|Expected/],
     ['metrics.m', /Invalid clause\(s\)/],
@@ -189,9 +198,13 @@ test('the language refuses what it does not have, in MLflow’s words', () => {
     assert.throws(() => parseFilter(runLanguage, filter), { code: 'tracking-invalid', message }, filter.slice(0, 50));
   assert.deepEqual(parseFilter(runLanguage, ' metrics.m > 1 ; '), [{ entity: 'metric', key: 'm', op: '>', value: 1 }]);
   assert.deepEqual(parseFilter(runLanguage, 'tags.a.b.c = "it\'s"'), [{ entity: 'tag', key: 'a.b.c', op: '=', value: "it's" }]);
-  for (const order of ['m SIDEWAYS', 'a b c', ''])
-    assert.throws(() => parseOrder(runLanguage, [order]), { code: 'tracking-invalid' }, order);
-  assert.throws(() => parseOrder(runLanguage, ['start_time', 'created DESC']), /duplicate fields/);
+  assert.deepEqual(parseFilter(runLanguage, "tags.t = 'it''s'"), [{ entity: 'tag', key: 't', op: '=', value: "it''s" }]);
+  for (const order of ['m SIDEWAYS', 'a b c', '', 'metrics.a b', 'metrics.a,metrics.b', '-metrics.a', 'DESC'])
+    assert.throws(() => parseOrder(runLanguage, [order]), { code: 'tracking-invalid', message: /Could not be parsed/ }, order);
+  assert.throws(() => parseOrder(runLanguage, ['start_time', 'created DESC']), {
+    code: 'order-repeated',
+    message: "`order_by` contains duplicate fields: ['start_time', 'created DESC']",
+  });
 });
 
 test('whatever is typed is parsed or refused, and nothing else', () => {

@@ -1,32 +1,21 @@
+import type { Ctx } from '../../../kernel/ctx.ts';
 import {
   createExperiment,
   deleteExperimentTag,
   experimentByName,
   getExperiment,
   renameExperiment,
+  searchDatasets,
   searchExperiments,
   setExperimentLifecycle,
   setExperimentTag,
   type Experiment,
-  type ViewType,
 } from '../../../domains/tracking/public.ts';
-import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty, type Args } from '../wire.ts';
+import type { Request, Rule } from '../proto.ts';
+import { pair, viewOf, viewTypes } from '../requests.ts';
+import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty } from '../wire.ts';
 
-const views: Readonly<Record<string, ViewType>> = {
-  '': 'ACTIVE_ONLY',
-  '1': 'ACTIVE_ONLY',
-  '2': 'DELETED_ONLY',
-  '3': 'ALL',
-  ACTIVE_ONLY: 'ACTIVE_ONLY',
-  DELETED_ONLY: 'DELETED_ONLY',
-  ALL: 'ALL',
-};
-export const viewOf = (args: Args, name: string): ViewType => {
-  const word = args.word(name);
-  return Object.hasOwn(views, word) ? views[word]! : invalid(`Invalid value "${word}" for parameter '${name}' supplied`);
-};
-
-const toWire = (e: Experiment) =>
+const toWire = (ctx: Ctx, e: Experiment) =>
   omitEmpty({
     experiment_id: e.id,
     name: e.name,
@@ -35,7 +24,12 @@ const toWire = (e: Experiment) =>
     last_update_time: e.updatedMs,
     creation_time: e.createdMs,
     tags: e.tags,
+    workspace: ctx.workspace,
   });
+
+const required: readonly Rule[] = ['required', 'string'];
+const ofExperiment: Request = { fields: { experiment_id: 'string' }, rules: { experiment_id: required } };
+const MOST_SEARCHED = 20;
 
 export const experimentRoutes = mlflowRoutes([
   {
@@ -43,11 +37,15 @@ export const experimentRoutes = mlflowRoutes([
     path: 'experiments/create',
     permission: 'tracking:write',
     summary: 'create an experiment',
+    request: {
+      fields: { name: 'string', artifact_location: 'string', tags: [pair] },
+      rules: { name: required, artifact_location: ['string'], tags: ['array'] },
+    },
     handler: async (ctx, a) => ({
       experiment_id: await createExperiment(ctx, {
-        name: a.required('name'),
+        name: a.text('name'),
         artifactLocation: a.text('artifact_location'),
-        tags: a.pairs('tags'),
+        tags: a.list('tags').map(({ at }) => ({ key: at.text('key'), value: at.text('value') })),
       }),
     }),
   },
@@ -56,22 +54,29 @@ export const experimentRoutes = mlflowRoutes([
     path: 'experiments/get-by-name',
     permission: 'tracking:read',
     summary: 'an experiment by name',
-    handler: async (ctx, a) => ({ experiment: toWire(await experimentByName(ctx, a.required('experiment_name'))) }),
+    request: { fields: { experiment_name: 'string' }, rules: { experiment_name: required } },
+    handler: async (ctx, a) => ({ experiment: toWire(ctx, await experimentByName(ctx, a.text('experiment_name'))) }),
   },
   {
     methods: ['GET'],
     path: 'experiments/get',
     permission: 'tracking:read',
     summary: 'an experiment by id',
-    handler: async (ctx, a) => ({ experiment: toWire(await getExperiment(ctx, a.required('experiment_id'))) }),
+    request: ofExperiment,
+    handler: async (ctx, a) => ({ experiment: toWire(ctx, await getExperiment(ctx, a.text('experiment_id'))) }),
   },
   {
     methods: ['POST', 'GET'],
     path: 'experiments/search',
     permission: 'tracking:read',
     summary: 'search experiments',
+    request: {
+      fields: { max_results: 'int64', page_token: 'string', filter: 'string', order_by: ['string'], view_type: viewTypes },
+      rules: { view_type: ['int'], max_results: ['int'], order_by: ['array'], filter: ['string'], page_token: ['string'] },
+    },
     handler: async (ctx, a) => {
-      const limit = a.requiredInt('max_results');
+      // No default: a size that is not given is none.
+      const limit = a.int('max_results') ?? 0;
       const offset = decodeToken(a.text('page_token'));
       const found = await searchExperiments(ctx, {
         filter: a.text('filter'),
@@ -81,7 +86,7 @@ export const experimentRoutes = mlflowRoutes([
         limit,
       });
       return omitEmpty({
-        experiments: found.experiments.map(toWire),
+        experiments: found.experiments.map((e) => toWire(ctx, e)),
         next_page_token: found.more ? encodeToken(offset + limit) : undefined,
       });
     },
@@ -91,34 +96,64 @@ export const experimentRoutes = mlflowRoutes([
     path: 'experiments/set-experiment-tag',
     permission: 'tracking:write',
     summary: 'tag an experiment',
-    handler: (ctx, a) => setExperimentTag(ctx, a.required('experiment_id'), { key: a.required('key'), value: a.text('value') }),
+    request: {
+      fields: { experiment_id: 'string', ...pair },
+      rules: { experiment_id: required, key: required, value: ['string'] },
+    },
+    handler: (ctx, a) => setExperimentTag(ctx, a.text('experiment_id'), { key: a.text('key'), value: a.text('value') }),
   },
   {
     methods: ['POST'],
     path: 'experiments/delete-experiment-tag',
     permission: 'tracking:write',
     summary: 'remove a tag of an experiment',
-    handler: (ctx, a) => deleteExperimentTag(ctx, a.required('experiment_id'), a.required('key')),
+    request: { fields: { experiment_id: 'string', key: 'string' }, rules: { experiment_id: required, key: required } },
+    handler: (ctx, a) => deleteExperimentTag(ctx, a.text('experiment_id'), a.text('key')),
   },
   {
     methods: ['POST'],
     path: 'experiments/delete',
     permission: 'tracking:write',
     summary: 'delete an experiment',
-    handler: (ctx, a) => setExperimentLifecycle(ctx, a.required('experiment_id'), 'deleted'),
+    request: ofExperiment,
+    handler: (ctx, a) => setExperimentLifecycle(ctx, a.text('experiment_id'), 'deleted'),
   },
   {
     methods: ['POST'],
     path: 'experiments/restore',
     permission: 'tracking:write',
     summary: 'restore an experiment',
-    handler: (ctx, a) => setExperimentLifecycle(ctx, a.required('experiment_id'), 'active'),
+    request: ofExperiment,
+    handler: (ctx, a) => setExperimentLifecycle(ctx, a.text('experiment_id'), 'active'),
   },
   {
     methods: ['POST'],
     path: 'experiments/update',
     permission: 'tracking:write',
     summary: 'rename an experiment',
-    handler: (ctx, a) => renameExperiment(ctx, a.required('experiment_id'), a.required('new_name')),
+    request: {
+      fields: { experiment_id: 'string', new_name: 'string' },
+      rules: { experiment_id: required, new_name: ['string', 'required'] },
+    },
+    handler: (ctx, a) => renameExperiment(ctx, a.text('experiment_id'), a.text('new_name')),
+  },
+  {
+    methods: ['POST'],
+    path: 'experiments/search-datasets',
+    permission: 'tracking:read',
+    summary: 'datasets that runs of experiments read',
+    request: { fields: { experiment_ids: ['string'] } },
+    handler: async (ctx, a) => {
+      const ids = a.texts('experiment_ids');
+      if (ids.length === 0) return invalid('SearchDatasets request must specify at least one experiment_id.');
+      if (ids.length > MOST_SEARCHED)
+        return invalid(
+          `SearchDatasets request cannot specify more than ${MOST_SEARCHED} experiment_ids. Received ${ids.length} experiment_ids.`,
+        );
+      const summaries = (await searchDatasets(ctx, ids)).map((d) =>
+        omitEmpty({ experiment_id: d.experimentId, name: d.name, digest: d.digest, context: d.context }),
+      );
+      return omitEmpty({ dataset_summaries: summaries });
+    },
   },
 ]);

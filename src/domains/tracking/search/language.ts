@@ -26,6 +26,8 @@ export interface Language {
   readonly attributes: Readonly<Record<string, Attribute>>;
   /** Operators of params and tags; text attributes and metrics are the same everywhere. */
   readonly tagOperators: readonly string[];
+  /** What to say of a prefix that there is not, where it is not the usual list. */
+  readonly entitiesAre?: string;
   /** Keys after `dataset.`, by their column. */
   readonly datasets?: Readonly<Record<string, string>>;
 }
@@ -37,8 +39,9 @@ interface Token {
   readonly text: string;
 }
 
+// Strings end as in SQL: a doubled quote or one after a backslash is part of them, and stays as it is written.
 const TOKEN =
-  /\s*(?:('[^']*'|"[^"]*")|(!=|<=|>=|=|<|>)|(\()|(\))|(,)|(;)|(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|((?:[^\s=!<>(),;'"`]|`[^`]*`|(?<=\.)(?:"[^"]*"|'[^']*'))+))/y;
+  /\s*(?:('(?:''|\\'|[^'])*'|"(?:""|\\"|[^"])*")|(!=|<>|<=|>=|==|=|<|>)|(\()|(\))|(,)|(;)|(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|((?:[^\s=!<>(),;'"`]|`[^`]*`|(?<=\.)(?:"[^"]*"|'[^']*'))+))/y;
 const KINDS = ['quoted', 'op', 'open', 'close', 'comma', 'end', 'number', 'word'] as const;
 
 // SQLite refuses longer patterns, PostgreSQL plans five times as many comparisons for a minute, and nobody types them.
@@ -79,7 +82,9 @@ export function parseFilter(language: Language, filter: string): Clause[] {
       at++;
     }
     const left = take();
-    if (left?.kind !== 'word' && left?.kind !== 'quoted') return broken();
+    if (left?.kind === 'number' || left?.text.startsWith("'"))
+      return invalid(`Invalid comparison clause. Expected 'Identifier' found '${left.text}'`);
+    if ((left?.kind !== 'word' && left?.kind !== 'quoted') || RESERVED.has(left.text.toUpperCase())) return broken();
     const { entity, key } = parseIdentifier(language, left.text);
     const first = take();
     if (first?.kind !== 'op' && first?.kind !== 'word') return broken();
@@ -92,35 +97,43 @@ export function parseFilter(language: Language, filter: string): Clause[] {
       }
       if (word() !== 'NULL') return broken();
       at++;
-      clauses.push(checkClause(language, { entity, key, op: `${op} NULL`, value: null }, ''));
+      clauses.push(checkClause(language, { entity, key, op: `${op} NULL`, value: null }, { text: '', value: null }));
       continue;
     }
     const next = all[at];
     const value = next?.kind === 'open' ? readList(take, broken) : readScalar(take(), broken);
-    clauses.push(checkClause(language, { entity, key, op, value: value.value }, value.text));
+    clauses.push(checkClause(language, { entity, key, op, value: value.value }, value));
   }
   return clauses;
 }
+
+const RESERVED = new Set(['AND', 'OR', 'NOT']);
 
 interface Read {
   readonly value: Clause['value'];
   /** As it was written, for messages; unquoted words have no value. */
   readonly text: string;
+  /** Why it is no list of texts. */
+  readonly fault?: string;
 }
 
 function readList(take: () => Token | undefined, broken: () => never): Read {
   take();
-  const items: string[] = [];
+  const items: Token[] = [];
   for (let next = take(); next?.kind !== 'close'; next = take()) {
     if (next === undefined) return broken();
-    if (next.kind === 'comma') continue;
-    if (next.kind !== 'quoted')
-      return invalid(
-        `While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: (${next.text})`,
-      );
-    items.push(unquote(next.text));
+    if (next.kind !== 'comma') items.push(next);
   }
-  return { value: items, text: `(${items.map((i) => `'${i}'`).join(', ')})` };
+  const written = items.map((t) => t.text).join(', ');
+  const text = `(${written})`;
+  if (items.length === 0) return { value: [], text, fault: 'expected a non-empty list of string values, but got empty list' };
+  if (items.every((t) => t.kind === 'quoted')) return { value: items.map((t) => unquote(t.text)), text };
+  const tuple = items.length === 1 ? `(${written},)` : text;
+  return {
+    value: [],
+    text,
+    fault: `expected string value, punctuation, or whitespace, but got different type in list: ${tuple}`,
+  };
 }
 
 function readScalar(token: Token | undefined, broken: () => never): Read {
@@ -135,53 +148,72 @@ export function parseIdentifier(language: Language, text: string): { entity: Ent
   const bare = unquote(text);
   const dot = bare.indexOf('.');
   if (dot < 0) return { entity: 'attribute', key: attributeKey(language, bare) };
-  const prefix = bare.slice(0, dot);
+  const prefix = unquote(bare.slice(0, dot));
   const entity = Object.hasOwn(language.entities, prefix)
     ? language.entities[prefix]!
-    : invalid(`Invalid entity type '${prefix}'. Valid values are ${Object.keys(language.entities).join(', ')}`);
+    : invalid(
+        `Invalid entity type '${prefix}'. ${language.entitiesAre ?? `Valid values are ${names([...new Set(Object.values(language.entities))].map((e) => (e === 'param' ? 'parameter' : e)))}`}`,
+      );
   const key = unquote(bare.slice(dot + 1));
   if (entity === 'dataset' && !Object.hasOwn(language.datasets ?? {}, key))
-    return invalid(`Invalid dataset key '${key}' specified. Valid keys are '${Object.keys(language.datasets ?? {}).join(', ')}'`);
+    return invalid(`Invalid dataset key '${key}' specified. Valid keys are '${set(Object.keys(language.datasets ?? {}))}'`);
   return { entity, key: entity === 'attribute' ? attributeKey(language, key) : key };
 }
+
+// Lists and sets in messages, as Python writes them.
+const names = (words: readonly string[]): string => `[${words.map((w) => `'${w}'`).join(', ')}]`;
+const set = (words: readonly string[]): string => `{${words.map((w) => `'${w}'`).join(', ')}}`;
 
 const attributeKey = (language: Language, key: string): string =>
   Object.hasOwn(language.attributes, key)
     ? key
-    : invalid(`Invalid attribute key '${key}' specified. Valid keys are '${Object.keys(language.attributes).join(', ')}'`);
+    : invalid(`Invalid attribute key '${key}' specified. Valid keys are '${set(Object.keys(language.attributes))}'`);
 
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 export const TEXT = ['=', '!=', 'LIKE', 'ILIKE'];
 const LISTS = ['IN', 'NOT IN'];
 
-const NAMES: Readonly<Record<Entity, string>> = {
+const WORDS: Readonly<Record<Entity, string>> = {
   attribute: 'attributes',
   metric: 'metric',
-  param: 'param',
-  tag: 'tag',
+  param: "parameter (e.g. 'my-value')",
+  tag: "tag (e.g. 'my-value')",
   dataset: 'dataset attributes',
 };
 
-function checkClause(language: Language, c: Clause, written: string): Clause {
+/** The value is looked at first, then what compares it, as MLflow does. */
+function checkClause(language: Language, c: Clause, read: Read): Clause {
   const attribute = c.entity === 'attribute' ? language.attributes[c.key]! : undefined;
   const number = c.entity === 'metric' || attribute?.number === true;
-  if (c.op.startsWith('IS') && !language.tagOperators.includes(c.op))
-    return invalid(`Invalid comparator '${c.op}' not one of '${language.tagOperators.join(', ')}'`);
-  if (c.op.startsWith('IS') && c.entity !== 'tag' && c.entity !== 'param')
+  const isNull = c.op.startsWith('IS');
+  if (isNull && c.entity !== 'tag' && c.entity !== 'param')
     return invalid(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${c.entity}' '${c.key}'`);
+  if (!isNull) checkValue(language, c, attribute, number, read);
   const ops = number ? NUMERIC : c.entity === 'tag' || c.entity === 'param' ? language.tagOperators : [...TEXT, ...LISTS];
-  if (!ops.includes(c.op)) return invalid(`Invalid comparator '${c.op}' not one of '${ops.join(', ')}'`);
-  if (c.op.startsWith('IS')) return c;
-  if (number)
-    return typeof c.value === 'number'
-      ? c
-      : invalid(`Expected numeric value type for ${attribute ? `numeric attribute: ${c.key}` : 'metric'}. Found ${written}`);
+  if (!ops.includes(c.op)) return invalid(`Invalid comparator '${c.op}' not one of '${set(ops)}'`);
+  if (!isNull && !number && Array.isArray(c.value) !== LISTS.includes(c.op))
+    return invalid(`Expected a quoted string value for ${WORDS[c.entity]}. Got value ${read.text}`);
+  return c;
+}
+
+function checkValue(language: Language, c: Clause, attribute: Attribute | undefined, number: boolean, read: Read): void {
+  if (number) {
+    if (typeof c.value !== 'number')
+      invalid(`Expected numeric value type for ${attribute ? `numeric attribute: ${c.key}` : 'metric'}. Found ${read.text}`);
+    return;
+  }
+  if (c.value === null)
+    invalid(
+      `Parameter value is either not quoted or unidentified quote types used for string value ${read.text}. Use either single or double quotes.`,
+    );
   if (Array.isArray(c.value)) {
     if (attribute && !attribute.lists) {
       const keys = Object.entries(language.attributes).flatMap(([key, a]) => (a.lists ? [key] : []));
-      return invalid(`Only [${keys.map((k) => `'${k}'`).join(', ')}] attributes support comparison with a list of quoted string values.`);
+      invalid(`Only ${names(keys)} attributes support comparison with a list of quoted string values.`);
     }
-    if (LISTS.includes(c.op)) return c;
-  } else if (typeof c.value === 'string' && !LISTS.includes(c.op)) return c;
-  return invalid(`Expected a quoted string value for ${NAMES[c.entity]} (e.g. 'my-value'). Got value ${written}`);
+    if (read.fault && (attribute || c.entity === 'dataset' || language.tagOperators.includes('IN')))
+      invalid(`While parsing a list in the query, ${read.fault}`);
+    if (attribute || c.entity === 'dataset' || language.tagOperators.includes('IN')) return;
+  }
+  if (typeof c.value !== 'string') invalid(`Expected a quoted string value for ${WORDS[c.entity]}. Got value ${read.text}`);
 }

@@ -30,7 +30,6 @@ export const runLanguage: Language = {
     user_id: { column: 'r.user_id' },
     status: { column: 'r.status' },
     artifact_uri: { column: 'r.artifact_uri' },
-    experiment_id: { column: 'r.experiment_id' },
     start_time: { column: 'r.start_ms', number: true },
     created: { column: 'r.start_ms', number: true },
     Created: { column: 'r.start_ms', number: true },
@@ -48,11 +47,12 @@ export const runSources: Sources = {
 
 export const experimentLanguage: Language = {
   entities: { attribute: 'attribute', tag: 'tag', tags: 'tag' },
+  entitiesAre: "Valid entity types are ('attribute', 'tag', 'tags')",
   attributes: {
     name: { column: 'r.name' },
     creation_time: { column: 'r.created_ms', number: true },
     last_update_time: { column: 'r.updated_ms', number: true },
-    experiment_id: { column: 'r.number', number: true },
+    experiment_id: { column: 'r.id', lists: true },
   },
   tagOperators: [...TEXT, ...NULLS],
 };

@@ -1,5 +1,7 @@
 // Clauses and orders as SQL with binds, the same meaning on both databases.
 import { sql, type RawBuilder } from 'kysely';
+import { fail } from '../errors.ts';
+import { pythonText } from '../model.ts';
 import { invalid, parseIdentifier, type Clause, type Entity, type Language } from './language.ts';
 
 export type DialectName = 'sqlite' | 'postgres';
@@ -81,21 +83,20 @@ export function checkOrder(items: readonly unknown[]): void {
     invalid(`Invalid value for parameter 'order_by' supplied: it has more than ${MOST_ORDER_ITEMS} items.`);
 }
 
-/** `<identifier> [ASC|DESC]`, at most two words. Raises `tracking-invalid`. */
+/** `<identifier> [ASC|DESC]`, at most two words. Raises `tracking-invalid`, `order-repeated`. */
 export function parseOrder(language: Language, items: readonly string[]): OrderItem[] {
   checkOrder(items);
   const seen = new Set<string>();
   return items.map((item) => {
-    const parsed =
-      /^\s*((?:[^\s`"]|`[^`]*`|"[^"]*")+)(?:\s+(\S+))?\s*$/.exec(item) ??
+    const [, name, word] =
+      /^\s*((?:[^\s`",]|`[^`]*`|"[^"]*")+)(?:\s+(asc|desc))?\s*$/i.exec(item) ??
       invalid(`Invalid order_by clause '${item}'. Could not be parsed.`);
-    const direction = (parsed[2] ?? 'asc').toLowerCase();
-    if (direction !== 'asc' && direction !== 'desc') return invalid(`Invalid ordering key in order_by clause '${item}'.`);
-    const { entity, key } = parseIdentifier(language, parsed[1]!);
+    if (/^(-|(asc|desc)$)/i.test(name!)) return invalid(`Invalid order_by clause '${item}'. Could not be parsed.`);
+    const { entity, key } = parseIdentifier(language, name!);
     const column = entity === 'attribute' ? language.attributes[key]!.column : `${entity}.${key}`;
-    if (seen.has(column)) return invalid(`\`order_by\` contains duplicate fields: ${items.join(', ')}`);
+    if (seen.has(column)) return fail('order-repeated', { items: `[${items.map(pythonText).join(', ')}]` });
     seen.add(column);
-    return { entity, key, descending: direction === 'desc' };
+    return { entity, key, descending: word?.toLowerCase() === 'desc' };
   });
 }
 
@@ -109,7 +110,7 @@ export const nullsLast = (value: RawBuilder<unknown>, descending: boolean, diale
 export function orderTerms(language: Language, sources: Sources, item: OrderItem, dialect?: DialectName): RawBuilder<unknown>[] {
   if (item.entity === 'attribute') return nullsLast(sql.raw(language.attributes[item.key]!.column), item.descending, dialect);
   const from = sources[item.entity];
-  if (from === undefined || item.entity === 'dataset') return invalid(`Invalid order_by entity: ${item.entity}`);
+  if (from === undefined || item.entity === 'dataset') return invalid(`Invalid identifier type '${item.entity}'`);
   return orderByRow(sql`${sql.raw(from)} and e.key = ${item.key}`, item.entity === 'metric', item.descending);
 }
 
@@ -124,6 +125,6 @@ export function orderByRow(from: RawBuilder<unknown>, isMetric: boolean, descend
 
 /** Raises `tracking-invalid` unless 1 <= limit <= most. */
 export function checkPage(limit: number, most: number): void {
-  if (limit < 1 || limit > most)
-    invalid(`Invalid value ${limit} for parameter 'max_results' supplied: it must be a positive integer no greater than ${most}.`);
+  if (limit < 1) invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer`);
+  if (limit > most) invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be at most ${most}`);
 }

@@ -1,7 +1,19 @@
 // What a run records: metrics, params, tags, inputs, outputs.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail } from '../errors.ts';
-import { checkKey, checkMetric, DATASET_CONTEXT_TAG, limits, RUN_NAME_TAG, type Metric, type Pair } from '../model.ts';
+import {
+  checkKey,
+  checkLength,
+  checkMetric,
+  checkRunId,
+  DATASET_CONTEXT_TAG,
+  limits,
+  pythonText,
+  RUN_NAME_TAG,
+  shortened,
+  type Metric,
+  type Pair,
+} from '../model.ts';
 import { addModelMetrics } from '../store/logged-models.ts';
 import * as store from '../store/runs.ts';
 import { activeRun } from './runs.ts';
@@ -19,18 +31,47 @@ function checkCount(what: string, count: number, limit: number): void {
     });
 }
 
-/** Logs metrics, params and tags as one transaction. Raises `tracking-invalid`, `param-changed`, `tracking-run-*`. */
+/** Logs metrics, params and tags as one transaction. Raises `tracking-invalid`, `param(s)-changed`, `tracking-run-*`. */
 export async function logBatch(ctx: Ctx, runId: string, batch: Batch): Promise<void> {
+  checkRunId(runId);
+  batch.metrics.forEach((m, i) => checkMetric(m, `metrics[${i}].`));
+  batch.params.forEach((p, i) => checkKey('Param', p.key, `params[${i}].key`));
+  batch.tags.forEach((t, i) => checkKey('Tag', t.key, `tags[${i}].key`));
   checkCount('metrics', batch.metrics.length, limits.metrics);
   checkCount('params', batch.params.length, limits.params);
   checkCount('tags', batch.tags.length, limits.tags);
   checkCount('metrics, params, and tags', batch.metrics.length + batch.params.length + batch.tags.length, limits.total);
-  batch.metrics.forEach((m, i) => checkMetric(m, `metrics[${i}].`));
-  batch.params.forEach((p, i) => checkKey('Param', p.key, `params[${i}].key`));
-  batch.tags.forEach((t, i) => checkKey('Tag', t.key, `tags[${i}].key`));
+  const seen = new Set<string>();
+  const twice = batch.params.filter((p) => seen.size === seen.add(p.key).size);
+  if (twice.length > 0)
+    fail('tracking-invalid', {
+      message: `Duplicate parameter keys have been submitted: [${twice.map((p) => pythonText(p.key)).join(', ')}]. Please ensure the request contains only one param value per param key.`,
+    });
+  await write(ctx, runId, batch);
+}
+
+const none = { metrics: [], params: [], tags: [] };
+
+/** One metric, param or tag; messages speak of it alone. Raises like `logBatch`. */
+export async function logMetric(ctx: Ctx, runId: string, metric: Metric): Promise<void> {
+  checkMetric(metric, '');
+  await write(ctx, runId, { ...none, metrics: [metric] });
+}
+
+export async function logParam(ctx: Ctx, runId: string, param: Pair): Promise<void> {
+  checkKey('Param', param.key, 'key');
+  await write(ctx, runId, { ...none, params: [param] }, true);
+}
+
+export async function setTag(ctx: Ctx, runId: string, tag: Pair): Promise<void> {
+  checkKey('Tag', tag.key, 'key');
+  await write(ctx, runId, { ...none, tags: [tag] });
+}
+
+async function write(ctx: Ctx, runId: string, batch: Batch, alone = false): Promise<void> {
   await ctx.tx(async (tx) => {
     await activeRun(tx, runId);
-    if (batch.params.length > 0) await addParams(tx, runId, batch.params);
+    if (batch.params.length > 0) await addParams(tx, runId, batch.params, alone);
     if (batch.metrics.length > 0) {
       await store.addMetrics(tx.db, tx.workspace, runId, batch.metrics);
       if (batch.metrics.some((m) => m.modelId !== undefined)) await addModelMetrics(tx.db, tx.workspace, runId, batch.metrics);
@@ -39,20 +80,21 @@ export async function logBatch(ctx: Ctx, runId: string, batch: Batch): Promise<v
   });
 }
 
-async function addParams(tx: Ctx, runId: string, params: readonly Pair[]): Promise<void> {
-  const given = new Map<string, string>();
-  for (const { key, value } of params) {
-    if (given.has(key))
-      fail('tracking-invalid', {
-        message: `Duplicate parameter keys have been submitted: ['${key}']. Please ensure the request contains only one param value per param key.`,
-      });
-    given.set(key, value.slice(0, limits.paramValue));
+async function addParams(tx: Ctx, runId: string, params: readonly Pair[], alone: boolean): Promise<void> {
+  const given = new Map(params.map((p) => [p.key, shortened(p.value, limits.paramValue)]));
+  const held = new Map((await store.findParams(tx.db, tx.workspace, runId, [...given.keys()])).map((p) => [p.key, p.value]));
+  const changed = [...given].flatMap(([key, after]) => {
+    const before = held.get(key);
+    return before === undefined || before === after ? [] : [{ key, before, after }];
+  });
+  if (changed.length > 0) {
+    if (alone) fail('param-changed', { ...changed[0]!, run: runId });
+    const list = changed.map(
+      (c) => `{'key': ${pythonText(c.key)}, 'old_value': ${pythonText(c.before)}, 'new_value': ${pythonText(c.after)}}`,
+    );
+    fail('params-changed', { params: `[${list.join(', ')}]`, run: runId });
   }
-  for (const held of await store.findParams(tx.db, tx.workspace, runId, [...given.keys()])) {
-    const after = given.get(held.key)!;
-    if (held.value !== after) fail('param-changed', { key: held.key, before: held.value, after, run: runId });
-    given.delete(held.key);
-  }
+  for (const key of held.keys()) given.delete(key);
   if (given.size > 0)
     await store.insertParams(
       tx.db,
@@ -64,14 +106,17 @@ async function addParams(tx: Ctx, runId: string, params: readonly Pair[]): Promi
 
 async function putTags(tx: Ctx, runId: string, tags: readonly Pair[]): Promise<void> {
   // Of the same key the last one counts; a run's name is also its tag.
-  const last = new Map(tags.map((t) => [t.key, t.value.slice(0, limits.runTagValue)]));
-  await store.putTags(
-    tx.db,
-    tx.workspace,
-    runId,
-    [...last].map(([key, value]) => ({ key, value })),
-  );
+  const last = new Map(tags.map((t) => [t.key, shortened(t.value, limits.runTagValue)]));
   const name = last.get(RUN_NAME_TAG);
+  // An empty name changes neither.
+  if (name === '') last.delete(RUN_NAME_TAG);
+  if (last.size > 0)
+    await store.putTags(
+      tx.db,
+      tx.workspace,
+      runId,
+      [...last].map(([key, value]) => ({ key, value })),
+    );
   if (name) await store.updateRun(tx.db, tx.workspace, runId, { name });
 }
 
@@ -124,8 +169,22 @@ export interface DatasetInput {
   readonly tags: readonly Pair[];
 }
 
-export const logInputs = (ctx: Ctx, runId: string, datasets: readonly DatasetInput[], modelIds: readonly string[]): Promise<void> =>
-  ctx.tx(async (tx) => {
+function checkInput(d: DatasetInput): void {
+  checkLength('name', d.name, limits.datasetName);
+  checkLength('digest', d.digest, limits.datasetDigest);
+  checkLength('source', d.source, limits.datasetSource);
+  checkLength('schema', d.schema ?? '', limits.datasetSchema);
+  checkLength('profile', d.profile ?? '', limits.datasetProfile);
+  for (const tag of d.tags) {
+    checkLength('key', tag.key, limits.inputTagKey);
+    checkLength('value', tag.value, limits.inputTagValue);
+  }
+}
+
+export async function logInputs(ctx: Ctx, runId: string, datasets: readonly DatasetInput[], modelIds: readonly string[]): Promise<void> {
+  checkRunId(runId);
+  datasets.forEach(checkInput);
+  await ctx.tx(async (tx) => {
     const run = await activeRun(tx, runId);
     for (const d of datasets)
       await store.addInput(
@@ -156,6 +215,7 @@ export const logInputs = (ctx: Ctx, runId: string, datasets: readonly DatasetInp
         modelIds.map((id) => ({ workspace_id: tx.workspace, run_id: runId, model_id: id, role: 'input' as const, step: 0 })),
       );
   });
+}
 
 export const logOutputs = (ctx: Ctx, runId: string, models: readonly { id: string; step: number }[]): Promise<void> =>
   ctx.tx(async (tx) => {

@@ -1,8 +1,19 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import { newHexId } from '../../../kernel/ids.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
-import { checkKey, limits, PARENT_RUN_TAG, randomRunName, RUN_NAME_TAG, type Pair, type RunStatus, type TrackingRun } from '../model.ts';
+import {
+  experimentIdOf,
+  limits,
+  PARENT_RUN_TAG,
+  randomRunName,
+  RUN_NAME_TAG,
+  shortened,
+  type Pair,
+  type RunStatus,
+  type TrackingRun,
+} from '../model.ts';
 import { getExperiment as findExperiment } from '../store/experiments.ts';
 import * as store from '../store/runs.ts';
 import { ensureDefault } from './experiments.ts';
@@ -20,18 +31,18 @@ export interface NewRun {
 /** Raises `experiment-not-found`, `experiment-inactive`, `tracking-invalid`. */
 export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
   await ensureDefault(ctx);
+  const experimentId = experimentIdOf(input.experimentId);
   const tagged = input.tags.find((t) => t.key === RUN_NAME_TAG)?.value;
-  if (input.name !== '' && tagged !== undefined && tagged !== input.name)
+  if (input.name !== '' && tagged && tagged !== input.name)
     fail('tracking-invalid', {
       message: `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${input.name}', mlflow.runName='${tagged}').`,
     });
-  input.tags.forEach((t, i) => checkKey('Tag', t.key, `tags[${i}].key`));
   const name = input.name || tagged || randomRunName(ctx.ids.random);
   // A step may open runs inside its own.
   await checkScope(ctx, input.tags.find((t) => t.key === PARENT_RUN_TAG)?.value ?? 'a new one');
   return ctx.tx(async (tx) => {
-    const experiment =
-      (await findExperiment(tx.db, tx.workspace, input.experimentId)) ?? fail('experiment-not-found', { id: input.experimentId });
+    const experiment = (await findExperiment(tx.db, tx.workspace, experimentId)) ?? fail('experiment-not-found', { id: experimentId });
+    requireLevel(tx, 'experiment', experiment.id, 'EDIT');
     if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id: experiment.id, state: experiment.lifecycle });
     const id = newHexId(tx.ids);
     const run: TrackingRun = {
@@ -51,7 +62,7 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
       tx.db,
       tx.workspace,
       id,
-      [...tags].map(([key, value]) => ({ key, value: value.slice(0, limits.runTagValue) })),
+      [...tags].map(([key, value]) => ({ key, value: shortened(value, limits.runTagValue) })),
     );
     const self = { kind: 'tracking-run', id };
     await tx.emit({
@@ -65,8 +76,11 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
 }
 
 /** Raises `tracking-run-not-found`. */
-export const getRun = async (ctx: Ctx, id: string): Promise<TrackingRun> =>
-  (await store.getRun(ctx.db, ctx.workspace, id)) ?? fail('tracking-run-not-found', { id });
+export async function getRun(ctx: Ctx, id: string): Promise<TrackingRun> {
+  const run = (await store.getRun(ctx.db, ctx.workspace, id)) ?? fail('tracking-run-not-found', { id });
+  requireLevel(ctx, 'experiment', run.experimentId, 'READ');
+  return run;
+}
 
 export async function getRunData(ctx: Ctx, id: string): Promise<store.RunData> {
   return (await store.dataOf(ctx.db, ctx.workspace, [id])).get(id)!;
@@ -76,6 +90,7 @@ export async function getRunData(ctx: Ctx, id: string): Promise<store.RunData> {
 export async function activeRun(ctx: Ctx, id: string): Promise<TrackingRun> {
   await checkScope(ctx, id);
   const run = await getRun(ctx, id);
+  requireLevel(ctx, 'experiment', run.experimentId, 'EDIT');
   if (run.lifecycle !== 'active') fail('tracking-run-inactive', { id });
   return run;
 }
@@ -99,7 +114,8 @@ export const updateRun = (ctx: Ctx, id: string, change: { status?: RunStatus; en
 export const setRunLifecycle = (ctx: Ctx, id: string, lifecycle: 'active' | 'deleted'): Promise<void> =>
   ctx.tx(async (tx) => {
     await checkScope(tx, id);
-    await getRun(tx, id);
+    const run = await getRun(tx, id);
+    requireLevel(tx, 'experiment', run.experimentId, 'MANAGE');
     await store.updateRun(tx.db, tx.workspace, id, { lifecycle, deleted_ms: lifecycle === 'deleted' ? tx.clock.now() : null });
   });
 

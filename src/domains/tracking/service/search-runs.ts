@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import type { TrackingRun, ViewType } from '../model.ts';
+import { visibleSql } from '../../../kernel/levels.ts';
+import { experimentIdOf, type TrackingRun, type ViewType } from '../model.ts';
 import { parseFilter } from '../search/language.ts';
 import { runLanguage } from '../search/languages.ts';
 import { findRunRows } from '../search/run-query.ts';
@@ -32,12 +33,16 @@ export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRu
   const dialect = ctx.database.dialect.name;
   const order = parseOrder(runLanguage, q.orderBy);
   const clauses = parseFilter(runLanguage, q.filter);
-  if (q.experimentIds.length === 0) return { runs: [], more: false };
-  const conditions = [...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`])];
+  const experimentIds = q.experimentIds.map(experimentIdOf);
+  if (experimentIds.length === 0) return { runs: [], more: false };
+  const conditions = [
+    visibleSql(ctx, 'experiment', 'r.experiment_id'),
+    ...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`]),
+  ];
   const rows = await findRunRows(ctx.db, {
     workspace: ctx.workspace,
     dialect,
-    within: inExperiments(q.experimentIds),
+    within: inExperiments(experimentIds),
     conditions,
     clauses,
     order,
