@@ -32,7 +32,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'subjects', 'tracking'],
-  registry: ['projects', 'serving', 'subjects', 'tracking'],
+  registry: ['access', 'projects', 'serving', 'subjects', 'tracking'],
   releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   reports: [
     'alerts',
@@ -53,13 +53,14 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   retraining: ['alerts', 'datasets', 'feedback', 'pipelines', 'projects', 'registry', 'releases'],
   serving: ['subjects'],
   subjects: ['projects'],
-  tracking: ['subjects'],
+  tracking: ['access', 'subjects'],
   webhooks: ['registry'],
 };
 
 /** What a domain has besides the files that every domain may have. */
 const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
-  access: ['guard.ts', 'password.ts'],
+  // `levels`: what was granted for single resources, and what follows from it.
+  access: ['guard.ts', 'levels', 'password.ts'],
   // `senders`: one file for each protocol of a receiver, and what guards the way out.
   alerts: ['matchers.ts', 'rules.ts', 'senders', 'signals.ts', 'views.ts'],
   datasets: ['contract.ts', 'contract-checks.ts'],
@@ -77,7 +78,8 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
     'parse.ts',
     'purposes.ts',
   ],
-  registry: ['gates.ts'],
+  // `scan`: what model files would run, by format; it knows nothing of the registry.
+  registry: ['gates.ts', 'scan'],
   // Read models only: one file for each view that the documents share, and the drawing of them.
   reports: [
     'card.ts',

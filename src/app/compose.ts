@@ -1,5 +1,6 @@
 // The one place that sees every domain: who offers which routes and jobs, and who listens to what.
 import { isMlflowPath, mlflowDialect, mlflowProtocolRoutes } from '../dialects/mlflow/routes.ts';
+import { levelRoutes } from '../domains/access/levels/routes.ts';
 import { accessRoutes } from '../domains/access/routes.ts';
 import { datasetJobs, datasetSubscribers } from '../domains/datasets/jobs.ts';
 import { datasetRoutes } from '../domains/datasets/routes.ts';
@@ -12,6 +13,7 @@ import { pipelineJobs } from '../domains/pipelines/jobs.ts';
 import { pipelineRoutes } from '../domains/pipelines/routes.ts';
 import { projectRoutes } from '../domains/projects/routes.ts';
 import { registryRoutes } from '../domains/registry/routes.ts';
+import { registryJobs, registrySubscribers } from '../domains/registry/jobs.ts';
 import { releaseJobs, releaseSubscribers } from '../domains/releases/jobs.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
@@ -50,6 +52,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
   return {
     routes: [
       ...accessRoutes,
+      ...levelRoutes,
       ...projectRoutes,
       ...datasetRoutes,
       ...featureRoutes,
@@ -74,6 +77,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...featureJobs,
       ...trackingJobs,
       ...webhookJobs,
+      ...registryJobs,
       ...releaseJobs,
       ...feedbackJobs,
       ...monitoringJobs,
@@ -88,6 +92,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...datasetSubscribers,
       ...featureSubscribers,
       ...webhookSubscribers,
+      ...registrySubscribers,
       ...releaseSubscribers,
       ...feedbackSubscribers,
       ...monitoringSubscribers,

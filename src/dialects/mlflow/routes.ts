@@ -1,5 +1,8 @@
 import type { AnyRoute } from '../../kernel/http/route.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
+import { permissionRoutes } from './routes/auth/permissions.ts';
+import { roleRoutes } from './routes/auth/roles.ts';
+import { userRoutes } from './routes/auth/users.ts';
 import { experimentRoutes } from './routes/experiments.ts';
 import { loggedModelRoutes } from './routes/logged-models.ts';
 import { metricRoutes } from './routes/metrics.ts';
@@ -7,6 +10,7 @@ import { registryRoutes } from './routes/registry.ts';
 import { runDataRoutes } from './routes/run-data.ts';
 import { runRoutes } from './routes/runs.ts';
 import { webhookProtocolRoutes } from './routes/webhooks.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 
 export { mlflowDialect } from './wire.ts';
 
@@ -19,6 +23,10 @@ export const mlflowProtocolRoutes: readonly AnyRoute[] = [
   ...registryRoutes,
   ...artifactRoutes,
   ...webhookProtocolRoutes,
+  ...userRoutes,
+  ...permissionRoutes,
+  ...roleRoutes,
+  ...workspaceRoutes,
 ];
 
 /** Paths whose clients expect MLflow's 404. */

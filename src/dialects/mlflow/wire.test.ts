@@ -85,7 +85,7 @@ test('every route answers under both prefixes, and slashes too many are one', as
     const reply = await send('GET', `${prefix}/mlflow/experiments/get?experiment_id=0`);
     assert.equal((reply.json as { experiment: { name: string } }).experiment.name, 'Default', prefix);
   }
-  assert.deepEqual((await send('GET', '/ajax-api/3.0/mlflow/server-info')).json, { store_type: 'SqlStore', workspaces_enabled: false });
+  assert.deepEqual((await send('GET', '/ajax-api/3.0/mlflow/server-info')).json, { store_type: 'SqlStore', workspaces_enabled: true });
 });
 
 test('an unknown route is a 404 that MLflow’s clients can read, whatever the method', async (t) => {

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { atLeast, levelOf, requireLevel } from '../../kernel/levels.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { currentRevision, snapshotText, type DatasetDefinition, type Revision } from '../projects/public.ts';
@@ -56,7 +57,9 @@ export const datasetRoutes: readonly AnyRoute[] = [
     },
     handler: async (ctx, { params }) => {
       const revision = await currentRevision(ctx, params.project);
-      const names = Object.keys(revision.definition.datasets);
+      const names = Object.keys(revision.definition.datasets).filter((n) =>
+        atLeast(levelOf(ctx, 'dataset', `${params.project}/${n}`), 'READ'),
+      );
       const versions = await Promise.all(names.map((n) => store.findCurrent(ctx.db, ctx.workspace, params.project, n)));
       return {
         items: names.map((n, i) => ({
@@ -99,6 +102,7 @@ export const datasetRoutes: readonly AnyRoute[] = [
     idempotent: true,
     handler: async (ctx, { params, body }) => {
       const found = await definitionOf(ctx, params.project, params.dataset);
+      requireLevel(ctx, 'dataset', `${params.project}/${params.dataset}`, 'EDIT');
       if (found.definition.sql !== null) return fail('dataset-not-pushed', { dataset: params.dataset });
       const { version, created, leftOut } = await createVersion(ctx, {
         ...found,
@@ -123,7 +127,10 @@ export const datasetRoutes: readonly AnyRoute[] = [
     ],
     params: InProject,
     reply: { 200: Type.Object({ items: Type.Array(VersionView) }) },
-    handler: async (ctx, { params }) => ({ items: (await refreshDatasets(ctx, params.project)).map(versionView) }),
+    handler: async (ctx, { params }) => {
+      requireLevel(ctx, 'dataset', '*', 'EDIT');
+      return { items: (await refreshDatasets(ctx, params.project)).map(versionView) };
+    },
   }),
   route({
     method: 'GET',
@@ -135,6 +142,7 @@ export const datasetRoutes: readonly AnyRoute[] = [
     query: Type.Object(pageQuery),
     reply: { 200: pageOf(VersionView) },
     handler: async (ctx, { params, query }) => {
+      requireLevel(ctx, 'dataset', `${params.project}/${params.dataset}`, 'READ');
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [Number.MAX_SAFE_INTEGER];
       return toPage(
@@ -198,6 +206,7 @@ export const datasetRoutes: readonly AnyRoute[] = [
     reply: { 200: 'application/yaml' },
     handler: async (ctx, { params }) => {
       const { revision, definition } = await definitionOf(ctx, params.project, params.dataset);
+      requireLevel(ctx, 'dataset', `${params.project}/${params.dataset}`, 'READ');
       const yaml =
         definition.contract === null
           ? contractFromColumns(params.dataset, (await currentVersion(ctx, params.project, params.dataset)).columns)

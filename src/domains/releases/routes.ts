@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import type { Ctx } from '../../kernel/ctx.ts';
+import { atLeast, levelOf } from '../../kernel/levels.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
@@ -43,7 +44,7 @@ const steering = (
     body: Type.Object({ reason: Type.String({ minLength: 1, maxLength: 500 }) }),
     reply: { 200: ReleaseView },
     handler: async (ctx, { params, body }) => {
-      await requireEndpoint(ctx, params);
+      await requireEndpoint(ctx, params, 'EDIT');
       return releaseView(await act(ctx, { ...params, reason: body.reason }));
     },
   });
@@ -63,7 +64,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
     },
     handler: async (ctx, { params }) => {
       const { definition } = await currentRevision(ctx, params.project);
-      const names = Object.keys(definition.endpoints);
+      const names = Object.keys(definition.endpoints).filter((n) => atLeast(levelOf(ctx, 'endpoint', n), 'READ'));
       const revisions = await Promise.all(names.map((n) => endpoints.findCurrent(ctx.db, ctx.workspace, params.project, n)));
       const faults = plannedFaults(ctx);
       const faultOf = (endpoint: string, variant: string) => {

@@ -12,9 +12,10 @@ export const artifactRoutes: readonly AnyRoute[] = [
     {
       methods: ['GET'],
       path: 'server-info',
-      permission: 'tracking:read',
+      // Asked before a client knows which workspace to name, or whether to log in.
+      permission: 'public',
       summary: 'what this server is',
-      handler: async () => ({ store_type: 'SqlStore', workspaces_enabled: false }),
+      handler: async () => ({ store_type: 'SqlStore', workspaces_enabled: true }),
     },
   ]),
   route({

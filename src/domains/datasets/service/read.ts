@@ -1,18 +1,26 @@
 // Reading versions: files, rows, differences.
 import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
 import { diffProfiles, type ColumnChange, type DatasetVersion } from '../model.ts';
 import * as store from '../store.ts';
 import { stageFiles } from './stage.ts';
 
-/** Raises `dataset-version-not-found`. */
-export const getVersion = async (ctx: Ctx, id: string): Promise<DatasetVersion> =>
-  (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('dataset-version-not-found', { id });
+const readable = (ctx: Ctx, project: string, dataset: string): void => requireLevel(ctx, 'dataset', `${project}/${dataset}`, 'READ');
 
-/** Raises `dataset-empty`. */
-export const currentVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion> =>
-  (await store.findCurrent(ctx.db, ctx.workspace, project, dataset)) ?? fail('dataset-empty', { dataset });
+/** Raises `dataset-version-not-found`, `level-too-low`. */
+export async function getVersion(ctx: Ctx, id: string): Promise<DatasetVersion> {
+  const version = (await store.getVersion(ctx.db, ctx.workspace, id)) ?? fail('dataset-version-not-found', { id });
+  readable(ctx, version.project, version.dataset);
+  return version;
+}
+
+/** Raises `dataset-empty`, `level-too-low`. */
+export async function currentVersion(ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion> {
+  readable(ctx, project, dataset);
+  return (await store.findCurrent(ctx.db, ctx.workspace, project, dataset)) ?? fail('dataset-empty', { dataset });
+}
 
 /** The version that came last, whether it is good or quarantined; undefined if there is none. */
 export const newestVersion = async (ctx: Ctx, project: string, dataset: string): Promise<DatasetVersion | undefined> =>
@@ -20,6 +28,7 @@ export const newestVersion = async (ctx: Ctx, project: string, dataset: string):
 
 /** A version by its number. Raises `dataset-version-not-found`. */
 export async function versionByNumber(ctx: Ctx, project: string, dataset: string, number: number): Promise<DatasetVersion> {
+  readable(ctx, project, dataset);
   const [found] = await store.listVersions(ctx.db, ctx.workspace, project, dataset, number + 1, 1);
   return found?.number === number ? found : fail('dataset-version-not-found', { id: `${dataset}@${number}` });
 }

@@ -1,5 +1,6 @@
 // A frozen endpoint begins no release and takes no step of one; going back to what it served stays possible.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel, type Level } from '../../../kernel/levels.ts';
 import { currentRevision } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import * as store from '../store/freezes.ts';
@@ -28,7 +29,7 @@ export async function requireNotFrozen(ctx: Ctx, { project, endpoint }: OfEndpoi
 
 /** Freezes an endpoint; freezing a frozen one changes only its reason. Raises `project-not-found`, `endpoint-not-found`. */
 export async function freezeEndpoint(ctx: Ctx, { project, endpoint, reason }: OfEndpoint & { reason: string }): Promise<Freeze> {
-  await requireEndpoint(ctx, { project, endpoint });
+  await requireEndpoint(ctx, { project, endpoint }, 'EDIT');
   return ctx.tx(async (tx) => {
     const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, project);
     const freeze: Freeze = { project, endpoint, reason, actor: tx.actor.id, sinceUs: nowUs };
@@ -48,7 +49,7 @@ export async function freezeEndpoint(ctx: Ctx, { project, endpoint, reason }: Of
 
 /** Lets an endpoint move again; one that is not frozen stays as it is. Raises `project-not-found`, `endpoint-not-found`. */
 export async function unfreezeEndpoint(ctx: Ctx, { project, endpoint }: OfEndpoint): Promise<void> {
-  await requireEndpoint(ctx, { project, endpoint });
+  await requireEndpoint(ctx, { project, endpoint }, 'EDIT');
   await ctx.tx(async (tx) => {
     if (!(await store.deleteFreeze(tx.db, tx.workspace, project, endpoint))) return;
     const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, project);
@@ -64,7 +65,8 @@ export async function unfreezeEndpoint(ctx: Ctx, { project, endpoint }: OfEndpoi
 }
 
 /** Raises `project-not-found`, `endpoint-not-found`. */
-export async function requireEndpoint(ctx: Ctx, of: OfEndpoint): Promise<void> {
+export async function requireEndpoint(ctx: Ctx, of: OfEndpoint, needed: Level = 'READ'): Promise<void> {
   const { definition } = await currentRevision(ctx, of.project);
   if (!Object.hasOwn(definition.endpoints, of.endpoint)) fail('endpoint-not-found', of);
+  requireLevel(ctx, 'endpoint', of.endpoint, needed);
 }

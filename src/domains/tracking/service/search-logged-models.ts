@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { visibleSql } from '../../../kernel/levels.ts';
 import type { LoggedModel } from '../model.ts';
 import { invalid, parseFilter, parseIdentifier } from '../search/language.ts';
 import { loggedModelLanguage, loggedModelSources } from '../search/languages.ts';
@@ -52,6 +53,7 @@ export async function searchLoggedModels(ctx: Ctx, q: LoggedModelQuery): Promise
     sql`r.workspace_id = ${ctx.workspace}`,
     sql`r.lifecycle = 'active'`,
     inExperiments(q.experimentIds),
+    visibleSql(ctx, 'experiment', 'r.experiment_id'),
     ...clauses.map((c) => clauseSql(loggedModelLanguage, loggedModelSources, c, dialect, narrow)),
     ...(anyMetric ? [sql`exists (select 1 from ${sql.raw(loggedModelSources.metric!)} ${narrow})`] : []),
   ];

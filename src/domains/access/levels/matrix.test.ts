@@ -1,0 +1,257 @@
+// Every route that reads or changes single resources, asked with each level for the resource it names. A route that
+// is neither in the table nor among those that name none is a fault, so that no new one is forgotten.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LightMyRequestResponse } from 'fastify';
+import { compose } from '../../../app/compose.ts';
+import { openPipelines, type PipelineBench } from '../../../../test/support/pipelines.ts';
+import type { AnyRoute } from '../../../kernel/http/route.ts';
+import { atLeast, levels, type Level, type ResourceKind } from '../../../kernel/levels.ts';
+import { createModel, registerVersion } from '../../registry/public.ts';
+import { createExperiment, createLoggedModel, createRun, logBatch } from '../../tracking/public.ts';
+import { createToken, createUser, createWorkspace } from '../service.ts';
+import { grantLevel, revokeLevel } from './grants.ts';
+
+type Need = readonly [ResourceKind, Level];
+const table: readonly (readonly [RegExp, Need])[] = [
+  // Experiments, and what is part of them.
+  [/^GET .*mlflow\/experiments\/(get|get-by-name)$/, ['experiment', 'READ']],
+  [/^POST .*mlflow\/experiments\/(set-experiment-tag|delete-experiment-tag|update)$/, ['experiment', 'EDIT']],
+  [/^POST .*mlflow\/experiments\/(delete|restore)$/, ['experiment', 'MANAGE']],
+  [/^\w+ .*mlflow\/experiments\/permissions\//, ['experiment', 'MANAGE']],
+  [/^GET .*mlflow\/(runs\/get|artifacts\/list|metrics\/get-history)$/, ['experiment', 'READ']],
+  [/^POST .*mlflow\/artifacts\/presigned-download-url$/, ['experiment', 'READ']],
+  [/^POST .*mlflow\/(artifacts\/presigned-upload-url|upload-artifact)$/, ['experiment', 'EDIT']],
+  [/^POST .*mlflow\/runs\/(delete|restore)$/, ['experiment', 'MANAGE']],
+  [/^POST .*mlflow\/runs\/(?!search)/, ['experiment', 'EDIT']],
+  [/^GET .*mlflow\/logged-models\//, ['experiment', 'READ']],
+  [/^DELETE .*mlflow\/logged-models\/:model_id$/, ['experiment', 'MANAGE']],
+  [/^(POST|PATCH|DELETE) .*mlflow\/logged-models(?!\/search)/, ['experiment', 'EDIT']],
+  [/^GET .*mlflow-artifacts\/(artifacts\/\*|presigned)/, ['experiment', 'READ']],
+  [/^PUT .*mlflow-artifacts\/artifacts/, ['experiment', 'EDIT']],
+  [/^GET \/get-artifact$/, ['experiment', 'READ']],
+  // Models and their versions.
+  [/^GET .*(registered-models\/(get|alias)|model-versions\/(get|get-download-uri|get-artifact))$/, ['model', 'READ']],
+  [/^(GET|POST) .*registered-models\/get-latest-versions$/, ['model', 'READ']],
+  [/^DELETE .*(registered-models\/(alias|delete)|model-versions\/delete)$/, ['model', 'MANAGE']],
+  [/^\w+ .*registered-models\/permissions\//, ['model', 'MANAGE']],
+  [
+    /^(POST|PATCH|DELETE) .*(registered-models\/(alias|rename|set-tag|delete-tag|update)|model-versions\/(?!search)[\w-]+)$/,
+    ['model', 'EDIT'],
+  ],
+  [/^GET \/api\/gyre\/v1\/models\/:model/, ['model', 'READ']],
+  [/^DELETE \/api\/gyre\/v1\/models\/:model\/aliases/, ['model', 'MANAGE']],
+  [/^(PUT|POST) \/api\/gyre\/v1\/models\/:model/, ['model', 'EDIT']],
+  // Endpoints and datasets.
+  [/^GET .*projects\/:project\/endpoints\/:endpoint\/(freeze|release|releases|revisions)/, ['endpoint', 'READ']],
+  [/^(POST|DELETE) .*projects\/:project\/endpoints\/:endpoint\//, ['endpoint', 'EDIT']],
+  [/^GET .*projects\/:project\/datasets\/:dataset\//, ['dataset', 'READ']],
+  [/^POST .*projects\/:project\/datasets\/:dataset\/versions$/, ['dataset', 'EDIT']],
+];
+
+/** Lists and searches (they leave out what may not be seen), what makes new ones, and what is of the server. */
+const ofNoResource: readonly RegExp[] = [
+  /\/(search|search-datasets|get-history-bulk|get-history-bulk-interval)$/,
+  /^POST .*(experiments|registered-models)\/create$/,
+  /^GET \/api\/gyre\/v1\/(models|projects\/:project\/(datasets|endpoints))$/,
+  /^POST .*datasets\/refresh$/,
+  /^POST .*projects\/:project\/comparison$/,
+  // By an id of a version or an evaluation: their own tests.
+  /^GET \/api\/gyre\/v1\/(dataset-versions|evaluations)\//,
+  // Listed by a query, and uploads in parts, which begin with a body of their own: in the tests of artifacts.
+  /mlflow-artifacts\/(artifacts$|mpu\/)/,
+  /^DELETE .*mlflow-artifacts\/artifacts/,
+];
+
+const AREAS = ['tracking', 'models', 'datasets', 'releases'];
+const nameOf = (route: AnyRoute): string => `${route.method} ${route.path}`;
+const needOf = (route: AnyRoute): Need | undefined => table.find(([pattern]) => pattern.test(nameOf(route)))?.[1];
+
+interface Resource {
+  readonly experiment: string;
+  readonly run: string;
+  readonly loggedModel: string;
+  readonly model: string;
+}
+
+async function make(b: PipelineBench, name: string): Promise<Resource> {
+  const ctx = b.ctx();
+  const experiment = await createExperiment(ctx, { name });
+  const run = await createRun(ctx, { experimentId: experiment, userId: '', name: 'r', startMs: 0, tags: [] });
+  await logBatch(ctx, run.id, { metrics: [{ key: 'k', value: 1, timestampMs: 1, step: 0 } as never], params: [], tags: [] });
+  const logged = await createLoggedModel(ctx, {
+    experimentId: experiment,
+    name: 'l',
+    modelType: '',
+    sourceRunId: null,
+    params: [],
+    tags: [],
+  });
+  await createModel(ctx, { name });
+  await registerVersion(
+    ctx,
+    { model: name, loggedModelId: null, source: 's3://elsewhere/x', trackingRunId: null, evidence: {}, baseline: null },
+    'lenient',
+  );
+  return { experiment, run: run.id, loggedModel: logged.id, model: name };
+}
+
+/** A request that names the resource in every way that a route may ask for. */
+function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<string, string>): Promise<LightMyRequestResponse> {
+  const values: Record<string, string> = {
+    ...{
+      model_id: of.loggedModel,
+      model: of.model,
+      version: '1',
+      alias: 'a',
+      key: 'k',
+      endpoint: 'e',
+      project: 'demo',
+      dataset: 'd',
+      release: 'x',
+    },
+    '*': `${of.experiment}/${of.run}/artifacts/f`,
+  };
+  const url = route.path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? 'x').replace('*', values['*']!);
+  const named: Record<string, unknown> = {
+    ...{
+      experiment_id: of.experiment,
+      run_id: of.run,
+      run_uuid: of.run,
+      experiment_name: of.model,
+      metric_key: 'k',
+      path: 'f',
+      artifact_file_path: 'f',
+    },
+    ...{
+      name: of.model,
+      version: '1',
+      alias: 'a',
+      key: 'k',
+      value: '1',
+      username: 'max',
+      permission: 'READ',
+      stage: 'None',
+      source: 's3://x/y',
+    },
+    ...{
+      new_name: of.model,
+      status: route.path.includes('logged-models') ? 'LOGGED_MODEL_READY' : 'RUNNING',
+      timestamp: 1,
+      params: [],
+      tags: [],
+      model_json: '{}',
+      run_ids: of.run,
+      max_results: 5,
+    },
+    ...{ models: [{ model_id: of.loggedModel, step: 0 }], metrics: [], datasets: [] },
+    // `logged-models` itself takes a name that is no model's.
+    ...(route.path.endsWith('/logged-models') ? { name: 'l' } : {}),
+  };
+  const own = {
+    ...(route.path.endsWith('/freeze') || /\/release\/\w+$/.test(route.path) ? { reason: 'r' } : {}),
+    ...(route.path.endsWith('/aliases/:alias') ? { version: 1 } : {}),
+    ...(route.path.endsWith('/endpoints/:endpoint/releases') ? { version: '1' } : {}),
+    ...(route.path.endsWith('/:dataset/versions') ? { files: [] } : {}),
+  };
+  const isOwn = route.path.startsWith('/api/gyre/');
+  const query = new URLSearchParams(Object.entries(named).flatMap(([k, v]) => (Array.isArray(v) ? [] : [[k, String(v)]])));
+  const withBody = route.method !== 'GET' && !(isOwn && route.method === 'DELETE');
+  return b.app.inject({
+    method: route.method,
+    url: (route.method === 'GET' && !isOwn) || route.body === 'stream' ? `${url}?${query.toString()}` : url,
+    headers: { host: '127.0.0.1', ...headers, ...(withBody ? { 'content-type': 'application/json' } : {}) },
+    ...(withBody ? { payload: JSON.stringify(isOwn ? own : named) } : {}),
+  });
+}
+
+test('every route asks for the level of the resource that it names, whatever the level is and whose the resource', async (t) => {
+  const b = await openPipelines(t, 'sqlite', { GYRE_DEFAULT_PERMISSION: 'NO_PERMISSIONS' });
+  await b.apply(
+    "project: demo\ndatasets:\n  d: { source: 'd/*.parquet', key: [id] }\nmodels:\n  m: { gates: [ { metric: roc_auc, floor: 0.5 } ] }\nendpoints:\n  e: { model: m }\n",
+  );
+  const other = await make(b, 'other');
+  await createUser(b.ctx(), { name: 'ada', password: 'correct horse battery', role: 'admin' });
+  for (const name of ['mia', 'max']) await createUser(b.ctx(), { name, password: 'correct horse battery', role: 'member' });
+  const bearer = async (role: 'member' | 'viewer' | 'admin', ownerId: string) => ({
+    authorization: `Bearer ${(await createToken(b.ctx(), { name: `${role} of ${ownerId}`, role, ownerId })).secret}`,
+  });
+  const mia = await bearer('member', 'mia');
+  const admin = await bearer('admin', 'ada');
+  const routes = compose(b.platform.blobs, () => '').routes.filter((r) => AREAS.includes(r.permission.split(':')[0]!));
+  const forgotten = routes.filter((r) => !needOf(r) && !ofNoResource.some((pattern) => pattern.test(nameOf(r)))).map(nameOf);
+  assert.deepEqual(forgotten, [], 'these routes are in no table');
+  let asked = 0;
+  const wrong: string[] = [];
+  for (const [i, held] of levels.entries()) {
+    const own = await make(b, `own${i}`);
+    const grants: readonly (readonly [ResourceKind, string])[] = [
+      ...(['experiment'] as const).map((k) => [k, own.experiment] as const),
+      ['model', own.model],
+      ['endpoint', 'e'],
+      ['dataset', 'demo/d'],
+    ];
+    for (const [kind, id] of grants) await grantLevel(b.ctx(), { user: 'mia', kind, id, level: held });
+    for (const route of routes) {
+      const need = needOf(route);
+      if (!need) continue;
+      const reply = await ask(b, route, own, mia);
+      const isDenied = reply.statusCode === 403;
+      if (isDenied === atLeast(held, need[1]))
+        wrong.push(`${nameOf(route)} with ${held}: ${reply.statusCode} ${reply.payload.slice(0, 200)}`);
+      assert.ok(reply.statusCode < 500 || reply.statusCode === 501, `${nameOf(route)}: ${reply.payload}`);
+      asked++;
+      // What is somebody else's stays closed whatever one has for one's own.
+      if (need[0] !== 'endpoint' && need[0] !== 'dataset')
+        if ((await ask(b, route, other, mia)).statusCode !== 403) wrong.push(`${nameOf(route)} of another with ${held} for one’s own`);
+      // A deletion that was let through must not stand in the way of the routes after it.
+      if (!isDenied && /delete$|:model_id$/.test(route.path)) await undo(b, own);
+    }
+    for (const [kind, id] of grants) await revokeLevel(b.ctx(), 'mia', kind, id).catch(() => undefined);
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(asked > 500, `only ${asked} were asked`);
+  // An administrator is asked for no level, and a viewer is bound by the role.
+  for (const route of routes) if (needOf(route)) assert.notEqual((await ask(b, route, other, admin)).statusCode, 403, nameOf(route));
+});
+
+test('what is of another workspace is not there, whichever way it is asked for', async (t) => {
+  const b = await openPipelines(t);
+  const of = await make(b, 'onlyhere');
+  await createWorkspace(b.ctx(), 'elsewhere');
+  const wrong: string[] = [];
+  let asked = 0;
+  for (const route of compose(b.platform.blobs, () => '').routes) {
+    if (!needOf(route) || !/mlflow/.test(route.path)) continue;
+    const reply = await ask(b, route, of, { 'x-mlflow-workspace': 'elsewhere' });
+    asked++;
+    // A history of what is not there is empty, as MLflow's is, and so is what is deleted of it.
+    if (![400, 404, 501].includes(reply.statusCode) && !['{}', ''].includes(reply.payload))
+      wrong.push(`${nameOf(route)}: ${reply.statusCode} ${reply.payload.slice(0, 200)}`);
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(asked > 100, `only ${asked} were asked`);
+  // At home the same requests find it.
+  const [get] = compose(b.platform.blobs, () => '').routes.filter((r) => nameOf(r) === 'GET /api/2.0/mlflow/runs/get');
+  assert.equal((await ask(b, get!, of, {})).statusCode, 200);
+});
+
+/** Brings back what a deletion took away. */
+async function undo(b: PipelineBench, of: Resource): Promise<void> {
+  const post = (path: string, payload: object) =>
+    b.app.inject({
+      method: 'POST',
+      url: `/api/2.0/mlflow/${path}`,
+      headers: {
+        host: '127.0.0.1',
+        'content-type': 'application/json',
+        authorization: `Basic ${Buffer.from('ada:correct horse battery').toString('base64')}`,
+      },
+      payload: JSON.stringify(payload),
+    });
+  await post('experiments/restore', { experiment_id: of.experiment });
+  await post('runs/restore', { run_id: of.run });
+  if ((await post('registered-models/create', { name: of.model })).statusCode === 200)
+    await grantLevel(b.ctx(), { user: 'mia', kind: 'model', id: of.model, level: 'MANAGE' });
+  await post('model-versions/create', { name: of.model, source: 's3://elsewhere/x' });
+}
