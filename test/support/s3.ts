@@ -27,16 +27,18 @@ export async function openTestBucket(
   options: Partial<S3Options> = {},
 ): Promise<{ objects: ObjectStore; bucket: string; prefix: string; server: S3Server }> {
   const server = await s3Server();
-  bucketMade ??= makeBucket(server);
-  await bucketMade;
+  const { bucket = BUCKET } = options;
+  const made = bucketsMade.get(bucket) ?? makeBucket(server, bucket);
+  bucketsMade.set(bucket, made);
+  await made;
   const prefix = `${randomBytes(6).toString('hex')}/`;
-  const objects = await openS3({ bucket: BUCKET, prefix, endpoint: server.url, pathStyle: true, partBytes: 5 * 1024 * 1024, ...options });
+  const objects = await openS3({ bucket, prefix, endpoint: server.url, pathStyle: true, partBytes: 5 * 1024 * 1024, ...options });
   t.after(() => objects.close());
-  return { objects, bucket: BUCKET, prefix, server };
+  return { objects, bucket, prefix, server };
 }
 
 const BUCKET = 'gyre-tests';
-let bucketMade: Promise<void> | undefined;
+const bucketsMade = new Map<string, Promise<void>>();
 
 /** Makes a bucket on a server that may have just begun to answer. */
 export async function makeBucket({ url }: S3Server, name = BUCKET): Promise<void> {

@@ -28,6 +28,9 @@ const REFUSED = new Set([
   'KMS.DisabledException',
 ]);
 
+/** The store did the sums of what arrived, and they are not those that were sent along. */
+const CHANGED = new Set(['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch', 'XAmzContentChecksumMismatch']);
+
 export const s3Faults = (url: string) => ({
   /** Whether it is one of these answers, by status where the name did not come through. */
   is: (error: unknown, status: number, ...names: string[]): boolean => {
@@ -52,6 +55,7 @@ export const s3Faults = (url: string) => ({
     if (['PermanentRedirect', 'IllegalLocationConstraintException'].includes(name) || status === 301)
       return fail('blob-store-refused', { url, reason: 'the bucket is in another region, see GYRE_S3_REGION' });
     if (REFUSED.has(name) || status === 401 || status === 403) return fail('blob-store-refused', { url, reason });
+    if (CHANGED.has(name)) return fail('blob-store-unavailable', { url, reason: 'bytes were changed on the way to it' });
     if (name === 'QuotaExceeded' || name === 'InsufficientCapacity' || status === 507)
       return fail('blob-store-unavailable', { url, reason: 'it is full' });
     // No status: the connection, its name or its time; 429 and 5xx: the store's own trouble. Any other answer is one we did not foresee.

@@ -88,7 +88,7 @@ export function listS3({ sdk, client, bucket, call, is }: S3Parts) {
         : undefined;
     }
   };
-  return { list, listUploads, versioning, erase };
+  return { list, listUploads, erase };
 }
 
 function decoded(text: string): string {

@@ -39,6 +39,7 @@ export interface S3Parts {
 const MB = 1024 * 1024;
 const MAX_PARTS = 10_000;
 const CONFLICTS = 6;
+const CHECK_MS = 3000;
 
 export async function openS3(options: S3Options): Promise<ObjectStore> {
   const sdk = await import('@aws-sdk/client-s3');
@@ -69,7 +70,7 @@ export async function openS3(options: S3Options): Promise<ObjectStore> {
   };
   const { call, sealed } = parts;
   const { get, head } = readS3(parts);
-  const { list, listUploads, erase, versioning } = listS3(parts);
+  const { list, listUploads, erase } = listS3(parts);
   const put = (key: string, bytes: Uint8Array, extra: Partial<PutObjectCommandInput>) =>
     client.send(
       new sdk.PutObjectCommand({
@@ -86,8 +87,15 @@ export async function openS3(options: S3Options): Promise<ObjectStore> {
   return {
     capabilities: { presign: true, partBytes, maxParts: MAX_PARTS, maxKeyBytes: 1024 },
     check: async () => {
-      await call(() => client.send(new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: options.prefix ?? '', MaxKeys: 1 })));
-      await versioning();
+      // Whoever asks does not wait for all the attempts that a transfer is worth.
+      const abortSignal = AbortSignal.timeout(CHECK_MS);
+      await call(async () => {
+        try {
+          await client.send(new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: options.prefix ?? '', MaxKeys: 1 }), { abortSignal });
+        } catch (error) {
+          throw abortSignal.aborted ? Object.assign(new Error(), { code: `no answer within ${CHECK_MS} ms` }) : error;
+        }
+      });
     },
     put: async (key, bytes) => void (await call(() => put(key, bytes, {}))),
     putIfAbsent: async (key, bytes, mark) => {
