@@ -51,6 +51,12 @@ export const { fail } = defineErrors({
     title: 'The passphrase does not open the archive',
     detail: (p: { file: string; why: string }) => `${p.file}: ${p.why}`,
   },
+  'blob-unreadable': {
+    status: 500,
+    title: 'A blob cannot be read',
+    detail: (p: { digest: string; why: string }) =>
+      `The blob ${p.digest} is recorded and cannot be read: ${p.why}. No backup was made; "gyre doctor --deep" names all of them, and --skip-unreadable leaves them out.`,
+  },
   'no-room': {
     status: 507,
     title: 'There is not enough room',

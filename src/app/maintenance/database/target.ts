@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { handleOver, type Db } from '../../../kernel/db/database.ts';
 import { postgresDialect, sqliteDialect } from '../../../kernel/db/dialect.ts';
 import { createTableSql, type Table } from '../../../kernel/db/tables.ts';
 import { syncFolder } from '../../../kernel/blobs/sync-folder.ts';
@@ -12,6 +13,8 @@ import { columnsOf, tablesOf, type Row } from './tables.ts';
 
 export interface TargetDatabase {
   readonly tables: readonly Table[];
+  /** For what reads it by queries before it is there for others. */
+  readonly db: Db;
   insert(table: Table, rows: readonly Row[]): Promise<void>;
   /** Sets columns of the rows with these keys. */
   update(table: Table, keys: readonly string[], set: readonly string[], rows: readonly Row[]): Promise<void>;
@@ -55,6 +58,14 @@ function openFile(file: string, schema: number): TargetDatabase {
   for (const statement of tables) db.exec(statement);
   return {
     tables: tablesOf(schema),
+    db: handleOver(sqliteDialect, {
+      execute: async (text, binds) => ({
+        rows: db
+          .prepare(text)
+          .all(...(binds as SQLInputValue[]))
+          .map((row) => ({ ...row })),
+      }),
+    }),
     insert: async (table, rows) => {
       const columns = columnsOf(table);
       const statement = db.prepare(`insert into "${table.name}" (${list(columns)}) values (${columns.map(() => '?').join(', ')})`);
@@ -116,6 +127,7 @@ async function openServer(at: Extract<Location, { kind: 'postgres' }>, schema: n
   }
   return {
     tables: tablesOf(schema),
+    db: handleOver(postgresDialect, { execute: async (text, binds) => ({ rows: (await client.query(text, binds as unknown[])).rows }) }),
     insert: async (table, batch) => {
       if (batch.length === 0) return;
       const columns = columnsOf(table);
