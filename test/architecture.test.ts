@@ -60,7 +60,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
 /** What a domain has besides the files that every domain may have. */
 const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   // `levels`: what was granted for single resources, and what follows from it.
-  access: ['guard.ts', 'levels', 'password.ts'],
+  access: ['guard.ts', 'levels', 'password.ts', 'sign-in'],
   // `senders`: one file for each protocol of a receiver, and what guards the way out.
   alerts: ['matchers.ts', 'rules.ts', 'senders', 'signals.ts', 'views.ts'],
   datasets: ['contract.ts', 'contract-checks.ts'],

@@ -58,18 +58,19 @@ const remembered = new Map<string, number>();
 // Requests that come together with the same password are answered by one derivation.
 const deriving = new Map<string, Promise<boolean>>();
 
-const markOf = (password: string, stored: string): string =>
-  createHmac('sha256', processKey).update(stored).update('\0').update(password).digest('base64');
+/** Stands for a password, the hash it is compared with and the place it comes from; means nothing outside of this process. */
+export const markOf = (password: string, stored: string, place: string): string =>
+  createHmac('sha256', processKey).update(stored).update('\0').update(place).update('\0').update(password).digest('base64');
 
 /** Whether this password was found right for this very hash a moment ago. A changed password has another hash. */
-export const isRemembered = (password: string, stored: string, nowMs: number): boolean =>
-  (remembered.get(markOf(password, stored)) ?? 0) > nowMs;
+export const isRemembered = (mark: string, nowMs: number): boolean => (remembered.get(mark) ?? 0) > nowMs;
 
 /** How many passwords wait to be derived. */
 export const waitingPasswords = (): number => waiting.length;
 
-export async function verifyPassword(password: string, stored: string, nowMs: number): Promise<boolean> {
-  const mark = markOf(password, stored);
+/** `place` is where it comes from: nobody elsewhere can try without waiting whether a password is a remembered one. */
+export async function verifyPassword(password: string, stored: string, nowMs: number, place = ''): Promise<boolean> {
+  const mark = markOf(password, stored, place);
   if ((remembered.get(mark) ?? 0) > nowMs) return true;
   const under = deriving.get(mark);
   if (under) return under;

@@ -4,68 +4,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LightMyRequestResponse } from 'fastify';
 import { compose } from '../../../app/compose.ts';
+import { nameOf, namesNone, needOf } from '../../../../scripts/generate/route-levels.ts';
 import { openPipelines, type PipelineBench } from '../../../../test/support/pipelines.ts';
 import type { AnyRoute } from '../../../kernel/http/route.ts';
-import { atLeast, levels, type Level, type ResourceKind } from '../../../kernel/levels.ts';
+import { atLeast, levels, type ResourceKind } from '../../../kernel/levels.ts';
 import { createModel, registerVersion } from '../../registry/public.ts';
 import { createExperiment, createLoggedModel, createRun, logBatch } from '../../tracking/public.ts';
 import { createToken, createUser, createWorkspace } from '../service.ts';
 import { grantLevel, revokeLevel } from './grants.ts';
 
-type Need = readonly [ResourceKind, Level];
-const table: readonly (readonly [RegExp, Need])[] = [
-  // Experiments, and what is part of them.
-  [/^GET .*mlflow\/experiments\/(get|get-by-name)$/, ['experiment', 'READ']],
-  [/^POST .*mlflow\/experiments\/(set-experiment-tag|delete-experiment-tag|update)$/, ['experiment', 'EDIT']],
-  [/^POST .*mlflow\/experiments\/(delete|restore)$/, ['experiment', 'MANAGE']],
-  [/^\w+ .*mlflow\/experiments\/permissions\//, ['experiment', 'MANAGE']],
-  [/^GET .*mlflow\/(runs\/get|artifacts\/list|metrics\/get-history)$/, ['experiment', 'READ']],
-  [/^POST .*mlflow\/artifacts\/presigned-download-url$/, ['experiment', 'READ']],
-  [/^POST .*mlflow\/(artifacts\/presigned-upload-url|upload-artifact)$/, ['experiment', 'EDIT']],
-  [/^POST .*mlflow\/runs\/(delete|restore)$/, ['experiment', 'MANAGE']],
-  [/^POST .*mlflow\/runs\/(?!search)/, ['experiment', 'EDIT']],
-  [/^GET .*mlflow\/logged-models\//, ['experiment', 'READ']],
-  [/^DELETE .*mlflow\/logged-models\/:model_id$/, ['experiment', 'MANAGE']],
-  [/^(POST|PATCH|DELETE) .*mlflow\/logged-models(?!\/search)/, ['experiment', 'EDIT']],
-  [/^GET .*mlflow-artifacts\/(artifacts\/\*|presigned)/, ['experiment', 'READ']],
-  [/^PUT .*mlflow-artifacts\/artifacts/, ['experiment', 'EDIT']],
-  [/^GET \/get-artifact$/, ['experiment', 'READ']],
-  // Models and their versions.
-  [/^GET .*(registered-models\/(get|alias)|model-versions\/(get|get-download-uri|get-artifact))$/, ['model', 'READ']],
-  [/^(GET|POST) .*registered-models\/get-latest-versions$/, ['model', 'READ']],
-  [/^DELETE .*(registered-models\/(alias|delete)|model-versions\/delete)$/, ['model', 'MANAGE']],
-  [/^\w+ .*registered-models\/permissions\//, ['model', 'MANAGE']],
-  [
-    /^(POST|PATCH|DELETE) .*(registered-models\/(alias|rename|set-tag|delete-tag|update)|model-versions\/(?!search)[\w-]+)$/,
-    ['model', 'EDIT'],
-  ],
-  [/^GET \/api\/gyre\/v1\/models\/:model/, ['model', 'READ']],
-  [/^DELETE \/api\/gyre\/v1\/models\/:model\/aliases/, ['model', 'MANAGE']],
-  [/^(PUT|POST) \/api\/gyre\/v1\/models\/:model/, ['model', 'EDIT']],
-  // Endpoints and datasets.
-  [/^GET .*projects\/:project\/endpoints\/:endpoint\/(freeze|release|releases|revisions)/, ['endpoint', 'READ']],
-  [/^(POST|DELETE) .*projects\/:project\/endpoints\/:endpoint\//, ['endpoint', 'EDIT']],
-  [/^GET .*projects\/:project\/datasets\/:dataset\//, ['dataset', 'READ']],
-  [/^POST .*projects\/:project\/datasets\/:dataset\/versions$/, ['dataset', 'EDIT']],
-];
-
-/** Lists and searches (they leave out what may not be seen), what makes new ones, and what is of the server. */
-const ofNoResource: readonly RegExp[] = [
-  /\/(search|search-datasets|get-history-bulk|get-history-bulk-interval)$/,
-  /^POST .*(experiments|registered-models)\/create$/,
-  /^GET \/api\/gyre\/v1\/(models|projects\/:project\/(datasets|endpoints))$/,
-  /^POST .*datasets\/refresh$/,
-  /^POST .*projects\/:project\/comparison$/,
-  // By an id of a version or an evaluation: their own tests.
-  /^GET \/api\/gyre\/v1\/(dataset-versions|evaluations)\//,
-  // Listed by a query, and uploads in parts, which begin with a body of their own: in the tests of artifacts.
-  /mlflow-artifacts\/(artifacts$|mpu\/)/,
-  /^DELETE .*mlflow-artifacts\/artifacts/,
-];
-
 const AREAS = ['tracking', 'models', 'datasets', 'releases'];
-const nameOf = (route: AnyRoute): string => `${route.method} ${route.path}`;
-const needOf = (route: AnyRoute): Need | undefined => table.find(([pattern]) => pattern.test(nameOf(route)))?.[1];
 
 interface Resource {
   readonly experiment: string;
@@ -179,7 +127,7 @@ test('every route asks for the level of the resource that it names, whatever the
   const mia = await bearer('member', 'mia');
   const admin = await bearer('admin', 'ada');
   const routes = compose(b.platform.blobs, () => '').routes.filter((r) => AREAS.includes(r.permission.split(':')[0]!));
-  const forgotten = routes.filter((r) => !needOf(r) && !ofNoResource.some((pattern) => pattern.test(nameOf(r)))).map(nameOf);
+  const forgotten = routes.filter((r) => !needOf(r) && !namesNone(r)).map(nameOf);
   assert.deepEqual(forgotten, [], 'these routes are in no table');
   let asked = 0;
   const wrong: string[] = [];

@@ -1,9 +1,10 @@
 // Logins by password: by a form or a program that wants a session, and by Basic credentials of any request.
 import { makeCtx, type Ctx, type Platform } from '../../../kernel/ctx.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
-import { hashPassword, isRemembered, nobodysHash, verifyPassword } from '../password.ts';
+import { hashPassword, isRemembered, markOf, nobodysHash, verifyPassword } from '../password.ts';
 import { noteFailedLogin } from '../sign-in/failed-logins.ts';
-import { keysOf, throttled } from '../sign-in/throttle.ts';
+import { keysOf, networkOf, passHeld, throttled } from '../sign-in/throttle.ts';
 import * as store from '../store.ts';
 import { findPrincipal, type Principal } from '../store/principals.ts';
 import { deleteSessionsOf } from '../store/sessions.ts';
@@ -25,17 +26,22 @@ export async function checkPassword(platform: Platform, { name, password, worksp
   const found = await findPrincipal(platform.database.reader, name, workspace);
   const usable = found !== undefined && !found.disabled && found.passwordHash !== '';
   const stored = usable ? found.passwordHash : nobodysHash;
-  if (usable && isRemembered(password, stored, platform.clock.now())) return found;
+  const keys = keysOf(name, address);
+  const place = networkOf(address);
+  const mark = markOf(password, stored, place);
   const failed = (how: 'password' | 'throttled') => noteFailedLogin(platform, { userId: found?.id, how, address, workspace });
   let right: boolean;
   try {
+    passHeld(platform, keys);
+    if (usable && isRemembered(mark, platform.clock.now())) return found;
     right = await throttled(
       platform,
-      keysOf(name, address),
-      async () => (await verifyPassword(password, stored, platform.clock.now())) && usable,
+      keys,
+      mark,
+      async () => (await verifyPassword(password, stored, platform.clock.now(), place)) && usable,
     );
   } catch (error) {
-    if ((error as { code?: string }).code === 'login-throttled') await failed('throttled');
+    if (isProblem(error, 'login-throttled')) await failed('throttled');
     throw error;
   }
   if (right && found) return found;
@@ -81,7 +87,7 @@ export async function changeOwnPassword(ctx: Ctx, current: string, password: str
   try {
     await checkPassword(ctx, { name: ctx.actor.id, password: current, workspace: ctx.workspace, address });
   } catch (error) {
-    if ((error as { code?: string }).code === 'unauthenticated') return fail('password-wrong', {});
+    if (isProblem(error, 'unauthenticated')) return fail('password-wrong', {});
     throw error;
   }
   await setPassword(ctx, ctx.actor.id, password);

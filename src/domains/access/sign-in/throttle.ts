@@ -1,6 +1,7 @@
 // Failed logins are slowed down. Counted per user and address, per address, and per user, in the database: so a
 // restart forgets nothing and all replicas count together. Only logins whose password has to be derived ask here.
 import type { Platform } from '../../../kernel/ctx.ts';
+import type { Database } from '../../../kernel/db/database.ts';
 import { fail } from '../errors.ts';
 import { waitingPasswords } from '../password.ts';
 import * as store from '../store/login-failures.ts';
@@ -29,7 +30,7 @@ export const waitMs = (failures: number, { free, longestMs }: Bound): number =>
   failures < free ? 0 : Math.min(longestMs, 1000 * 2 ** Math.min(failures - free, 30));
 
 // Whoever has an IPv6 address has 2^64 of them.
-const networkOf = (address: string): string =>
+export const networkOf = (address: string): string =>
   address.includes(':') && !address.startsWith('::ffff:') ? address.split(':').slice(0, 4).join(':') : address;
 
 /** The names under which a failure counts, as digests: what people type as a name may be a password. */
@@ -40,41 +41,65 @@ export const keysOf = (name: string, address: string): { key: string; bound: Bou
 ];
 type Keys = ReturnType<typeof keysOf>;
 
-// Guesses that are under way count as failures until they are known not to be one.
-const underWay = new Map<string, Set<symbol>>();
+// Guesses that are under way count as failures until they are known not to be one; the same password is one guess.
+const underWay = new Map<string, Map<string, number>>();
 
-/** Runs a login unless it has to wait. `attempt` says whether it succeeded. Raises `login-throttled`. */
-export async function throttled(platform: Platform, keys: Keys, attempt: () => Promise<boolean>): Promise<boolean> {
+// What this process knows of waits, so that a password it remembers cannot be guessed past them.
+const held = new WeakMap<Database, Map<string, number>>();
+const MOST_HELD = 10_000;
+
+function hold(database: Database, key: string, untilMs: number): void {
+  let known = held.get(database);
+  if (!known || known.size >= MOST_HELD) held.set(database, (known = new Map()));
+  known.set(key, untilMs);
+}
+
+/** Raises `login-throttled` if logins of this name from this place, or any from this place, have to wait. Asks nobody. */
+export function passHeld(platform: Platform, keys: Keys): void {
+  const now = platform.clock.now();
+  for (const { key, bound } of keys) {
+    const wait = (held.get(platform.database)?.get(key) ?? 0) - now;
+    // What others elsewhere did with the name does not concern whoever is logged in here.
+    if (wait > 0 && bound !== BOUNDS.user) fail('login-throttled', { retryAfterS: Math.ceil(wait / 1000) });
+  }
+}
+
+/** Runs a login unless it has to wait. `attempt` says whether it succeeded; `mark` tells passwords apart. Raises `login-throttled`. */
+export async function throttled(platform: Platform, keys: Keys, mark: string, attempt: () => Promise<boolean>): Promise<boolean> {
   const now = platform.clock.now();
   if (waitingPasswords() > MOST_WAITING) return fail('login-throttled', { retryAfterS: 1 });
-  const rows = new Map(
-    (
-      await store.listFailures(
-        platform.database.reader,
-        keys.map((k) => k.key),
-      )
-    ).map((row) => [row.key, row]),
-  );
+  const names = keys.map((k) => k.key);
+  const rows = new Map((await store.listFailures(platform.database.reader, names)).map((row) => [row.key, row]));
   for (const { key, bound } of keys) {
     const row = rows.get(key);
     const failures = row && now - row.last_ms < FORGET_MS ? row.failures : 0;
     const wait = (row?.until_ms ?? 0) - now;
-    if (wait > 0) return fail('login-throttled', { retryAfterS: Math.ceil(wait / 1000) });
-    const guesses = underWay.get(key)?.size ?? 0;
-    if (guesses > 0 && failures + guesses >= bound.free) return fail('login-throttled', { retryAfterS: 1 });
+    if (wait > 0) {
+      hold(platform.database, key, row!.until_ms);
+      return fail('login-throttled', { retryAfterS: Math.ceil(wait / 1000) });
+    }
+    const others = [...(underWay.get(key)?.keys() ?? [])].filter((other) => other !== mark).length;
+    if (others > 0 && failures + others >= bound.free) return fail('login-throttled', { retryAfterS: 1 });
   }
-  const mine = Symbol('guess');
-  for (const { key } of keys) underWay.set(key, (underWay.get(key) ?? new Set()).add(mine));
+  for (const key of names) {
+    const guesses = underWay.get(key) ?? new Map<string, number>();
+    underWay.set(key, guesses.set(mark, (guesses.get(mark) ?? 0) + 1));
+  }
   try {
     const succeeded = await attempt();
     if (!succeeded) await countFailure(platform, keys);
     // One's own success says nothing of what else comes from the address.
-    else if (rows.has(keys[0]!.key)) await platform.database.tx((db) => store.deleteFailures(db, [keys[0]!.key]));
+    else if (rows.has(names[0]!)) {
+      await platform.database.tx((db) => store.deleteFailures(db, [names[0]!]));
+      held.get(platform.database)?.delete(names[0]!);
+    }
     return succeeded;
   } finally {
-    for (const { key } of keys) {
+    for (const key of names) {
       const guesses = underWay.get(key);
-      guesses?.delete(mine);
+      const left = (guesses?.get(mark) ?? 1) - 1;
+      if (left > 0) guesses?.set(mark, left);
+      else guesses?.delete(mark);
       if (guesses?.size === 0) underWay.delete(key);
     }
   }
@@ -90,7 +115,9 @@ const countFailure = (platform: Platform, keys: Keys): Promise<void> =>
     for (const { key, bound } of keys) {
       const row = rows.find((r) => r.key === key);
       const failures = (row && now - row.last_ms < FORGET_MS ? row.failures : 0) + 1;
-      await store.setFailures(db, { key, failures, last_ms: now, until_ms: now + waitMs(failures, bound) });
+      const until = now + waitMs(failures, bound);
+      await store.setFailures(db, { key, failures, last_ms: now, until_ms: until });
+      if (until > now) hold(platform.database, key, until);
     }
     await store.deleteFailuresBefore(db, now - FORGET_MS);
   });
