@@ -182,5 +182,8 @@ export async function recordSealed(tx: Ctx, version: ModelVersion, found: Inspec
     setTag(tx.db, { workspace_id: tx.workspace, model: version.model, number: version.number, key, value });
   await tag('gyre.executes_on_load', 'true');
   const words = findingsInWords(found.scan);
+  const worst = worstOf(found.scan);
+  if (tx.settings.picklePolicy === 'warn' && worst !== 'safe')
+    tx.log.warn({ event: 'registry.executes-on-load', model: version.model, version: version.number, verdict: worst, found: words });
   await tag('gyre.pickle_scan', words ? `${worstOf(found.scan)}: ${words}` : worstOf(found.scan));
 }

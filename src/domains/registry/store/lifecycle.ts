@@ -79,8 +79,9 @@ export async function renameModel(db: Db, workspace: string, name: string, to: s
     .where('workspace_id', '=', workspace)
     .where('model', '=', name)
     .execute();
-  for (const table of ['model_aliases', 'model_tags', 'decisions'] as const)
-    await tables.updateTable(table).set({ model: to }).where('workspace_id', '=', workspace).where('model', '=', name).execute();
+  await tables.updateTable('model_aliases').set({ model: to }).where('workspace_id', '=', workspace).where('model', '=', name).execute();
+  await tables.updateTable('model_tags').set({ model: to }).where('workspace_id', '=', workspace).where('model', '=', name).execute();
+  await tables.updateTable('decisions').set({ model: to }).where('workspace_id', '=', workspace).where('model', '=', name).execute();
 }
 
 /** The model with its versions, aliases and tags; a new one of its name begins at 1. */
@@ -88,8 +89,9 @@ export async function deleteModel(db: Db, workspace: string, name: string): Prom
   const tables = registryIn(db);
   const versions = tables.selectFrom('model_versions').select('id').where('workspace_id', '=', workspace).where('model', '=', name);
   await tables.deleteFrom('model_version_files').where('workspace_id', '=', workspace).where('version_id', 'in', versions).execute();
-  for (const table of ['model_versions', 'model_aliases', 'model_tags'] as const)
-    await tables.deleteFrom(table).where('workspace_id', '=', workspace).where('model', '=', name).execute();
+  await tables.deleteFrom('model_versions').where('workspace_id', '=', workspace).where('model', '=', name).execute();
+  await tables.deleteFrom('model_aliases').where('workspace_id', '=', workspace).where('model', '=', name).execute();
+  await tables.deleteFrom('model_tags').where('workspace_id', '=', workspace).where('model', '=', name).execute();
   await tables.deleteFrom('models').where('workspace_id', '=', workspace).where('name', '=', name).execute();
 }
 
