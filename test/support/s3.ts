@@ -119,6 +119,8 @@ async function startSeaweed(): Promise<S3Server> {
       '-s3',
       `-s3.config=${config}`,
       '-s3.port.iceberg=0',
+      // Its default is a port of all of them.
+      '-s3.port.lance=0',
       '-master.volumeSizeLimitMB=256',
       '-volume.max=64',
       ...named.map((name, i) => `-${name}=${ports[i]}`),

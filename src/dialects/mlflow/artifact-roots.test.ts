@@ -208,6 +208,8 @@ test('every route that takes a path refuses one that climbs, however it is writt
   ];
   for (const [method, at, body] of places)
     for (const path of paths) {
+      // A drive is one only at the beginning.
+      if (path === 'C:/x' && at('').endsWith('/')) continue;
       const reply = await ask(method, at(path), body);
       assert.deepEqual([method, at(path), reply.status, reply.body.error_code], [method, at(path), 400, 'INVALID_PARAMETER_VALUE']);
       assert.match(String(reply.body.message), /^Invalid path|NUL character/);
@@ -217,7 +219,7 @@ test('every route that takes a path refuses one that climbs, however it is writt
     for (const verb of ['presigned-upload-url', 'presigned-download-url'])
       assert.match(
         String((await ask('POST', `${MLFLOW}/artifacts/${verb}`, { run_id: run.run_id, path: decoded })).body.message),
-        /^Invalid path/,
+        /^Invalid path|NUL character/,
       );
     const upload = await fetch(`${server.url}/ajax-api/2.0/mlflow/upload-artifact?run_uuid=${run.run_id}&path=${path}`, {
       method: 'POST',
