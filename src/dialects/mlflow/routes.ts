@@ -4,6 +4,7 @@ import { permissionRoutes } from './routes/auth/permissions.ts';
 import { roleRoutes } from './routes/auth/roles.ts';
 import { userRoutes } from './routes/auth/users.ts';
 import { experimentRoutes } from './routes/experiments.ts';
+import { leftOutRoutes } from './routes/left-out.ts';
 import { loggedModelRoutes } from './routes/logged-models.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { registryRoutes } from './routes/registry.ts';
@@ -19,6 +20,7 @@ export const mlflowProtocolRoutes: readonly AnyRoute[] = [
   ...runRoutes,
   ...runDataRoutes,
   ...metricRoutes,
+  ...leftOutRoutes,
   ...loggedModelRoutes,
   ...registryRoutes,
   ...artifactRoutes,
@@ -30,4 +32,4 @@ export const mlflowProtocolRoutes: readonly AnyRoute[] = [
 ];
 
 /** Paths whose clients expect MLflow's 404. */
-export const isMlflowPath = (path: string): boolean => /^\/(ajax-)?api\/[23]\.0\//.test(path);
+export const isMlflowPath = (path: string): boolean => /^\/((ajax-)?api\/[23]\.0\/|graphql$)/.test(path);
