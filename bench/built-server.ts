@@ -22,7 +22,7 @@ export async function startBuilt(dir: string, environment: Readonly<Record<strin
   const began = performance.now();
   const child = spawn(process.execPath, ['--no-warnings', join(repository, 'dist/app/main.js'), 'up', '--dir', dir, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...checkoutEnvironment(), GYRE_LOG_LEVEL: 'warn', ...environment },
+    env: { ...withoutOurs(checkoutEnvironment()), GYRE_LOG_LEVEL: 'warn', ...environment },
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const url = await new Promise<string>((resolve, reject) => {
@@ -38,6 +38,10 @@ export async function startBuilt(dir: string, environment: Readonly<Record<strin
     },
   };
 }
+
+// The server refuses settings that it does not know.
+const withoutOurs = (variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(variables).filter(([name]) => !name.startsWith('GYRE_BENCH_')));
 
 export interface Usage {
   readonly rssMb: number;

@@ -1,5 +1,6 @@
 // `npm run bench [-- NAME...]`: every figure that has a target, beside it. Slow and noisy by nature, so no test.
-//   --durability process   a lesser one than the default
+//   --durability process   a lesser one than the default, where MLflow is not the peer
+//   --write                puts the figures beside MLflow's into docs/benchmarks.md
 import { parseArgs } from 'node:util';
 import { build } from './built-server.ts';
 import { engine } from './engine.ts';
@@ -8,11 +9,11 @@ import { flights } from './flights.ts';
 import { monitoring } from './monitoring.ts';
 import { start } from './start.ts';
 import { machine, print, type Row } from './table.ts';
-import { tracking } from './tracking.ts';
+import { tracking } from './tracking/tracking.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { durability: { type: 'string', default: 'power' } },
+  options: { durability: { type: 'string', default: 'power' }, write: { type: 'boolean', default: false } },
 });
 const durability = values.durability === 'process' ? 'process' : 'power';
 const benches: Readonly<Record<string, { readonly title: string; readonly run: () => Promise<Row[]> }>> = {
@@ -21,7 +22,7 @@ const benches: Readonly<Record<string, { readonly title: string; readonly run: (
   flights: { title: 'Flights: features, predictions, rest', run: flights },
   feedback: { title: 'Labels', run: () => feedback(durability) },
   monitoring: { title: 'Monitoring', run: monitoring },
-  tracking: { title: 'Tracking', run: () => tracking(durability) },
+  tracking: { title: 'Tracking', run: () => tracking(values.write) },
 };
 const unknown = positionals.filter((name) => !(name in benches));
 if (unknown.length > 0) {

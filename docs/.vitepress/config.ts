@@ -24,6 +24,7 @@ export default defineConfig({
           { text: 'What it is', link: '/' },
           { text: 'Quickstart', link: '/quickstart' },
           { text: 'Served elsewhere', link: '/served-elsewhere' },
+          { text: 'Benchmarks', link: '/benchmarks' },
           { text: 'Concepts', link: '/concepts' },
           { text: 'CI', link: '/ci' },
           { text: 'Security', link: '/security' },

@@ -17,7 +17,8 @@ let started: Promise<string> | undefined;
 export const postgresUrl = (): Promise<string> =>
   process.env.TEST_POSTGRES_URL ? Promise.resolve(process.env.TEST_POSTGRES_URL) : (started ??= startPostgres().then((s) => s.url));
 
-export async function startPostgres(): Promise<{ url: string; stop: () => void }> {
+/** `durable`: as it is installed, for a bench; tests need no flush to the disk. */
+export async function startPostgres({ durable = false } = {}): Promise<{ url: string; stop: () => void }> {
   const platform = `${process.platform}-${process.arch}`;
   const installed = join(modules, platform, 'native');
   if (!existsSync(installed)) throw new Error(`no PostgreSQL binaries for ${platform}; run npm install`);
@@ -41,9 +42,7 @@ export async function startPostgres(): Promise<{ url: string; stop: () => void }
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
-    'fsync=off',
-    'synchronous_commit=off',
-    'full_page_writes=off',
+    ...(durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
     'max_connections=200',
   ];
   const server: ChildProcess = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])], {
