@@ -37,6 +37,9 @@ test('A server that may not start says why', async () => {
   const password = join(root, 'password');
   writeFileSync(password, 'short');
   await assert.rejects(startControl(settings(), { adminUser: 'ann', adminPasswordFile: password }), { code: 'password-too-short' });
+  const absent = join(root, 'no-password');
+  await assert.rejects(startControl(settings(), { adminUser: 'ann', adminPasswordFile: absent }), { code: 'password-unreadable' });
+  await assert.rejects(startControl(settings(), { auth: 'basic' }), { code: 'admin-needed', message: /--admin-user NAME/ });
   const other = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as AddressInfo;
@@ -56,6 +59,8 @@ test('The command line says which mistake it is', async () => {
     return (JSON.parse(out) as { error: { code: string } }).error.code;
   };
   assert.equal(await codeOf('status', '--url', 'http://127.0.0.1:1'), 'server-unreachable');
+  assert.equal(await codeOf('up', '--auth', 'ldap'), 'option-invalid');
+  assert.equal(await codeOf('up', '--auth', 'basic', '--admin-user', 'ann'), 'option-invalid');
   const stranger = createServer((_, response) => response.writeHead(404).end('<html>not found</html>')).listen(0, '127.0.0.1');
   await new Promise((resolve) => stranger.once('listening', resolve));
   const at = ['--url', `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`];

@@ -6,6 +6,7 @@ import { cliPage } from './cli-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { gyreYamlPage, projectFileSchema } from './gyre-yaml-page.ts';
 import { openApiDocument } from './openapi.ts';
+import { permissionsPage } from './permissions-page.ts';
 import { envExample, settingsPage } from './settings-page.ts';
 
 const repository = `${import.meta.dirname}/../..`;
@@ -19,6 +20,7 @@ export const generatedFiles = async (): Promise<{ path: string; text: string }[]
   { path: 'docs/reference/cli.md', text: cliPage() },
   { path: 'docs/reference/errors.md', text: await errorsPage() },
   { path: 'docs/reference/gyre-yaml.md', text: gyreYamlPage() },
+  { path: 'docs/reference/permissions.md', text: permissionsPage() },
   { path: 'docs/reference/settings.md', text: settingsPage() },
   ...schemaDumps().map(({ path, text }) => ({ path: relative(repository, path), text })),
 ];

@@ -4,7 +4,12 @@ import { runChild } from './child.ts';
 import { startControl } from './control.ts';
 import { collectAtRest } from './rest.ts';
 
-const { BOOTSTRAP_ADMIN_USER: adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: adminPasswordFile } = process.env;
+const { BOOTSTRAP_ADMIN_USER: adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: adminPasswordFile, BOOTSTRAP_AUTH: auth } = process.env;
 
-await runChild(() => startControl(processSettings(), adminUser && adminPasswordFile ? { adminUser, adminPasswordFile } : {}));
+await runChild(() =>
+  startControl(processSettings(), {
+    ...(adminUser && adminPasswordFile ? { adminUser, adminPasswordFile } : {}),
+    ...(auth === 'basic' ? { auth } : {}),
+  }),
+);
 collectAtRest();

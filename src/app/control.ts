@@ -19,11 +19,22 @@ const { fail } = defineErrors({
     detail: (p: { host: string }) =>
       `To listen on ${p.host}, define an administrator first: gyre up --admin-user NAME --admin-password-file FILE. On 127.0.0.1 no login is needed.`,
   },
+  'admin-needed': {
+    status: 400,
+    title: 'Logins need an administrator',
+    detail: (_: object) =>
+      'With --auth basic everybody logs in, and there are no users yet: add --admin-user NAME --admin-password-file FILE. No administrator and no password is there by itself.',
+  },
   'port-in-use': {
     status: 409,
     title: 'The port is taken',
     detail: (p: { port: number }) =>
       `Port ${p.port} is in use by another program. Choose another one with --port, or --port 0 for any free one.`,
+  },
+  'password-unreadable': {
+    status: 400,
+    title: 'The password cannot be read',
+    detail: (p: { file: string; why: string }) => `The file ${p.file}, named by --admin-password-file, cannot be read: ${p.why}.`,
   },
   'password-too-short': {
     status: 400,
@@ -38,11 +49,13 @@ export interface Control extends RunningPlatform {
 }
 
 export interface Bootstrap {
+  /** Everybody logs in, also on the loopback address. */
+  readonly auth?: 'basic';
   readonly adminUser?: string;
   readonly adminPasswordFile?: string;
 }
 
-/** Opens the platform and listens. Raises `users-needed`, `port-in-use`, `schema-newer`. */
+/** Opens the platform and listens. Raises `users-needed`, `admin-needed`, `port-in-use`, `schema-newer`. */
 export async function startControl(
   settings: Settings,
   bootstrap: Bootstrap = {},
@@ -54,6 +67,7 @@ export async function startControl(
   const { platform } = running;
   try {
     await ensureAdmin(running, bootstrap);
+    if (bootstrap.auth && !(await isGuarded(platform))) fail('admin-needed', {});
     if (!isLoopback(settings.host) && !(await isGuarded(platform))) fail('users-needed', { host: settings.host });
     const app = buildServer({
       platform,
@@ -101,9 +115,17 @@ export async function startControl(
   }
 }
 
+function passwordIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    return fail('password-unreadable', { file, why: (error as Error).message });
+  }
+}
+
 async function ensureAdmin(running: RunningPlatform, { adminUser, adminPasswordFile }: Bootstrap): Promise<void> {
   if (!adminUser || !adminPasswordFile || (await hasUsers(running.platform.database.reader))) return;
-  const password = readFileSync(adminPasswordFile, 'utf8').trim();
+  const password = passwordIn(adminPasswordFile);
   if (password.length < 12) fail('password-too-short', { file: adminPasswordFile });
   await createUser(makeCtx(running.platform, { actor: systemActor, workspace: 'default' }), { name: adminUser, password, role: 'admin' });
 }

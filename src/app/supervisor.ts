@@ -136,6 +136,7 @@ export async function supervise(
       name: 'control',
       environment: () => ({
         GYRE_PORT: String(ports.control),
+        ...(bootstrap.auth ? { BOOTSTRAP_AUTH: bootstrap.auth } : {}),
         ...(bootstrap.adminUser && bootstrap.adminPasswordFile
           ? { BOOTSTRAP_ADMIN_USER: bootstrap.adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: bootstrap.adminPasswordFile }
           : {}),

@@ -23,6 +23,7 @@ interface UpOptions {
   readonly databaseUrl?: string;
   readonly artifactRoot?: string;
   readonly serveArtifacts: boolean;
+  readonly auth?: string;
   readonly adminUser?: string;
   readonly adminPasswordFile?: string;
   readonly dataPlane: boolean;
@@ -34,6 +35,9 @@ const port = (option: string, value: string | undefined): number | undefined => 
     ? Number(value)
     : fail('option-invalid', { option, value, expected: 'a port from 0 to 65535' });
 };
+
+const basicAuth = (value: string): 'basic' =>
+  value === 'basic' ? value : fail('option-invalid', { option: '--auth', value, expected: 'basic' });
 
 function readHead(file: string): { seq: number; hash: string } {
   const text = readFileSync(file, 'utf8');
@@ -84,6 +88,7 @@ export function serverCommands(program: Program, root: Command): void {
     .option('--database-url <url>', 'PostgreSQL instead of the embedded database (GYRE_DATABASE_URL)')
     .option('--artifact-root <uri>', 'where artifacts of new experiments are kept (GYRE_ARTIFACT_ROOT, default through the server)')
     .option('--no-serve-artifacts', 'let no client send artifacts through the server (GYRE_SERVE_ARTIFACTS=0)')
+    .option('--auth <kind>', '"basic": everybody logs in, also on this machine; needs an administrator')
     .option('--admin-user <name>', 'create this administrator if there are no users yet')
     .option('--admin-password-file <file>', 'the file that holds its password')
     .option('--no-data-plane', 'run without the data plane')
@@ -100,9 +105,11 @@ export function serverCommands(program: Program, root: Command): void {
           serveArtifacts: options.serveArtifacts ? undefined : false,
         }) as Partial<Settings>,
       );
-      const running = await supervise(settings, present({ adminUser: options.adminUser, adminPasswordFile: options.adminPasswordFile }), {
-        dataPlane: options.dataPlane,
-      });
+      const auth = options.auth === undefined ? undefined : basicAuth(options.auth);
+      const { adminUser, adminPasswordFile } = options;
+      if ((adminUser === undefined) !== (adminPasswordFile === undefined))
+        fail('option-invalid', { option: '--admin-user', value: adminUser ?? '(none)', expected: 'together with --admin-password-file' });
+      const running = await supervise(settings, present({ auth, adminUser, adminPasswordFile }), { dataPlane: options.dataPlane });
       process.on('SIGINT', () => void running.stop());
       process.on('SIGTERM', () => void running.stop());
       program.terminal.out(`Gyre is ready at ${running.urls.control}`);

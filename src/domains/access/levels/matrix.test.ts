@@ -46,6 +46,9 @@ async function make(b: PipelineBench, name: string): Promise<Resource> {
 
 /** A request that names the resource in every way that a route may ask for. */
 function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<string, string>): Promise<LightMyRequestResponse> {
+  const folder = `${of.experiment}/${of.run}/artifacts`;
+  // Without a path of their own these name the file in the request.
+  const isListed = /mlflow-artifacts\/artifacts$/.test(route.path);
   const values: Record<string, string> = {
     ...{
       model_id: of.loggedModel,
@@ -58,7 +61,7 @@ function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<st
       dataset: 'd',
       release: 'x',
     },
-    '*': `${of.experiment}/${of.run}/artifacts/f`,
+    '*': `${folder}/f`,
   };
   const url = route.path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? 'x').replace('*', values['*']!);
   const named: Record<string, unknown> = {
@@ -68,8 +71,10 @@ function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<st
       run_uuid: of.run,
       experiment_name: of.model,
       metric_key: 'k',
-      path: 'f',
+      path: isListed ? folder : 'f',
       artifact_file_path: 'f',
+      upload_id: 'u',
+      parts: [{ part_number: 1, etag: 'e', url: 'u' }],
     },
     ...{
       name: of.model,

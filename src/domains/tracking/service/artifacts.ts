@@ -14,8 +14,8 @@ export interface ArtifactOwner {
   readonly modelId: string | null;
 }
 
-/** Whose an artifact is that goes through the server, from its path within the workspace; undefined if nobody's. */
-export async function ownerOfArtifact(ctx: Ctx, path: string): Promise<ArtifactOwner | undefined> {
+/** Whose an artifact is that goes through the server, from its path within the workspace, innermost first; none if nobody's. */
+async function ownersOfArtifact(ctx: Ctx, path: string): Promise<ArtifactOwner[]> {
   const parts = path.split('/');
   const prefixes = parts.map((_, i) => parts.slice(0, i + 1).join('/')).slice(0, MAX_DEPTH);
   // The id of an experiment is nearly always in the path. One that named its own location is found by that.
@@ -25,26 +25,28 @@ export async function ownerOfArtifact(ctx: Ctx, path: string): Promise<ArtifactO
     if (root === undefined || root === '' || !`${path}/`.startsWith(`${root}/`)) return [];
     return [{ id, rest: path.slice(root.length + 1).split('/') }];
   });
-  // Of several that hold it, the innermost one is meant.
-  const owner = found.toSorted((a, b) => a.rest.length - b.rest.length)[0];
-  if (!owner) return undefined;
-  const [first = '', second = ''] = owner.rest;
-  return {
-    experimentId: owner.id,
-    runId: first === 'models' || first === '' ? null : first,
-    modelId: first === 'models' && second !== '' ? second : null,
-  };
+  return found
+    .toSorted((a, b) => a.rest.length - b.rest.length)
+    .map(({ id, rest: [first = '', second = ''] }) => ({
+      experimentId: id,
+      runId: first === 'models' || first === '' ? null : first,
+      modelId: first === 'models' && second !== '' ? second : null,
+    }));
 }
 
 const MAX_DEPTH = 20;
 
 /**
  * Raises `level-too-low` for who may not do this with the experiment of an artifact, and `run-out-of-scope` for
- * a step that writes to what is not its own run's or model's. What belongs to nobody is as experiments in general.
+ * a step that writes to what is not its own run's or model's. What belongs to nobody, as the folder of all experiments,
+ * takes MANAGE for experiments in general.
  */
 export async function checkArtifact(ctx: Ctx, path: string, needed: Level): Promise<void> {
-  const owner = await ownerOfArtifact(ctx, path);
-  requireLevel(ctx, 'experiment', owner?.experimentId ?? '*', needed);
+  const owners = await ownersOfArtifact(ctx, path);
+  // An experiment may name a place inside another one's; nobody gets into that by it.
+  for (const { experimentId } of owners) requireLevel(ctx, 'experiment', experimentId, needed);
+  const [owner] = owners;
+  if (!owner) requireLevel(ctx, 'experiment', '*', 'MANAGE');
   if (needed === 'READ' || ctx.actor.scope?.trackingRunIds === undefined) return;
   const run = owner?.modelId ? (await getLoggedModel(ctx, owner.modelId)).sourceRunId : owner?.runId;
   await checkScope(ctx, run ?? '');
