@@ -33,12 +33,18 @@ export interface SmallPlatform extends RunningPlatform {
 export async function openSmallPlatform(
   t: TestContext,
   database: Database,
-  parts: { jobs?: readonly Job<never>[]; subscribers?: readonly Subscriber[]; replica?: string; log?: Log } = {},
+  parts: {
+    jobs?: readonly Job<never>[];
+    subscribers?: readonly Subscriber[];
+    replica?: string;
+    log?: Log;
+    environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<SmallPlatform> {
   const folder = mkdtempSync(join(tmpdir(), 'gyre-kernel-'));
   const clock = fixedClock();
   const running = await openPlatform({
-    settings: readSettings({ GYRE_DIR: folder, GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent' }),
+    settings: readSettings({ GYRE_DIR: folder, GYRE_DURABILITY: 'process', GYRE_LOG_LEVEL: 'silent', ...parts.environment }),
     database,
     clock,
     ids: seededIds(`${t.name} ${parts.replica ?? ''}`),

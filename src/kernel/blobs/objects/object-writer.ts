@@ -20,6 +20,8 @@ export class ObjectWriter {
   #upload: Upload | undefined;
   #loose: Buffer[] = [];
   #part: Buffer | undefined;
+  /** Parts that have been sent, to be filled again: garbage of this size is collected late. */
+  readonly #empty: Buffer[] = [];
   #filled = 0;
   #nextPart = 1;
 
@@ -64,12 +66,16 @@ export class ObjectWriter {
     this.#upload ??= await this.#objects.createUpload(this.key, this.#mark);
     while (this.#underWay.size >= UNDER_WAY) await Promise.race(this.#underWay);
     this.#raiseFailure();
+    const part = this.#part;
     const bytes = this.#take();
     const sending = this.#objects.uploadPart(this.#upload, this.#nextPart++, bytes, this.#abort.signal).then(
       (part) => void this.#uploaded.push(part),
       (error: unknown) => void (this.#failure ??= { error }),
     );
-    const tracked: Promise<void> = sending.finally(() => this.#underWay.delete(tracked));
+    const tracked: Promise<void> = sending.then(() => {
+      this.#underWay.delete(tracked);
+      if (part) this.#empty.push(part);
+    });
     this.#underWay.add(tracked);
   }
 
@@ -116,7 +122,7 @@ export class ObjectWriter {
 
   #gather(): void {
     if (this.#part) return;
-    this.#part = Buffer.allocUnsafeSlow(this.#objects.capabilities.partBytes);
+    this.#part = this.#empty.pop() ?? Buffer.allocUnsafeSlow(this.#objects.capabilities.partBytes);
     let at = 0;
     for (const piece of this.#loose) at += piece.copy(this.#part, at);
     this.#loose = [];

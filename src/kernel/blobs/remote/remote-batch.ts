@@ -20,10 +20,14 @@ interface OpenPack {
   readonly writer: ObjectWriter;
 }
 
-export function beginRemoteBatch(objects: ObjectStore, keyOf: (pack: string) => string): BlobBatch {
+export function beginRemoteBatch(
+  objects: ObjectStore,
+  keyOf: (pack: string) => string,
+  nowMs: () => number = () => performance.now(),
+): BlobBatch {
   const entries = new Map<string, BlobEntry>();
   const finished: OpenPack[] = [];
-  const began = performance.now();
+  const began = nowMs();
   let shared: OpenPack | undefined;
   let over = false;
   // Adds may be concurrent; writes into the shared pack are not.
@@ -119,7 +123,7 @@ export function beginRemoteBatch(objects: ObjectStore, keyOf: (pack: string) => 
       shared = undefined;
       const packs = finished.splice(0);
       try {
-        if (performance.now() - began > LONGEST_HOURS * 3_600_000) fail('blob-batch-expired', { hours: LONGEST_HOURS });
+        if (nowMs() - began > LONGEST_HOURS * 3_600_000) fail('blob-batch-expired', { hours: LONGEST_HOURS });
         failpoint('blobs.before-complete');
         await inTurns(packs, (pack) => pack.writer.finish(true));
         failpoint('blobs.after-complete');
