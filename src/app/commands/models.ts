@@ -27,6 +27,51 @@ export interface Decision {
   readonly results: readonly GateResult[];
 }
 
+interface Shown extends Version {
+  readonly model: string;
+  readonly stage: string;
+  readonly source: string;
+  readonly description: string | null;
+  readonly unsealedBecause: string | null;
+  readonly unservableBecause: string | null;
+  readonly trackingRunId: string | null;
+  readonly loggedModelId: string | null;
+  readonly manifest: { readonly flavors: readonly string[] } | null;
+  readonly scan: {
+    readonly files: readonly {
+      readonly path: string;
+      readonly unread: string | null;
+      readonly findings: readonly { readonly callable: string; readonly verdict: string }[];
+    }[];
+  } | null;
+  readonly verdict: string | null;
+  readonly evidence: Readonly<Record<string, unknown>>;
+  readonly aliases: readonly string[];
+  readonly files: readonly { readonly path: string; readonly digest: string; readonly sizeBytes: number }[];
+  readonly decision: Decision | null;
+}
+
+/** A version for reading; `--json` has all of it. */
+const versionLines = (v: Shown): string[] => [
+  `${v.model} version ${v.number}: ${v.state}${v.aliases.length > 0 ? `, ${v.aliases.map((a) => `@${a}`).join(' ')}` : ''}${v.stage === 'None' ? '' : `, stage ${v.stage}`}`,
+  ...(v.unsealedBecause === null ? [] : [`  not sealed: ${v.unsealedBecause}`]),
+  ...(v.unservableBecause === null ? [] : [`  not served here: ${v.unservableBecause}`]),
+  ...(v.description ? [`  ${v.description}`] : []),
+  `  source        ${v.source}`,
+  ...(v.digest ? [`  digest        ${v.digest}`] : []),
+  ...(v.manifest ? [`  flavors       ${v.manifest.flavors.join(', ')}`] : []),
+  ...(v.trackingRunId ? [`  run           ${v.trackingRunId}`] : []),
+  ...(v.loggedModelId ? [`  logged model  ${v.loggedModelId}`] : []),
+  ...Object.entries(v.evidence).map(([key, value]) => `  ${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`),
+  ...(v.verdict === null ? [] : [`  executes on load: ${v.verdict}`]),
+  ...(v.scan?.files ?? []).flatMap((f) => [
+    ...f.findings.filter((x) => x.verdict !== 'safe').map((x) => `    ${x.verdict}  ${x.callable}  in ${f.path}`),
+    ...(f.unread === null ? [] : [`    unknown  ${f.path}: ${f.unread}`]),
+  ]),
+  ...v.files.map((f) => `  ${f.digest.slice(0, 12)}  ${f.sizeBytes} B  ${f.path}`),
+  ...(v.decision ? decisionLines(v.decision) : []),
+];
+
 /** A decision in lines: each gate with what it found. */
 export const decisionLines = (d: Decision): string[] => [
   `${d.outcome} (${d.id})`,
@@ -65,12 +110,24 @@ export function modelCommands(program: Program, root: Command): void {
     program,
     models
       .command('show')
-      .description('a version with its evidence and its newest decision')
+      .description('a version with its evidence, what it would run on loading, and its newest decision')
       .argument('<model>', 'its name')
       .argument('[version]', 'number, alias or latest', 'latest'),
     async (use, model, version) => {
-      const found = await use.client().get(path`/models/${model}/versions/${version}`);
-      use.print(found, () => [JSON.stringify(found, null, 2)]);
+      const found = await use.client().get<Shown>(path`/models/${model}/versions/${version}`);
+      use.print(found, () => versionLines(found));
+    },
+  );
+  act<[string, string]>(
+    program,
+    models
+      .command('seal')
+      .description('seal a version whose files have come since it was registered; it never changes again')
+      .argument('<model>', 'its name')
+      .argument('<version>', 'number, alias or latest'),
+    async (use, model, version) => {
+      const sealed = await use.client().post<Version>(path`/models/${model}/versions/${version}/seal`);
+      use.print(sealed, () => [`${model} version ${sealed.number} is sealed: ${sealed.digest}`]);
     },
   );
   act<[string, string]>(

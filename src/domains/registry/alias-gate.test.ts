@@ -41,6 +41,15 @@ async function open(t: TestContext, kind: DatabaseKind = 'sqlite', gates = ACCUR
   };
   const point = (number: number, alias = 'champion') =>
     mlflow('POST', 'registered-models/alias', { name: 'm', alias, version: String(number) });
+  const put = async (number: number) => {
+    const reply = await bench.app.inject({
+      method: 'PUT',
+      url: '/api/gyre/v1/models/m/aliases/champion',
+      headers: { host: '127.0.0.1', 'content-type': 'application/json' },
+      payload: JSON.stringify({ version: number }),
+    });
+    return { status: reply.statusCode, body: reply.json<{ code: string; detail: string }>() };
+  };
   const champion = async (): Promise<number | undefined> => {
     try {
       return (await findVersion(ctx, 'm', 'champion')).number;
@@ -48,11 +57,11 @@ async function open(t: TestContext, kind: DatabaseKind = 'sqlite', gates = ACCUR
       return undefined;
     }
   };
-  return { ...bench, ctx, version, mlflow, point, champion };
+  return { ...bench, ctx, version, mlflow, point, put, champion };
 }
 
 eachDatabase('the champion moves from the MLflow client only through the gate, and the answer says what is wrong', async (t, kind) => {
-  const { version, point, champion, send, ctx } = await open(t, kind);
+  const { version, point, put, champion, send, ctx } = await open(t, kind);
   await version(0.9);
   await version(0.3);
   assert.deepEqual(await point(1), { status: 200, body: {} });
@@ -64,7 +73,7 @@ eachDatabase('the champion moves from the MLflow client only through the gate, a
     /^Alias "champion" of "m" was not moved to version 2: endpoint e follows it, and gate accuracy >= 0\.5: found 0\.3000, reported by the training code; accuracy 0\.3000 is below the floor 0\.5\. Nothing was changed\. .*gyre models override m 2 --reason/,
   );
   assert.equal(await champion(), 1);
-  const own = await send<{ code: string }>('PUT', '/models/m/aliases/champion', { version: 2 });
+  const own = await put(2);
   assert.deepEqual([own.status, own.body.code], [409, 'alias-not-passed']);
   // Any other alias is a name and nothing more.
   assert.equal((await point(2, 'candidate')).status, 200);
@@ -99,20 +108,15 @@ test('what nothing here can serve is sealed, and no endpoint follows it', async 
 });
 
 test('a model that a client made before its project did is gated as well', async (t) => {
-  const bench = await openPipelines(t);
-  const ctx = bench.ctx();
+  const { apply, ctx, put } = await open(t, 'sqlite', ACCURATE);
+  await apply('project: demo\n');
   await createModel(ctx, { name: 'm' });
-  await bench.apply(project(ACCURATE));
+  await apply(project(ACCURATE));
   const logged = await logModel(ctx, { 'model.onnx': identityModel({ x: 'float' }) });
   await registerVersion(ctx, {
-    model: 'm',
-    loggedModelId: logged.id,
-    source: logged.source,
-    trackingRunId: null,
-    evidence: {},
-    baseline: null,
+    ...{ model: 'm', loggedModelId: logged.id, source: logged.source, trackingRunId: null, evidence: {}, baseline: null },
   });
-  const reply = await bench.send<{ code: string; detail: string }>('PUT', '/models/m/aliases/champion', { version: 1 });
+  const reply = await put(1);
   assert.equal(reply.body.code, 'alias-not-passed');
   assert.match(reply.body.detail, /the training code reported no accuracy/);
 });

@@ -3,10 +3,13 @@ import { requireLevel, visibleSql } from '../../kernel/levels.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import type { Decision, ModelVersion } from './model.ts';
+import { worstOf } from './scan/findings.ts';
 import { pointAlias, removeAlias } from './service/aliases.ts';
 import { decide, override } from './service/decide.ts';
 import { getEvaluation } from './service/evaluate.ts';
+import { deleteModel, deleteVersion } from './service/lifecycle.ts';
 import { getModel } from './service/models.ts';
+import { withTags } from './service/search.ts';
 import { seal } from './service/seal.ts';
 import { usesOf } from './service/uses.ts';
 import { findVersion } from './service/versions.ts';
@@ -23,7 +26,14 @@ const View = Type.Unknown();
 const iso = (ms: number): string => new Date(ms).toISOString();
 const versionView = (v: ModelVersion) => {
   const { createdMs, updatedMs, version: _, ...rest } = v;
-  return { ...rest, createdAt: iso(createdMs), updatedAt: iso(updatedMs) };
+  return {
+    ...rest,
+    servable: v.signature !== null,
+    executesOnLoad: v.scan?.executesOnLoad ?? null,
+    verdict: v.scan?.executesOnLoad ? worstOf(v.scan) : null,
+    createdAt: iso(createdMs),
+    updatedAt: iso(updatedMs),
+  };
 };
 const decisionView = ({ recordedMs, ...d }: Decision) => ({ ...d, recordedAt: iso(recordedMs) });
 
@@ -65,8 +75,29 @@ export const registryRoutes: readonly AnyRoute[] = [
         managedBy: model.managedBy,
         createdAt: iso(model.createdMs),
         aliases: Object.fromEntries(aliases.map((a) => [a.alias, a.number])),
+        followedBy: (await usesOf(ctx, params.model)).followers,
       };
     },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/api/gyre/v1/models/:model',
+    permission: 'models:write',
+    summary: 'Delete a model with its versions, aliases and tags; not while an endpoint uses it',
+    errors: ['model-not-found', 'model-in-use'],
+    params: OfModel,
+    reply: { 204: Type.Null() },
+    handler: (ctx, { params }) => deleteModel(ctx, params.model),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/api/gyre/v1/models/:model/versions/:version',
+    permission: 'models:write',
+    summary: 'Delete a version; its number is not given again. Not while an endpoint uses it',
+    errors: ['model-version-not-found', 'model-in-use'],
+    params: OfVersion,
+    reply: { 204: Type.Null() },
+    handler: async (ctx, { params }) => deleteVersion(ctx, params.model, (await findVersion(ctx, params.model, params.version)).number),
   }),
   route({
     method: 'GET',
@@ -88,16 +119,19 @@ export const registryRoutes: readonly AnyRoute[] = [
     method: 'GET',
     path: '/api/gyre/v1/models/:model/versions/:version',
     permission: 'models:read',
-    summary: 'A version with its evidence, files and newest decision',
+    summary: 'A version with its evidence, files, what they would run on loading, and newest decision',
     errors: ['model-version-not-found'],
     params: OfVersion,
     reply: { 200: View },
     handler: async (ctx, { params }) => {
       const version = await findVersion(ctx, params.model, params.version);
+      const [found] = await withTags(ctx, [version]);
       const decision = await findLatestDecision(ctx.db, ctx.workspace, version.id);
       const files = await listVersionFiles(ctx.db, ctx.workspace, version.id);
       return {
         ...versionView(version),
+        tags: Object.fromEntries(found!.tags.map((t) => [t.key, t.value])),
+        aliases: found!.aliases,
         files: files.map((f) => ({ path: f.path, digest: f.digest, sizeBytes: f.size_bytes })),
         decision: decision ? decisionView(decision) : null,
       };
