@@ -51,6 +51,7 @@ test('The commands are these', () => {
       ...['service-accounts create', 'service-accounts change', 'service-accounts remove', 'service-accounts token'],
       ...['service-accounts bind', 'service-accounts unbind', 'login', 'logout'],
       ...['workspaces list', 'workspaces create'],
+      ...['migrate', 'db copy', 'backup', 'restore', 'doctor', 'du', 'erasures export'],
     ],
   );
 });

@@ -20,6 +20,7 @@ export {
   subjectKey,
   subjectOf,
   suppress,
+  suppressHmac,
   suppressedIn,
   suppressionsForPlan,
   type Suppressed,

@@ -52,15 +52,18 @@ export const suppressionsForPlan = async (ctx: Ctx, project: string): Promise<{ 
   (await store.listSuppressions(ctx.db, ctx.workspace, project)).map((s) => ({ columns: [...s.columns], hmac: s.hmac }));
 
 /** Suppresses a subject from now on; a second time changes nothing. In a transaction. */
-export async function suppress(tx: Ctx, project: string, subject: Subject, erasureId: string): Promise<void> {
-  const hmac = hmacOf(subjectKey(tx.settings.dir), subject.value);
+export const suppress = (tx: Ctx, project: string, subject: Subject, erasureId: string): Promise<void> =>
+  suppressHmac(tx, project, hmacOf(subjectKey(tx.settings.dir), subject.value), subject.columns, erasureId);
+
+/** The same where only the HMAC is known. */
+export async function suppressHmac(tx: Ctx, project: string, hmac: string, columns: readonly string[], erasureId: string): Promise<void> {
   const list = await store.listSuppressions(tx.db, tx.workspace, project);
   const before = list.find((s) => s.hmac === hmac)?.columns ?? [];
   await store.insertSuppression(tx.db, tx.workspace, {
     id: newId('sup', tx.ids),
     project,
     number: list.reduce((most, s) => Math.max(most, s.number), 0) + 1,
-    columns: [...new Set([...before, ...subject.columns])],
+    columns: [...new Set([...before, ...columns])],
     hmac,
     erasureId,
     createdMs: tx.clock.now(),

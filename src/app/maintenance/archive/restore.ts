@@ -130,6 +130,12 @@ async function takeOut(archive: Archive, target: TargetDatabase, dir: string, op
   const { head } = archive;
   const { progress = () => undefined } = options;
   const store = head.databaseOnly ? undefined : await options.openBlobs(dir);
+  if (store)
+    // A bucket may be somebody's already.
+    for await (const { path } of store.paths.walk('')) {
+      await store.close();
+      fail('target-not-empty', { where: 'the store of artifacts', what: `the file ${path}` });
+    }
   const blobs = store && openBlobWriter(store, target, new Set(head.unreadable));
   let [rows, bytes] = [0, 0];
   try {

@@ -137,7 +137,7 @@ export const matcherOf = (ctx: Ctx, subject: Subject, links: Links, file?: Store
   };
 };
 
-async function isParquet(ctx: Ctx, entry: BlobEntry): Promise<boolean> {
+export async function isParquet(ctx: Ctx, entry: BlobEntry): Promise<boolean> {
   if (entry.sizeBytes < 12) return false;
   const chunks = await ctx.blobs.open(entry, { start: 0, end: 4 }).toArray();
   return Buffer.concat(chunks as Buffer[]).toString('latin1') === 'PAR1';
