@@ -28,6 +28,7 @@ export default defineConfig({
           { text: 'Concepts', link: '/concepts' },
           { text: 'Artifacts', link: '/artifacts' },
           { text: 'CI', link: '/ci' },
+          { text: 'Storage', link: '/storage' },
           { text: 'Security', link: '/security' },
         ],
       },

@@ -24,7 +24,7 @@ export async function storeFolder<T>(
   const batch = await ctx.blobs.begin();
   try {
     const files: FolderFile[] = [];
-    for await (const file of await zone.walk(path)) {
+    for await (const file of zone.walk(path)) {
       const { stream } = await zone.open([path, file.path].filter(Boolean).join('/'));
       files.push({ path: file.path, ...(await batch.add(stream)) });
     }

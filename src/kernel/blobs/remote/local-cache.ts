@@ -25,6 +25,7 @@ export interface LocalCache {
   withTemporary<T>(source: Readable, use: (path: string) => Promise<T>): Promise<T>;
   drop(digests: Iterable<string>): Promise<number>;
   sizeBytes(): Promise<number>;
+  close(): void;
 }
 
 interface Copy {
@@ -43,12 +44,21 @@ export function openLocalCache({ dir, limitBytes, holdMs = HOUR_MS / 4, maxAgeMs
   const underWay = new Map<string, Promise<string>>();
   let total = 0;
 
+  const looking = setInterval(
+    () =>
+      void copies()
+        .then(evict)
+        .catch(() => undefined),
+    HOUR_MS,
+  ).unref();
+
   // In the order of their last use: a Map keeps the order in which it was filled.
   let found: Promise<Map<string, Copy>> | undefined;
   const copies = (): Promise<Map<string, Copy>> => (found ??= scan());
   const scan = async (): Promise<Map<string, Copy>> => {
-    await rm(incoming, { recursive: true, force: true });
     await mkdir(incoming, { recursive: true, mode: 0o700 });
+    // Of a process that is gone; one folder is one server's, which may have opened it more than once.
+    for (const name of await readdir(incoming)) if (!name.startsWith(`${process.pid}-`)) await rm(join(incoming, name), { force: true });
     const there: [string, Copy][] = [];
     for (const folder of await readdir(dir))
       for (const name of folder === 'incoming' ? [] : await readdir(join(dir, folder))) {
@@ -88,7 +98,7 @@ export function openLocalCache({ dir, limitBytes, holdMs = HOUR_MS / 4, maxAgeMs
   };
 
   const fetchInto = async (all: Map<string, Copy>, digest: string, sizeBytes: number, fetch: () => Readable): Promise<string> => {
-    const temporary = join(incoming, randomBytes(12).toString('hex'));
+    const temporary = join(incoming, `${process.pid}-${randomBytes(12).toString('hex')}`);
     await writeTo(temporary, fetch());
     const path = pathOf(digest);
     await mkdir(join(dir, digest.slice(0, 2)), { recursive: true, mode: 0o700 });
@@ -125,7 +135,7 @@ export function openLocalCache({ dir, limitBytes, holdMs = HOUR_MS / 4, maxAgeMs
     },
     withTemporary: async (source, use) => {
       await copies();
-      const path = join(incoming, randomBytes(12).toString('hex'));
+      const path = join(incoming, `${process.pid}-${randomBytes(12).toString('hex')}`);
       await writeTo(path, source);
       try {
         return await use(path);
@@ -146,6 +156,7 @@ export function openLocalCache({ dir, limitBytes, holdMs = HOUR_MS / 4, maxAgeMs
       await evict(await copies());
       return total;
     },
+    close: () => clearInterval(looking),
   };
 }
 

@@ -108,7 +108,10 @@ export function openRemoteStore({ objects, prefix, cache, arrivalMs = 60_000 }: 
         };
       return trouble.found;
     },
-    close: async () => objects.close(),
+    close: async () => {
+      cache.close();
+      objects.close();
+    },
   };
 }
 
