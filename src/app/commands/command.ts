@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { processSettings, type Settings } from '../../kernel/config/settings.ts';
 import { openClient, type Client } from '../../kernel/cli/client.ts';
+import { findCredential } from '../../kernel/cli/credentials.ts';
 import type { Terminal } from '../../kernel/cli/terminal.ts';
 import { processesFile, type Processes } from '../processes.ts';
 import { defineErrors } from '../../kernel/errors.ts';
@@ -70,7 +71,10 @@ function useOf<O>(terminal: Terminal, options: O & CommonOptions): Use<O> {
     options,
     terminal,
     settings: () => (settings ??= processSettings({ ...(options.workspace ? { workspace: options.workspace } : {}) })),
-    client: () => (client ??= openClient({ ...use.settings(), url: addressOf(use.settings(), options.url) })),
+    client: () => {
+      const url = addressOf(use.settings(), options.url);
+      return (client ??= openClient({ ...use.settings(), url, token: use.settings().token || (findCredential(url)?.token ?? '') }));
+    },
     local: () => (local ??= findProject(options.file)),
     project: async () => options.project ?? projectName(options.file) ?? (await use.local()).definition.project,
     print: (data, text) => {

@@ -4,7 +4,8 @@ export const { fail } = defineErrors({
   unauthenticated: {
     status: 401,
     title: 'Log in first',
-    detail: (p: { why: string }) => `${p.why} Send "Authorization: Bearer <token>", or Basic with a user name and password.`,
+    detail: (p: { why: string }) =>
+      `${p.why} Send "Authorization: Bearer <token>", or Basic with a user name and password; on the command line run "gyre login".`,
   },
   forbidden: {
     status: 403,

@@ -194,10 +194,11 @@ test('a logout leads to the provider, and a logout there ends the sessions here'
       payload: new URLSearchParams(form).toString(),
     });
   const out = await post('/logout', {}, { cookie, origin: PUBLIC });
-  const there = new URL(String(out.headers.location));
+  // Not by a redirection: browsers hold what a form leads to to this server.
+  const there = new URL(/class="button" href="([^"]+)"/.exec(out.payload)![1]!.replaceAll('&amp;', '&'));
   assert.deepEqual(
     [out.statusCode, there.origin, there.searchParams.get('post_logout_redirect_uri')],
-    [303, provider.issuer, `${PUBLIC}/login`],
+    [200, provider.issuer, `${PUBLIC}/login`],
   );
   assert.match(await whoami(b, { cookie }), /^401/);
 

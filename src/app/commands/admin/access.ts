@@ -1,21 +1,17 @@
-// gyre users, tokens, workspaces: who may do what.
+// gyre users, workspaces: who may do what. What people and programs log in with is in the files beside.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { path } from '../../../kernel/cli/client.ts';
 import { table } from '../../../kernel/cli/terminal.ts';
-import { act, moment, type Program } from '../command.ts';
+import { act, type Program } from '../command.ts';
+import { loginCommands } from './login.ts';
+import { serviceAccountCommands } from './service-accounts.ts';
+import { tokenCommands } from './tokens.ts';
 
 interface User {
   readonly name: string;
   readonly role: string | null;
 }
-interface Token {
-  readonly id: string;
-  readonly name: string;
-  readonly role: string;
-  readonly expiresAt: string | null;
-}
-
 export function accessCommands(program: Program, root: Command): void {
   const users = root.command('users').description('people and their roles in the workspace');
   act(program, users.command('list').description('users and their roles'), async (use) => {
@@ -55,39 +51,35 @@ export function accessCommands(program: Program, root: Command): void {
     use.print({ name }, () => [`${name} is removed`]);
   });
 
-  const tokens = root.command('tokens').description('tokens for programs');
-  act(program, tokens.command('list').description('tokens, without their secrets'), async (use) => {
-    const { items } = await use.client().get<{ items: Token[] }>('/tokens');
-    use.print(items, () =>
-      table(items, [
-        { title: 'TOKEN', value: (t) => t.name },
-        { title: 'ROLE', value: (t) => t.role },
-        { title: 'EXPIRES', value: (t) => t.expiresAt },
-        { title: 'ID', value: (t) => t.id },
-      ]),
-    );
-  });
-  act<[string], { role: string; expires?: string }>(
+  act<[string], { passwordFile: string }>(
     program,
-    tokens
-      .command('create')
-      .description('create a token; its secret is printed once')
+    users
+      .command('password')
+      .description('give a user a new password; all of its sessions end')
       .argument('<name>')
-      .option('--role <role>', 'admin, editor, viewer or service', 'service')
-      .option('--expires <moment>', 'UTC'),
+      .requiredOption('--password-file <file>', 'the file that holds the password'),
     async (use, name) => {
-      const made = await use.client().post<{ token: Token; secret: string }>('/tokens', {
-        name,
-        role: use.options.role,
-        ...(use.options.expires ? { expiresAt: moment(use.options.expires) } : {}),
-      });
-      use.print(made, () => [made.secret]);
+      await use.client().post(path`/users/${name}/password`, { password: readFileSync(use.options.passwordFile, 'utf8').trim() });
+      use.print({ name }, () => [`${name} has a new password`]);
     },
   );
-  act<[string]>(program, tokens.command('revoke').description('revoke a token at once').argument('<id>'), async (use, id) => {
-    await use.client().send('DELETE', path`/tokens/${id}`);
-    use.print({ id }, () => [`${id} is revoked`]);
-  });
+  act<[string], { issuer: string; subject: string }>(
+    program,
+    users
+      .command('link')
+      .description('let an identity of the provider log in as this user')
+      .argument('<name>')
+      .requiredOption('--issuer <url>', 'the provider')
+      .requiredOption('--subject <text>', 'the claim "sub" of the person there'),
+    async (use, name) => {
+      const { issuer, subject } = use.options;
+      await use.client().post(path`/users/${name}/identities`, { issuer, subject });
+      use.print({ name, issuer, subject }, () => [`${subject} of ${issuer} logs in as ${name}`]);
+    },
+  );
+  tokenCommands(program, root);
+  serviceAccountCommands(program, root);
+  loginCommands(program, root);
 
   const workspaces = root.command('workspaces').description('namespaces of everything');
   act(program, workspaces.command('list').description('workspaces that you may see'), async (use) => {

@@ -22,6 +22,8 @@ const AGGREGATE_MS = 60_000;
 const MOST_KINDS = 200;
 const OTHERS = '(others)';
 const pending = new WeakMap<Database, Map<string, Pending>>();
+// Nobody waits for a record to be written but who wants to read it.
+const writing = new WeakMap<Database, Promise<void>>();
 
 const why = ({ code, params }: Problem): Record<string, unknown> => {
   const { permission, kind, needed, held } = params;
@@ -29,12 +31,20 @@ const why = ({ code, params }: Problem): Record<string, unknown> => {
   return { code, ...Object.fromEntries(Object.entries(said).filter(([, v]) => v !== undefined)) };
 };
 
-/** Records a denial; what cannot be written is in the log and changes no answer. */
-export async function noteDenial(platform: Platform, denial: Denial): Promise<void> {
+/** Records a denial, one after the other; what cannot be written is in the log and changes no answer. */
+export function noteDenial(platform: Platform, denial: Denial): void {
   const { caller, route, problem } = denial;
   platform.log.warn({ event: 'access.denied', actor: caller.actor.id, route, ...why(problem) });
+  writing.set(
+    platform.database,
+    (writing.get(platform.database) ?? Promise.resolve()).then(() => record(platform, denial)),
+  );
+}
+
+async function record(platform: Platform, denial: Denial): Promise<void> {
+  const { caller, route, problem } = denial;
   try {
-    await writeDenials(platform, AGGREGATE_MS);
+    await writeCounted(platform, AGGREGATE_MS);
     const kinds = pending.get(platform.database) ?? new Map<string, Pending>();
     pending.set(platform.database, kinds);
     const key = [caller.workspace, caller.actor.kind, caller.actor.id, route, JSON.stringify(why(problem))].join('\0');
@@ -49,8 +59,14 @@ export async function noteDenial(platform: Platform, denial: Denial): Promise<vo
   }
 }
 
-/** Writes what was counted and is older than this; what was not repeated leaves nothing more. */
+/** Writes what was counted and is older than this, and waits until it is there. */
 export async function writeDenials(platform: Platform, olderThanMs = 0): Promise<void> {
+  await writing.get(platform.database);
+  await writeCounted(platform, olderThanMs);
+}
+
+// What was not repeated leaves nothing more.
+async function writeCounted(platform: Platform, olderThanMs: number): Promise<void> {
   const kinds = pending.get(platform.database);
   for (const [key, { denial, sinceMs, more }] of kinds ?? []) {
     if (platform.clock.now() - sinceMs < olderThanMs) continue;

@@ -21,7 +21,7 @@ import {
   signInCookie,
 } from '../sign-in/cookies.ts';
 import { localPath } from '../sign-in/local-path.ts';
-import { codeForm, confirmDevice, page, redirect, signedIn, signInForm } from '../sign-in/page.ts';
+import { codeForm, confirmDevice, page, redirect, signedIn, signedOut, signInForm } from '../sign-in/page.ts';
 
 const FORM_LIMIT_BYTES = 16_384;
 
@@ -122,7 +122,7 @@ export const pageRoutes: readonly AnyRoute[] = [
     method: 'POST',
     path: '/logout',
     permission: 'public',
-    summary: 'Sign out, at the provider too where it has a place for it',
+    summary: 'Sign out; the page leads to the logout of the provider where it has one',
     errors: ['csrf-refused', 'origin-not-allowed', 'form-too-large'],
     body: 'stream',
     reply: HTML,
@@ -134,7 +134,10 @@ export const pageRoutes: readonly AnyRoute[] = [
         if (cookie !== undefined) guardCookie(headers, 'POST', cookie, form.get('csrf') ?? undefined);
         const ended = cookie === undefined ? undefined : await endSession(ctx, cookie);
         const there = ended?.method === 'oidc' ? await signOffUrl(ctx) : undefined;
-        return redirect(there ?? '/login', [clearSessionCookie(ctx.settings, peer)]);
+        const cookies = [clearSessionCookie(ctx.settings, peer)];
+        return there === undefined
+          ? redirect('/login', cookies)
+          : page({ title: 'Signed out', body: signedOut(there, providerOf(ctx)!), cookies });
       }),
   }),
   route({

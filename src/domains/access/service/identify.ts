@@ -115,6 +115,6 @@ async function byToken(platform: Platform, bearer: string, asked: string | undef
 export const accessOf = (platform: Platform): Access => ({
   identify: (request) => identify(platform, request.headers, peerOf(request)),
   authorise,
-  denied: (denial) => void noteDenial(platform, denial),
+  denied: (denial) => noteDenial(platform, denial),
   signInPage: (path) => `/login?next=${encodeURIComponent(path)}`,
 });

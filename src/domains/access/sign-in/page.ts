@@ -23,7 +23,7 @@ button,.button{display:block;width:100%;font:inherit;font-weight:600;text-align:
 .second{background:transparent;color:var(--first);margin-top:10px}
 :focus-visible{outline:3px solid var(--first);outline-offset:2px}
 .code{font:600 1.5rem/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;letter-spacing:.08em;text-align:center;margin:0 0 14px}
-.bad{color:var(--bad);background:var(--bad-bg);border-radius:6px;padding:10px 12px;margin:16px 0 0}
+.bad{color:var(--bad);background:var(--bad-bg);border-radius:6px;padding:10px 12px;margin:16px 0}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9em;overflow-wrap:anywhere}
 `;
 
@@ -118,3 +118,9 @@ ${hidden('code', code)}
 <button type="submit" name="answer" value="allow">Allow</button>
 <button type="submit" name="answer" value="refuse" class="second">Refuse</button>
 </form>`;
+
+/** After the logout here: the provider still knows the person. A link, for browsers hold a form to this server (form-action). */
+export const signedOut = (there: string, provider: string): string => `<p class="lead">You are signed out of this server.</p>
+<p class="note">${escaped(provider)} still knows you, so the next login may ask for nothing.</p>
+<p><a class="button" href="${escaped(there)}">Sign out of ${escaped(provider)} too</a></p>
+<p><a class="button second" href="/login">Back to the login</a></p>`;
