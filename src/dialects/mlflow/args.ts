@@ -30,12 +30,15 @@ export function camelCased(name: string): string {
 /** Names may be snake_case or camelCase; null is absent; `path` is what messages put before the name. */
 export class Args {
   readonly #values: Raw;
-  constructor(values: Raw) {
+  readonly #snake: boolean;
+  /** `snake`: the names are known to be snake_case, and so are those of what is within. */
+  constructor(values: Raw, snake = false) {
     this.#values = values;
+    this.#snake = snake;
   }
 
   get(name: string): unknown {
-    const value = this.#values[name] ?? this.#values[camelCased(name)];
+    const value = this.#values[name] ?? (this.#snake ? undefined : this.#values[camelCased(name)]);
     return value === null ? undefined : value;
   }
   has(name: string): boolean {
@@ -93,15 +96,15 @@ export class Args {
     const value = this.get(name);
     if (value === undefined) return [];
     if (!Array.isArray(value)) return wrong(name, value);
-    return value.map((item: unknown, i) => ({ at: asArgs(item, `${name}[${i}]`), path: `${name}[${i}].` }));
+    return value.map((item: unknown, i) => ({ at: asArgs(item, `${name}[${i}]`, this.#snake), path: `${name}[${i}].` }));
   }
   child(name: string, path = ''): Args {
-    return this.has(name) ? asArgs(this.get(name), path + name) : missing(path + name);
+    return this.has(name) ? asArgs(this.get(name), path + name, this.#snake) : missing(path + name);
   }
   pairs(name: string): { key: string; value: string }[] {
     return this.list(name).map(({ at, path }) => ({ key: at.required('key', path), value: at.text('value', path) }));
   }
 }
 
-const asArgs = (value: unknown, path: string): Args =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? new Args(value as Raw) : wrong(path, value);
+const asArgs = (value: unknown, path: string, snake: boolean): Args =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? new Args(value as Raw, snake) : wrong(path, value);

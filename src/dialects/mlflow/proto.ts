@@ -21,17 +21,22 @@ export interface Request {
   readonly rules?: Readonly<Record<string, readonly Rule[]>>;
 }
 
-/** What could not be read, and where. */
+/** What could not be read; the path to it grows on the way out, for the paths of what can be read nobody needs. */
 class Unreadable extends Error {
-  readonly path: string;
+  path = '';
   readonly value: unknown;
   readonly reason: string | undefined;
-  constructor(path: string, value: unknown, reason?: string) {
+  constructor(value: unknown, reason?: string) {
     super('unreadable');
-    this.path = path;
     this.value = value;
     this.reason = reason;
   }
+}
+
+/** An error within `part`. */
+function within(part: string, error: unknown): unknown {
+  if (error instanceof Unreadable) error.path = part + (error.path === '' || error.path.startsWith('[') ? '' : '.') + error.path;
+  return error;
 }
 
 const byName = new WeakMap<Message, ReadonlyMap<string, readonly [string, Field]>>();
@@ -66,58 +71,69 @@ function readInteger(value: unknown): number | undefined {
   return number !== undefined && Number.isInteger(number) ? number : undefined;
 }
 
-function readScalar(kind: Scalar, value: unknown, path: string): string | number | boolean {
+function readScalar(kind: Scalar, value: unknown): string | number | boolean {
   if (kind === 'string') {
-    if (typeof value !== 'string' || !value.isWellFormed()) throw new Unreadable(path, value);
+    if (typeof value !== 'string' || !value.isWellFormed()) throw new Unreadable(value);
     // PostgreSQL stores no NUL, and nobody means one.
-    if (value.includes('\0')) throw new Unreadable(path, value, 'it contains a NUL character.');
+    if (value.includes('\0')) throw new Unreadable(value, 'it contains a NUL character.');
     return value;
   }
   if (kind === 'bool') {
-    if (typeof value !== 'boolean') throw new Unreadable(path, value);
+    if (typeof value !== 'boolean') throw new Unreadable(value);
     return value;
   }
-  if (kind === 'double') return readDouble(value) ?? raise(new Unreadable(path, value));
-  const number = readInteger(value) ?? raise(new Unreadable(path, value));
+  const number = kind === 'double' ? readDouble(value) : readInteger(value);
+  if (number === undefined) throw new Unreadable(value);
   // Refused rather than rounded.
-  if (!Number.isSafeInteger(number)) throw new Unreadable(path, value, 'whole numbers are kept up to 2^53 - 1.');
+  if (kind === 'int64' && !Number.isSafeInteger(number)) throw new Unreadable(value, 'whole numbers are kept up to 2^53 - 1.');
   return number;
 }
-const raise = (error: Error): never => {
-  throw error;
-};
 
-function readEnum(names: ReadonlyMap<string, number>, value: unknown, path: string): number | undefined {
+function readEnum(names: ReadonlyMap<string, number>, value: unknown): number | undefined {
   if (typeof value === 'string' && names.has(value)) return names.get(value);
   const number = readInteger(value);
   if (number === undefined && typeof value === 'string') return undefined;
-  return number !== undefined && [...names.values()].includes(number) ? number : raise(new Unreadable(path, value));
+  if (number === undefined || ![...names.values()].includes(number)) throw new Unreadable(value);
+  return number;
 }
 
-function readField(field: Field, value: unknown, path: string): unknown {
-  if (typeof field === 'string') return readScalar(field, value, path);
-  if (field instanceof Map) return readEnum(field as ReadonlyMap<string, number>, value, path);
-  if (Array.isArray(field)) {
-    const [of] = field as readonly [Scalar | Message];
-    if (!Array.isArray(value)) throw new Unreadable(path, value);
-    return value.map((item: unknown, i) => readField(of, item, `${path}[${i}]`));
+function readField(field: Field, value: unknown): unknown {
+  if (typeof field === 'string') return readScalar(field, value);
+  if (field instanceof Map) return readEnum(field as ReadonlyMap<string, number>, value);
+  return Array.isArray(field) ? readList(field[0] as Scalar | Message, value) : readMessage(field as Message, value);
+}
+
+function readList(of: Scalar | Message, value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw new Unreadable(value);
+  const items: unknown[] = [];
+  try {
+    for (const item of value as unknown[]) items.push(readField(of, item));
+  } catch (error) {
+    throw within(`[${items.length}]`, error);
   }
-  return readMessage(field as Message, value, `${path}.`);
+  return items;
 }
 
-function readMessage(message: Message, value: unknown, path: string): Raw {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Unreadable(path.slice(0, -1), value);
+function readMessage(message: Message, value: unknown): Raw {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Unreadable(value);
   const names = namesOf(message);
   const read: Record<string, unknown> = {};
-  for (const given in value) {
-    const found = names.get(given);
-    const member = found && (value as Raw)[given];
-    if (member === undefined || member === null) continue;
-    const [name, field] = found!;
-    // Two spellings of one name could mean one thing to who permits and another to who acts.
-    if (given !== name && Object.hasOwn(value, name)) invalid(`Request specifies both '${name}' and '${given}'; provide only one of them.`);
-    const result = readField(field, member, path + name);
-    if (result !== undefined) read[name] = result;
+  let at = '';
+  try {
+    for (const given in value) {
+      const found = names.get(given);
+      const member = found && (value as Raw)[given];
+      if (member === undefined || member === null) continue;
+      const [name, field] = found!;
+      at = name;
+      // Two spellings of one name could mean one thing to who permits and another to who acts.
+      if (given !== name && Object.hasOwn(value, name))
+        invalid(`Request specifies both '${name}' and '${given}'; provide only one of them.`);
+      const result = readField(field, member);
+      if (result !== undefined) read[name] = result;
+    }
+  } catch (error) {
+    throw within(at, error);
   }
   return read;
 }
@@ -167,7 +183,7 @@ export function fromQuery(message: Message, rawQuery: string): Raw {
 export function readRequest(request: Request, raw: Raw): Args {
   let values: Raw;
   try {
-    values = readMessage(request.fields, raw, '');
+    values = readMessage(request.fields, raw);
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     if (error.reason) return invalid(`Invalid value for parameter '${error.path}' supplied: ${error.reason}`);
@@ -176,5 +192,5 @@ export function readRequest(request: Request, raw: Raw): Args {
     return wrong(error.path, error.value);
   }
   checkRules(request, raw, true);
-  return new Args(values);
+  return new Args(values, true);
 }

@@ -199,8 +199,9 @@ test('the language refuses what it does not have, in MLflow’s words', () => {
   assert.deepEqual(parseFilter(runLanguage, ' metrics.m > 1 ; '), [{ entity: 'metric', key: 'm', op: '>', value: 1 }]);
   assert.deepEqual(parseFilter(runLanguage, 'tags.a.b.c = "it\'s"'), [{ entity: 'tag', key: 'a.b.c', op: '=', value: "it's" }]);
   assert.deepEqual(parseFilter(runLanguage, "tags.t = 'it''s'"), [{ entity: 'tag', key: 't', op: '=', value: "it''s" }]);
-  for (const order of ['m SIDEWAYS', 'a b c', '', 'metrics.a b', 'metrics.a,metrics.b', '-metrics.a', 'DESC'])
+  for (const order of ['a b c', '', 'metrics.a b/c', 'metrics.a,metrics.b', '-metrics.a', 'DESC'])
     assert.throws(() => parseOrder(runLanguage, [order]), { code: 'tracking-invalid', message: /Could not be parsed/ }, order);
+  assert.throws(() => parseOrder(runLanguage, ['m SIDEWAYS']), /Invalid ordering key in order_by clause 'm SIDEWAYS'/);
   assert.throws(() => parseOrder(runLanguage, ['start_time', 'created DESC']), {
     code: 'order-repeated',
     message: "`order_by` contains duplicate fields: ['start_time', 'created DESC']",

@@ -89,9 +89,10 @@ export function parseOrder(language: Language, items: readonly string[]): OrderI
   const seen = new Set<string>();
   return items.map((item) => {
     const [, name, word] =
-      /^\s*((?:[^\s`",]|`[^`]*`|"[^"]*")+)(?:\s+(asc|desc))?\s*$/i.exec(item) ??
+      /^\s*((?:[^\s`",]|`[^`]*`|"[^"]*")+)(?:\s+(\w+))?\s*$/.exec(item) ??
       invalid(`Invalid order_by clause '${item}'. Could not be parsed.`);
     if (/^(-|(asc|desc)$)/i.test(name!)) return invalid(`Invalid order_by clause '${item}'. Could not be parsed.`);
+    if (!/^(asc|desc)$/i.test(word ?? 'asc')) return invalid(`Invalid ordering key in order_by clause '${item}'.`);
     const { entity, key } = parseIdentifier(language, name!);
     const column = entity === 'attribute' ? language.attributes[key]!.column : `${entity}.${key}`;
     if (seen.has(column)) return fail('order-repeated', { items: `[${items.map(pythonText).join(', ')}]` });
