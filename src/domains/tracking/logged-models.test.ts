@@ -11,6 +11,7 @@ import {
   createLoggedModel,
   createRun,
   deleteLoggedModel,
+  deleteModelTag,
   filesDigest,
   finishLoggedModel,
   getLoggedModel,
@@ -99,7 +100,10 @@ eachDatabase('names, params and tags of a model are checked; a deleted one is fo
     { key: 'p', value: 'x' },
     { key: 'p', value: 'y' },
   ]);
-  await assert.rejects(setModelEntries(ctx, model.id, 'tag', [{ key: 'a//b', value: '' }]), { code: 'tracking-invalid' });
+  await assert.rejects(setModelEntries(ctx, model.id, 'tag', [{ key: 'k'.repeat(256), value: '' }]), { code: 'tracking-invalid' });
+  await assert.rejects(deleteModelTag(ctx, model.id, 'none'), { code: 'model-tag-not-found', message: /No tag with key 'none'/ });
+  await setModelEntries(ctx, model.id, 'param', [{ key: 'p', value: '1' }]);
+  await assert.rejects(setModelEntries(ctx, model.id, 'param', [{ key: 'p', value: '2' }]), { code: 'model-param-changed' });
   const found = await getLoggedModel(ctx, model.id);
   assert.deepEqual([found.params, found.tags], [[{ key: 'p', value: '1' }], [{ key: 'p', value: 'y' }]]);
   await deleteLoggedModel(ctx, model.id);
