@@ -29,6 +29,7 @@ export default defineConfig({
           { text: 'Artifacts', link: '/artifacts' },
           { text: 'CI', link: '/ci' },
           { text: 'Storage', link: '/storage' },
+          { text: 'Operations', link: '/operations' },
           { text: 'Security', link: '/security' },
         ],
       },

@@ -46,3 +46,15 @@ export async function openPlace(t: TestContext, address: string): Promise<Databa
   t.after(close);
   return Object.assign(Object.create(database) as Database, database, { close });
 }
+
+/** The address of a database that a test was given open. */
+export async function addressOf(database: Database): Promise<string> {
+  if (database.dialect.name === 'sqlite') {
+    const { rows } = await sql<{ file: string }>`pragma database_list`.execute(database.reader);
+    return `sqlite:///${rows[0]!.file}`;
+  }
+  const { rows } = await sql<{ schema: string }>`select current_schema() as schema`.execute(database.reader);
+  const url = new URL(await postgresUrl());
+  url.searchParams.set('options', `-c search_path=${rows[0]!.schema}`);
+  return url.href.replaceAll('+', '%20');
+}

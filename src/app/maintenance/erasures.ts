@@ -15,7 +15,7 @@ import { systemIds } from '../../kernel/ids.ts';
 import { silentLog } from '../../kernel/log.ts';
 import { openTimeline } from '../../kernel/timeline/timeline.ts';
 import { locationOf, openDatabase } from './database/open-database.ts';
-import { collect, openSnapshot } from './database/snapshot.ts';
+import { collect, openSnapshot, type Location } from './database/snapshot.ts';
 import { fail } from './errors.ts';
 
 interface ErasedSubject {
@@ -38,8 +38,8 @@ export interface ErasureList {
 const keyName = (dir: string): string => createHash('sha256').update('subject key').update(subjectKey(dir)).digest('hex').slice(0, 32);
 
 /** Everybody who is suppressed, in all workspaces. No identifier is in it, only HMACs. */
-export async function exportErasures(settings: Settings): Promise<ErasureList> {
-  const snapshot = await openSnapshot(locationOf(settings));
+export async function exportErasures(settings: Settings, at: Location = locationOf(settings)): Promise<ErasureList> {
+  const snapshot = await openSnapshot(at);
   try {
     const rows = await collect(
       snapshot.query<{ workspace_id: string; project: string; hmac: string; columns: string; created_ms: number; kind: string | null }>(

@@ -11,6 +11,7 @@ import { holdStorage } from '../../../kernel/blobs/hold.ts';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Database } from '../../../kernel/db/database.ts';
 import { isProblem } from '../../../kernel/errors.ts';
+import { folderKey } from '../../../kernel/folder-key.ts';
 import { programVersion } from '../../version.ts';
 import { fail } from '../errors.ts';
 import { collect, openSnapshot, type Location, type Snapshot } from '../database/snapshot.ts';
@@ -63,7 +64,11 @@ export async function makeBackup(parts: BackupParts, options: BackupOptions): Pr
       await writer.add(...entryOf(ABOUT, Buffer.from(`${JSON.stringify(about)}\n`)));
       // What data planes have logged and nobody has shipped comes before the snapshot: shipped meanwhile it is in both,
       // and a segment that the records know already is not shipped again.
-      if (!databaseOnly) await addFiles(writer, parts.dir, ownFiles(parts.dir));
+      if (!databaseOnly) {
+        // The first erasure may come after this backup, and must find its key in it.
+        folderKey(join(parts.dir, 'governance', 'subject.key'));
+        await addFiles(writer, parts.dir, ownFiles(parts.dir));
+      }
       const snapshotAt = new Date().toISOString();
       const snapshot = await openSnapshot(parts.at);
       let head: Pick<ArchiveHead, 'schema' | 'from' | 'tables' | 'events'>;
