@@ -249,6 +249,30 @@ eachDatabase('datasets are one for each name and digest; a run reads each once, 
     refused(await log(id, faulty), 400, IPV, `'${what}' exceeds the maximum length of ${limit} characters`);
 });
 
+eachDatabase('what becomes part of a key is no longer than a database can index', async (t, kind) => {
+  const send = await openMlflow(t, kind);
+  const id = await newRun(send);
+  const long = 'x'.repeat(5000);
+  const point = { key: 'k', value: 1, timestamp: 1, model_id: long };
+  for (const [path, body, what] of [
+    ['create', { tags: [{ key: long, value: '1' }] }, 'key'],
+    ['log-metric', { run_id: id, ...point }, 'model_id'],
+    ['log-batch', { run_id: id, metrics: [point] }, 'model_id'],
+    ['log-inputs', { run_id: id, models: [{ model_id: long }] }, 'model_id'],
+    ['outputs', { run_id: id, models: [{ model_id: long }] }, 'model_id'],
+  ] as const)
+    refused(await send('POST', `runs/${path}`, body), 400, IPV, `'${what}' exceeds the maximum length of 250 characters`);
+  // What only names something to look for may be as long as it likes.
+  refused(await send('GET', `runs/get?run_id=${long}`), 404, 'RESOURCE_DOES_NOT_EXIST');
+  refused(await send('GET', `experiments/get?experiment_id=${'9'.repeat(5000)}`), 404, 'RESOURCE_DOES_NOT_EXIST');
+  // The most that is taken, at four bytes for each character.
+  const widest = (count: number) => '😀'.repeat(count);
+  fine(await send('POST', 'experiments/create', { name: widest(500) }));
+  const dataset = { name: widest(500), digest: widest(36), source_type: 'local', source: '{}' };
+  fine(await send('POST', 'runs/log-inputs', { run_id: id, datasets: [{ dataset }] }));
+  fine(await send('POST', 'runs/update', { run_id: id, run_name: widest(9000) }));
+});
+
 eachDatabase('a run of MLflow 2 keeps the models it logged in a tag', async (t, kind) => {
   const send = await openMlflow(t, kind);
   const id = await newRun(send);

@@ -143,6 +143,7 @@ export function checkMetric(m: Metric, path: string): void {
       `Invalid value ${m.timestampMs} for parameter '${path}timestamp' supplied: metric '${m.key}' (value=${pythonFloat(m.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
     );
   checkLength('Metric name', m.key, limits.key);
+  checkLength('model_id', m.modelId ?? '', limits.key);
 }
 
 /** Raises `tracking-invalid` unless the name may be used for a param or tag. */

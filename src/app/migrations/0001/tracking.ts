@@ -84,6 +84,7 @@ export const trackingTables: readonly Table[] = [
     name: 'tracking_inputs',
     columns: { workspace_id: 'id', run_id: 'id', experiment_id: 'id', name: 'text', digest: 'text', context: 'text?', tags: 'json' },
     primary: ['workspace_id', 'run_id', 'name', 'digest'],
+    indexes: [['workspace_id', 'experiment_id']],
   },
   {
     name: 'model_links',

@@ -184,6 +184,7 @@ function checkInput(d: DatasetInput): void {
 export async function logInputs(ctx: Ctx, runId: string, datasets: readonly DatasetInput[], modelIds: readonly string[]): Promise<void> {
   checkRunId(runId);
   datasets.forEach(checkInput);
+  for (const id of modelIds) checkLength('model_id', id, limits.key);
   await ctx.tx(async (tx) => {
     const run = await activeRun(tx, runId);
     for (const d of datasets)
@@ -217,8 +218,9 @@ export async function logInputs(ctx: Ctx, runId: string, datasets: readonly Data
   });
 }
 
-export const logOutputs = (ctx: Ctx, runId: string, models: readonly { id: string; step: number }[]): Promise<void> =>
-  ctx.tx(async (tx) => {
+export async function logOutputs(ctx: Ctx, runId: string, models: readonly { id: string; step: number }[]): Promise<void> {
+  for (const { id } of models) checkLength('model_id', id, limits.key);
+  await ctx.tx(async (tx) => {
     await activeRun(tx, runId);
     if (models.length > 0)
       await store.addLinks(
@@ -226,3 +228,4 @@ export const logOutputs = (ctx: Ctx, runId: string, models: readonly { id: strin
         models.map((m) => ({ workspace_id: tx.workspace, run_id: runId, model_id: m.id, role: 'output' as const, step: m.step })),
       );
   });
+}

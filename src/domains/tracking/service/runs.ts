@@ -4,6 +4,7 @@ import { newHexId } from '../../../kernel/ids.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
 import {
+  checkLength,
   experimentIdOf,
   limits,
   PARENT_RUN_TAG,
@@ -37,6 +38,8 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
     fail('tracking-invalid', {
       message: `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${input.name}', mlflow.runName='${tagged}').`,
     });
+  // Whoever starts a run may use keys that could not be logged later; an index takes no longer ones.
+  for (const { key } of input.tags) checkLength('key', key, limits.key);
   const name = input.name || tagged || randomRunName(ctx.ids.random);
   // A step may open runs inside its own.
   await checkScope(ctx, input.tags.find((t) => t.key === PARENT_RUN_TAG)?.value ?? 'a new one');
