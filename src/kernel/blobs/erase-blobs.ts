@@ -24,27 +24,37 @@ export async function replaceBlobs(tx: Ctx, gone: readonly Tombstone[]): Promise
  */
 export async function purgePacks(ctx: Ctx, only?: ReadonlySet<string>): Promise<number> {
   let gone = 0;
+  const arriving: string[] = [];
   for await (const { pack, sizeBytes, modifiedMs, incoming } of ctx.blobs.packs()) {
     ctx.signal.throwIfAborted();
     // What arrives while a large upload is under way belongs to that.
     if (incoming || (only && !only.has(pack))) continue;
-    let entries = await listPackEntries(ctx.db, pack);
+    const entries = await listPackEntries(ctx.db, pack);
     // A pack that was named had an entry before: nothing is on its way into it.
-    if (entries.length === 0 && !only) {
-      // Bytes on their way in are not in the index yet; after so long they are nobody's.
-      const age = Date.now() - modifiedMs;
-      if (age < ctx.blobs.arrivalMs) await delay(ctx.blobs.arrivalMs - age, undefined, { signal: ctx.signal });
-      entries = await listPackEntries(ctx.db, pack);
+    if (entries.length === 0 && !only && Date.now() - modifiedMs < ctx.blobs.arrivalMs) {
+      arriving.push(pack);
+      continue;
     }
     if (entries.reduce((sum, e) => sum + e.length, 0) >= sizeBytes && entries.length > 0) continue;
     if (entries.length > 0) await moveOut(ctx, pack, entries);
-    await untilUnheld(ctx);
-    failpoint('blobs.before-pack-removed');
-    await ctx.blobs.removePack(pack);
-    failpoint('blobs.after-pack-removed');
+    await removeForGood(ctx, pack);
+    gone += 1;
+  }
+  // Bytes on their way in are not in the index yet; after so long they are nobody's.
+  if (arriving.length > 0) await delay(ctx.blobs.arrivalMs, undefined, { signal: ctx.signal });
+  for (const pack of arriving) {
+    if ((await listPackEntries(ctx.db, pack)).length > 0) continue;
+    await removeForGood(ctx, pack);
     gone += 1;
   }
   return gone;
+}
+
+async function removeForGood(ctx: Ctx, pack: string): Promise<void> {
+  await untilUnheld(ctx);
+  failpoint('blobs.before-pack-removed');
+  await ctx.blobs.removePack(pack);
+  failpoint('blobs.after-pack-removed');
 }
 
 async function moveOut(ctx: Ctx, pack: string, entries: readonly (BlobEntry & { workspace: string })[]): Promise<void> {

@@ -12,6 +12,7 @@ import { openRemotePaths } from './remote/remote-paths.ts';
 import { openRemoteStore } from './remote/remote-store.ts';
 
 const MB = 1024 * 1024;
+const LEAST_HOLD_MS = 15 * 60_000;
 
 /**
  * The folder, or the bucket once it has let us in. Raises `blob-store-missing` and `blob-store-refused`, which
@@ -34,7 +35,12 @@ export async function openBlobStore(settings: Settings, log: Log): Promise<BlobS
 }
 
 const cacheOf = (settings: Settings): LocalCache =>
-  openLocalCache({ dir: join(settings.dir, 'cache', 'blobs'), limitBytes: settings.blobsCacheMb * MB });
+  openLocalCache({
+    dir: join(settings.dir, 'cache', 'blobs'),
+    limitBytes: settings.blobsCacheMb * MB,
+    // A query reads its files as long as it may run.
+    holdMs: Math.max(LEAST_HOLD_MS, 1.5 * settings.computeTimeoutMs),
+  });
 
 const zones = new Map<string, Promise<PathZone>>();
 

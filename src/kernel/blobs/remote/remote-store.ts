@@ -70,7 +70,7 @@ export function openRemoteStore({ objects, prefix, cache, arrivalMs = 60_000 }: 
         for (const { key, sizeBytes, modifiedMs } of page.objects) {
           const pack = key.slice(key.lastIndexOf('/') + 1);
           // What somebody else put there is not ours to judge.
-          if (key === keyOf(pack)) yield { pack, sizeBytes, modifiedMs, incoming: false };
+          if (key === keyOf(pack)) yield { pack, sizeBytes, modifiedMs: byOurClock(modifiedMs), incoming: false };
         }
       for await (const upload of objects.listUploads(cas))
         yield { pack: upload.key.slice(upload.key.lastIndexOf('/') + 1), sizeBytes: 0, modifiedMs: upload.startedMs, incoming: true };
@@ -114,6 +114,9 @@ export function openRemoteStore({ objects, prefix, cache, arrivalMs = 60_000 }: 
     },
   };
 }
+
+/** The clock of the store may be behind ours: what it takes for an hour old may be from now. */
+const byOurClock = (modifiedMs: number): number => (Date.now() - modifiedMs < 3_600_000 ? Date.now() : modifiedMs);
 
 const PACK = /^[0-9a-f]{32}(\.one)?$/;
 
