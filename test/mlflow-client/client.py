@@ -717,6 +717,46 @@ def check_sklearn_model():
     assert list(loaded.predict(x)) == [0, 0, 1, 1]
 
 
+def check_registry_lifecycle():
+    """Stages, copies, marks of what executes on load, and deletion are as the client expects them"""
+    from sklearn.linear_model import LogisticRegression
+
+    x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    mlflow.set_experiment("models")
+    with mlflow.start_run() as run:
+        mlflow.sklearn.log_model(
+            LogisticRegression().fit(x, [0, 0, 1, 1]), name="sk", registered_model_name="staged", pip_requirements=[], serialization_format="pickle"
+        )
+    tags = client.get_model_version("staged", "1").tags
+    assert tags == {"gyre.executes_on_load": "true", "gyre.pickle_scan": "safe"}, tags
+    mlflow.register_model(f"runs:/{run.info.run_id}/sk", "staged")
+    client.transition_model_version_stage("staged", "1", "Production")
+    client.transition_model_version_stage("staged", "2", "Production", archive_existing_versions=True)
+    stages = {str(v.version): v.current_stage for v in client.search_model_versions("name = 'staged'")}
+    assert stages == {"1": "Archived", "2": "Production"}, stages
+    copied = client.copy_model_version("models:/staged/1", "copied")
+    assert copied.source == "models:/staged/1" and copied.run_id == run.info.run_id
+    client.delete_model_version("staged", "1")
+    fails("RESOURCE_DOES_NOT_EXIST", lambda: client.get_model_version("staged", "1"))
+    for uri in ("models:/copied/1", "models:/staged/Production", "models:/staged/latest"):
+        assert list(mlflow.pyfunc.load_model(uri).predict(x)) == [0, 0, 1, 1], uri
+    client.delete_registered_model("staged")
+    fails("RESOURCE_DOES_NOT_EXIST", lambda: client.get_registered_model("staged"))
+
+
+def check_prompts():
+    """Prompts are registered, aliased, loaded and found, and are no models"""
+    first = mlflow.genai.register_prompt("greeting", "Hi {{name}}", tags={"by": "hand"})
+    mlflow.genai.register_prompt("greeting", [{"role": "user", "content": "Hello {{name}}"}])
+    assert first.version == 1
+    mlflow.genai.set_prompt_alias("greeting", alias="live", version=1)
+    assert mlflow.genai.load_prompt("prompts:/greeting@live").template == "Hi {{name}}"
+    assert mlflow.genai.load_prompt("greeting", version=2).template[0]["content"] == "Hello {{name}}"
+    assert [p.name for p in mlflow.genai.search_prompts("name = 'greeting'")] == ["greeting"]
+    assert "greeting" not in [m.name for m in client.search_registered_models()]
+    fails("RESOURCE_ALREADY_EXISTS", lambda: client.create_registered_model("greeting"), "already taken by a prompt")
+
+
 def check_registry_calls():
     """Registered models are created, described, tagged, aliased and found; absent ones are told apart"""
     client.create_registered_model("plain", tags={"a": "1"}, description="what it is")

@@ -146,6 +146,7 @@ export async function findVersionOfRun(
     .where('workspace_id', '=', workspace)
     .where('model', '=', model)
     .where('logged_model_id', '=', loggedModelId)
+    .where('stage', '!=', 'Deleted_Internal')
     .orderBy('number')
     .execute();
   return rows.map(toVersion).find((v) => v.evidence.pipelineRun === pipelineRun);

@@ -16,6 +16,8 @@ const IS_PROMPT = 'mlflow.prompt.is_prompt';
 export const isPrompt = (tags: readonly { key: string; value: string }[]): boolean =>
   tags.findLast((t) => t.key === IS_PROMPT)?.value.toLowerCase() === 'true';
 
+const notServed = (why: string | null): string | undefined => (why === null ? undefined : `Not served here: ${why}.`);
+
 export const versionToWire = ({ version: v, tags, aliases }: FoundVersion) =>
   omitEmpty({
     name: v.model,
@@ -28,7 +30,7 @@ export const versionToWire = ({ version: v, tags, aliases }: FoundVersion) =>
     run_id: v.trackingRunId ?? '',
     // The client waits for anything else. Whether it is sealed is our own matter, told in the message.
     status: 'READY',
-    status_message: v.unsealedBecause === null || isPrompt(tags) ? undefined : `Not sealed: ${v.unsealedBecause}.`,
+    status_message: isPrompt(tags) ? undefined : notServed(v.unsealedBecause ?? v.unservableBecause),
     run_link: v.runLink ?? '',
     model_id: v.loggedModelId,
     tags,
