@@ -36,3 +36,4 @@ export {
 } from './levels/roles.ts';
 export type { Assignment, GrantedKind, GrantedLevel, RoleGrant } from './levels/store.ts';
 export { deleteWorkspace, describeWorkspace, findWorkspace, listSeenWorkspaces, rolesIn, type Workspace } from './levels/workspaces.ts';
+export { writeDenials } from './levels/denials.ts';

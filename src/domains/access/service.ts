@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import type { Actor, Ctx } from '../../kernel/ctx.ts';
 import type { Db } from '../../kernel/db/database.ts';
 import { newId } from '../../kernel/ids.ts';
+import { atLeast, levelOf } from '../../kernel/levels.ts';
 import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
+import { standingIn } from './levels/standing.ts';
 import { forgetMember } from './levels/store.ts';
-import { grantableRoles, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
+import { boundedBy, grantableRoles, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
 import { hashPassword } from './password.ts';
 import { digestOf } from './sign-in/digest.ts';
 import { endpointsOf } from './sign-in/scopes.ts';
@@ -128,13 +130,29 @@ export const createWorkspace = (ctx: Ctx, id: string, description: string | null
     await tx.emit({ type: 'workspace.created', subject: { kind: 'workspace', id } });
   });
 
-/** Digests of every token that may do this now, as may its owner, in all workspaces; for those who check tokens without the database. */
+/**
+ * Every token that may do this now, as may its owner, in all workspaces; for those who check tokens without the database. Of
+ * the endpoints that are named it is good for those that it may use; "*" stands for all.
+ */
 export async function tokensFor(
   ctx: Ctx,
   permission: Permission,
+  named: readonly { readonly workspace: string; readonly name: string }[] = [],
 ): Promise<{ digest: string; workspace: string; expiresMs: number | null; endpoints: string[] | '*' }[]> {
   const allowed = grantableRoles.filter((role) => may([role], permission));
-  return (await store.listUsableTokens(ctx.database.reader, allowed, ctx.clock.now()))
-    .filter(({ scope }) => scope.permissions?.includes(permission) ?? true)
-    .map(({ scope, ...token }) => ({ ...token, endpoints: endpointsOf(scope.resources) }));
+  const usable = await store.listUsableTokens(ctx.database.reader, allowed, ctx.clock.now());
+  return Promise.all(
+    usable
+      .filter(({ scope }) => scope.permissions?.includes(permission) ?? true)
+      .map(async ({ scope, role, ownerRole, owner, ...token }) => {
+        const roles = boundedBy(role, ownerRole);
+        const standing = await standingIn(ctx, token.workspace, { roles, user: owner });
+        const actor: Actor = { kind: 'service', id: token.digest, roles, standing };
+        const here = named.filter((e) => e.workspace === token.workspace).map((e) => e.name);
+        const usableHere = here.filter((name) => atLeast(levelOf({ actor }, 'endpoint', name), 'USE'));
+        const scoped = endpointsOf(scope.resources);
+        if (usableHere.length === here.length) return { ...token, endpoints: scoped };
+        return { ...token, endpoints: scoped === '*' ? usableHere : scoped.filter((name) => usableHere.includes(name)) };
+      }),
+  );
 }

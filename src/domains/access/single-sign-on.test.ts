@@ -8,6 +8,7 @@ import { openPipelines, type PipelineBench } from '../../../test/support/pipelin
 import { eachDatabase, type TestPlatform } from '../../../test/support/platform.ts';
 import { CLIENT, startProvider, type TestProvider } from './fixtures/provider.ts';
 import { fits } from './service/federation.ts';
+import { beginSignOn, completeSignOn } from './service/single-sign-on.ts';
 import { groupsOf, parseGroupRoles, rolesFor } from './sign-in/group-roles.ts';
 
 const PUBLIC = 'http://gyre.test';
@@ -144,6 +145,8 @@ test('an answer that is another’s, repeated, refused, altered or late logs nob
   const once = await begin(bench, 's-ada');
   assert.equal((await finish(bench, once)).statusCode, 303);
   await refused(finish(bench, once), /refused the code/);
+  const from = { query: 'state=x', cookie: undefined, agent: '', address: '', sessionBefore: undefined };
+  await assert.rejects(completeSignOn(bench.b.platform, from), { code: 'sign-on-failed' });
   const { rows } = await sql<{ n: number }>`select count(*) as n from events where type = 'login.failed'`.execute(bench.b.ctx().db);
   assert.ok(Number(rows[0]!.n) >= 1);
 });
@@ -212,7 +215,10 @@ test('a logout leads to the provider, and a logout there ends the sessions here'
   assert.equal(await logout({ sub: 's-ada', events: event, nonce: 'n' }), 400);
   assert.equal(await logout({ sub: 's-ada', events: event, aud: 'another' }), 400);
   assert.equal(await logout({ events: event }), 400);
-  assert.equal((await post('/login/oidc/backchannel-logout', {})).statusCode, 400);
+  const none = await post('/login/oidc/backchannel-logout', {});
+  assert.deepEqual([none.statusCode, none.json().code], [400, 'logout-token-invalid']);
+  const large = await post('/login/oidc/backchannel-logout', { logout_token: 'x'.repeat(20_000) });
+  assert.deepEqual([large.statusCode, large.json().code], [413, 'form-too-large']);
   assert.equal(await whoami(b, { cookie: again }), 'user ada admin');
   assert.equal(await logout({ sub: 's-ada', events: event }), 200);
   assert.match(await whoami(b, { cookie: again }), /^401/);
@@ -306,8 +312,10 @@ test('a provider that is away is a problem that may pass; without one there is n
   const reply = await get(away, '/login/oidc');
   assert.equal(reply.statusCode, 503);
   assert.match(reply.payload, /cannot be asked/);
+  await assert.rejects(beginSignOn(away.platform, '/'), { code: 'sign-on-unreachable' });
   const none = await openPipelines(t);
   assert.equal((await none.app.inject({ url: '/login/oidc', headers: { host: '127.0.0.1' } })).statusCode, 404);
+  await assert.rejects(beginSignOn(none.platform, '/'), { code: 'sign-on-off' });
   // Without TLS only on the loopback, and only if that is said.
   const plain = await openPipelines(t, 'sqlite', {
     GYRE_PUBLIC_URL: PUBLIC,

@@ -158,15 +158,22 @@ export async function listTokens(db: Db, workspace: string): Promise<Token[]> {
   return rows.map(toToken);
 }
 
+export interface UsableToken {
+  readonly digest: string;
+  readonly workspace: string;
+  readonly expiresMs: number | null;
+  readonly scope: Token['scope'];
+  readonly role: Role;
+  readonly ownerRole: GrantableRole | undefined;
+  readonly owner: { readonly id: string; readonly levelsVersion: number } | undefined;
+}
+
 /** Usable tokens of every workspace that hold one of these roles, and whose owner does, if that is a user. */
-export async function listUsableTokens(
-  db: Db,
-  held: readonly GrantableRole[],
-  nowMs: number,
-): Promise<{ digest: string; workspace: string; expiresMs: number | null; scope: Token['scope'] }[]> {
+export async function listUsableTokens(db: Db, held: readonly GrantableRole[], nowMs: number): Promise<UsableToken[]> {
   const rows = await tokensWithOwner(db)
     .leftJoin('service_accounts', 'service_accounts.user_id', 'users.id')
-    .select(['tokens.digest', 'tokens.workspace_id', 'tokens.expires_ms', 'tokens.scope'])
+    .select(['tokens.digest', 'tokens.workspace_id', 'tokens.expires_ms', 'tokens.scope', 'tokens.role'])
+    .select(['grants.role as owner_role', 'users.id as owner_user', 'users.levels_version'])
     .where('tokens.role', 'in', held)
     .where((eb) => eb.or([eb('users.id', 'is', null), eb('grants.role', 'in', held)]))
     .where('service_accounts.disabled_ms', 'is', null)
@@ -179,6 +186,9 @@ export async function listUsableTokens(
     workspace: r.workspace_id,
     expiresMs: r.expires_ms,
     scope: JSON.parse(r.scope) as Token['scope'],
+    role: r.role,
+    ownerRole: r.owner_role ?? undefined,
+    owner: r.owner_user === null ? undefined : { id: r.owner_user, levelsVersion: r.levels_version ?? 0 },
   }));
 }
 

@@ -250,7 +250,7 @@ eachDatabase('a program gets a token when a person allows it in a browser, once'
     headers: { host, 'content-type': 'application/json' },
     payload: '{"name":"x"}',
   });
-  assert.deepEqual([full.statusCode, full.headers['retry-after']], [429, '60']);
+  assert.deepEqual([full.statusCode, full.headers['retry-after'], full.json().code], [429, '60', 'device-logins-many']);
 });
 
 const sqlInsert = (b: PipelineBench, i: number) =>

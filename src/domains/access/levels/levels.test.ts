@@ -7,7 +7,7 @@ import { levelOf, requireLevel, visible, type Level, type Standing } from '../..
 import { createExperiment, createRun, searchExperiments, searchRuns } from '../../tracking/public.ts';
 import { createModel, searchModels } from '../../registry/public.ts';
 import type { Role } from '../model.ts';
-import { createToken, createUser, grantRole } from '../service.ts';
+import { createToken, createUser, grantRole, tokensFor } from '../service.ts';
 import { identify } from '../service/identify.ts';
 import { effectiveLevel, forgetGrants, grantLevel, moveGrants, revokeLevel } from './grants.ts';
 import { addRoleGrant, assignRole, createRole, removeRoleGrant, unassignRole, updateRoleGrant } from './roles.ts';
@@ -246,6 +246,20 @@ test('a token has the lesser of its role’s and its owner’s levels, of today'
   await grantRole(await ctx('ada'), 'mia', 'admin');
   assert.deepEqual(await held('admin'), ['MANAGE', 'MANAGE']);
   assert.deepEqual(await held('service'), ['EDIT', 'NO_PERMISSIONS']);
+});
+
+test('data planes take a token for the endpoints that its holder may use', async (t) => {
+  const { b, ctx, user } = await open(t);
+  await user('mia', 'member');
+  for (const [role, ownerId] of [['member', 'mia'] as const, ['service', 'a service'] as const, ['service', 'mia'] as const])
+    await createToken(b.ctx(), { name: role, role, ownerId });
+  const endpoints = ['e', 'f'].map((name) => ({ workspace: 'default', name }));
+  const planned = async () => (await tokensFor(b.ctx(), 'serving:predict', endpoints)).map((token) => token.endpoints).sort();
+  assert.deepEqual(await planned(), [[], [], '*']);
+  await grantLevel(await ctx('ada'), { user: 'mia', kind: 'endpoint', id: 'f', level: 'USE' });
+  assert.deepEqual(await planned(), ['*', ['f'], ['f']]);
+  await grantLevel(await ctx('ada'), { user: 'mia', kind: 'endpoint', id: '*', level: 'USE' });
+  assert.deepEqual(await planned(), ['*', '*', '*']);
 });
 
 eachDatabase('grants go with a model that is renamed, and end with one that is deleted', async (t, kind) => {

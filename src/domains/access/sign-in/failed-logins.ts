@@ -31,7 +31,11 @@ export async function noteFailedLogin(platform: Platform, login: FailedLogin): P
   const full = kinds.size >= MOST_KINDS;
   const key = full ? login.how : [login.how, login.userId, login.address, login.workspace].join('\0');
   const known = kinds.get(key);
-  if (known) return void known.more++;
+  if (known) {
+    // Also where no other login fails afterwards.
+    if (known.more++ === 0) setTimeout(() => void writeFailedLogins(platform).catch(() => undefined), AGGREGATE_MS).unref();
+    return;
+  }
   kinds.set(key, { login: full ? { ...login, userId: undefined, address: '' } : login, sinceMs: platform.clock.now(), more: 0 });
   await write(platform, login, 1);
 }

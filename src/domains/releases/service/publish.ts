@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
 import { turns } from '../../../kernel/turns.ts';
-import { hasUsers, tokensFor } from '../../access/public.ts';
+import { isGuarded, tokensFor } from '../../access/public.ts';
 import { personalColumns } from '../../datasets/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
@@ -111,7 +111,7 @@ async function publishNow(ctx: Ctx): Promise<number> {
     }
   }
   const number = await ctx.tx((tx) => store.takePlanNumber(tx.db));
-  const open = isLoopback(ctx.settings.host) && !(await hasUsers(ctx.database.reader));
+  const open = isLoopback(ctx.settings.host) && !(await isGuarded(ctx));
   const tokens = await tokensFor(ctx, 'serving:predict');
   writePlan(ctx.settings.dir, {
     format: 1,
