@@ -57,6 +57,7 @@ async function startMlflow(dir: string, postgres: string, lean: boolean): Promis
   const url = `http://127.0.0.1:${port}`;
   const store = postgres ? postgres.replace('postgres://', 'postgresql://') : `sqlite:///${join(dir, 'mlflow.db')}`;
   const args = ['server', '--host', '127.0.0.1', '--port', String(port), '--backend-store-uri', store];
+  const log = openSync(join(dir, 'mlflow.log'), 'w');
   const began = performance.now();
   const child = spawn(
     mlflowExecutable(),
@@ -65,7 +66,7 @@ async function startMlflow(dir: string, postgres: string, lean: boolean): Promis
       cwd: dir,
       // A group of its own: its workers are many and outlive the process that started them.
       detached: true,
-      stdio: 'ignore',
+      stdio: ['ignore', log, log],
       env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', ...(lean ? { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' } : {}) },
     },
   );

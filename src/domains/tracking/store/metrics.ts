@@ -3,6 +3,7 @@ import type { Db } from '../../../kernel/db/database.ts';
 import { insertMany } from '../../../kernel/db/insert-many.ts';
 import { statement } from '../../../kernel/db/statement.ts';
 import { isLater, storedValue, type Metric } from '../model.ts';
+import { rarityOf } from './sample.ts';
 import type { MetricRow } from './tables.ts';
 
 export const toMetric = (r: Pick<MetricRow, 'key' | 'value' | 'is_nan' | 'timestamp_ms' | 'step'>): Metric => ({
@@ -21,7 +22,7 @@ const columns = {
   value: 'real',
   is_nan: 'bool',
 } as const;
-const insertPoints = insertMany({ table: 'tracking_metrics', columns, then: 'on conflict do nothing' });
+const insertPoints = insertMany({ table: 'tracking_metrics', columns: { ...columns, rarity: 'int' }, then: 'on conflict do nothing' });
 const putLatest = insertMany({
   table: 'latest_metrics',
   columns,
@@ -34,7 +35,10 @@ const putLatest = insertMany({
 export async function addMetrics(db: Db, workspace: string, runId: string, metrics: readonly Metric[]): Promise<void> {
   const stored = metrics.map((m) => ({ ...storedValue(m.value), key: m.key, timestampMs: m.timestampMs, step: m.step }));
   const toList = (p: (typeof stored)[number]) => [workspace, runId, p.key, p.timestampMs, p.step, p.value, p.isNan ? 1 : 0];
-  await insertPoints(db, stored.map(toList));
+  await insertPoints(
+    db,
+    stored.map((p) => [...toList(p), rarityOf(p)]),
+  );
   const latest = new Map<string, (typeof stored)[number]>();
   for (const point of stored) {
     const held = latest.get(point.key);

@@ -79,7 +79,7 @@ export type TrackingTables = {
   tracking_runs: RunRow;
   tracking_params: EntryRow;
   tracking_tags: EntryRow;
-  tracking_metrics: MetricRow;
+  tracking_metrics: MetricRow & { rarity: number };
   latest_metrics: MetricRow;
   tracking_datasets: DatasetRow;
   tracking_inputs: InputRow;
