@@ -18,6 +18,7 @@ import {
   logBatch,
   logInputs,
   logOutputs,
+  logParam,
   metricHistory,
   recordModel,
   renameExperiment,
@@ -157,6 +158,10 @@ eachDatabase('a batch that is refused leaves nothing of itself', async (t, kind)
   await assert.rejects(
     logBatch(ctx, id, batch),
     problem('params-changed', /Changing param values is not allowed.*'key': 'p', 'old_value': '1', 'new_value': '2'/),
+  );
+  await assert.rejects(
+    logParam(ctx, id, pair('p', '2')),
+    problem('param-changed', /Param with key='p' was already logged with value='1' .* new value '2'/),
   );
   await assert.rejects(
     logBatch(ctx, id, { ...batch, params: [pair('q', '1'), pair('q', '1')] }),
