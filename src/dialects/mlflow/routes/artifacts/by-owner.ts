@@ -50,7 +50,8 @@ async function download(
   headers: RouteInput<undefined, undefined, undefined>['headers'],
 ): Promise<Reply> {
   const place = await artifactPlace(ctx, uri, safeFile(path));
-  return place ? fileReply(place, headers, path) : invalid(`This server does not read artifacts at '${uri}'. Ask the store itself.`);
+  const shown = place?.zone === ctx.blobs.paths ? place.path.slice(ctx.workspace.length + 1) : path;
+  return place ? fileReply(place, headers, shown) : invalid(`This server does not read artifacts at '${uri}'. Ask the store itself.`);
 }
 
 interface Download {

@@ -64,17 +64,13 @@ const create = (a: Args) => {
 
 const complete = (a: Args) => {
   if (!a.has('parts')) return a.required('parts') as never;
-  const id = a.required('upload_id');
   const parts = a
     .list('parts')
     .map(({ at, path }) => ({ partNumber: at.requiredInt('part_number', path), etag: at.required('etag', path) }));
-  return (uploads: PathUploads, path: string) => uploads.completeUpload(path, id, parts);
+  return (uploads: PathUploads, path: string) => uploads.completeUpload(path, a.required('upload_id'), parts);
 };
 
-const abort = (a: Args) => {
-  const id = a.required('upload_id');
-  return (uploads: PathUploads, path: string) => uploads.abortUpload(path, id);
-};
+const abort = (a: Args) => (uploads: PathUploads, path: string) => uploads.abortUpload(path, a.required('upload_id'));
 
 const seconds = (a: Args): number => {
   const asked = a.int('expiration') ?? SIGNED_SECONDS;
@@ -129,6 +125,7 @@ export const transferRoutes: readonly AnyRoute[] = [
       summary: 'an address to upload an artifact to a direct root',
       handler: async (ctx, a) => {
         const path = safeFile(a.required('path'));
+        a.int('expiration');
         const place = await direct(ctx, await ownedBy(ctx, a, 'EDIT'), path, 'upload');
         const { url, headers } = await place.uploads.presignPut(place.path, seconds(a));
         return omitEmpty({ presigned_url: url, headers });
