@@ -1,7 +1,7 @@
 // The control plane: the HTTP API, the scheduler and the jobs. The only process that writes the database.
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
-import { accessOf, createUser, hasUsers, isGuarded } from '../domains/access/public.ts';
+import { accessOf, createUser, hasUsers, isGuarded, writeDenials } from '../domains/access/public.ts';
 import { publishPlan, watchReleases } from '../domains/releases/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
@@ -106,6 +106,7 @@ export async function startControl(
       close: async (options) => {
         await stopWatching();
         await app.close();
+        await writeDenials(platform);
         await running.close(options);
       },
     };

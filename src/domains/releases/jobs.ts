@@ -56,8 +56,15 @@ export const releaseSubscribers: readonly Subscriber[] = [
   /** Data planes know who may ask from the plan alone, so a change of tokens or users is a new plan. */
   {
     name: 'releases.publish',
-    types: ['token.created', 'token.revoked', 'user.created', 'user.removed', 'grant.changed', 'service-account.changed'],
-    handle: async (ctx) => void (await ctx.enqueue({ job: publish, payload: {}, uniqueKey: 'publish' })),
+    types: [
+      ...['token.created', 'token.revoked', 'user.created', 'user.removed', 'grant.changed', 'service-account.changed'],
+      ...['level.granted', 'level.revoked', 'role.changed', 'role.deleted', 'role.assigned', 'role.unassigned'],
+    ],
+    handle: async (ctx, { type, payload }) => {
+      // What is granted for an experiment or a model says nothing of endpoints.
+      if (type.startsWith('level.') && payload.kind !== 'endpoint') return;
+      await ctx.enqueue({ job: publish, payload: {}, uniqueKey: 'publish' });
+    },
   },
   /** Where a monitor watches the endpoint, its watermark says that the labels of a tick are joined; else the tick itself does. */
   {

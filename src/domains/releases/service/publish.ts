@@ -112,7 +112,7 @@ async function publishNow(ctx: Ctx): Promise<number> {
   }
   const number = await ctx.tx((tx) => store.takePlanNumber(tx.db));
   const open = isLoopback(ctx.settings.host) && !(await isGuarded(ctx));
-  const tokens = await tokensFor(ctx, 'serving:predict');
+  const tokens = await tokensFor(ctx, 'serving:predict', endpoints);
   writePlan(ctx.settings.dir, {
     format: 1,
     number,
