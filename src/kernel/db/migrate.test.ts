@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { sql } from 'kysely';
 import { accounts } from '../../../test/support/accounts-table.ts';
 import { eachDatabase, openTestDatabase } from '../../../test/support/databases.ts';
 import { isProblem } from '../errors.ts';
-import { migrate, type Migration } from './migrate.ts';
+import { migrate, readSchema, requireSchema, type Migration } from './migrate.ts';
 
 const more: readonly Migration[] = [
   ...accounts,
@@ -54,4 +55,33 @@ eachDatabase('several servers that start at once migrate once', async (t, kind) 
   const database = await openTestDatabase(t, kind, []);
   const applied = await Promise.all(Array.from({ length: 4 }, () => migrate(database, more)));
   assert.deepEqual(applied.flat().toSorted(), ['accounts', 'notes']);
+});
+
+eachDatabase('what is applied and what waits is told, and a server that may not migrate says so', async (t, kind) => {
+  const database = await openTestDatabase(t, kind, []);
+  await migrate(database, accounts);
+  await assert.rejects(
+    requireSchema(database, more),
+    (error) => isProblem(error, 'schema-older') && /^notes .*gyre migrate/.test(error.message),
+  );
+  const state = await readSchema(database.reader, database.dialect, more);
+  assert.deepEqual([state.applied.map((m) => m.name), state.pending], [['accounts'], ['notes']]);
+  await migrate(database, more);
+  await requireSchema(database, more);
+});
+
+test('a migration gives up where another session holds a table, and is whole afterwards', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  const held = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const holding = database.tx(async (db) => {
+    await sql`lock table schema_migrations in exclusive mode`.execute(db);
+    held.resolve();
+    await release.promise;
+  });
+  await held.promise;
+  await assert.rejects(migrate(database, more, { lockTimeoutMs: 50 }), (error) => isProblem(error, 'migration-blocked'));
+  release.resolve();
+  await holding;
+  assert.deepEqual(await migrate(database, more), ['notes']);
 });

@@ -35,6 +35,7 @@ export interface Migration {
 /** One replica at a time migrates; the others wait here and then find nothing to do. */
 const ADVISORY_LOCK = 7_400_002;
 const LOCK_NOT_AVAILABLE = '55P03';
+const LOCK_TIMEOUT_MS = 10_000;
 
 const exec = (db: Db, statement: string) => sql.raw(statement).execute(db);
 
@@ -79,7 +80,11 @@ export async function requireSchema(database: Database, migrations: readonly Mig
  * Brings the schema up to date in one transaction. Several may call it at once. Returns what was applied.
  * Raises `schema-newer`, `migration-blocked`.
  */
-export async function migrate(database: Database, migrations: readonly Migration[]): Promise<string[]> {
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  { lockTimeoutMs = LOCK_TIMEOUT_MS } = {},
+): Promise<string[]> {
   const history = createTableSql(
     { name: 'schema_migrations', columns: { number: 'int', name: 'text', applied_ms: 'int' }, primary: ['number'] },
     database.dialect,
@@ -91,7 +96,7 @@ export async function migrate(database: Database, migrations: readonly Migration
         await exec(db, 'set transaction isolation level read committed');
         await exec(db, `select pg_advisory_xact_lock(${ADVISORY_LOCK})`);
         // A migration that waits for a table makes everybody wait who comes after it.
-        await exec(db, `set local lock_timeout = '10s'`);
+        await exec(db, `set local lock_timeout = ${lockTimeoutMs}`);
       }
       const { found } = await readSchema(db, database.dialect, migrations);
       await exec(db, history[0]!.replace('create table', 'create table if not exists'));

@@ -160,18 +160,24 @@ async function readHead(lines: AsyncGenerator<string>): Promise<ArchiveHead> {
 }
 
 async function* manifestLines(source: Readable, packedBytes: number): AsyncGenerator<string> {
-  let held = '';
+  let held: string[] = [];
+  let heldLength = 0;
   let bytes = 0;
   const decoder = new TextDecoder();
   try {
     for await (const chunk of source) {
       bytes += (chunk as Buffer).length;
       if (bytes > packedBytes * GROWTH + HEAD_BYTES) throw new Error('it grows without end');
-      held += decoder.decode(chunk as Buffer, { stream: true });
-      const parts = held.split('\n');
-      held = parts.pop()!;
-      if (held.length > HEAD_BYTES) throw new Error('a line has no end');
-      yield* parts;
+      const parts = decoder.decode(chunk as Buffer, { stream: true }).split('\n');
+      const last = parts.pop()!;
+      if (parts.length > 0) {
+        parts[0] = held.join('') + parts[0]!;
+        [held, heldLength] = [[], 0];
+        yield* parts;
+      }
+      held.push(last);
+      heldLength += last.length;
+      if (heldLength > HEAD_BYTES) throw new Error('a line has no end');
     }
   } finally {
     source.destroy();

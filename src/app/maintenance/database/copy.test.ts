@@ -9,9 +9,9 @@ import { migrate } from '../../../kernel/db/migrate.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { processStart } from '../../../kernel/process/process-start.ts';
 import { migrations } from '../../migrations/migrations.ts';
-import { copyDatabase } from './copy.ts';
+import { compareCopy, copyDatabase } from './copy.ts';
 import { locate, named, openSnapshot } from './snapshot.ts';
-import { NOT_KEPT, rowCodec, tableDigest } from './tables.ts';
+import { NOT_KEPT, rowCodec, tableDigest, tablesOf, type Row } from './tables.ts';
 
 const quiet = (): void => undefined;
 
@@ -103,12 +103,10 @@ test('the copy is of one moment, whatever is written meanwhile', async (t) => {
     const pending: Promise<unknown>[] = [];
     await fillEveryTable(database, 5);
     const copied = await copyDatabase(locate(source), locate(target), () => {
-      if (++written <= 5)
-        pending.push(
-          database.tx(
-            async (db) => void (await sql`insert into event_cursors (subscriber, seq) values (${`late ${written}`}, 1)`.execute(db)),
-          ),
-        );
+      const n = ++written;
+      if (n > 5) return;
+      const late = sql`insert into event_cursors (subscriber, seq) values (${`late ${n}`}, 1)`;
+      pending.push(database.tx(async (db) => void (await late.execute(db))));
     });
     await Promise.all(pending);
     assert.equal(copied.tables.find((c) => c.table === 'event_cursors')?.rows, 5);
@@ -142,4 +140,28 @@ test('addresses are read, told without their password, and refused where they ar
     (e) => isProblem(e, 'database-address') && !e.message.includes('secret'),
   );
   await assert.rejects(openSnapshot(locate(dir)), (e) => isProblem(e, 'database-missing'));
+});
+
+test('a row that is lost, added or changed on the way is noticed, whatever the order of rows', async () => {
+  const tables = tablesOf(1).filter((t) => t.name === 'event_cursors');
+  const { encode } = rowCodec(tables[0]!);
+  const sent: Row[] = [
+    ['a', 1],
+    ['b', 2],
+  ];
+  const digest = tableDigest();
+  for (const row of sent) digest.add(encode(row));
+  const compare = (rows: readonly Row[]) =>
+    compareCopy(
+      {
+        tables,
+        rows: async function* () {
+          yield rows;
+        },
+      },
+      [{ table: 'event_cursors', ...digest.result() }],
+    );
+  await compare(sent.toReversed());
+  for (const wrong of [[sent[0]!], [...sent, sent[1]!], [sent[0]!, ['b', 3]], [sent[0]!, sent[0]!]] as Row[][])
+    await assert.rejects(compare(wrong), (e) => isProblem(e, 'copy-differs') && e.message.includes('event_cursors'));
 });

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fail } from '../errors.ts';
 import { writerOf } from './running-server.ts';
 import { openSnapshot, type Location } from './snapshot.ts';
-import { openTarget } from './target.ts';
+import { openTarget, type TargetDatabase } from './target.ts';
 import { NOT_KEPT, rowCodec, tableDigest, type TableDigest } from './tables.ts';
 
 export interface CopiedTable extends TableDigest {
@@ -54,17 +54,7 @@ export async function copyDatabase(from: Location, to: Location, progress: CopyP
         }
         tables.push({ table: table.name, ...read.result() });
       }
-      const different: string[] = [];
-      for (const table of target.tables) {
-        const expected = tables.find((t) => t.table === table.name);
-        if (!expected) continue;
-        const { encode } = rowCodec(table);
-        const written = tableDigest();
-        for await (const batch of target.rows(table)) for (const row of batch) written.add(encode(row));
-        const found = written.result();
-        if (found.rows !== expected.rows || found.digest !== expected.digest) different.push(table.name);
-      }
-      if (different.length > 0) fail('copy-differs', { tables: different });
+      await compareCopy(target, tables);
       await target.commit();
       return { schema: snapshot.schema, tables, rows: all, elapsedMs: performance.now() - began };
     } catch (error) {
@@ -74,4 +64,18 @@ export async function copyDatabase(from: Location, to: Location, progress: CopyP
   } finally {
     await snapshot.close();
   }
+}
+
+/** Reads back what was written. Raises `copy-differs`. */
+export async function compareCopy(target: Pick<TargetDatabase, 'tables' | 'rows'>, copied: readonly CopiedTable[]): Promise<void> {
+  const different: string[] = [];
+  for (const expected of copied) {
+    const table = target.tables.find((t) => t.name === expected.table)!;
+    const { encode } = rowCodec(table);
+    const written = tableDigest();
+    for await (const batch of target.rows(table)) for (const row of batch) written.add(encode(row));
+    const found = written.result();
+    if (found.rows !== expected.rows || found.digest !== expected.digest) different.push(table.name);
+  }
+  if (different.length > 0) fail('copy-differs', { tables: different });
 }
