@@ -196,7 +196,7 @@ export const workspaceRoutes = served([
     permission: 'system:read',
     summary: 'workspaces that a user is in: oneself, or any for administrators',
     handler: async (ctx, _a, query) => {
-      const user = await seenUser(ctx, query.get('username') ?? ctx.actor.id);
+      const user = await seenUser(ctx, query.get('username') ?? invalid("Missing value for required parameter 'username'."));
       return { permissions: (await rolesIn(ctx, user)).map(({ workspace, role }) => permissionToWire(workspace, user, role)) };
     },
   },
