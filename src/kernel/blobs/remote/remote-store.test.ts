@@ -1,17 +1,19 @@
 // What only a store far away has: transfers past the server, limits of its own, older versions of what is gone.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { eachDatabase, openTestDatabase } from '../../../../test/support/databases.ts';
 import { openTestBucket } from '../../../../test/support/s3.ts';
 import { kernelSchema, openSmallPlatform } from '../../../../test/support/small-platform.ts';
 import { isProblem } from '../../errors.ts';
 import { findBlobs, storeBlobs } from '../blob-index.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobEntry, BlobStore } from '../blob-store.ts';
 import { purgePacks, replaceBlobs } from '../erase-blobs.ts';
 import { openFolderStore } from '../folder-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
@@ -102,6 +104,43 @@ test('a batch that took so long that the sweeper may have had parts of it is not
   nowMs = 21 * 3_600_000;
   await assert.rejects(batch.commit(), is('blob-batch-expired'));
   for await (const page of objects.list(prefix)) assert.deepEqual(page.objects, []);
+});
+
+test('a process that is killed leaves uploads or packs that no record names, which the sweeper takes', async (t) => {
+  const { store, prefix, dir } = await openStore(t);
+  const { server } = await openTestBucket(t);
+  const child = join(import.meta.dirname, '../../../../test/support/s3-batch-child.ts');
+  const stored = async (failpoint: string): Promise<BlobEntry[]> => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--no-warnings', child], {
+      env: {
+        PATH: process.env.PATH,
+        AWS_ACCESS_KEY_ID: server.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+        GYRE_DIR: dir,
+        GYRE_BLOBS_URL: `s3://gyre-tests/${prefix}`,
+        GYRE_S3_ENDPOINT: server.url,
+        GYRE_S3_PATH_STYLE: '1',
+        GYRE_FAILPOINTS: failpoint,
+      },
+    });
+    return JSON.parse(stdout) as BlobEntry[];
+  };
+  const packs = async (): Promise<{ whole: number; incoming: number }> => {
+    const found = { whole: 0, incoming: 0 };
+    for await (const pack of store.packs()) found[pack.incoming ? 'incoming' : 'whole'] += 1;
+    return found;
+  };
+  await assert.rejects(stored('blobs.before-complete=kill@1'), { signal: 'SIGKILL' });
+  assert.deepEqual(await packs(), { whole: 0, incoming: 1 });
+  await assert.rejects(stored('blobs.after-complete=kill@1'), { signal: 'SIGKILL' });
+  assert.deepEqual(await packs(), { whole: 2, incoming: 1 });
+  const entries = await stored('');
+  assert.equal(await store.sweep(async () => new Set(entries.map((e) => e.pack)), -60_000), 3);
+  assert.deepEqual(await packs(), { whole: 2, incoming: 0 });
+  for (const entry of entries) assert.equal(await store.verify(entry), true);
+  // An artifact is what it was before, or after.
+  await assert.rejects(stored('paths.before-rename=kill@1'), { signal: 'SIGKILL' });
+  assert.equal(await textOf(store, 'run/before'), 'whole');
 });
 
 eachDatabase('bytes that are erased leave a bucket that keeps versions, and their neighbours stay', async (t, kind) => {
