@@ -165,3 +165,15 @@ test('a row that is lost, added or changed on the way is noticed, whatever the o
   for (const wrong of [[sent[0]!], [...sent, sent[1]!], [sent[0]!, ['b', 3]], [sent[0]!, sent[0]!]] as Row[][])
     await assert.rejects(compare(wrong), (e) => isProblem(e, 'copy-differs') && e.message.includes('event_cursors'));
 });
+
+test('a database with other tables than this program is refused by the name of the table', async (t) => {
+  for (const kind of ['sqlite', 'postgres'] as const) {
+    const source = await emptyPlace(t, kind);
+    const database = await openPlace(t, source);
+    await migrate(database, migrations);
+    await database.tx(async (db) => void (await sql`alter table jobs add column more integer`.execute(db)));
+    await assert.rejects(openSnapshot(locate(source)), (e) => isProblem(e, 'schema-differs') && e.message.includes('jobs'));
+    await database.tx(async (db) => void (await sql`drop table jobs`.execute(db)));
+    await assert.rejects(openSnapshot(locate(source)), (e) => isProblem(e, 'schema-differs') && e.message.includes('missing'));
+  }
+});

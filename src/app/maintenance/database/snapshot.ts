@@ -60,10 +60,30 @@ export async function openSnapshot(at: Location): Promise<Snapshot> {
     if (schema > Math.max(...migrations.map((m) => m.number)))
       fail('schema-differs', { what: `${placeOf(at)} has schema ${schema}, which is newer than this program.` });
     const tables = tablesOf(schema);
+    await checkColumns(bare, at, tables);
     return { ...bare, schema, tables };
   } catch (error) {
     await bare.close();
     throw error;
+  }
+}
+
+// A database of a program between two releases may have the same number and other columns.
+async function checkColumns(bare: Bare, at: Location, tables: readonly Table[]): Promise<void> {
+  const rows = await collect(
+    bare.query<{ t: string; c: string }>(
+      bare.dialect.name === 'sqlite'
+        ? `select m.name as t, p.name as c from sqlite_master m, pragma_table_info(m.name) p where m.type = 'table'`
+        : 'select table_name::text as t, column_name::text as c from information_schema.columns where table_schema = current_schema()',
+    ),
+  );
+  const found = Map.groupBy(rows, (r) => r.t);
+  for (const table of tables) {
+    const has = (found.get(table.name) ?? []).map((r) => r.c).sort();
+    if (has.join() !== columnsOf(table).sort().join())
+      fail('schema-differs', {
+        what: `The table ${table.name} of ${placeOf(at)} ${has.length === 0 ? 'is missing' : 'has other columns than here'}.`,
+      });
   }
 }
 
