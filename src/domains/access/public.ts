@@ -34,6 +34,6 @@ export {
   updateRoleGrant,
   type FullRole,
 } from './levels/roles.ts';
-export type { Assignment, GrantedKind, GrantedLevel, RoleGrant } from './levels/store.ts';
+export type { Assignment, GrantedKind, GrantedLevel, RoleGrant } from './store/levels.ts';
 export { deleteWorkspace, describeWorkspace, findWorkspace, listSeenWorkspaces, rolesIn, type Workspace } from './levels/workspaces.ts';
 export { writeDenials } from './levels/denials.ts';

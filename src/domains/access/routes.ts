@@ -4,6 +4,7 @@ import { fail } from './errors.ts';
 import { personRoutes } from './routes/me.ts';
 import { pageRoutes } from './routes/pages.ts';
 import { serviceAccountRoutes } from './routes/service-accounts.ts';
+import { levelRoutes } from './levels/routes.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { iso } from './routes/views.ts';
@@ -101,6 +102,7 @@ export const accessRoutes: readonly AnyRoute[] = [
     },
   }),
   ...sessionRoutes,
+  ...levelRoutes,
   ...personRoutes,
   ...tokenRoutes,
   ...serviceAccountRoutes,

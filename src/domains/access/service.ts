@@ -7,7 +7,7 @@ import { atLeast, levelOf } from '../../kernel/levels.ts';
 import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
 import { standingIn } from './levels/standing.ts';
-import { forgetMember } from './levels/store.ts';
+import { forgetMember } from './store/levels.ts';
 import { boundedBy, grantableRoles, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
 import { hashPassword } from './password.ts';
 import { digestOf } from './sign-in/digest.ts';

@@ -266,3 +266,26 @@ test('codes are letters that are not taken for one another, each as likely', () 
   assert.equal(letters.length, 4000);
   assert.equal(new Set(letters).size, 20);
 });
+
+test('a token narrowed to one experiment reaches that one and no other, over MLflow’s protocol too', async (t) => {
+  const b = await openPipelines(t);
+  await withPeople(b);
+  const mlflow = async (path: string, body: object | undefined, headers: Record<string, string>) => {
+    const reply = await b.app.inject({
+      method: body ? 'POST' : 'GET',
+      url: `/api/2.0/mlflow/${path}`,
+      headers: { host: '127.0.0.1', ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
+      ...(body ? { payload: JSON.stringify(body) } : {}),
+    });
+    return { status: reply.statusCode, text: reply.payload };
+  };
+  const { experiment_id } = JSON.parse((await mlflow('experiments/create', { name: 'mine' }, basic('bob'))).text) as {
+    experiment_id: string;
+  };
+  const { secret } = await post(b, '/me/tokens', { name: 'x', resources: [`experiment:${experiment_id}`] }, basic('bob'));
+  const status = async (path: string, body?: object) => (await mlflow(path, body, bearer(secret))).status;
+  assert.equal(await status(`experiments/get?experiment_id=${experiment_id}`), 200);
+  assert.equal(await status('runs/create', { experiment_id }), 200);
+  assert.equal(await status('experiments/get?experiment_id=0'), 403);
+  assert.equal(await status('runs/create', { experiment_id: '0' }), 403);
+});

@@ -6,7 +6,7 @@ import type { GrantableRole, Role, User } from '../model.ts';
 import * as accounts from '../store.ts';
 import { listMapped } from '../store/identities.ts';
 import { standingIn } from './standing.ts';
-import * as store from './store.ts';
+import * as store from '../store/levels.ts';
 
 const isAdmin = (ctx: Ctx): boolean => ctx.actor.roles.length > 0 && ctx.actor.roles.every((role) => role === 'admin');
 

@@ -12,7 +12,7 @@ import { identify } from '../service/identify.ts';
 import { effectiveLevel, forgetGrants, grantLevel, moveGrants, revokeLevel } from './grants.ts';
 import { addRoleGrant, assignRole, createRole, removeRoleGrant, unassignRole, updateRoleGrant } from './roles.ts';
 import { fold } from './standing.ts';
-import type { ResourceGrant } from './store.ts';
+import type { ResourceGrant } from '../store/levels.ts';
 
 const PASSWORD = 'correct horse battery';
 const as = (standing: Standing): { actor: Actor } => ({ actor: { kind: 'user', id: 'u', roles: ['member'], standing } });
@@ -61,7 +61,7 @@ test('who logged in without a standing may do nothing; the program itself and th
       code(() => requireLevel(ctx, 'model', 'm', 'READ')),
       'level-too-low',
     );
-    assert.deepEqual(visible(ctx, 'model'), { only: [] });
+    assert.deepEqual(visible(ctx, 'model'), { these: [] });
   }
   for (const kind of ['local', 'system', 'step'] as const)
     assert.equal(levelOf({ actor: { kind, id: 'x', roles: [] } }, 'model', 'm'), 'MANAGE');
@@ -72,8 +72,8 @@ test('what may be seen is all, all but some, or some', () => {
     visible(as({ fallback, cap: 'MANAGE', granted: fold(grants) }), 'experiment');
   assert.equal(seen([grant('1', 'EDIT')], 'READ'), 'all');
   assert.deepEqual(seen([grant('1', 'NO_PERMISSIONS'), grant('2', 'READ')], 'READ'), { except: ['1'] });
-  assert.deepEqual(seen([grant('1', 'READ'), grant('2', 'NO_PERMISSIONS')], 'NO_PERMISSIONS'), { only: ['1'] });
-  assert.deepEqual(seen([grant('*', 'DENY'), grant('2', 'MANAGE')], 'MANAGE'), { only: [] });
+  assert.deepEqual(seen([grant('1', 'READ'), grant('2', 'NO_PERMISSIONS')], 'NO_PERMISSIONS'), { these: ['1'] });
+  assert.deepEqual(seen([grant('*', 'DENY'), grant('2', 'MANAGE')], 'MANAGE'), { these: [] });
   assert.deepEqual(seen([grant('*', 'READ'), grant('2', 'DENY')], 'NO_PERMISSIONS'), { except: ['2'] });
 });
 

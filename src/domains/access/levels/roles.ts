@@ -3,7 +3,7 @@ import { makeCtx, type Ctx } from '../../../kernel/ctx.ts';
 import { fail } from '../errors.ts';
 import * as accounts from '../store.ts';
 import { settleMembership, userNamed } from './grants.ts';
-import * as store from './store.ts';
+import * as store from '../store/levels.ts';
 
 /** MLflow's client knows roles, their grants and assignments by whole numbers. */
 const newNumber = (ctx: Ctx): number => {

@@ -5,7 +5,7 @@ import type { Platform } from '../../../kernel/ctx.ts';
 import type { Database, Db } from '../../../kernel/db/database.ts';
 import { greater, lesser, type Level, type ResourceKind, type Standing } from '../../../kernel/levels.ts';
 import type { Role } from '../model.ts';
-import { grantsOf, type ResourceGrant } from './store.ts';
+import { grantsOf, type ResourceGrant } from '../store/levels.ts';
 
 /** What a role has where nothing was granted, and the most that a grant can give it. */
 const byRole = (role: Role, defaultLevel: Level): { fallback: Level; cap: Level } =>

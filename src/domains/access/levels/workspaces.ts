@@ -5,7 +5,7 @@ import { fail } from '../errors.ts';
 import * as accounts from '../store.ts';
 import type { GrantableRole, User } from '../model.ts';
 import { inWorkspace } from './roles.ts';
-import { forgetWorkspace } from './store.ts';
+import { forgetWorkspace } from '../store/levels.ts';
 
 export interface Workspace {
   readonly name: string;

@@ -151,36 +151,36 @@ export async function concernedBy(db: Db, workspace: string, kind: ResourceKind,
 }
 
 export async function renameResource(db: Db, workspace: string, kind: ResourceKind, from: string, to: string): Promise<void> {
-  for (const table of ['resource_grants', 'access_role_grants'] as const)
-    await levelsIn(db)
-      .updateTable(table)
-      .set({ resource_id: to })
-      .where('workspace_id', '=', workspace)
-      .where('kind', '=', kind)
-      .where('resource_id', '=', from)
-      .execute();
+  const t = levelsIn(db);
+  const change = { resource_id: to };
+  for (const query of [t.updateTable('resource_grants').set(change), t.updateTable('access_role_grants').set(change)])
+    await query.where('workspace_id', '=', workspace).where('kind', '=', kind).where('resource_id', '=', from).execute();
 }
 
 export async function forgetResource(db: Db, workspace: string, kind: ResourceKind, resourceId: string): Promise<void> {
-  for (const table of ['resource_grants', 'access_role_grants'] as const)
-    await levelsIn(db)
-      .deleteFrom(table)
-      .where('workspace_id', '=', workspace)
-      .where('kind', '=', kind)
-      .where('resource_id', '=', resourceId)
-      .execute();
+  const t = levelsIn(db);
+  for (const query of [t.deleteFrom('resource_grants'), t.deleteFrom('access_role_grants')])
+    await query.where('workspace_id', '=', workspace).where('kind', '=', kind).where('resource_id', '=', resourceId).execute();
 }
 
 /** Everything granted to a user in a workspace, and its assignments there. */
 export async function forgetMember(db: Db, workspace: string, userId: string): Promise<void> {
-  for (const table of ['resource_grants', 'access_role_members'] as const)
-    await levelsIn(db).deleteFrom(table).where('workspace_id', '=', workspace).where('user_id', '=', userId).execute();
+  const t = levelsIn(db);
+  for (const query of [t.deleteFrom('resource_grants'), t.deleteFrom('access_role_members')])
+    await query.where('workspace_id', '=', workspace).where('user_id', '=', userId).execute();
 }
 
 /** All roles and grants of a workspace. */
 export async function forgetWorkspace(db: Db, workspace: string): Promise<void> {
-  for (const table of ['resource_grants', 'access_role_members', 'access_role_grants', 'access_roles', 'grants'] as const)
-    await levelsIn(db).deleteFrom(table).where('workspace_id', '=', workspace).execute();
+  const t = levelsIn(db);
+  for (const query of [
+    t.deleteFrom('resource_grants'),
+    t.deleteFrom('access_role_members'),
+    t.deleteFrom('access_role_grants'),
+    t.deleteFrom('access_roles'),
+    t.deleteFrom('grants'),
+  ])
+    await query.where('workspace_id', '=', workspace).execute();
 }
 
 // ---- membership
@@ -236,8 +236,9 @@ export const updateRole = (db: Db, id: number, change: { name?: string; descript
   levelsIn(db).updateTable('access_roles').set(change).where('id', '=', id).execute();
 
 export async function deleteRole(db: Db, role: AccessRole): Promise<void> {
-  for (const table of ['access_role_grants', 'access_role_members'] as const)
-    await levelsIn(db).deleteFrom(table).where('workspace_id', '=', role.workspace).where('role_id', '=', role.id).execute();
+  const t = levelsIn(db);
+  for (const query of [t.deleteFrom('access_role_grants'), t.deleteFrom('access_role_members')])
+    await query.where('workspace_id', '=', role.workspace).where('role_id', '=', role.id).execute();
   await levelsIn(db).deleteFrom('access_roles').where('id', '=', role.id).execute();
 }
 
