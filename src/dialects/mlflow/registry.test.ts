@@ -245,6 +245,72 @@ test('names, aliases, tags and versions are refused in MLflow’s words', async 
   );
 });
 
+eachDatabase('logged models: a token is of one search, a param stays, and what is deleted twice is deleted', async (t, kind) => {
+  const { send } = await open(t, kind);
+  const ids: string[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    const made = (await send('POST', 'logged-models', { experiment_id: '0', name })).body as unknown as {
+      model: { info: { model_id: string } };
+    };
+    ids.push(made.model.info.model_id);
+  }
+  const search = async (more: object) => {
+    const reply = await send('POST', 'logged-models/search', { experiment_ids: ['0'], max_results: 2, ...more });
+    const { models = [], next_page_token } = reply.body as unknown as { models?: { info: { name: string } }[]; next_page_token?: string };
+    return { ...reply, names: models.map((m) => m.info.name), token: next_page_token };
+  };
+  const order_by = [{ field_name: 'name', ascending: false }];
+  const first = await search({ order_by });
+  assert.deepEqual(first.names, ['c', 'b']);
+  const second = await search({ order_by, page_token: first.token });
+  assert.deepEqual([second.names, second.token], [['a'], undefined]);
+  refused(await search({ page_token: first.token }), 400, 'INVALID_PARAMETER_VALUE', /^Order by in the page token does not match/);
+  refused(
+    await search({ order_by, filter: "name = 'a'", page_token: first.token }),
+    400,
+    'INVALID_PARAMETER_VALUE',
+    /^Filter string in the page token/,
+  );
+  refused(
+    await search({ order_by, experiment_ids: ['0', '1'], page_token: first.token }),
+    400,
+    'INVALID_PARAMETER_VALUE',
+    /^Experiment IDs in the page token do not match/,
+  );
+  for (const page_token of ['x', Buffer.from('null').toString('base64'), Buffer.from('{"offset":-1}').toString('base64')])
+    refused(await search({ page_token }), 400, 'INVALID_PARAMETER_VALUE');
+  refused(
+    await send('POST', 'logged-models/search'),
+    400,
+    'INVALID_PARAMETER_VALUE',
+    /^Missing value for required parameter 'experiment_ids'/,
+  );
+  refused(
+    await send('POST', 'logged-models', { experiment_id: 'x' }),
+    400,
+    'INVALID_PARAMETER_VALUE',
+    "Invalid experiment ID 'x'. Experiment ID must be a valid integer.",
+  );
+  refused(
+    await send('POST', 'logged-models', { experiment_id: '0', name: 'a/b' }),
+    400,
+    'INVALID_PARAMETER_VALUE',
+    /^Invalid model name \('a\/b'\) provided\./,
+  );
+  const path = `logged-models/${ids[0]}`;
+  assert.deepEqual((await send('PATCH', `${path}/tags`, { tags: [{ key: 't', value: '1' }] })).body, {});
+  for (const value of ['1', '1']) assert.equal((await send('POST', `${path}/params`, { params: [{ key: 'p', value }] })).status, 200);
+  refused(await send('POST', `${path}/params`, { params: [{ key: 'p', value: '2' }] }), 400, 'BAD_REQUEST');
+  refused(
+    await send('DELETE', `${path}/tags/none`),
+    404,
+    'RESOURCE_DOES_NOT_EXIST',
+    `No tag with key 'none' found for model with ID '${ids[0]}'.`,
+  );
+  for (let i = 0; i < 2; i++) assert.equal((await send('DELETE', path)).status, 200);
+  refused(await send('GET', path), 404, 'RESOURCE_DOES_NOT_EXIST');
+});
+
 eachDatabase('prompts are hidden among the models unless they are asked for, and share no name with one', async (t, kind) => {
   const { send, version } = await open(t, kind);
   const tags = [{ key: 'mlflow.prompt.is_prompt', value: 'true' }];

@@ -15,7 +15,8 @@ import {
 } from '../../../domains/tracking/public.ts';
 import type { Rule } from '../proto.ts';
 import { pair } from '../requests.ts';
-import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty, type Args } from '../wire.ts';
+import { decodeModelToken, encodeModelToken } from './model-page-token.ts';
+import { invalid, mlflowRoutes, omitEmpty, type Args } from '../wire.ts';
 import { metricToWire } from './runs.ts';
 
 const toWire = (m: LoggedModel, metrics: readonly ModelMetric[]) => ({
@@ -111,10 +112,23 @@ export const loggedModelRoutes = mlflowRoutes([
       },
     },
     handler: async (ctx, a) => {
-      const limit = a.int('max_results') ?? 50;
-      const offset = decodeToken(a.text('page_token'));
+      // 0 is as good as nothing there.
+      const limit = a.int('max_results') || 50;
+      const experimentIds = a.texts('experiment_ids').map(experimentOf);
+      const orderBy = a.list('order_by').map(({ at }) => ({
+        field_name: at.text('field_name'),
+        ascending: at.has('ascending') ? at.bool('ascending') : true,
+        dataset_name: at.text('dataset_name') || null,
+        dataset_digest: at.text('dataset_digest') || null,
+      }));
+      const search = {
+        experiment_ids: experimentIds,
+        filter_string: a.text('filter') || null,
+        order_by: orderBy.length > 0 ? orderBy : null,
+      };
+      const offset = decodeModelToken(a.text('page_token'), search);
       const found = await searchLoggedModels(ctx, {
-        experimentIds: a.texts('experiment_ids').map(experimentOf),
+        experimentIds,
         filter: a.text('filter'),
         datasets: a.list('datasets').map(({ at }) => datasetOf(at)),
         orderBy: a.list('order_by').map(({ at }) => ({
@@ -127,7 +141,7 @@ export const loggedModelRoutes = mlflowRoutes([
       });
       return omitEmpty({
         models: await allToWire(ctx, found.models),
-        next_page_token: found.more ? encodeToken(offset + limit) : undefined,
+        next_page_token: found.more ? encodeModelToken(search, offset + limit) : undefined,
       });
     },
   },

@@ -153,7 +153,11 @@ export async function seal(ctx: Ctx, version: ModelVersion, needs: Requirements)
   if (found.because !== null) return fail('model-not-loadable', { model: name, why: found.because });
   return ctx.tx(async (tx) => {
     const sealed = { ...version, ...sealedParts(found), updatedMs: tx.clock.now() };
-    if (!(await store.sealVersion(tx.db, tx.workspace, sealed))) failAny('conflict', { kind: 'model version', id: version.id });
+    if (!(await store.sealVersion(tx.db, tx.workspace, sealed))) {
+      // Somebody else was quicker, perhaps the job that seals what waited.
+      const now = await store.getVersion(tx.db, tx.workspace, version.id);
+      return now?.state === 'sealed' ? now : failAny('conflict', { kind: 'model version', id: version.id });
+    }
     await recordSealed(tx, sealed, found);
     await tx.emit({
       type: 'model-version.sealed',

@@ -115,6 +115,8 @@ export async function lineageOf(ctx: Ctx, source: string, named: Lineage): Promi
       `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the referenced model version.`,
     );
   if (named.loggedModelId !== null && ofSource !== null && named.loggedModelId !== ofSource) contained(source, 'model_id');
+  const isProxied = /^(mlflow-artifacts|https?):/i.test(source);
+  if (isProxied && named.loggedModelId !== null && inPath !== undefined && named.loggedModelId !== inPath) contained(source, 'model_id');
   const inferred = inPath === undefined ? null : await orNull(getLoggedModel(ctx, inPath));
   const loggedModelId = named.loggedModelId ?? ofSource ?? (inferred && isWithin(source, inferred.artifactUri) === '' ? inferred.id : null);
   const ofModel = loggedModelId === null ? null : (await getLoggedModel(ctx, loggedModelId)).sourceRunId;

@@ -153,8 +153,11 @@ export const deleteModelTag = (ctx: Ctx, id: string, key: string): Promise<void>
 
 export const deleteLoggedModel = (ctx: Ctx, id: string): Promise<void> =>
   ctx.tx(async (tx) => {
-    const model = await writable(tx, id);
+    const model = await getLoggedModel(tx, id, true);
+    await checkScope(tx, model.sourceRunId ?? '');
     requireLevel(tx, 'experiment', model.experimentId, 'MANAGE');
+    // Said again it is nothing.
+    if (model.lifecycle === 'deleted') return;
     await store.updateLoggedModel(tx.db, tx.workspace, id, { lifecycle: 'deleted' }, tx.clock.now());
   });
 
