@@ -55,9 +55,19 @@ export const trackingTables: readonly Table[] = [
   },
   {
     name: 'tracking_metrics',
-    columns: { workspace_id: 'id', run_id: 'id', key: 'text', timestamp_ms: 'int', step: 'int', value: 'real', is_nan: 'bool' },
+    columns: {
+      workspace_id: 'id',
+      run_id: 'id',
+      key: 'text',
+      timestamp_ms: 'int',
+      step: 'int',
+      value: 'real',
+      is_nan: 'bool',
+      rarity: 'int',
+    },
     primary: ['workspace_id', 'run_id', 'key', 'timestamp_ms', 'step', 'value', 'is_nan'],
     clustered: true,
+    indexes: [{ on: ['workspace_id', 'run_id', 'key', 'rarity', 'step'], where: 'rarity > 0' }],
   },
   {
     name: 'latest_metrics',

@@ -3,6 +3,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
 import type { Metric } from '../model.ts';
 import { toMetric } from './metrics.ts';
+import { drawPoints } from './sample.ts';
 import type { MetricRow } from './tables.ts';
 
 export type PointOfRun = Metric & { readonly runId: string };
@@ -22,7 +23,10 @@ export interface Steps {
   readonly last: number;
 }
 
-/** At most `most` points, evenly over all of them by step: the first of as many equal parts, and the last of all. */
+/**
+ * At most `most` points, evenly over all of them by step: the first of as many equal parts, and the last of all. Of very
+ * many, the parts are of those that were drawn when they were logged.
+ */
 export async function samplePoints(
   db: Db,
   workspace: string,
@@ -31,6 +35,8 @@ export async function samplePoints(
   most: number,
   steps: Steps | undefined,
 ): Promise<PointOfRun[]> {
+  const drawn = await drawPoints(db, workspace, runId, key, most, steps);
+  if (drawn) return drawn.map(toPoint);
   const within: RawBuilder<unknown> = steps ? sql`and step between ${steps.first} and ${steps.last}` : sql``;
   const of = sql`from tracking_metrics where workspace_id = ${workspace} and run_id = ${runId} and key = ${key} ${within}`;
   const order = sql`step, timestamp_ms, value, is_nan`;
