@@ -18,6 +18,6 @@ export { searchModels, searchVersions, withDetails, withTags, type FoundModel, t
 export { compareVersions, type Compared } from './service/compare.ts';
 export { championAlias, currentDecision, decide, findDecision, getDecision, requirePassed } from './service/decide.ts';
 export { listDecisions } from './store/evaluations.ts';
-export { isAliasName, stageNamed, stages } from './model.ts';
+export { stageNamed, stages } from './model.ts';
 export type { Decision, Evaluation, Evidence, Figure, Gate, ModelVersion, Signature, Stage } from './model.ts';
 export { evaluationFiles, modelVersionsOf, repointModels, sealedModelFiles, type ClearedModels } from './service/erase.ts';
