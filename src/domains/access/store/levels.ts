@@ -153,8 +153,10 @@ export async function concernedBy(db: Db, workspace: string, kind: ResourceKind,
 export async function renameResource(db: Db, workspace: string, kind: ResourceKind, from: string, to: string): Promise<void> {
   const t = levelsIn(db);
   const change = { resource_id: to };
-  for (const query of [t.updateTable('resource_grants').set(change), t.updateTable('access_role_grants').set(change)])
-    await query.where('workspace_id', '=', workspace).where('kind', '=', kind).where('resource_id', '=', from).execute();
+  const own = t.updateTable('resource_grants').set(change).where('workspace_id', '=', workspace);
+  await own.where('kind', '=', kind).where('resource_id', '=', from).execute();
+  const byRole = t.updateTable('access_role_grants').set(change).where('workspace_id', '=', workspace);
+  await byRole.where('kind', '=', kind).where('resource_id', '=', from).execute();
 }
 
 export async function forgetResource(db: Db, workspace: string, kind: ResourceKind, resourceId: string): Promise<void> {
