@@ -1,6 +1,5 @@
 // The one place that sees every domain: who offers which routes and jobs, and who listens to what.
 import { isMlflowPath, mlflowDialect, mlflowProtocolRoutes } from '../dialects/mlflow/routes.ts';
-import { levelRoutes } from '../domains/access/levels/routes.ts';
 import { accessRoutes } from '../domains/access/routes.ts';
 import { datasetJobs, datasetSubscribers } from '../domains/datasets/jobs.ts';
 import { datasetRoutes } from '../domains/datasets/routes.ts';
@@ -52,7 +51,6 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
   return {
     routes: [
       ...accessRoutes,
-      ...levelRoutes,
       ...projectRoutes,
       ...datasetRoutes,
       ...featureRoutes,

@@ -62,13 +62,13 @@ export function requireLevel(ctx: Pick<Ctx, 'actor'>, kind: ResourceKind, id: st
 }
 
 /** The ids that may be read. */
-export type Visible = 'all' | { readonly only: readonly string[] } | { readonly except: readonly string[] };
+export type Visible = 'all' | { readonly these: readonly string[] } | { readonly except: readonly string[] };
 
 export function visible(ctx: Pick<Ctx, 'actor'>, kind: ResourceKind): Visible {
   const s = standingOf(ctx.actor);
   const ids = [...(s.granted[kind]?.keys() ?? [])].filter((id) => id !== '*');
   const reads = (id: string): boolean => atLeast(held(s, kind, id), 'READ');
-  if (!reads('*')) return { only: ids.filter(reads) };
+  if (!reads('*')) return { these: ids.filter(reads) };
   const except = ids.filter((id) => !reads(id));
   return except.length === 0 ? 'all' : { except };
 }
@@ -77,7 +77,7 @@ export function visible(ctx: Pick<Ctx, 'actor'>, kind: ResourceKind): Visible {
 export function visibleSql(ctx: Pick<Ctx, 'actor' | 'database'>, kind: ResourceKind, column: string): RawBuilder<boolean> {
   const seen = visible(ctx, kind);
   if (seen === 'all') return sql<boolean>`1 = 1`;
-  const [ids, not] = 'only' in seen ? [seen.only, ''] : [seen.except, 'not '];
+  const [ids, not] = 'these' in seen ? [seen.these, ''] : [seen.except, 'not '];
   if (ids.length === 0) return sql<boolean>`1 = 0`;
   const list =
     ctx.database.dialect.name === 'sqlite'
