@@ -70,6 +70,15 @@ async function startMlflow(dir: string, postgres: string, lean: boolean): Promis
       env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', ...(lean ? { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' } : {}) },
     },
   );
+  const end = (signal: 'SIGTERM' | 'SIGKILL'): void => {
+    try {
+      process.kill(-child.pid!, signal);
+    } catch {
+      // Nobody of the group is left.
+    }
+  };
+  const atExit = (): void => end('SIGKILL');
+  process.once('exit', atExit);
   let ended = false;
   const exit = new Promise<void>((resolve) => child.once('exit', () => ((ended = true), resolve())));
   while (!(await answers(url))) {
@@ -80,13 +89,10 @@ async function startMlflow(dir: string, postgres: string, lean: boolean): Promis
     url,
     readyMs: performance.now() - began,
     stop: async () => {
-      process.kill(-child.pid!, 'SIGTERM');
+      end('SIGTERM');
       await Promise.race([exit, delay(5000)]);
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch {
-        // Nobody of the group is left.
-      }
+      end('SIGKILL');
+      process.off('exit', atExit);
     },
   };
 }
