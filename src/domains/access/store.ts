@@ -1,4 +1,5 @@
 import type { Db } from '../../kernel/db/database.ts';
+import { statement } from '../../kernel/db/statement.ts';
 import type { Grant, GrantableRole, Role, Token, User } from './model.ts';
 
 type UserRow = { id: string; name: string; password_hash: string; created_ms: number; levels_version: number };
@@ -46,8 +47,10 @@ export const toToken = (row: TokenRow): Token => ({
   lastUsedMs: row.last_used_ms,
 });
 
-export const hasUsers = async (db: Db): Promise<boolean> =>
-  (await tablesIn(db).selectFrom('users').select('id').limit(1).executeTakeFirst()) !== undefined;
+// Asked by every request.
+const anyUser = statement<{ id: string }>('select id from users limit 1');
+
+export const hasUsers = async (db: Db): Promise<boolean> => (await anyUser(db)).length > 0;
 
 export async function findUser(db: Db, name: string): Promise<User | undefined> {
   const row = await tablesIn(db).selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
