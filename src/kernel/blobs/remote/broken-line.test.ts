@@ -93,15 +93,15 @@ test('a store that answers 503 is asked again, and given up within a bound', asy
 });
 
 test('a store that is slow is waited for, and one that says nothing is not', async (t) => {
-  const { store, line } = await openLine(t, { silentMs: 700, attempts: 2 });
+  const { store, line } = await openLine(t, { silentMs: 2000, attempts: 2 });
   const large = randomBytes(6 * MB);
   await store.paths.write('f', Readable.from([large]));
   await line.fault({ delayMs: 5 });
   assert.equal(sha256(await bytesOf(store, 'f')), sha256(large));
-  await line.fault({ delayMs: 5000 });
+  await line.fault({ delayMs: 60_000 });
   const began = performance.now();
   await assert.rejects(store.paths.open('f'), isUnavailable);
-  assert.ok(performance.now() - began < 4500, 'the bound is of time too');
+  assert.ok(performance.now() - began < 15_000, 'the bound is of time too');
 });
 
 test('a download that is cut goes on where it was; of a file that was replaced it ends with an error', async (t) => {

@@ -48,9 +48,10 @@ export async function* folderEntries(
     const sorted = found.map((entry) => ({ entry, order: Buffer.from(entry.name) })).sort((a, b) => Buffer.compare(a.order, b.order));
     for (const { entry } of sorted) {
       if (behind && Buffer.compare(orderOf(entry.name, entry.isFolder), behind) <= 0) continue;
-      while (waiting.length > 0 && waiting.at(-1) !== entry.name && !precedes(entry.name, waiting.at(-1)!)) yield asFolder(waiting.pop()!);
+      if (entry.isFolder && waiting.includes(entry.name)) continue;
+      while (waiting.length > 0 && !precedes(entry.name, waiting.at(-1)!)) yield asFolder(waiting.pop()!);
       if (!entry.isFolder) yield entry;
-      else if (waiting.at(-1) !== entry.name) waiting.push(entry.name);
+      else waiting.push(entry.name);
     }
   }
   while (waiting.length > 0) yield asFolder(waiting.pop()!);
