@@ -34,7 +34,7 @@ const table: readonly (readonly [RegExp, Need])[] = [
     ['model', 'EDIT'],
   ],
   [/^GET \/api\/gyre\/v1\/models\/:model/, ['model', 'READ']],
-  [/^DELETE \/api\/gyre\/v1\/models\/:model\/aliases/, ['model', 'MANAGE']],
+  [/^DELETE \/api\/gyre\/v1\/models\/:model/, ['model', 'MANAGE']],
   [/^(PUT|POST) \/api\/gyre\/v1\/models\/:model/, ['model', 'EDIT']],
   // Endpoints and datasets.
   [/^GET .*projects\/:project\/endpoints\/:endpoint\/(freeze|release|releases|revisions)/, ['endpoint', 'READ']],
