@@ -29,7 +29,7 @@ export function accessCommands(program: Program, root: Command): void {
       .command('add')
       .description('create a user; from the first one on, everybody needs a login')
       .argument('<name>')
-      .requiredOption('--role <role>', 'admin, editor, viewer or service')
+      .requiredOption('--role <role>', 'admin, editor, member, viewer or service')
       .requiredOption('--password-file <file>', 'the file that holds the password'),
     async (use, name) => {
       const user = await use
@@ -40,7 +40,11 @@ export function accessCommands(program: Program, root: Command): void {
   );
   act<[string, string]>(
     program,
-    users.command('role').description('change a user’s role').argument('<name>').argument('<role>', 'admin, editor, viewer or service'),
+    users
+      .command('role')
+      .description('change a user’s role')
+      .argument('<name>')
+      .argument('<role>', 'admin, editor, member, viewer or service'),
     async (use, name, role) => {
       await use.client().send('PATCH', path`/users/${name}`, { role });
       use.print({ name, role }, () => [`${name} is ${role}`]);
