@@ -59,8 +59,8 @@ test('The command line says which mistake it is', async () => {
     return (JSON.parse(out) as { error: { code: string } }).error.code;
   };
   assert.equal(await codeOf('status', '--url', 'http://127.0.0.1:1'), 'server-unreachable');
-  assert.equal(await codeOf('up', '--auth', 'ldap'), 'option-invalid');
-  assert.equal(await codeOf('up', '--auth', 'basic', '--admin-user', 'ann'), 'option-invalid');
+  assert.match((await gyre('up', '--auth', 'ldap')).err, /\(option-invalid\)/);
+  assert.match((await gyre('up', '--auth', 'basic', '--admin-user', 'ann')).err, /\(option-invalid\)/);
   const stranger = createServer((_, response) => response.writeHead(404).end('<html>not found</html>')).listen(0, '127.0.0.1');
   await new Promise((resolve) => stranger.once('listening', resolve));
   const at = ['--url', `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`];
@@ -101,7 +101,8 @@ models:`;
   assert.equal((await ask('GET', '/whoami', undefined, { authorization: 'Bearer nobody' })).code, 'unauthenticated');
   assert.equal((await ask('GET', '/whoami', undefined, { 'x-gyre-workspace': 'nowhere' })).code, 'workspace-not-found');
   assert.equal((await ask('POST', '/projects/crash/report', { endpoint: 'nothing' })).code, 'report-endpoint-missing');
-  assert.equal((await ask('POST', '/api/2.0/mlflow-artifacts/mpu/create/0/x', {})).error_code, 'NOT_IMPLEMENTED', 'mlflow-not-offered');
+  const parts = await ask('POST', '/api/2.0/mlflow-artifacts/mpu/create/0/x', { path: 'x', num_parts: 1 });
+  assert.equal(parts.error_code, 'NOT_IMPLEMENTED', 'mlflow-not-offered');
   assert.match(
     String((await ask('POST', '/api/2.0/mlflow/runs/create', { start_time: 'x' })).message),
     /start_time/,

@@ -46,6 +46,8 @@ test('The commands are these', () => {
       ...['document pipeline', 'document system', 'ci init'],
       ...['erase', 'governance certificate', 'governance erasures', 'governance erasure', 'governance subject', 'governance record'],
       ...['retention'],
+      ...['webhooks list', 'webhooks create', 'webhooks test', 'webhooks disable', 'webhooks enable', 'webhooks delete'],
+      ...['webhooks deliveries'],
       ...['users list', 'users add', 'users role', 'users remove', 'users password', 'users link'],
       ...['tokens list', 'tokens create', 'tokens rotate', 'tokens revoke', 'service-accounts list', 'service-accounts show'],
       ...['service-accounts create', 'service-accounts change', 'service-accounts remove', 'service-accounts token'],
