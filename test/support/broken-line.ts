@@ -54,20 +54,19 @@ export async function startBrokenLine(t: TestContext, port: number): Promise<Bro
     for (const socket of [client, up]) {
       open.add(socket);
       socket.on('error', () => undefined);
-      socket.on('close', () => {
-        open.delete(socket);
-        client.destroy();
-        up.destroy();
-      });
+      socket.on('close', () => open.delete(socket));
     }
+    client.on('close', () => up.destroy());
+    // What the server still sent comes before its end.
+    up.on('close', () => void turn.then(() => client.end()));
+    let turn: Promise<unknown> = Promise.resolve();
     client.on('data', (chunk: Buffer) => void forward(chunk, true));
     up.on('data', (chunk: Buffer) => void forward(chunk, false));
-    let turn: Promise<unknown> = Promise.resolve();
     const forward = (chunk: Buffer, upwards: boolean): Promise<unknown> =>
       (turn = turn.then(async () => {
         const now = fault;
-        if (now?.delayMs) await delay(now.delayMs);
-        if (client.destroyed || up.destroyed) return;
+        if (now?.delayMs) await delay(now.delayMs, undefined, { ref: false });
+        if (client.destroyed || (upwards && up.destroyed)) return;
         if (upwards) {
           if (now?.answer503) {
             client.write(
