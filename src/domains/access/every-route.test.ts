@@ -71,7 +71,7 @@ test('reading asks for a reading permission, and changing something never does',
   const b = await openPipelines(t);
   // Questions that are asked by POST, for their bodies are long.
   const questions =
-    /\/(search|search-datasets|presigned-download-url|search-versions|get-latest-versions|batch|plan|settle|get-history-bulk|preview|diff|query|resolve|online|report)$|alerts\/test$|mlflow\/logged-models\/search|graphql/;
+    /\/(search|search-datasets|presigned-download-url|search-versions|get-latest-versions|batch|plan|settle|get-history-bulk|preview|diff|query|resolve|online|report|count|compare)$|alerts\/test$|mlflow\/logged-models\/search|graphql/;
   for (const { method, path, permission } of routesOf(b)) {
     if (permission === 'public') continue;
     const reads = permission.endsWith(':read') || permission === 'system:admin' || permission.startsWith('access:');

@@ -76,6 +76,22 @@ export const { fail } = defineErrors({
     title: 'No such logged model',
     detail: (p: { id: string }) => `Logged model with ID '${p.id}' not found.`,
   },
+  'filter-invalid': {
+    status: 400,
+    title: 'The filter cannot be read',
+    detail: (p: { column: number; problem: string }) => `The filter cannot be read at column ${p.column}: ${p.problem}.`,
+  },
+  'field-unknown': {
+    status: 400,
+    title: 'There is no such field',
+    detail: (p: { field: string; known: string }) => `"${p.field}" is no field of a run; there are ${p.known}.`,
+  },
+  'page-token-invalid': {
+    status: 400,
+    title: 'The cursor cannot be used',
+    detail: (_: object) =>
+      'The cursor is none that this question was answered with: repeat filter, order and experiments, or start again without a cursor.',
+  },
   'run-out-of-scope': {
     status: 403,
     title: 'The token is for another run',

@@ -1,3 +1,5 @@
 import type { AnyRoute } from '../../kernel/http/route.ts';
+import { experimentRoutes } from './routes/experiments.ts';
+import { runRoutes } from './routes/runs.ts';
 
-export const trackingRoutes: readonly AnyRoute[] = [];
+export const trackingRoutes: readonly AnyRoute[] = [...experimentRoutes, ...runRoutes];

@@ -39,7 +39,10 @@ export const trackingTables: readonly Table[] = [
     },
     primary: ['workspace_id', 'id'],
     oneOf: { lifecycle: ['active', 'deleted'], status: ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'] },
-    indexes: [['workspace_id', 'experiment_id', 'start_ms', 'id']],
+    indexes: [
+      ['workspace_id', 'experiment_id', 'start_ms', 'id'],
+      { on: ['workspace_id', 'experiment_id', 'deleted_ms', 'id'], where: "lifecycle = 'deleted'" },
+    ],
   },
   {
     name: 'tracking_params',

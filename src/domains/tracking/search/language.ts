@@ -34,9 +34,11 @@ export interface Language {
 
 export const invalid = (message: string): never => fail('tracking-invalid', { message });
 
-interface Token {
+export interface Token {
   readonly kind: 'word' | 'quoted' | 'number' | 'op' | 'open' | 'close' | 'comma' | 'end';
   readonly text: string;
+  /** Where it begins in the filter, from 0. */
+  readonly at: number;
 }
 
 // Strings end as in SQL: a doubled quote or one after a backslash is part of them, and stays as it is written.
@@ -45,27 +47,34 @@ const TOKEN =
 const KINDS = ['quoted', 'op', 'open', 'close', 'comma', 'end', 'number', 'word'] as const;
 
 // SQLite refuses longer patterns, PostgreSQL plans five times as many comparisons for a minute, and nobody types them.
-const LONGEST = 50_000;
-const MOST_CLAUSES = 100;
+export const LONGEST = 50_000;
+export const MOST_CLAUSES = 100;
 
 function tokens(filter: string): Token[] {
   if (filter.length > LONGEST) return invalid(`Invalid filter string: it is longer than ${LONGEST} characters`);
-  const found: Token[] = [];
-  TOKEN.lastIndex = 0;
-  while (filter.slice(TOKEN.lastIndex).trim() !== '') {
-    const at = TOKEN.lastIndex;
-    const match = TOKEN.exec(filter);
-    if (!match) return invalid(`Invalid clause(s) in filter string: ${filter.slice(at).trim()}`);
-    const kind = KINDS.findIndex((_, i) => match[i + 1] !== undefined);
-    found.push({ kind: KINDS[kind]!, text: match[kind + 1]! });
-  }
+  const found = tokensOf(filter, (at) => invalid(`Invalid clause(s) in filter string: ${filter.slice(at).trim()}`));
   while (found.at(-1)?.kind === 'end') found.pop();
   if (found.some((t) => t.kind === 'end'))
     return invalid(`Search filter contained multiple expression '${filter}'. Provide AND-ed expression list.`);
   return found;
 }
 
-const unquote = (text: string): string => (/^(['"`])[^]*\1$/.test(text) && text.length > 1 ? text.slice(1, -1) : text);
+/** The words of a filter; `unreadable` raises for what is none, from there on. */
+export function tokensOf(filter: string, unreadable: (at: number) => never): Token[] {
+  const found: Token[] = [];
+  TOKEN.lastIndex = 0;
+  while (filter.slice(TOKEN.lastIndex).trim() !== '') {
+    const at = TOKEN.lastIndex;
+    const match = TOKEN.exec(filter);
+    if (!match) return unreadable(at);
+    const kind = KINDS.findIndex((_, i) => match[i + 1] !== undefined);
+    const text = match[kind + 1]!;
+    found.push({ kind: KINDS[kind]!, text, at: at + match[0].indexOf(text) });
+  }
+  return found;
+}
+
+export const unquote = (text: string): string => (/^(['"`])[^]*\1$/.test(text) && text.length > 1 ? text.slice(1, -1) : text);
 
 /** Raises `tracking-invalid` with the words MLflow's clients match on. */
 export function parseFilter(language: Language, filter: string): Clause[] {

@@ -48,13 +48,45 @@ export async function findRunRows(db: Db, q: RunSearch): Promise<RunRow[]> {
   return ids.map((id) => rows.get(id)!);
 }
 
+/** Those that match, in no order, as a query of their `id`, `status` and `experiment_id`; undefined if there are none. */
+export async function matchingRuns(
+  db: Db,
+  q: Omit<RunSearch, 'order' | 'offset' | 'limit'>,
+): Promise<RawBuilder<{ id: string; status: string; experiment_id: string }> | undefined> {
+  const search: RunSearch = { ...q, order: [], offset: 0, limit: 0 };
+  const found = q.clauses.length > 0 ? await planOf(db, search) : { plan: { ...search, joined: [], others: [] }, begins: false };
+  return found && sql`select r.id, r.status, r.experiment_id ${found.begins ? fromEntries(found.plan, none) : fromRuns(found.plan, none)}`;
+}
+
+interface Begin {
+  readonly plan: Plan;
+  /** With the entries of the first of `joined`, not with the runs. */
+  readonly begins: boolean;
+  readonly fewest: number;
+}
+
 async function findIds(db: Db, q: RunSearch): Promise<string[]> {
+  const { few = FEW } = q;
+  const along = q.order[0]?.entity === 'metric' ? q.order[0] : undefined;
+  if (q.clauses.length === 0 && !along) return idsOf(db, beginWithRuns({ ...q, joined: [], others: [] }));
+  const found = await planOf(db, q);
+  if (found === undefined) return [];
+  const { plan, begins, fewest } = found;
+  if (begins) return idsOf(db, beginWithEntries(plan));
+  // Very many match: they are found soon enough along the index of the order. If not, all are looked at after all.
+  if (fewest === few && along) {
+    const ids = await idsOf(db, walkAlongOrder(plan, along));
+    if (ids.length === q.limit) return ids;
+  }
+  return idsOf(db, beginWithRuns(plan));
+}
+
+/** Where the fewest rows have to be looked at; undefined if nothing can match. */
+async function planOf(db: Db, q: RunSearch): Promise<Begin | undefined> {
   const { few = FEW } = q;
   const joined: Clause[] = [];
   const others: Clause[] = [];
-  let begins: Clause | undefined;
-  const along = q.order[0]?.entity === 'metric' ? q.order[0] : undefined;
-  if (q.clauses.length === 0 && !along) return idsOf(db, beginWithRuns({ ...q, joined, others }));
+  let begins = false;
   let fewest = await countUpTo(db, few, sql`tracking_runs r where ${and([ofWorkspace(q), q.within])}`);
   for (const clause of q.clauses) {
     if (!(clause.entity in tables) || clause.op === 'IS NULL' || joined.length === MOST_JOINED) {
@@ -63,20 +95,12 @@ async function findIds(db: Db, q: RunSearch): Promise<string[]> {
     }
     const count = isIndexed(clause) ? await countUpTo(db, few, sql`${entriesOf(clause, 'e')} where ${entryIs(q, clause, 'e')}`) : few;
     if (count < fewest) {
-      begins = clause;
+      begins = true;
       fewest = count;
       joined.unshift(clause);
     } else joined.push(clause);
   }
-  if (fewest === 0) return [];
-  const plan: Plan = { ...q, joined, others };
-  if (begins) return idsOf(db, beginWithEntries(plan));
-  // Very many match: they are found soon enough along the index of the order. If not, all are looked at after all.
-  if (fewest === few && along) {
-    const ids = await idsOf(db, walkAlongOrder(plan, along));
-    if (ids.length === q.limit) return ids;
-  }
-  return idsOf(db, beginWithRuns(plan));
+  return fewest === 0 ? undefined : { plan: { ...q, joined, others }, begins, fewest };
 }
 
 interface Plan extends RunSearch {
@@ -139,16 +163,23 @@ const conditionsOf = (p: Plan) =>
 
 /** From the entries of the first clause to the runs. */
 function beginWithEntries(p: Plan): RawBuilder<{ id: string }> {
-  const [first, ...rest] = p.joined;
   const { joins, terms } = ordering(p, p.order);
-  return sql`select r.id from ${entriesOf(first!, 'b')} ${joinEntries(p, rest, 'b', 'run_id')} ${joinRuns(p, 'b')} ${joins}
-    where ${entryIs(p, first!, 'b')} and ${conditionsOf(p)} ${page(p, terms)}`;
+  return sql`select r.id ${fromEntries(p, joins)} ${page(p, terms)}`;
+}
+
+function fromEntries(p: Plan, joins: RawBuilder<unknown>): RawBuilder<unknown> {
+  const [first, ...rest] = p.joined;
+  return sql`from ${entriesOf(first!, 'b')} ${joinEntries(p, rest, 'b', 'run_id')} ${joinRuns(p, 'b')} ${joins}
+    where ${entryIs(p, first!, 'b')} and ${conditionsOf(p)}`;
 }
 
 function beginWithRuns(p: Plan): RawBuilder<{ id: string }> {
   const { joins, terms } = ordering(p, p.order);
-  return sql`select r.id from tracking_runs r ${joinEntries(p, p.joined, 'r', 'id')} ${joins} where ${conditionsOf(p)} ${page(p, terms)}`;
+  return sql`select r.id ${fromRuns(p, joins)} ${page(p, terms)}`;
 }
+
+const fromRuns = (p: Plan, joins: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`from tracking_runs r ${joinEntries(p, p.joined, 'r', 'id')} ${joins} where ${conditionsOf(p)}`;
 
 /** Along the values of a metric in their order; finds no runs that lack it or have NaN, which come after all others. */
 function walkAlongOrder(p: Plan, by: OrderItem): RawBuilder<{ id: string }> {

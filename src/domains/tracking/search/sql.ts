@@ -10,7 +10,7 @@ export type DialectName = 'sqlite' | 'postgres';
 export type Sources = Readonly<Partial<Record<Entity, string>>>;
 
 // A whole number too large for an integer column, or a fraction, is compared as a double.
-const numeric = (value: number): RawBuilder<unknown> =>
+export const numeric = (value: number): RawBuilder<unknown> =>
   Number.isSafeInteger(value) ? sql`${value}` : sql`cast(${value} as double precision)`;
 
 // `escape ''`: PostgreSQL would take a backslash as an escape, and MLflow has none.
