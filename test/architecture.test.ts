@@ -54,6 +54,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   serving: ['subjects'],
   subjects: ['projects'],
   tracking: ['access', 'subjects'],
+  transfers: ['registry', 'tracking'],
   webhooks: ['registry'],
 };
 
@@ -110,6 +111,7 @@ const ENVIRONMENT_READERS: Readonly<Record<string, string>> = {
   'src/engines/process/launcher.ts': 'PATH for a step',
   'src/app/commands/runs.ts': 'the user’s own shell for gyre shell',
   'src/app/control-process.ts': 'the first administrator, handed over by the supervisor',
+  'src/app/track/track.ts': 'the user’s own environment for the command of gyre run',
   'src/app/supervisor.ts': 'hands the environment to the processes it starts',
 };
 

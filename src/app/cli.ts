@@ -19,7 +19,6 @@ import { documentCommands } from './commands/evidence/documents.ts';
 import { experimentCommands } from './commands/tracking/experiments.ts';
 import { maintenanceCommands } from './commands/admin/maintenance.ts';
 import { serverCommands } from './commands/server.ts';
-import { trackCommands } from './commands/tracking/track.ts';
 import { transferCommands } from './commands/tracking/transfer.ts';
 import { webhookCommands } from './commands/admin/webhooks.ts';
 import { programVersion } from './version.ts';
@@ -64,7 +63,6 @@ export function buildProgram(program: Program): Command {
   serverCommands(program, root);
   projectCommands(program, root);
   runCommands(program, root);
-  trackCommands(program, root);
   experimentCommands(program, root);
   transferCommands(program, root);
   datasetCommands(program, root);

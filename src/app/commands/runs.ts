@@ -7,6 +7,8 @@ import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { duration, table, type Terminal } from '../../kernel/cli/terminal.ts';
 import { act, assignments, type Program, type Use } from './command.ts';
 import { applyAll } from './project.ts';
+import { checkForm, formOf, trackCommand, trackHelp, trackOptions } from './tracking/track.ts';
+import type { TrackOptions } from '../track/track.ts';
 
 export interface StepView {
   readonly name: string;
@@ -106,23 +108,33 @@ async function report(program: Program, use: Pick<Use, 'client' | 'terminal' | '
 }
 
 export function runCommands(program: Program, root: Command): void {
-  act<[string], { param?: string[]; cache: boolean; apply: boolean; data: boolean; detach?: true; reason?: string }>(
+  const run = root.command('run');
+  act<[], TrackOptions & { param?: string[]; cache: boolean; apply: boolean; data: boolean; detach?: true; reason?: string }>(
     program,
-    root
-      .command('run')
-      .description('run a pipeline and follow it to its end')
-      .argument('<pipeline>', 'its name in gyre.yaml')
-      .option('-p, --param <name=value>', 'a parameter of the pipeline; may be repeated', (value, before: string[] = []) => [
-        ...before,
-        value,
-      ])
-      .option('--no-cache', 'run every step, whatever the cache holds')
-      .option('--no-apply', 'run the current revision of the server, not the project here')
-      .option('--no-data', 'do not push the files that "source:" names')
-      .option('--detach', 'start it and return at once')
-      .option('--reason <text>', 'why, for the record'),
-    async (use, pipeline) => {
+    trackOptions(
+      run
+        .description('run a pipeline and follow it to its end, or track a command')
+        .usage('[options] <pipeline>\n       gyre run [options] -- <command...>')
+        .argument('[pipeline]', 'its name in gyre.yaml')
+        .argument('[command...]', 'after "--": a command to run and to track')
+        .addHelpText('after', trackHelp)
+        .optionsGroup('With a pipeline:')
+        .option('-p, --param <name=value>', 'a parameter of the pipeline; may be repeated', (value, before: string[] = []) => [
+          ...before,
+          value,
+        ])
+        .option('--no-cache', 'run every step, whatever the cache holds')
+        .option('--no-apply', 'run the current revision of the server, not the project here')
+        .option('--no-data', 'do not push the files that "source:" names')
+        .option('--detach', 'start it and return at once')
+        .option('--reason <text>', 'why, for the record'),
+    ),
+    async (use) => {
       const { terminal, options } = use;
+      const form = formOf(run);
+      checkForm(run, form);
+      if (form.words) return trackCommand(use, form.words);
+      const pipeline = form.before[0]!;
       const params = assignments(options.param ?? []);
       if (options.apply && options.project === undefined) await applyAll(use, await use.local(), { data: options.data });
       const client = use.client();

@@ -16,6 +16,9 @@ export const exitCodes = {
   unreachable: 7,
   /** A defect, or a server that cannot do it now (5xx). */
   server: 8,
+  /** A command after "--" that cannot be run, or is not there; as a shell says it. */
+  commandUnusable: 126,
+  commandNotFound: 127,
   /** Ended by Ctrl-C. */
   interrupted: 130,
 } as const;
@@ -26,6 +29,8 @@ const USAGE = new Set(['option-invalid', 'parameter-form', 'setting-unknown', 's
 /** The exit code for a problem, by its code or its HTTP status. */
 export function exitCodeOf({ code, status }: { readonly code: string; readonly status: number }): number {
   if (USAGE.has(code)) return exitCodes.usage;
+  if (code === 'command-not-executable') return exitCodes.commandUnusable;
+  if (code === 'command-not-found') return exitCodes.commandNotFound;
   if (code === 'server-unreachable') return exitCodes.unreachable;
   if (status === 404) return exitCodes.notFound;
   if (status === 409) return exitCodes.conflict;
