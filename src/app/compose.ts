@@ -18,6 +18,7 @@ import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
 import { trackingJobs } from '../domains/tracking/jobs.ts';
 import { trackingRoutes } from '../domains/tracking/routes.ts';
+import { transferRoutes } from '../domains/transfers/routes.ts';
 import { webhookJobs, webhookSubscribers } from '../domains/webhooks/jobs.ts';
 import { webhookRoutes } from '../domains/webhooks/routes.ts';
 import { feedbackJobs, feedbackSubscribers } from '../domains/feedback/jobs.ts';
@@ -59,6 +60,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...trackingRoutes,
       ...registryRoutes,
       ...webhookRoutes,
+      ...transferRoutes,
       ...releaseRoutes,
       ...feedbackRoutes,
       ...monitoringRoutes,

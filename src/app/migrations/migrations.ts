@@ -5,6 +5,7 @@ import { blobTables } from '../../kernel/blobs/blob-index.ts';
 import { eventTables } from '../../kernel/events/events.ts';
 import { idempotencyTables } from '../../kernel/http/idempotency.ts';
 import { jobTables } from '../../kernel/jobs/jobs.ts';
+import { replicaTables } from '../../kernel/replicas/replicas.ts';
 import { timelineTables } from '../../kernel/timeline/timeline.ts';
 import { accessTables } from './0001/access.ts';
 import { servingTables } from './0001/serving.ts';
@@ -12,6 +13,7 @@ import { lineageTables } from './0001/lineage.ts';
 import { releaseTables } from './0001/releases.ts';
 import { environmentTables } from './0001/environments.ts';
 import { trackingTables } from './0001/tracking.ts';
+import { transferTables } from './0001/transfers.ts';
 import { featureTables } from './0001/features.ts';
 import { pipelineTables } from './0001/pipelines.ts';
 import { datasetTables } from './0001/datasets.ts';
@@ -34,6 +36,7 @@ export const migrations: readonly Migration[] = [
       ...jobTables,
       ...timelineTables,
       ...idempotencyTables,
+      ...replicaTables,
       // One list per domain, in the order of the edges between them.
       ...accessTables,
       ...blobTables,
@@ -54,6 +57,7 @@ export const migrations: readonly Migration[] = [
       ...retrainingTables,
       ...governanceTables,
       ...webhookTables,
+      ...transferTables,
     ],
   },
 ];

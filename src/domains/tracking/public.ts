@@ -23,8 +23,25 @@ export {
   setModelEntries,
 } from './service/logged-models.ts';
 export { filesDigest, storeFolder, type FolderFile } from './service/folder.ts';
-export { artifactPlace, checkArtifact, listPlace } from './service/artifacts.ts';
+export { artifactPlace, checkArtifact, checkUri, listPlace } from './service/artifacts.ts';
 export { appendToUri, checkedLocation, decodedFully, experimentLocation, pathOfUri, placeOf, type Place } from './service/places.ts';
+export {
+  existing,
+  freeIds,
+  retakeExperiment,
+  sealTaken,
+  takeExperiment,
+  takeLoggedModel,
+  takenLoggedModel,
+  takenPlace,
+  takenPoints,
+  takenRuns,
+  takePoints,
+  takeRuns,
+  type TakenExperiment,
+  type TakenLoggedModel,
+} from './service/take-over.ts';
+export type { TakenRun } from './store/taken.ts';
 export { checkScope } from './service/scope.ts';
 export { searchRuns, type FoundRun } from './service/search-runs.ts';
 export { metricHistories, metricPoints, sampledHistory, searchDatasets, type PointOfRun } from './service/history.ts';
@@ -36,6 +53,7 @@ export { listLoggedModels, modelMetricsOf, type ModelMetric } from './store/logg
 export {
   modelStatuses,
   runStatuses,
+  storedValue,
   type Experiment,
   type LoggedModel,
   type Metric,

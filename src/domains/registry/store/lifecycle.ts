@@ -138,3 +138,13 @@ export async function listUnsealedOf(db: Db, workspace: string, loggedModelId: s
     .execute();
   return rows.map(toVersion);
 }
+
+/** The next version gets a number above this one. */
+export const raiseNumber = (db: Db, workspace: string, name: string, number: number) =>
+  registryIn(db)
+    .updateTable('models')
+    .set({ last_number: number })
+    .where('workspace_id', '=', workspace)
+    .where('name', '=', name)
+    .where('last_number', '<', number)
+    .execute();

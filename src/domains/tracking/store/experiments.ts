@@ -63,7 +63,14 @@ export async function nextExperimentNumber(db: Db, workspace: string): Promise<n
     .select((eb) => eb.fn.max('number').as('last'))
     .where('workspace_id', '=', workspace)
     .executeTakeFirst();
-  return (row?.last ?? -1) + 1;
+  // One that was purged keeps its number: what was said of it is never taken for another's.
+  const gone = await trackingIn(db)
+    .selectFrom('tracking_removals')
+    .select((eb) => eb.fn.max('number').as('last'))
+    .where('workspace_id', '=', workspace)
+    .where('kind', '=', 'experiment')
+    .executeTakeFirst();
+  return Math.max(row?.last ?? -1, gone?.last ?? -1) + 1;
 }
 
 export async function insertExperiment(db: Db, workspace: string, e: Experiment): Promise<void> {
@@ -72,7 +79,8 @@ export async function insertExperiment(db: Db, workspace: string, e: Experiment)
     .values({
       workspace_id: workspace,
       id: e.id,
-      number: Number(e.id),
+      // An id that another installation gave may have more digits than a number here; then it only has a place in the order.
+      number: Number.isSafeInteger(Number(e.id)) ? Number(e.id) : await nextExperimentNumber(db, workspace),
       name: e.name,
       artifact_location: e.artifactLocation,
       lifecycle: e.lifecycle,
