@@ -28,6 +28,8 @@ export interface CodeOptions {
   readonly scratch: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly redact: Redact;
+  /** Folders and files that are results, not code; absolute. */
+  readonly outputs: readonly string[];
 }
 
 /** The top of the git working tree that a folder is in. */
@@ -35,7 +37,7 @@ export const gitRoot = (cwd: string, env: CodeOptions['env']): Promise<string | 
   askText('git', ['rev-parse', '--show-toplevel'], { cwd, env: { ...env } });
 
 export async function codeOf(folder: string, root: string | undefined, options: CodeOptions): Promise<Code> {
-  return (root === undefined ? undefined : await gitCode(root, options)) ?? folderCode(folder);
+  return (root === undefined ? undefined : await gitCode(root, options)) ?? folderCode(folder, options.outputs);
 }
 
 async function gitCode(root: string, { scratch, env, redact }: CodeOptions): Promise<Code | undefined> {
@@ -121,11 +123,11 @@ const SKIPPED = new Set([
 ]);
 const CODE = new Set(
   `.py .ipynb .r .rmd .jl .sh .bash .sql .c .cc .cpp .h .hpp .cu .rs .go .java .scala .kt .js .ts .mjs .rb .pl .lua .m
-   .yaml .yml .toml .json .cfg .ini .conf .txt .md .rst .lock .in .mk .dockerfile .jinja .j2`.split(/\s+/),
+   .yaml .yml .toml .json .cfg .ini .conf .lock .in .mk .dockerfile .jinja .j2`.split(/\s+/),
 );
-const CODE_NAMES = new Set(['Makefile', 'Dockerfile', 'Pipfile', 'Snakefile', 'Justfile', 'requirements', 'LICENSE']);
+const CODE_NAMES = /^(Makefile|Dockerfile|Pipfile|Snakefile|Justfile|requirements[\w.-]*\.txt|constraints[\w.-]*\.txt)$/;
 
-async function folderCode(root: string): Promise<Code> {
+async function folderCode(root: string, outputs: readonly string[]): Promise<Code> {
   const files: { path: string; content: Buffer; mode: number }[] = [];
   const leftOut: string[] = [];
   let bytes = 0;
@@ -135,13 +137,13 @@ async function folderCode(root: string): Promise<Code> {
     for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
       seen++;
       const path = join(folder, entry.name);
-      if (entry.name.startsWith('.')) continue;
+      if (entry.name.startsWith('.') || outputs.includes(path)) continue;
       if (entry.isDirectory()) {
         if (!SKIPPED.has(entry.name)) folders.push(path);
         continue;
       }
       if (!entry.isFile() || isSecretFile(entry.name)) continue;
-      if (!CODE.has(extname(entry.name).toLowerCase()) && !CODE_NAMES.has(entry.name)) continue;
+      if (!CODE.has(extname(entry.name).toLowerCase()) && !CODE_NAMES.test(entry.name)) continue;
       const { size, mode } = await lstat(path);
       if (size > FILE_BYTES || bytes + size > FOLDER_BYTES || files.length >= FOLDER_FILES) leftOut.push(relative(root, path));
       else {

@@ -94,7 +94,11 @@ export async function track(use: Use<TrackOptions>, words: readonly string[]): P
   try {
     await server.greet();
   } catch (error) {
-    if (!options.start || !isProblem(error) || error.code !== 'server-unreachable') throw error;
+    if (!isProblem(error) || error.code !== 'server-unreachable') throw error;
+    if (!options.start) {
+      terminal.say('"gyre run --start -- ..." starts a server for the time of the command.');
+      throw error;
+    }
     const started = await startOwnServer(use.settings().dir, env);
     own = started;
     connection = { ...connection, url: started.url };
@@ -140,7 +144,9 @@ async function perform(use: Use<TrackOptions>, p: Prepared): Promise<number> {
   const began = wallClock.now();
   const folder = codeFolder(cwd, source.script);
   const root = await gitRoot(folder, env);
-  const coding = codeOf(folder, root, { scratch, env, redact }).catch(() => undefined);
+  const coding = codeOf(folder, root, { scratch, env, redact, outputs: (options.output ?? []).map((o) => resolve(cwd, o)) }).catch(
+    () => undefined,
+  );
   const hosting = hostOf(cwd, env).catch(() => undefined);
   const roots = [...new Set([root ?? cwd, cwd, ...namedPaths(words, cwd), ...(options.inputRoot ?? []).map((r) => resolve(cwd, r))])];
   for (const path of [...roots]) roots.push(realpathOf(path));
