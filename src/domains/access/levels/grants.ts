@@ -8,7 +8,9 @@ import { listMapped } from '../store/identities.ts';
 import { standingIn } from './standing.ts';
 import * as store from '../store/levels.ts';
 
-const isAdmin = (ctx: Ctx): boolean => ctx.actor.roles.length > 0 && ctx.actor.roles.every((role) => role === 'admin');
+// A token that is narrowed to resources administers nobody.
+const isAdmin = ({ actor }: Ctx): boolean =>
+  actor.scope?.resources === undefined && actor.roles.length > 0 && actor.roles.every((role) => role === 'admin');
 
 /** Raises `user-not-found`. */
 export const userNamed = async (ctx: Ctx, name: string): Promise<User> =>
@@ -109,6 +111,9 @@ export async function ownResource(tx: Ctx, kind: ResourceKind, id: string): Prom
   if (standing?.userId === undefined || atLeast(standing.fallback, 'MANAGE')) return;
   await store.putGrant(tx.db, tx.workspace, standing.userId, { kind, resourceId: id, level: 'MANAGE' });
   await store.markChanged(tx.db, [standing.userId]);
+  // The request that makes it goes on to read it. What other requests remember is made anew and stays as it was.
+  const granted = new Map(standing.granted[kind]).set(id, 'MANAGE');
+  (standing as { granted: Standing['granted'] }).granted = { ...standing.granted, [kind]: granted };
 }
 
 /** Grants go with a name. Inside the transaction that renames. */
