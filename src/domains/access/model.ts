@@ -53,6 +53,13 @@ export const permissionsOf: Readonly<Record<Role, ReadonlySet<Permission>>> = {
 export const may = (held: readonly string[], permission: Permission): boolean =>
   permission === 'public' || (held.length > 0 && held.every((role) => permissionsOf[role as Role]?.has(permission)));
 
+/**
+ * Whether a token that is narrowed to resources keeps a permission: only those where each resource is looked at by its
+ * level. By any other it would reach what it was not given, or make itself more.
+ */
+export const reachesResources = (permission: Permission): boolean =>
+  /^(tracking|models|datasets|releases):/.test(permission) || ['serving:predict', 'access:self', 'system:read'].includes(permission);
+
 /** The roles that bound a token: the lesser of its own and its owner's of today, or both where neither holds the other. */
 export const boundedBy = (role: Role, owner: GrantableRole | undefined): Role[] => {
   const within = (a: Role, b: Role): boolean => [...permissionsOf[a]].every((p) => permissionsOf[b].has(p));

@@ -8,7 +8,7 @@ import type { Permission } from '../../kernel/permissions.ts';
 import { fail } from './errors.ts';
 import { standingIn } from './levels/standing.ts';
 import { forgetMember } from './store/levels.ts';
-import { boundedBy, grantableRoles, may, type GrantableRole, type Role, type Token, type User } from './model.ts';
+import { boundedBy, grantableRoles, may, reachesResources, type GrantableRole, type Role, type Token, type User } from './model.ts';
 import { hashPassword } from './password.ts';
 import { digestOf } from './sign-in/digest.ts';
 import { endpointsOf } from './sign-in/scopes.ts';
@@ -22,7 +22,7 @@ const PREFIX_LENGTH = 'gyre_'.length + 6;
 
 /** Raises `forbidden` unless one of the actor's roles holds the permission. */
 export function authorise(actor: Actor, permission: Permission): void {
-  const within = actor.scope?.permissions?.includes(permission) ?? true;
+  const within = (actor.scope?.permissions?.includes(permission) ?? true) && (!actor.scope?.resources || reachesResources(permission));
   if (!may(actor.roles, permission) || !within) fail('forbidden', { actor: `${actor.kind} "${actor.id}"`, permission });
 }
 
