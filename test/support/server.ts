@@ -27,6 +27,9 @@ export async function startServer(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'gyre-test-'));
+  // These run in the order they are set, and a server that ends still writes what it has counted.
+  const ending: (() => Promise<unknown>)[] = [];
+  t.after(() => Promise.all(ending.map((end) => end())));
   const database = await openTestDatabase(t, kind);
   const clock = fixedClock();
   const control = await startControl(
@@ -34,7 +37,7 @@ export async function startServer(
     {},
     { database, clock, ids: seededIds(t.name), log: silentLog },
   );
-  t.after(async () => {
+  ending.push(async () => {
     await control.close({ keepDatabase: true });
     rmSync(folder, { recursive: true, force: true });
   });

@@ -82,6 +82,16 @@ function partsOf(uri: string): { store: string; parts: string[] } | undefined {
   return parts.includes('..') || parts.includes('.') ? undefined : { store: store.toLowerCase().replace(/^file:\/\/$/, 'file:'), parts };
 }
 
+/** Whoever registers a version names no run that he may not read; one that is not there is taken as MLflow takes it. Raises `level-too-low`. */
+export async function checkRun(ctx: Ctx, runId: string | null): Promise<void> {
+  if (runId === null) return;
+  try {
+    await getRun(ctx, runId);
+  } catch (error) {
+    if (!isProblem(error, 'tracking-run-not-found')) throw error;
+  }
+}
+
 const orNull = async <T>(found: Promise<T>): Promise<T | null> => {
   try {
     return await found;

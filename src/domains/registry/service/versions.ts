@@ -11,6 +11,7 @@ import * as store from '../store/versions.ts';
 import { createModel, getModel } from './models.ts';
 import { inspect, notSealed, recordSealed, sealedParts, type Requirements } from './seal.ts';
 import { sealedFolder } from './sealed-files.ts';
+import { checkRun } from './sources.ts';
 
 export interface NewVersion extends Requirements {
   readonly model: string;
@@ -38,6 +39,7 @@ export interface NewVersion extends Requirements {
 export async function registerVersion(ctx: Ctx, input: NewVersion, how: 'strict' | 'lenient' = 'strict'): Promise<ModelVersion> {
   if (!isModelName(input.model)) fail('model-name-invalid', { name: input.model });
   await checkEvaluation(ctx, input);
+  await checkRun(ctx, input.trackingRunId);
   const found =
     input.kind === 'prompt'
       ? notSealed('it is a prompt, not a model')

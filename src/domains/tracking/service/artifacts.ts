@@ -52,6 +52,21 @@ export async function checkArtifact(ctx: Ctx, path: string, needed: Level): Prom
   await checkScope(ctx, run ?? '');
 }
 
+/**
+ * The same for a URI of whatever store: raises `level-too-low` where an experiment keeps its artifacts there that the caller
+ * may not read, and where none does.
+ */
+export async function checkUri(ctx: Ctx, uri: string, needed: Level): Promise<void> {
+  const proxied = pathOfUri('', uri);
+  if (proxied !== undefined) return checkArtifact(ctx, proxied, needed);
+  const plain = uri.split('?')[0]!.replace(/^file:\/*/i, '/');
+  const prefixes = [...plain.matchAll(/\/+|$/g)].map((m) => plain.slice(0, m.index)).filter((p) => p !== '' && !/:$/.test(p));
+  const spelled = prefixes.flatMap((p) => [p, `${p}/`, ...(p.startsWith('/') ? [`file:${p}`, `file://${p}`] : [])]);
+  const owners = (await findLocations(ctx.db, ctx.workspace, spelled)).filter((o) => spelled.includes(o.location));
+  for (const { id } of owners) requireLevel(ctx, 'experiment', id, needed);
+  if (owners.length === 0) requireLevel(ctx, 'experiment', '*', 'MANAGE');
+}
+
 /** The folder of a URI with a path below it; undefined if this server does not look there. */
 export async function artifactPlace(ctx: Ctx, uri: string, path: string): Promise<Place | undefined> {
   const place = await placeOf(ctx, uri);

@@ -1,5 +1,6 @@
 // What a run records: metrics, params, tags, inputs, outputs.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
 import {
   checkKey,
@@ -14,7 +15,7 @@ import {
   type Metric,
   type Pair,
 } from '../model.ts';
-import { addModelMetrics } from '../store/logged-models.ts';
+import { addModelMetrics, experimentsOfModels } from '../store/logged-models.ts';
 import * as store from '../store/runs.ts';
 import { activeRun } from './runs.ts';
 
@@ -74,7 +75,12 @@ async function write(ctx: Ctx, runId: string, batch: Batch, alone = false): Prom
     if (batch.params.length > 0) await addParams(tx, runId, batch.params, alone);
     if (batch.metrics.length > 0) {
       await store.addMetrics(tx.db, tx.workspace, runId, batch.metrics);
-      if (batch.metrics.some((m) => m.modelId !== undefined)) await addModelMetrics(tx.db, tx.workspace, runId, batch.metrics);
+      if (batch.metrics.some((m) => m.modelId !== undefined)) {
+        const models = new Set(batch.metrics.flatMap((m) => m.modelId ?? []));
+        // A run may measure a model of another experiment, where its writer may change that one too.
+        for (const id of await experimentsOfModels(tx.db, tx.workspace, [...models])) requireLevel(tx, 'experiment', id, 'EDIT');
+        await addModelMetrics(tx.db, tx.workspace, runId, batch.metrics);
+      }
     }
     if (batch.tags.length > 0) await putTags(tx, runId, batch.tags);
   });

@@ -78,7 +78,18 @@ export function checkedLocation(location: string): string {
   const [path = '', ...query] = (decodedFully(location) ?? '..').split('?');
   if (query.join('?').includes('..')) invalid('Invalid query string');
   if (path.split(/[\\/]/).includes('..') || path.includes('#') || /[\0-\x1f]/.test(path)) invalid(`Invalid path: '${location}'`);
+  const proxied = pathOfUri('', location);
+  if (proxied !== undefined) return plainlySpelled(location, proxied);
   return /^[a-z][a-z0-9+.-]*:/i.test(location) ? location : resolve(location);
+}
+
+// Artifacts are found by their plain path, and whose they are by the location: both must be spelled alike.
+function plainlySpelled(location: string, path: string): string {
+  const plain = (decodedFully(path) ?? path)
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/');
+  return plain === path.replace(/\/+$/, '') ? location : `mlflow-artifacts:/${plain}`;
 }
 
 /** Where an artifact location of a file system is; undefined if it is of none. */

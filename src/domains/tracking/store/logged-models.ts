@@ -123,6 +123,18 @@ export async function deleteEntry(db: Db, workspace: string, id: string, kind: '
   return result.numDeletedRows > 0n;
 }
 
+/** The experiments that logged models are of; nothing for those that are not there. */
+export const experimentsOfModels = async (db: Db, workspace: string, ids: readonly string[]): Promise<string[]> =>
+  (
+    await trackingIn(db)
+      .selectFrom('logged_models')
+      .select('experiment_id')
+      .distinct()
+      .where('workspace_id', '=', workspace)
+      .where('id', 'in', ids)
+      .execute()
+  ).map((row) => row.experiment_id);
+
 export async function addModelMetrics(db: Db, workspace: string, runId: string, metrics: readonly Metric[]): Promise<void> {
   const rows = metrics.flatMap((m) => {
     if (m.modelId === undefined) return [];
