@@ -86,6 +86,26 @@ export const { fail } = defineErrors({
     title: 'There is no such field',
     detail: (p: { field: string; known: string }) => `"${p.field}" is no field of a run; there are ${p.known}.`,
   },
+  'purge-unconfirmed': {
+    status: 400,
+    title: 'Removal for good has to be confirmed',
+    detail: (_: object) => 'What is purged cannot be restored. Look with "dryRun": true at what would go; then send "confirm": "purge".',
+  },
+  'purge-not-found': {
+    status: 404,
+    title: 'No such purge',
+    detail: (p: { id: string }) => `There is no purge "${p.id}" in this workspace.`,
+  },
+  'purge-not-deleted': {
+    status: 409,
+    title: 'Only what is deleted can be purged',
+    detail: (p: { what: string }) => `${p.what} is not deleted. Delete it first; then it can be purged.`,
+  },
+  'metric-not-found': {
+    status: 404,
+    title: 'No such metric',
+    detail: (p: { key: string; run: string }) => `The run ${p.run} has no metric "${p.key}".`,
+  },
   'page-token-invalid': {
     status: 400,
     title: 'The cursor cannot be used',

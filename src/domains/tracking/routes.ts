@@ -1,5 +1,6 @@
 import type { AnyRoute } from '../../kernel/http/route.ts';
 import { experimentRoutes } from './routes/experiments.ts';
+import { purgeRoutes } from './routes/purges.ts';
 import { runRoutes } from './routes/runs.ts';
 
-export const trackingRoutes: readonly AnyRoute[] = [...experimentRoutes, ...runRoutes];
+export const trackingRoutes: readonly AnyRoute[] = [...experimentRoutes, ...runRoutes, ...purgeRoutes];

@@ -125,3 +125,45 @@ export const Samples = Type.Object({
     }),
   ),
 });
+
+export const RequestPurge = Type.Object({
+  experimentIds: Type.Optional(
+    Type.Array(id, { minItems: 1, maxItems: 1000, description: 'Only these, if they are deleted, and what is deleted in them' }),
+  ),
+  runIds: Type.Optional(Type.Array(id, { minItems: 1, maxItems: 1000, description: 'Only these runs; each is deleted' })),
+  olderThanDays: Type.Optional(Type.Number({ minimum: 0, maximum: 36_500, default: 0, description: 'Deleted at least so long ago' })),
+  dryRun: Type.Optional(Type.Boolean({ description: 'Removes nothing; tells what would go and what would stay' })),
+  confirm: Type.Optional(Type.String({ maxLength: 100, description: 'The word "purge", unless it is a dry run' })),
+});
+const Counts = {
+  runs: Type.Integer(),
+  loggedModels: Type.Integer(),
+  points: Type.Integer({ description: 'Points of metrics' }),
+  files: Type.Integer({ description: 'Artifacts' }),
+  bytes: Type.Integer({ description: 'Bytes of artifacts' }),
+};
+export const PurgeView = Type.Object({
+  id: Type.String(),
+  state: Type.Enum(['running', 'done'] as const),
+  dryRun: Type.Boolean(),
+  deletedBy: moment,
+  experiments: Type.Array(Type.Object({ id: Type.String(), removed: Type.Boolean({ description: 'The experiment itself' }), ...Counts })),
+  total: Type.Object({ experiments: Type.Integer(), ...Counts }),
+  kept: Type.Array(
+    Type.Object({
+      kind: Type.Enum(['run', 'logged-model', 'experiment'] as const),
+      id: Type.String(),
+      experimentId: Type.String(),
+      why: Type.String(),
+    }),
+    { description: 'The first 1000 that have to stay' },
+  ),
+  keptCount: Type.Integer(),
+  artifactsLeft: Type.Integer({ description: 'Folders that this server does not look into, or that are not theirs alone; they stay' }),
+  actor: Type.String(),
+  requestedAt: moment,
+  finishedAt: moment,
+});
+export const PurgePage = pageOf(PurgeView);
+export const OfMetric = Type.Object({ key: Type.String({ minLength: 1, maxLength: 250 }) });
+export const MetricPurged = Type.Object({ points: Type.Integer() });

@@ -59,6 +59,20 @@ export const settingsTable = {
     secret: true,
     parse: (v) => (v === '' || /^postgres(ql)?:\/\//.test(v) ? v : undefined),
   }),
+  databasePool: setting<number>({
+    env: 'GYRE_DATABASE_POOL',
+    expected: 'a number from 3 to 200',
+    default: 10,
+    doc: 'The most connections that this server opens to PostgreSQL, besides one that listens.',
+    parse: integer(3, 200),
+  }),
+  databaseTimeoutMs: setting<number>({
+    env: 'GYRE_DATABASE_TIMEOUT_MS',
+    expected: 'milliseconds, at least 1000',
+    default: 60_000,
+    doc: 'How long one statement may take on PostgreSQL before it is given up and the request is answered 503. Migrations and commands of maintenance are not bound by it.',
+    parse: integer(1000, 86_400_000),
+  }),
   autoMigrate: setting<boolean>({
     env: 'GYRE_AUTO_MIGRATE',
     expected: '0 or 1',
@@ -72,6 +86,13 @@ export const settingsTable = {
     default: 'power',
     doc: '`power`: an acknowledged write survives power loss. `process`: it survives a killed process only; quicker, for tests and scratch servers.',
     parse: oneOf('power', 'process'),
+  }),
+  deletedRetentionDays: setting<number>({
+    env: 'GYRE_DELETED_RETENTION_DAYS',
+    expected: 'a number of days; 0 keeps them',
+    default: 0,
+    doc: 'After how many days deleted experiments, runs and logged models are removed for good, with their artifacts. 0: never by itself.',
+    parse: integer(0, 36_500),
   }),
   picklePolicy: setting<'allow' | 'warn' | 'refuse'>({
     env: 'GYRE_PICKLE_POLICY',

@@ -21,7 +21,12 @@ export const experimentRoutes: readonly AnyRoute[] = [
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['number']) : [undefined];
       const found = await listExperiments(ctx, { filter: query.filter ?? '', lifecycle: query.lifecycle ?? 'active', before, limit });
-      return toPage(found, limit, (e) => [Number(e.id)], experimentView);
+      return toPage(
+        found,
+        limit,
+        (e) => [e.number],
+        (e) => experimentView(e.experiment),
+      );
     },
   }),
   route({

@@ -20,7 +20,7 @@ export interface ExperimentsAsked {
 }
 
 /** One more than `limit` if there are more. Raises `filter-invalid`. */
-export async function listExperiments(ctx: Ctx, asked: ExperimentsAsked): Promise<Experiment[]> {
+export async function listExperiments(ctx: Ctx, asked: ExperimentsAsked): Promise<{ experiment: Experiment; number: number }[]> {
   const expression = parseExpression(experimentLanguage, asked.filter);
   const conditions = [
     sql`r.workspace_id = ${ctx.workspace}`,
@@ -32,7 +32,8 @@ export async function listExperiments(ctx: Ctx, asked: ExperimentsAsked): Promis
   await ensureDefault(ctx);
   const { rows } = await sql<ExperimentRow>`select r.* from experiments r where ${sql.join(conditions, sql` and `)}
     order by r.number desc limit ${asked.limit + 1}`.execute(ctx.db);
-  return withTags(ctx.db, ctx.workspace, rows);
+  const experiments = await withTags(ctx.db, ctx.workspace, rows);
+  return experiments.map((experiment, i) => ({ experiment, number: rows[i]!.number }));
 }
 
 export async function runsIn(ctx: Ctx, experimentId: string) {

@@ -73,6 +73,29 @@ export type ModelEntryRow = { workspace_id: string; model_id: string; kind: 'par
 export type ModelMetricRow = MetricRow & { model_id: string; dataset_name: string | null; dataset_digest: string | null };
 export type ModelFileRow = { workspace_id: string; model_id: string; path: string; digest: string; size_bytes: number };
 
+export type PurgeRow = {
+  workspace_id: string;
+  id: string;
+  state: 'running' | 'done';
+  dry_run: number;
+  scope: string;
+  result: string;
+  actor_kind: string;
+  actor_id: string;
+  created_ms: number;
+  finished_ms: number | null;
+};
+export type RemovalRow = {
+  workspace_id: string;
+  kind: 'run' | 'logged-model' | 'experiment';
+  id: string;
+  purge_id: string;
+  experiment_id: string;
+  artifact_uri: string | null;
+  number: number | null;
+  state: 'pending' | 'counted' | 'gone';
+};
+
 export type TrackingTables = {
   experiments: ExperimentRow;
   experiment_tags: { workspace_id: string; experiment_id: string; key: string; value: string };
@@ -88,6 +111,8 @@ export type TrackingTables = {
   logged_model_entries: ModelEntryRow;
   logged_model_metrics: ModelMetricRow;
   logged_model_files: ModelFileRow;
+  tracking_purges: PurgeRow;
+  tracking_removals: RemovalRow;
 };
 
 export const trackingIn = (db: Db) => db.withTables<TrackingTables>();

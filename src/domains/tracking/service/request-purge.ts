@@ -1,0 +1,69 @@
+// Asking for a purge, and single histories of metrics that go for good.
+import type { Ctx } from '../../../kernel/ctx.ts';
+import type { Job } from '../../../kernel/jobs/jobs.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
+import { fail } from '../errors.ts';
+import { experimentIdOf } from '../model.ts';
+import * as store from '../store/purges.ts';
+import { deleteBelongings } from '../store/purges.ts';
+import { getExperiment } from './experiments.ts';
+import { insertPurge, nextRows, toPurge, type Purge } from './purge.ts';
+import { activeRun, getRun } from './runs.ts';
+import { checkUnscoped } from './scope.ts';
+
+export interface PurgeAsked {
+  readonly experimentIds: readonly string[] | undefined;
+  readonly runIds: readonly string[] | undefined;
+  /** Deleted at least so long ago. */
+  readonly olderThanMs: number;
+  readonly dryRun: boolean;
+  readonly confirm: string | undefined;
+}
+
+/** Raises `purge-unconfirmed`, `purge-not-deleted`, `experiment-not-found`, `tracking-run-not-found`, `level-too-low`. */
+export async function requestPurge(ctx: Ctx, asked: PurgeAsked, job: Job<{ id: string }>): Promise<Purge> {
+  checkUnscoped(ctx, 'a purge');
+  if (!asked.dryRun && asked.confirm !== 'purge') fail('purge-unconfirmed', {});
+  const experimentIds = asked.experimentIds?.map(experimentIdOf);
+  for (const id of experimentIds ?? []) {
+    await getExperiment(ctx, id);
+    requireLevel(ctx, 'experiment', id, 'MANAGE');
+  }
+  for (const id of asked.runIds ?? []) {
+    const run = await getRun(ctx, id);
+    requireLevel(ctx, 'experiment', run.experimentId, 'MANAGE');
+    if (run.lifecycle !== 'deleted') fail('purge-not-deleted', { what: `Run ${id}` });
+  }
+  if (experimentIds === undefined && asked.runIds === undefined) requireLevel(ctx, 'experiment', '*', 'MANAGE');
+  const scope = { experimentIds: experimentIds ?? null, runIds: asked.runIds ?? null, deletedByMs: ctx.clock.now() - asked.olderThanMs };
+  return ctx.tx(async (tx) => {
+    const purge = await insertPurge(tx, scope, asked.dryRun);
+    await tx.enqueue({ job, payload: { id: purge.id }, uniqueKey: purge.id });
+    return purge;
+  });
+}
+
+/** Raises `purge-not-found`. */
+export const getPurge = async (ctx: Ctx, id: string): Promise<Purge> =>
+  toPurge((await store.getPurge(ctx.db, ctx.workspace, id)) ?? fail('purge-not-found', { id }));
+
+/** All points of one metric of a run, for good. Asked again it goes on. Raises `metric-not-found`, `tracking-run-*`. */
+export async function purgeMetric(ctx: Ctx, runId: string, key: string): Promise<number> {
+  await activeRun(ctx, runId);
+  const [history, latest] = store.belongings.run;
+  const of = store.ofKey(key);
+  let points = 0;
+  for (let removed = Infinity, asked = 0, rows = 500; removed >= asked;) {
+    const begun = performance.now();
+    const most = (asked = rows);
+    removed = await ctx.tx((tx) => deleteBelongings(tx.db, tx.workspace, history, [runId], most, of));
+    points += removed;
+    rows = nextRows(asked, performance.now() - begun);
+  }
+  await ctx.tx(async (tx) => {
+    const shown = await deleteBelongings(tx.db, tx.workspace, latest, [runId], 1, of);
+    if (shown + points === 0) fail('metric-not-found', { key, run: runId });
+    await tx.emit({ type: 'tracking-run.metric-purged', subject: { kind: 'tracking-run', id: runId }, payload: { key, points } });
+  });
+  return points;
+}
