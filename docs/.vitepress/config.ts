@@ -26,6 +26,7 @@ export default defineConfig({
           { text: 'Served elsewhere', link: '/served-elsewhere' },
           { text: 'Benchmarks', link: '/benchmarks' },
           { text: 'Concepts', link: '/concepts' },
+          { text: 'Tracking a command', link: '/track' },
           { text: 'Artifacts', link: '/artifacts' },
           { text: 'CI', link: '/ci' },
           { text: 'Storage', link: '/storage' },

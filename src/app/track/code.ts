@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { copyFile, lstat, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { createGzip } from 'node:zlib';
-import { pack } from 'tar-stream';
 import { isSecretFile, withoutCredentials, type Redact } from './secrets.ts';
 import { ask, askText } from './tool.ts';
 
@@ -156,6 +155,7 @@ async function folderCode(root: string, outputs: readonly string[]): Promise<Cod
   }
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const digest = createHash('sha256');
+  const { pack } = await import('tar-stream');
   const archive = pack();
   for (const { path, content, mode } of files) {
     digest.update(`${createHash('sha256').update(content).digest('hex')}  ${path}\n`);

@@ -23,6 +23,7 @@ def _watch():
         p + "/" for p in {_sys.prefix, _sys.base_prefix, _os.path.dirname(record)} if p and p != "/"
     )
     seen = set()
+    known = set()
     codes = (".py", ".pyc", ".so", ".pyi")
     abspath, fspath, fsdecode, stat = _os.path.abspath, _os.fspath, _os.fsdecode, _os.stat
     flags = _os.O_WRONLY | _os.O_CREAT | _os.O_APPEND | getattr(_os, "O_CLOEXEC", 0)
@@ -59,16 +60,24 @@ def _watch():
 
     def hook(event, args):
         if event != "open":
+            if event == "os.chdir":
+                known.clear()
             return
-        path = args[0]
-        if type(path) is int or (type(path) is str and path.endswith(codes)):
+        path, _, mode = args
+        if type(path) is not str:
+            if type(path) is int:
+                return
+        elif (path, mode) in known or path.endswith(codes):
             return
+        elif len(known) < ${MOST_FILES}:
+            # Opened again and again, a file costs one look into a set.
+            known.add((path, mode))
         me = get_ident()
         if me in busy:
             return
         busy.add(me)
         try:
-            note(fspath(path), args[2])
+            note(fspath(path), mode)
         except BaseException:
             pass
         finally:
