@@ -167,3 +167,16 @@ export const PurgeView = Type.Object({
 export const PurgePage = pageOf(PurgeView);
 export const OfMetric = Type.Object({ key: Type.String({ minLength: 1, maxLength: 250 }) });
 export const MetricPurged = Type.Object({ points: Type.Integer() });
+
+export const FollowMetrics = Type.Object({
+  key: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 250 }), {
+      minItems: 1,
+      maxItems: 50,
+      description: 'May be repeated; the first 50 keys there are otherwise',
+    }),
+  ),
+  from: Type.Optional(
+    Type.Enum(['start', 'latest'] as const, { description: 'From the first point on, or from the latest (the default)' }),
+  ),
+});

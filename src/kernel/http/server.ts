@@ -7,6 +7,7 @@ import { makeCtx, type Actor, type Caller, type Ctx, type Platform } from '../ct
 import { defineErrors, fail, isDiskFull, isProblem, Problem, toProblemDocument } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Permission } from '../permissions.ts';
+import { endStreams } from './event-stream.ts';
 import { once } from './idempotency.ts';
 import { readJson } from './read-json.ts';
 import { pageHeaders, wantsPage } from './pages.ts';
@@ -47,7 +48,10 @@ export interface ServerParts {
 /** Who asks a public route; there it does not matter. */
 const anybody: { actor: Actor; workspace: string } = { actor: { kind: 'service', id: 'anybody', roles: [] }, workspace: 'default' };
 
-const pathOf = (request: FastifyRequest): string => request.url.split('?')[0]!;
+function pathOf({ url }: FastifyRequest): string {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
+}
 
 export function buildServer({ platform, routes, access, readiness, dialectOf }: ServerParts): FastifyInstance {
   const app = fastify({
@@ -137,6 +141,7 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
   // A connection whose last reply is just leaving does not count as idle yet when the server closes; it would
   // hold the server open until its keep-alive ends, a minute later.
   app.addHook('preClose', async () => {
+    endStreams(platform.database);
     const sweep = setInterval(() => app.server.closeIdleConnections(), 20);
     app.server.once('close', () => clearInterval(sweep));
   });
@@ -180,8 +185,13 @@ function addRoute(app: FastifyInstance, route: AnyRoute, platform: Platform, acc
       query: request.query,
       body: request.body ?? {},
       headers: request.headers,
-      peer: peerOf(request),
-      stream: kind === 'stream' ? ((request.body as Readable | undefined) ?? Readable.from([])) : Readable.from([]),
+      // Few handlers ask for these, and every request would pay for them.
+      get peer() {
+        return peerOf(request);
+      },
+      get stream() {
+        return (kind === 'stream' ? (request.body as Readable | undefined) : undefined) ?? Readable.from([]);
+      },
       rawQuery: request.url.slice(pathOf(request).length + 1),
       rawBody: request.body,
     };

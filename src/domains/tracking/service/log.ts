@@ -17,6 +17,7 @@ import {
 } from '../model.ts';
 import { addModelMetrics, experimentsOfModels } from '../store/logged-models.ts';
 import * as store from '../store/runs.ts';
+import { wakeFollowers } from './live-signal.ts';
 import { activeRun } from './runs.ts';
 
 export interface Batch {
@@ -84,6 +85,7 @@ async function write(ctx: Ctx, runId: string, batch: Batch, alone = false): Prom
     }
     if (batch.tags.length > 0) await putTags(tx, runId, batch.tags);
   });
+  if (batch.metrics.length > 0) wakeFollowers(ctx, runId);
 }
 
 async function addParams(tx: Ctx, runId: string, params: readonly Pair[], alone: boolean): Promise<void> {
