@@ -28,6 +28,8 @@ export interface Client {
   upload(path: string, file: string): Promise<void>;
   /** Posts a stream of the given content type. */
   stream<T>(path: string, body: Readable, contentType: string): Promise<T>;
+  /** Puts bytes to a route that answers JSON; an array of bytes can be sent again, a stream cannot. */
+  put<T>(path: string, body: Readable | Uint8Array): Promise<T>;
   /** The body as text, for routes that do not answer JSON. */
   text(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string>;
   /** Every item of a list, page by page. */
@@ -81,6 +83,11 @@ export function openClient({ url, token, workspace }: ClientOptions): Client {
     stream: async <T>(route: string, body: Readable, contentType: string): Promise<T> => {
       const init = { body: Readable.toWeb(body) as ReadableStream, duplex: 'half', headers: { 'content-type': contentType } };
       return (await (await ask('POST', route, init as RequestInit)).json()) as T;
+    },
+    put: async <T>(route: string, body: Readable | Uint8Array): Promise<T> => {
+      const content = body instanceof Uint8Array ? { body } : { body: Readable.toWeb(body) as ReadableStream, duplex: 'half' };
+      const headers = { 'content-type': 'application/octet-stream' };
+      return (await (await ask('PUT', route, { ...content, headers } as RequestInit)).json()) as T;
     },
     text: async (method, route, body) =>
       (
