@@ -4,12 +4,18 @@ import { runChild } from './child.ts';
 import { startControl } from './control.ts';
 import { collectAtRest } from './rest.ts';
 
-const { BOOTSTRAP_ADMIN_USER: adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: adminPasswordFile, BOOTSTRAP_AUTH: auth } = process.env;
+const {
+  BOOTSTRAP_ADMIN_USER: adminUser,
+  BOOTSTRAP_ADMIN_PASSWORD_FILE: adminPasswordFile,
+  BOOTSTRAP_AUTH: auth,
+  BOOTSTRAP_DATA_PLANE: dataPlane,
+} = process.env;
 
 await runChild(() =>
   startControl(processSettings(), {
     ...(adminUser && adminPasswordFile ? { adminUser, adminPasswordFile } : {}),
     ...(auth === 'basic' ? { auth } : {}),
+    dataPlane: dataPlane !== '0',
   }),
 );
 collectAtRest();

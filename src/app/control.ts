@@ -1,11 +1,13 @@
 // The control plane: the HTTP API, the scheduler and the jobs. The only process that writes the database.
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { accessOf, createUser, hasUsers, isGuarded, writeDenials } from '../domains/access/public.ts';
 import { publishPlan, watchReleases } from '../domains/releases/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { makeCtx, systemActor } from '../kernel/ctx.ts';
 import { defineErrors } from '../kernel/errors.ts';
+import { newestEventOf } from '../kernel/events/events.ts';
 import { isLoopback } from '../kernel/http/loopback.ts';
 import { buildServer } from '../kernel/http/server.ts';
 import { compose, dialectOf, type Composition } from './compose.ts';
@@ -53,6 +55,8 @@ export interface Bootstrap {
   readonly auth?: 'basic';
   readonly adminUser?: string;
   readonly adminPasswordFile?: string;
+  /** Whether a data plane is to read this folder; absent: it is. */
+  readonly dataPlane?: boolean;
 }
 
 /** Opens the platform and listens. Raises `users-needed`, `admin-needed`, `port-in-use`, `schema-newer`. */
@@ -63,7 +67,12 @@ export async function startControl(
 ): Promise<Control> {
   let url = '';
   let composition: Composition | undefined;
-  const running = await openPlatform({ settings, compose: (blobs) => (composition = compose(blobs, () => url)), ...overrides });
+  const running = await openPlatform({
+    settings,
+    compose: (blobs) => (composition = compose(blobs, () => url)),
+    dataPlane: bootstrap.dataPlane ?? true,
+    ...overrides,
+  });
   const { platform } = running;
   try {
     await ensureAdmin(running, bootstrap);
@@ -94,6 +103,7 @@ export async function startControl(
     const { port } = app.server.address() as { port: number };
     const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
     url = `http://${host}:${port}`;
+    running.replicas.announce(url);
     // What was released is what is served, whatever happened between the one and the other before.
     void publishPlan(makeCtx(platform, { actor: systemActor, workspace: '' })).catch((error: unknown) =>
       platform.log.warn({ event: 'serving.plan.not-published', error }),
@@ -131,8 +141,14 @@ async function ensureAdmin(running: RunningPlatform, { adminUser, adminPasswordF
   await createUser(makeCtx(running.platform, { actor: systemActor, workspace: 'default' }), { name: adminUser, password, role: 'admin' });
 }
 
+// Whoever asks decides by it where requests go, so a database that only keeps silent counts as away soon.
+const READY_MS = 2000;
+
 const answers = (running: RunningPlatform): Promise<boolean> =>
-  running.headSeq().then(
-    () => true,
-    () => false,
-  );
+  Promise.race([
+    newestEventOf(running.platform.database.reader).then(
+      () => true,
+      () => false,
+    ),
+    delay(READY_MS, false, { ref: false }),
+  ]);

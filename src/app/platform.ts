@@ -19,7 +19,9 @@ import type { Job } from '../kernel/jobs/jobs.ts';
 import { endAllLeases } from '../kernel/jobs/orphans.ts';
 import { startWorker, type Worker } from '../kernel/jobs/worker.ts';
 import { openLog, type Log } from '../kernel/log.ts';
+import { aloneReplica, joinReplicas, type Replicas } from '../kernel/replicas/replicas.ts';
 import { openTimeline } from '../kernel/timeline/timeline.ts';
+import { replicaFacts, seedKeys } from './replica-facts.ts';
 import { migrations } from './migrations/migrations.ts';
 
 export interface PlatformOptions {
@@ -28,6 +30,8 @@ export interface PlatformOptions {
   readonly compose: (blobs: BlobStore) => { readonly jobs: readonly Job<never>[]; readonly subscribers: readonly Subscriber[] };
   /** Given by tests; otherwise opened from the settings. */
   readonly database?: Database;
+  /** Whether data planes read this folder; absent: they do. */
+  readonly dataPlane?: boolean;
   readonly clock?: Clock;
   readonly ids?: IdSource;
   readonly log?: Log;
@@ -37,6 +41,8 @@ export interface RunningPlatform {
   readonly platform: Platform;
   readonly worker: Worker;
   readonly subscribers: SubscriberLoop;
+  /** The control planes of this database, seen from here. */
+  readonly replicas: Replicas;
   /** The number of the newest event. */
   headSeq(): Promise<number>;
   close(options?: { keepDatabase?: boolean }): Promise<void>;
@@ -45,7 +51,8 @@ export interface RunningPlatform {
 const DRAIN_MS = 5000;
 
 export async function openDatabase(settings: Settings): Promise<Database> {
-  if (settings.databaseUrl) return openPostgres(settings.databaseUrl);
+  if (settings.databaseUrl)
+    return openPostgres(settings.databaseUrl, { poolSize: settings.databasePool, statementTimeoutMs: settings.databaseTimeoutMs });
   mkdirSync(settings.dir, { recursive: true });
   return openSqlite(join(settings.dir, 'gyre.db'), settings.durability);
 }
@@ -60,6 +67,12 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   await (settings.autoMigrate ? migrate : requireSchema)(database, migrations);
   // One process writes a SQLite file, so whoever held a job's lease is gone.
   if (database.dialect.name === 'sqlite') await endAllLeases(database);
+  seedKeys(settings);
+  const loops: { worker?: Worker; subscribers?: SubscriberLoop } = {};
+  // What tests bring is theirs alone.
+  const alone = database.dialect.name === 'sqlite' || options.database !== undefined;
+  const facts = alone ? undefined : replicaFacts(settings, options.dataPlane ?? true);
+  const replicas = facts ? await joinReplicas(database, facts, () => loops.subscribers?.wake()) : aloneReplica;
   const sequencer = startSequencer(database);
   const compute = openCompute({
     dir: join(settings.dir, 'compute'),
@@ -69,7 +82,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   });
 
   const parts = options.compose(blobs);
-  const loops: { worker?: Worker; subscribers?: SubscriberLoop } = {};
+  const { signals } = database;
   const platform: Platform = Object.freeze({
     database,
     clock,
@@ -79,11 +92,26 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     blobs,
     compute,
     settings,
-    wakeJobs: () => loops.worker?.wake(),
-    wakeSubscribers: () => loops.subscribers?.wake(),
+    wakeJobs: () => {
+      loops.worker?.wake();
+      signals?.send('jobs');
+    },
+    wakeSubscribers: () => {
+      loops.subscribers?.wake();
+      signals?.send('events');
+    },
   });
-  const subscribers = (loops.subscribers = startSubscribers(() => platform, parts.subscribers, sequencer.settle));
-  const worker = (loops.worker = startWorker({ platform: () => platform, catalogue: parts.jobs, concurrency: 4 }));
+  const subscribers = (loops.subscribers = startSubscribers(() => platform, parts.subscribers, sequencer, replicas.leads));
+  const worker = (loops.worker = startWorker({
+    platform: () => platform,
+    catalogue: parts.jobs,
+    concurrency: 4,
+    mayRun: replicas.mayServe,
+  }));
+  signals?.hear((topic) => {
+    if (topic !== 'events') worker.wake();
+    if (topic !== 'jobs') subscribers.wake();
+  });
   worker.wake();
   subscribers.wake();
 
@@ -91,6 +119,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     platform,
     worker,
     subscribers,
+    replicas,
     headSeq: async () => {
       await sequencer.settle();
       const row = await eventsIn(database.reader)
@@ -103,6 +132,8 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
       await worker.stop(DRAIN_MS);
       await subscribers.stop();
       await sequencer.stop();
+      await replicas.stop();
+      facts?.leave();
       await compute.close();
       if (!keepDatabase) await database.close();
       await blobs.close();

@@ -13,6 +13,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../kernel/http/route.ts';
 import { jobsIn } from '../kernel/jobs/jobs.ts';
+import { listReplicas } from '../kernel/replicas/replicas.ts';
 import { moveTimeline, settleTimeline, usToIso } from '../kernel/timeline/timeline.ts';
 import { eventsIn } from '../kernel/events/events.ts';
 import { toStoredEvent } from '../kernel/events/subscribers.ts';
@@ -65,6 +66,14 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
         injectedFaults: plannedFaults(ctx),
         compute: { pids: ctx.compute.pids() },
         database: ctx.database.dialect.name,
+        // Control planes of this database that live, this one among them; one leads.
+        replicas:
+          ctx.database.dialect.name === 'sqlite'
+            ? []
+            : (await listReplicas(ctx.db)).map(({ id, place, url, dataPlane, leads, startedMs }) => ({
+                ...{ id, place, url, dataPlane, leads },
+                startedAt: new Date(startedMs).toISOString(),
+              })),
         workspace: ctx.workspace,
         events: await running().headSeq(),
       };

@@ -10,6 +10,7 @@ import { takeLock } from '../kernel/process/lock-file.ts';
 import { processStart } from '../kernel/process/process-start.ts';
 import type { Bootstrap } from './control.ts';
 import { processesFile, type ProcessReport } from './processes.ts';
+import { seedKeys } from './replica-facts.ts';
 
 const { fail } = defineErrors({
   'already-running': {
@@ -50,6 +51,8 @@ export async function supervise(
     unlock();
     throw error;
   }
+  // Before two processes come to need them at once.
+  seedKeys(settings);
   const children = new Map<string, ChildProcess>();
   const reports: Record<string, ProcessReport> = {};
   const ports: Record<string, number> = { control: settings.port, serve: settings.servePort };
@@ -136,6 +139,7 @@ export async function supervise(
       name: 'control',
       environment: () => ({
         GYRE_PORT: String(ports.control),
+        BOOTSTRAP_DATA_PLANE: options.dataPlane ? '1' : '0',
         ...(bootstrap.auth ? { BOOTSTRAP_AUTH: bootstrap.auth } : {}),
         ...(bootstrap.adminUser && bootstrap.adminPasswordFile
           ? { BOOTSTRAP_ADMIN_USER: bootstrap.adminUser, BOOTSTRAP_ADMIN_PASSWORD_FILE: bootstrap.adminPasswordFile }

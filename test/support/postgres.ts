@@ -18,7 +18,18 @@ export const postgresUrl = (): Promise<string> =>
   process.env.TEST_POSTGRES_URL ? Promise.resolve(process.env.TEST_POSTGRES_URL) : (started ??= startPostgres().then((s) => s.url));
 
 /** `durable`: as it is installed, for a bench; tests need no flush to the disk. */
-export async function startPostgres({ durable = false } = {}): Promise<{ url: string; stop: () => void }> {
+export interface Postgres {
+  readonly url: string;
+  readonly stop: () => void;
+  /** Ends it at once: `immediate` leaves it to recover from its log, as after a power cut; `fast` ends it in good order. */
+  readonly halt: (how: 'immediate' | 'fast' | 'kill') => Promise<void>;
+  /** Starts it again at the same address. */
+  readonly start: () => Promise<void>;
+  /** All its processes, which can be made to stand still. */
+  readonly family: () => number[];
+}
+
+export async function startPostgres({ durable = false } = {}): Promise<Postgres> {
   const platform = `${process.platform}-${process.arch}`;
   const installed = join(modules, platform, 'native');
   if (!existsSync(installed)) throw new Error(`no PostgreSQL binaries for ${platform}; run npm install`);
@@ -45,10 +56,20 @@ export async function startPostgres({ durable = false } = {}): Promise<{ url: st
     ...(durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
     'max_connections=200',
   ];
-  const server: ChildProcess = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])], {
-    ...options,
-    stdio: 'ignore',
-  });
+  let server: ChildProcess;
+  const begin = async (): Promise<void> => {
+    const own = (server = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...settings.flatMap((x) => ['-c', x])], {
+      ...options,
+      stdio: 'ignore',
+    }));
+    own.unref();
+    for (let i = 0; i < 500; i++) {
+      if (own.exitCode !== null) throw new Error('PostgreSQL ended while starting');
+      if (isReady(join(data, 'postmaster.pid'), own.pid!)) return;
+      await delay(20);
+    }
+    throw new Error('PostgreSQL did not start within 10 s');
+  };
   const stop = (): void => {
     server.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
@@ -60,20 +81,44 @@ export async function startPostgres({ durable = false } = {}): Promise<{ url: st
       stop();
       process.kill(process.pid, signal);
     });
-  server.unref();
-  for (let i = 0; i < 500; i++) {
-    if (server.exitCode !== null) throw new Error('PostgreSQL ended while starting');
-    if (isReady(join(data, 'postmaster.pid'))) return { url: `postgres://gyre@127.0.0.1:${port}/postgres`, stop };
-    await delay(20);
+  try {
+    await begin();
+  } catch (error) {
+    stop();
+    throw error;
   }
-  stop();
-  throw new Error('PostgreSQL did not start within 10 s');
+  return {
+    url: `postgres://gyre@127.0.0.1:${port}/postgres`,
+    stop,
+    // What a killed one leaves behind ends by itself a moment later.
+    start: async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await begin();
+        } catch (error) {
+          if (attempt === 50) throw error;
+          await delay(100);
+        }
+      }
+    },
+    family: () => [server.pid!, ...childrenOf(server.pid!)],
+    halt: async (how) => {
+      const gone = new Promise((resolve) => server.once('exit', resolve));
+      server.ref();
+      server.kill({ immediate: 'SIGQUIT', fast: 'SIGINT', kill: 'SIGKILL' }[how] as NodeJS.Signals);
+      await gone;
+    },
+  };
 }
 
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+
 // Line 8 of the pid file says "ready".
-function isReady(pidFile: string): boolean {
+function isReady(pidFile: string, pid: number): boolean {
   try {
-    return readFileSync(pidFile, 'utf8').split('\n')[7]?.trim() === 'ready';
+    const lines = readFileSync(pidFile, 'utf8').split('\n');
+    return lines[0] === String(pid) && lines[7]?.trim() === 'ready';
   } catch {
     return false;
   }

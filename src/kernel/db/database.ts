@@ -30,10 +30,25 @@ export interface Database {
    * only and may run again after a serialization failure, so it has no other effect. `onCommit` runs
    * once, after the commit.
    */
-  tx<T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>): Promise<T>;
+  tx<T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>, kind?: TransactionKind): Promise<T>;
+  /** Words to and from the other replicas of this database; absent where there is one process only. */
+  readonly signals?: Signals;
   /** Leaves nothing on disk of rows that were deleted or overwritten, as far as the database can. False if a reader is in the way. */
   scrub(): Promise<boolean>;
   close(): Promise<void>;
+}
+
+/**
+ * For what locks before it reads; it makes no difference on SQLite. `latest`: each statement sees what was committed before it.
+ * `patient`: the same, and no statement is given up for the time it takes.
+ */
+export type TransactionKind = 'serializable' | 'latest' | 'patient';
+
+export interface Signals {
+  /** Says to the others that there is something to do; best effort, and soon rather than at once. */
+  send(topic: string): void;
+  /** Calls `hearer` with what others say, and with "all" when some of it may have been missed. */
+  hear(hearer: (topic: string) => void): void;
 }
 
 export interface Connection {

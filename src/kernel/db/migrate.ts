@@ -91,9 +91,9 @@ export async function migrate(
   );
   try {
     return await database.tx(async (db) => {
+      // Whoever waited for the lock then sees what the other one made.
       if (database.dialect.name === 'postgres') {
-        // Whoever waited for the lock must then see what the other one made.
-        await exec(db, 'set transaction isolation level read committed');
+        await exec(db, 'set local lock_timeout = 0');
         await exec(db, `select pg_advisory_xact_lock(${ADVISORY_LOCK})`);
         // A migration that waits for a table makes everybody wait who comes after it.
         await exec(db, `set local lock_timeout = ${lockTimeoutMs}`);
@@ -109,7 +109,7 @@ export async function migrate(
         applied.push(migration.name);
       }
       return applied;
-    });
+    }, 'patient');
   } catch (error) {
     if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) fail('migration-blocked', {});
     throw error;

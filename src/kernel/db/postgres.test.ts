@@ -39,7 +39,7 @@ test('races without end become a conflict that says so', async (t) => {
   const database = await openTestDatabase(t, 'postgres', accounts);
   await assert.rejects(
     database.tx(async (db) => void (await sql`do $$ begin raise exception 'lost' using errcode = '40001'; end $$`.execute(db))),
-    (error) => isProblem(error, 'transaction-conflict') && error.status === 409,
+    (error) => isProblem(error, 'transaction-conflict') && error.status === 503,
   );
 });
 

@@ -1,77 +1,138 @@
 // PostgreSQL by node-postgres. Transactions are serializable, as SQLite's are by nature, and repeated
-// when the database says that two of them could not both be.
+// when the database says that two of them could not both be, or the line broke before they were to be stored.
 import { setTimeout as delay } from 'node:timers/promises';
-import { defineErrors } from '../errors.ts';
-import { handleOver, runEffects, untilEnded, type Connection, type Database, type Db } from './database.ts';
+import { handleOver, runEffects, untilEnded, type Connection, type Database, type Db, type TransactionKind } from './database.ts';
 import { postgresDialect } from './dialect.ts';
+import { fail, isAway, isCrash, isLasting, isMadeMeanwhile, isRace, placeOf, raise } from './postgres-faults.ts';
+import { openSignals } from './postgres-signals.ts';
 import type pg from 'pg';
 
 const ATTEMPTS = 12;
 const LONGEST_PAUSE_MS = 200;
-// SQLSTATE: serialization_failure, deadlock_detected.
-const RACES = ['40001', '40P01'];
-// unique_violation, duplicate_table: another transaction may have made it meanwhile. A body that looks before
-// it writes sees it the next time (or loses to yet another one); one that does not fails again and is given up.
-const MADE_MEANWHILE = ['23505', '42P07'];
 const MADE_ATTEMPTS = 5;
+// A server that restarts, and connections of before it, cost nobody a request.
+const AWAY_ATTEMPTS = 4;
+const AWAY_PAUSE_MS = 150;
+const FATE_MS = 10_000;
+// A pool that has no connection to give for so long, or a server that does not greet.
+const CONNECT_MS = 10_000;
+// Nothing but the database is awaited inside a transaction, so whoever stands still in one is stopped or cut off; it
+// must hold up the others no longer than this, and finds its transaction gone when it comes back.
+const STANDSTILL_MS = 8000;
+const LOCK_MS = 10_000;
+// The answer may be under way when the server gives up by itself.
+const ANSWER_MS = 5000;
 
-const { fail } = defineErrors({
-  'transaction-conflict': {
-    status: 409,
-    title: 'Too many changes of the same records at once',
-    detail: (p: { attempts: number }) =>
-      `Others changed the same records during each of ${p.attempts} attempts. Nothing was changed; repeat the request.`,
-  },
-  'database-unreachable': {
-    status: 503,
-    title: 'The database does not answer',
-    detail: (p: { where: string; why: string }) =>
-      `PostgreSQL at ${p.where} cannot be used: ${p.why}. Nothing was changed. See that it runs, and that GYRE_DATABASE_URL names its address, database, user and password.`,
-  },
-});
-
-// No answer at all, a login that is refused (SQLSTATE class 28), no such database, a server that stops or starts.
-const AWAY = /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|28...|3D000|57P0[1-3]|53300)$/;
-
-/** The error as a problem that says where and why, if the database cannot be reached. Never names the password. */
-function asUnreachable(error: unknown, url: string): never {
-  const { code = '', message } = error as { code?: string; message: string };
-  const { host, pathname } = new URL(url);
-  if (AWAY.test(code)) fail('database-unreachable', { where: `${host}${pathname}`, why: message || code });
-  throw error;
+export interface PostgresOptions {
+  /** Puts all tables into one schema, so that tests share a server. */
+  readonly schema?: string;
+  readonly poolSize?: number;
+  /** Gives a statement up; absent: never. */
+  readonly statementTimeoutMs?: number;
+  /** How long a commit whose answer was lost is asked after. */
+  readonly fateMs?: number;
 }
 
-/** Connects lazily; `schema` puts all tables into one schema, so that tests share a server. */
-export async function openPostgres(url: string, options: { schema?: string; poolSize?: number } = {}): Promise<Database> {
+const BEGIN: Readonly<Record<TransactionKind, string>> = {
+  serializable: 'begin isolation level serializable',
+  latest: 'begin isolation level read committed',
+  patient: 'begin isolation level read committed; set local statement_timeout = 0',
+};
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** A transaction as the server knows it: what can be asked after when the answer to its commit is lost. */
+interface Known {
+  readonly xid: string;
+  readonly began: string;
+}
+
+class LostBefore extends Error {}
+
+/** Connects lazily. */
+export async function openPostgres(url: string, options: PostgresOptions = {}): Promise<Database> {
   const { default: driver } = await import('pg');
   driver.types.setTypeParser(driver.types.builtins.INT8, toInteger);
   // The sum of integers is numeric here and an integer on SQLite.
   driver.types.setTypeParser(driver.types.builtins.NUMERIC, Number);
-  const pool = new driver.Pool({
+  const { schema, poolSize = 10, statementTimeoutMs, fateMs = FATE_MS } = options;
+  const config: pg.PoolConfig = {
     connectionString: url,
-    max: options.poolSize ?? 10,
-    ...(options.schema ? { options: `-c search_path=${options.schema}` } : {}),
-  });
+    application_name: 'gyre',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
+    ...(schema ? { options: `-c search_path=${schema}` } : {}),
+    ...(statementTimeoutMs
+      ? {
+          statement_timeout: statementTimeoutMs,
+          lock_timeout: LOCK_MS,
+          idle_in_transaction_session_timeout: STANDSTILL_MS,
+          query_timeout: statementTimeoutMs + ANSWER_MS,
+        }
+      : {}),
+  };
+  const pool = new driver.Pool({ ...config, max: poolSize });
   // An idle client that loses its server is replaced by the pool; the next query reports what matters.
   pool.on('error', () => undefined);
+  // So is one that loses it while a transaction has it: its next statement fails.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  const signals = openSignals(() => new driver.Client({ ...config, query_timeout: undefined } as pg.ClientConfig), pool);
 
-  const once = async <T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>): Promise<T> => {
-    const client = await pool.connect().catch((error: unknown) => asUnreachable(error, url));
-    const own = untilEnded(connectionOver(client));
+  /** What became of a commit that was not answered. Raises `commit-unknown`. */
+  const fateOf = async ({ xid, began }: Known, error: unknown): Promise<'committed' | 'aborted'> => {
+    for (const deadline = performance.now() + fateMs; performance.now() < deadline; await delay(50)) {
+      try {
+        // A server that crashed may give a number again that was lost with the end of its log. That it did not crash is
+        // shown by a session older than the transaction.
+        const { rows } = await pool.query<{ fate: string | null; same: boolean }>(
+          `select pg_xact_status($1::xid8) as fate,
+            exists(select 1 from pg_stat_activity where backend_start < $2::timestamptz) as same`,
+          [xid, began],
+        );
+        const { fate, same } = rows[0]!;
+        if (fate === 'aborted') return fate;
+        if (fate === 'committed' && same && !isCrash(error)) return fate;
+        if (fate !== 'in progress') break;
+      } catch (e) {
+        // invalid_parameter_value: a number that the server has not given yet, so ours went with its log.
+        if ((e as { code?: string }).code === '22023') return 'aborted';
+        if (!isAway(e)) throw e;
+      }
+    }
+    return fail('commit-unknown', { where: placeOf(url), retryAfterS: 1 });
+  };
+
+  const once = async <T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>, kind: TransactionKind): Promise<T> => {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw isAway(error) && !isLasting(error) ? new LostBefore('', { cause: error }) : error;
+    });
+    const own = untilEnded(connectionOver(client, kind === 'patient' ? NO_TIMEOUT_MS : undefined));
     const effects: (() => void)[] = [];
+    let known: Known | undefined;
+    let committing = false;
     let broken: Error | undefined;
-    let value: T;
+    let value!: T;
     try {
-      await client.query('begin isolation level serializable');
+      // Several statements in one message; the number is taken now, for after the commit nobody may be there to tell it.
+      const begun = (await client.query(
+        `${BEGIN[kind]}; select pg_current_xact_id()::text as xid, now()::text as began`,
+      )) as unknown as pg.QueryResult<Known>[];
+      known = begun.at(-1)!.rows[0];
       value = await body(handleOver(postgresDialect, own), (effect) => effects.push(effect));
       own.end();
+      committing = true;
       // After a failed statement PostgreSQL answers a commit with a rollback, which is no error to it.
       const { command } = await client.query('commit');
       if (command !== 'COMMIT') throw new Error('the transaction was rolled back: its body went on after a statement that failed');
     } catch (error) {
       own.end();
-      await client.query('rollback').catch((e: Error) => (broken = e));
-      throw error;
+      if (isAway(error)) {
+        broken = error as Error;
+        if (!committing || !known || (await fateOf(known, error)) === 'aborted') throw new LostBefore('', { cause: error });
+      } else {
+        await client.query('rollback').catch((e: Error) => (broken = e));
+        throw error;
+      }
     } finally {
       client.release(broken);
     }
@@ -79,37 +140,64 @@ export async function openPostgres(url: string, options: { schema?: string; pool
     return value;
   };
 
+  const read = async (statement: string, binds: readonly unknown[]) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await connectionOver(pool).execute(statement, binds);
+      } catch (error) {
+        if (!isAway(error) || isLasting(error) || attempt === AWAY_ATTEMPTS) return raise(error, url);
+        await delay(Math.random() * AWAY_PAUSE_MS * attempt);
+      }
+    }
+  };
+
   return {
     dialect: postgresDialect,
-    reader: handleOver(postgresDialect, {
-      execute: (statement, binds) =>
-        connectionOver(pool)
-          .execute(statement, binds)
-          .catch((error: unknown) => asUnreachable(error, url)),
-    }),
-    tx: async (body) => {
+    reader: handleOver(postgresDialect, { execute: read }),
+    signals,
+    tx: async (body, kind = 'serializable') => {
       let madeMeanwhile = 0;
+      let away = 0;
       for (let attempt = 1; ; attempt++) {
         try {
-          return await once(body);
+          return await once(body, kind);
         } catch (error) {
-          const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-          const again = RACES.includes(code) || (MADE_MEANWHILE.includes(code) && ++madeMeanwhile < MADE_ATTEMPTS);
-          if (!again) throw error;
-          if (attempt === ATTEMPTS) fail('transaction-conflict', { attempts: ATTEMPTS });
+          if (error instanceof LostBefore) {
+            if (++away === AWAY_ATTEMPTS) return raise(error.cause, url);
+            await delay(Math.random() * AWAY_PAUSE_MS * away);
+            continue;
+          }
+          if (!isRace(error) && !(isMadeMeanwhile(error) && ++madeMeanwhile < MADE_ATTEMPTS)) {
+            // Whoever sets bounds of his own knows what they mean.
+            if (kind === 'patient' && !isAway(error)) throw error;
+            return raise(error, url);
+          }
+          if (attempt === ATTEMPTS) fail('transaction-conflict', { attempts: ATTEMPTS, retryAfterS: 1 });
           await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** attempt));
         }
       }
     },
-    // Dead rows go with a vacuum; what the server's own log still holds is out of reach from here.
+    // Dead rows go with a vacuum; what the server's own log still holds of them is out of reach from here.
     scrub: async () => {
       const { rows } = await pool.query<{ name: string }>(
         `select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables where schemaname = current_schema()`,
       );
-      if (rows.length > 0) await pool.query(`vacuum ${rows.map((r) => r.name).join(', ')}`);
+      if (rows.length === 0) return true;
+      const client = await pool.connect();
+      try {
+        const patient = connectionOver(client, NO_TIMEOUT_MS);
+        await patient.execute('set statement_timeout = 0', []);
+        await patient.execute(`vacuum ${rows.map((r) => r.name).join(', ')}`, []);
+        await patient.execute('reset statement_timeout', []);
+      } finally {
+        client.release();
+      }
       return true;
     },
-    close: () => pool.end(),
+    close: async () => {
+      await signals.close();
+      await pool.end();
+    },
   };
 }
 
@@ -120,9 +208,11 @@ function toInteger(text: string): number {
   return value;
 }
 
-const connectionOver = (client: pg.Pool | pg.PoolClient): Connection => ({
-  execute: async (sql, binds) => {
-    const result = await client.query(sql, binds as unknown[]);
+const connectionOver = (client: pg.Pool | pg.PoolClient, timeoutMs?: number): Connection => ({
+  execute: async (text, binds) => {
+    const result = await (timeoutMs === undefined
+      ? client.query(text, binds as unknown[])
+      : client.query({ text, values: binds as unknown[], query_timeout: timeoutMs } as pg.QueryConfig));
     return { rows: result.rows, ...(result.rowCount === null ? {} : { numAffectedRows: BigInt(result.rowCount) }) };
   },
 });

@@ -8,6 +8,8 @@ import { handleOver, runEffects, untilEnded, type Connection, type Database, typ
 import { sqliteDialect } from './dialect.ts';
 
 const GROUP_MS = 2;
+/** 16 MiB of log before it goes into the file: pages that many commits write go there once. */
+const CHECKPOINT_PAGES = 4000;
 
 interface Waiting {
   readonly body: (db: Db, onCommit: (effect: () => void) => void) => Promise<unknown>;
@@ -24,12 +26,16 @@ export interface BeforeCommit {
 export function openSqlite(path: string, durability: 'power' | 'process' = 'power'): Database & BeforeCommit {
   const file = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   file.exec(`pragma journal_mode = wal; pragma synchronous = ${durability === 'power' ? 'full' : 'normal'};
-    pragma secure_delete = on; pragma cache_size = -65536; pragma temp_store = memory; pragma journal_size_limit = 67108864`);
+    pragma secure_delete = on; pragma cache_size = -65536; pragma temp_store = memory; pragma journal_size_limit = 67108864;
+    pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   const readOnly = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
   // The pages are in the system's cache; mapped, they are read where they are.
   readOnly.exec('pragma cache_size = -16384; pragma mmap_size = 8589934592; pragma temp_store = memory');
   const writer = statementCache(file);
   const reader = handleOver(sqliteDialect, statementCache(readOnly));
+  const [begin, commit, savepoint, release] = ['begin immediate', 'commit', 'savepoint body', 'release body'].map((sql) =>
+    file.prepare(sql),
+  );
   const waiting: Waiting[] = [];
   let beforeCommit: (db: Db) => Promise<void> = async () => undefined;
   let pumping: Promise<void> | undefined;
@@ -38,10 +44,10 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
   const runOne = async (item: Waiting, settled: (() => void)[]): Promise<void> => {
     const effects: (() => void)[] = [];
     const own = untilEnded(writer);
-    file.exec('savepoint body');
+    savepoint!.run();
     try {
       const value = await withinMacrotask(item.body(handleOver(sqliteDialect, own), (effect) => effects.push(effect)));
-      file.exec('release body');
+      release!.run();
       settled.push(() => {
         runEffects(effects);
         item.resolve(value);
@@ -60,7 +66,7 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
     const group: Waiting[] = [];
     const settled: (() => void)[] = [];
     try {
-      file.exec('begin immediate');
+      begin!.run();
       const deadline = performance.now() + GROUP_MS;
       do {
         while (waiting.length > 0 && performance.now() < deadline) {
@@ -73,7 +79,7 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
       } while (waiting.length > 0 && performance.now() < deadline);
       await beforeCommit(handleOver(sqliteDialect, writer));
       failpoint('db.before-commit');
-      file.exec('commit');
+      commit!.run();
       failpoint('db.after-commit');
     } catch (error) {
       try {

@@ -1,14 +1,20 @@
 // The sequencer gives committed events their dense number and chains them: hash = H(previous hash, seq,
-// H(record)). On SQLite it runs inside each commit; on PostgreSQL one holder of an advisory lock at a time.
+// H(record)). On SQLite it runs inside each commit; on PostgreSQL one holder of an advisory lock at a time. The lock
+// is the transaction's own: who is stopped or cut off in the middle loses both together, and has numbered nothing.
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
-import type { Database, Db } from '../db/database.ts';
+import { boundTo, type Database, type Db } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
 import { eventsIn, newestEventOf, type EventRow } from './events.ts';
 
+// With the schema's own number, for tests share a server.
 const ADVISORY_LOCK = 7_400_001;
 const IDLE_LOOK_MS = 5000;
+// How long a holder may stand still before another takes its place.
+const STANDSTILL_MS = 3000;
+// Bounds the memory and the time of one transaction; the rest comes in the next.
+const AT_ONCE = 2000;
 export const CHAIN_START = '0'.repeat(64);
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -36,7 +42,7 @@ const recordDigest = (e: EventRow): string =>
 export const chainHash = (previous: string, seq: number, event: EventRow): string => sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
 
 // Asked at every commit.
-const unnumbered = statement<EventRow>('select * from events where seq is null order by id');
+const unnumbered = statement<EventRow>(`select * from events where seq is null order by id limit ${AT_ONCE}`);
 const numbered = statement('update events set seq = ?, hash = ? where id = ?');
 
 /** Numbers everything not yet numbered, in the order of ids (which is the order of time). Returns how many. */
@@ -44,19 +50,27 @@ export async function sequenceEvents(db: Db): Promise<number> {
   const pending = await unnumbered(db);
   if (pending.length === 0) return 0;
   let { seq, hash } = (await newestEventOf(db)) ?? { seq: 0, hash: CHAIN_START };
-  for (const event of pending) {
-    hash = chainHash(hash, ++seq, event);
-    await numbered(db, seq, hash, event.id);
-  }
+  const given = pending.map((event) => ({ id: event.id, seq: ++seq, hash: (hash = chainHash(hash, seq, event)) }));
+  const { dialect, connection } = boundTo(db);
+  if (dialect.name === 'sqlite') for (const one of given) await numbered(db, one.seq, one.hash, one.id);
+  // One way to the server and back, whatever their number: the others wait for it.
+  else
+    await connection.execute(
+      `update events set seq = v.seq, hash = v.hash from unnest($1::text[], $2::bigint[], $3::text[]) as v (id, seq, hash) where events.id = v.id`,
+      [given.map((g) => g.id), given.map((g) => g.seq), given.map((g) => g.hash)],
+    );
   return pending.length;
 }
 
-/** False if another replica is at it. */
-async function sequenceAlone(db: Db): Promise<boolean> {
-  const { rows } = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${ADVISORY_LOCK}) as held`.execute(db);
-  if (!rows[0]?.held) return false;
-  await sequenceEvents(db);
-  return true;
+/**
+ * How many it numbered; undefined if another replica is at it. Each statement sees what was committed before it, and it
+ * reads after it has the lock: so nobody who writes an event ever has to be told to write it again.
+ */
+async function sequenceAlone(db: Db): Promise<number | undefined> {
+  const { rows } = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${ADVISORY_LOCK}, schema_key) as held,
+    set_config('idle_in_transaction_session_timeout', ${String(STANDSTILL_MS)}, true)
+    from (select hashtext(current_schema()) as schema_key) as here`.execute(db);
+  return rows[0]?.held ? sequenceEvents(db) : undefined;
 }
 
 /**
@@ -69,7 +83,9 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
   stop: () => Promise<void>;
 } {
   if (database.onBeforeCommit) {
-    database.onBeforeCommit(async (db) => void (await sequenceEvents(db)));
+    database.onBeforeCommit(async (db) => {
+      while ((await sequenceEvents(db)) === AT_ONCE);
+    });
     return { poke: () => undefined, settle: async () => undefined, stop: async () => undefined };
   }
   let running: Promise<void> | undefined;
@@ -81,7 +97,11 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
       failure = undefined;
       try {
         // Another replica that holds the lock may have looked before our event was committed, so we look too.
-        while (!(await database.tx(sequenceAlone))) await delay(10);
+        for (let did: number | undefined; did !== 0;) {
+          did = await database.tx(sequenceAlone, 'latest');
+          if (did === undefined) await delay(10);
+          else if (did < AT_ONCE) break;
+        }
       } catch (error) {
         // The database is away or busy; the next event, or the timer, comes back to it.
         failure = error;

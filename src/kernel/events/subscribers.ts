@@ -77,9 +77,13 @@ interface Looked {
 export function startSubscribers(
   platform: () => Platform,
   subscribers: readonly Subscriber[],
-  settleSequencer: () => Promise<void>,
+  sequencer: { readonly settle: () => Promise<void>; readonly poke: () => void },
+  /** Of several replicas one hands events over, so that they do not all begin what only one of them may end. */
+  leads: () => boolean = () => true,
 ): SubscriberLoop {
   let stopped = false;
+  /** Who waits for the end of everything does his part of it, leader or not. */
+  let draining = 0;
   let running: Promise<void> | undefined;
   let again = false;
   /** Who failed in the last round. */
@@ -142,7 +146,7 @@ export function startSubscribers(
       again = false;
       behind = [];
       try {
-        await settleSequencer();
+        await sequencer.settle();
       } catch (error) {
         behind.push('the numbering of events');
         platform().log.warn({ event: 'subscribers.sequencer-failed', error });
@@ -157,6 +161,7 @@ export function startSubscribers(
   };
 
   const wake = (): void => {
+    if (draining === 0 && !leads()) return sequencer.poke();
     again = true;
     if (!stopped) running ??= Promise.resolve().then(loop);
   };
@@ -166,12 +171,17 @@ export function startSubscribers(
   return {
     wake,
     drain: async () => {
-      for (let attempt = 1; attempt <= 2; attempt++) {
-        wake();
-        while (running) await running;
-        if (behind.length === 0) return;
+      draining += 1;
+      try {
+        for (let attempt = 1; attempt <= 2; attempt++) {
+          wake();
+          while (running) await running;
+          if (behind.length === 0) return;
+        }
+        fail('barrier-incomplete', { behind });
+      } finally {
+        draining -= 1;
       }
-      fail('barrier-incomplete', { behind });
     },
     stop: async () => {
       stopped = true;

@@ -316,9 +316,9 @@ eachDatabase('a dead worker’s job is taken over under a higher fence, and the 
   const dead = (await claim(database, (await findClaimable(database.reader, clock.now(), []))!, clock.now()))!;
   await worker.drain();
   assert.deepEqual(runs, []);
-  clock.advance(29_000);
+  clock.advance(9_000);
   assert.equal(await keepLease(database, dead, clock.now()), true);
-  clock.advance(29_000);
+  clock.advance(9_000);
   await worker.drain();
   assert.deepEqual(runs, []);
   clock.advance(1001);
@@ -328,6 +328,40 @@ eachDatabase('a dead worker’s job is taken over under a higher fence, and the 
   assert.equal(await keepLease(database, dead, clock.now()), false);
   const row = await get(ctx(), id);
   assert.deepEqual([row.state, row.fence, row.attempt, row.error], ['succeeded', 2, 1, null]);
+});
+
+test('a replica that was stopped beyond its lease writes nothing beside the one that took its job over', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', kernelSchema);
+  const stopped = Promise.withResolvers<void>();
+  const wrote: string[] = [];
+  const write = (ctx: Ctx, by: string) =>
+    ctx.tx(async (tx) => {
+      await tx.emit({ type: 'test.written', subject: { kind: 'test', id: by } });
+    });
+  const slow = jobOf(async (ctx) => {
+    await stopped.promise;
+    await write(ctx, 'the late one');
+    wrote.push('the late one');
+  });
+  const one = await openSmallPlatform(t, database, { jobs: [slow.job] });
+  const id = await enqueue(one.ctx(), slow.job, 'a');
+  await until(() => slow.runs.length === 1);
+  // Its lease has ended by the clock of the other one, and it does not keep it.
+  await database.tx((db) => jobsIn(db).updateTable('jobs').set({ lease_until_ms: 0 }).where('id', '=', id).execute());
+  const quick = jobOf(async (ctx) => {
+    await write(ctx, 'the other one');
+    wrote.push('the other one');
+  });
+  const two = await openSmallPlatform(t, database, { jobs: [quick.job], replica: 'two' });
+  await two.worker.drain();
+  stopped.resolve();
+  await one.worker.drain();
+  await one.end();
+  assert.deepEqual(wrote, ['the other one']);
+  const { rows } = await sql<{ id: string }>`select subject_id as id from events where type = 'test.written'`.execute(database.reader);
+  assert.deepEqual(rows, [{ id: 'the other one' }]);
+  const row = await get(two.ctx(), id);
+  assert.deepEqual([row.state, row.fence, row.attempt], ['succeeded', 2, 1]);
 });
 
 eachDatabase('when a server stops, what ran goes on elsewhere at once', async (t, kind) => {

@@ -4,7 +4,8 @@ import { sql } from 'kysely';
 import type { Database, Db } from '../db/database.ts';
 import { jobsIn, type JobRow, type Progress } from './jobs.ts';
 
-export const LEASE_MS = 30_000;
+/** So long after its last word the jobs of a process that died go to another one. */
+export const LEASE_MS = 10_000;
 
 // A project without a timeline of its own lives on the wall clock.
 const timelineNowUs = (nowMs: number) =>
@@ -128,6 +129,16 @@ export const dropSucceeded = async (db: Db, workspace: string, name: string, bef
     .where('finished_ms', '<', beforeMs)
     .execute());
 
+/** Says whether a claim still holds. Asked in the transaction that relies on it. */
+export const holds = async (db: Db, { id, fence }: JobRow): Promise<boolean> =>
+  (await jobsIn(db)
+    .selectFrom('jobs')
+    .select('id')
+    .where('id', '=', id)
+    .where('fence', '=', fence)
+    .where('state', '=', 'running')
+    .executeTakeFirst()) !== undefined;
+
 /** Ends the lease at once, so that another process goes on with the job: this one stops. */
 export const giveBack = (database: Database, held: JobRow): Promise<void> =>
   database.tx(
@@ -154,11 +165,15 @@ export const findCancelled = async (db: Db, ids: readonly string[]): Promise<str
           .execute()
       ).map((row) => row.id);
 
-/** When a queued job becomes due by the wall clock alone; null if none will. */
+/**
+ * When a queued job becomes due by the wall clock alone, or the lease of one that runs ends unless it is kept; null if
+ * none will.
+ */
 export async function nextDueMs(db: Db, nowMs: number): Promise<number | null> {
   const { rows } = await sql<{ at: number | null }>`
-    select min(case when run_at_ms > ${nowMs} then run_at_ms else due_us / 1000 + 1 end) as at from jobs
-    where state in ('queued', 'running') and state = 'queued' and (run_at_ms > ${nowMs} or (due_us > ${nowMs * 1000} and not exists
+    select min(case when state = 'running' then lease_until_ms + 1 when run_at_ms > ${nowMs} then run_at_ms else due_us / 1000 + 1 end) as at
+    from jobs where state in ('queued', 'running') and (state = 'queued' or lease_until_ms > ${nowMs})
+    and (state = 'running' or run_at_ms > ${nowMs} or (due_us > ${nowMs * 1000} and not exists
       (select 1 from timelines t where t.workspace_id = jobs.workspace_id and t.project = jobs.project and t.mode = 'replay')))`.execute(
     db,
   );

@@ -3,9 +3,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cron } from 'croner';
 import { makeCtx, systemActor, type Platform } from '../ctx.ts';
+import type { Database } from '../db/database.ts';
 import { isProblem, toProblemDocument } from '../errors.ts';
 import type { Job, JobRow, Progress } from './jobs.ts';
-import { claim, dropSucceeded, findCancelled, findClaimable, giveBack, hasDueWork, keepLease, nextDueMs, settle } from './queue.ts';
+import { claim, dropSucceeded, findCancelled, findClaimable, giveBack, hasDueWork, holds, keepLease, nextDueMs, settle } from './queue.ts';
 
 const BEAT_MS = 1000;
 // How long a worker sleeps at most: leases of dead processes run out, and other replicas queue jobs.
@@ -27,7 +28,24 @@ export interface WorkerOptions {
   readonly platform: () => Platform;
   readonly catalogue: readonly Job<never>[];
   readonly concurrency: number;
+  /** Asked before each look for work; of several replicas only some may run jobs. Absent: this one may. */
+  readonly mayRun?: () => boolean;
 }
+
+class LeaseLost extends Error {}
+
+/**
+ * The database as a job is given it: each of its transactions first looks whether the job is still ours. So a process
+ * that was stopped, or cut off, for longer than its lease writes nothing beside the one that took over.
+ */
+const fenced = (database: Database, row: JobRow): Database => ({
+  ...database,
+  tx: (body, kind) =>
+    database.tx(async (db, onCommit) => {
+      if (!(await holds(db, row))) throw new LeaseLost(`job ${row.id} went to another process`);
+      return body(db, onCommit);
+    }, kind),
+});
 
 interface Running {
   readonly row: JobRow;
@@ -35,7 +53,7 @@ interface Running {
   readonly done: Promise<void>;
 }
 
-export function startWorker({ platform, catalogue, concurrency }: WorkerOptions): Worker {
+export function startWorker({ platform, catalogue, concurrency, mayRun = () => true }: WorkerOptions): Worker {
   const byName = new Map(catalogue.map((job) => [job.name, job as Job<unknown>]));
   const running = new Map<string, Running>();
   const enqueueCron = cronOf(catalogue);
@@ -59,10 +77,13 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
     const timeout = setTimeout(() => abort.abort(new Error(`job ${row.name} took longer than ${job?.timeoutMs} ms`)), job?.timeoutMs ?? 0);
     try {
       if (!job) throw new Error(`no job named ${row.name} in the catalogue`);
-      const ctx = makeCtx(platform(), { actor: systemActor, workspace: row.workspace_id, requestId: row.id, signal: abort.signal });
+      // One process writes a SQLite file; nobody takes its jobs over while it lives.
+      const own = database.dialect.name === 'sqlite' ? platform() : { ...platform(), database: fenced(database, row) };
+      const ctx = makeCtx(own, { actor: systemActor, workspace: row.workspace_id, requestId: row.id, signal: abort.signal });
       await job.run(ctx, JSON.parse(row.payload), { id: row.id, attempt: row.attempt, fence: row.fence, report: (p) => (progress = p) });
       await settle(database, row, { state: 'succeeded', progress }, clock.now());
     } catch (error) {
+      if (error instanceof LeaseLost) return log.warn({ event: 'job.taken-over', job: row.name, id: row.id });
       if (stopped && abort.signal.aborted) return await giveBack(database, row);
       const cancelled = (await findCancelled(database.reader, [row.id])).length > 0;
       // What a user caused is the same the second time; what we or the machine caused may not be.
@@ -105,7 +126,7 @@ export function startWorker({ platform, catalogue, concurrency }: WorkerOptions)
     for (const id of await findCancelled(database.reader, [...running.keys()]))
       running.get(id)?.abort.abort(new Error('the job was cancelled'));
     await enqueueCron(platform());
-    while (!stopped) {
+    while (!stopped && mayRun()) {
       const seen = await findClaimable(database.reader, clock.now(), [...running.keys()], fullNames());
       if (!seen) return;
       const row = await claim(database, seen, clock.now());
