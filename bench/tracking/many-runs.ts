@@ -48,10 +48,12 @@ function gyreInserts(id: string): string[] {
         select 'default', ${id}, 'm${m}', ${start}, 0, ${valueOf(m)}, 0`,
     ),
     ...PARAM_VALUES.map(
-      (_, p) => `insert into tracking_params (workspace_id, run_id, key, value)::select 'default', ${id}, 'p${p}', ${paramOf(p)}`,
+      (_, p) => `insert into tracking_params (workspace_id, run_id, key, value, short_value)::
+        select 'default', ${id}, 'p${p}', ${paramOf(p)}, ${paramOf(p)}`,
     ),
     ...TAGS.map(
-      ([key, value]) => `insert into tracking_tags (workspace_id, run_id, key, value)::select 'default', ${id}, '${key}', ${value}`,
+      ([key, value]) => `insert into tracking_tags (workspace_id, run_id, key, value, short_value)::
+        select 'default', ${id}, '${key}', ${value}, ${value}`,
     ),
   ];
 }

@@ -101,5 +101,11 @@ export const wireDouble = (value: number): number | string =>
   Number.isNaN(value) ? 'NaN' : value === Infinity ? 'Infinity' : value === -Infinity ? '-Infinity' : value;
 
 /** Unset members and empty lists are left out, as proto JSON does. */
-export const omitEmpty = (record: Raw): Raw =>
-  Object.fromEntries(Object.entries(record).filter(([, v]) => v !== undefined && v !== null && !(Array.isArray(v) && v.length === 0)));
+export function omitEmpty(record: Raw): Raw {
+  const kept: Record<string, unknown> = {};
+  for (const name in record) {
+    const value = record[name];
+    if (value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0)) kept[name] = value;
+  }
+  return kept;
+}

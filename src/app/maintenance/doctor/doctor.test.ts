@@ -73,7 +73,7 @@ eachDatabase('a server that is well has nothing to mend, and each thing that goe
   assert.deepEqual(await ill(), { orphans: 'warning' });
   await blobs.removePack(pack.pack);
 
-  await run(`insert into tracking_params (workspace_id, run_id, key, value) values ('default', 'nobody', 'k', 'v')`);
+  await run(`insert into tracking_params (workspace_id, run_id, key, value, short_value) values ('default', 'nobody', 'k', 'v', 'v')`);
   assert.deepEqual(await ill(), { references: 'fault' });
   await run('delete from tracking_params');
   await run(`update events set label = 'another'`);

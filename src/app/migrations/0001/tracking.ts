@@ -46,17 +46,17 @@ export const trackingTables: readonly Table[] = [
   },
   {
     name: 'tracking_params',
-    columns: { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' },
+    columns: { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text', short_value: 'text' },
     primary: ['workspace_id', 'run_id', 'key'],
     clustered: true,
-    indexes: [['workspace_id', 'key', 'substr(value, 1, 200)', 'run_id']],
+    indexes: [['workspace_id', 'key', 'short_value', 'run_id']],
   },
   {
     name: 'tracking_tags',
-    columns: { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' },
+    columns: { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text', short_value: 'text' },
     primary: ['workspace_id', 'run_id', 'key'],
     clustered: true,
-    indexes: [['workspace_id', 'key', 'substr(value, 1, 200)', 'run_id']],
+    indexes: [['workspace_id', 'key', 'short_value', 'run_id']],
   },
   {
     name: 'tracking_metrics',

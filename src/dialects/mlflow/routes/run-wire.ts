@@ -4,6 +4,7 @@ import {
   getRunData,
   inputsOf,
   linksOf,
+  type CreatedRun,
   type FoundRun,
   type Metric,
   type Pair,
@@ -12,16 +13,14 @@ import {
 } from '../../../domains/tracking/public.ts';
 import { omitEmpty, wireDouble } from '../wire.ts';
 
-export const metricToWire = (m: Metric) =>
-  omitEmpty({
-    key: m.key,
-    value: wireDouble(m.value),
-    timestamp: m.timestampMs,
-    step: m.step,
-    model_id: m.modelId,
-    dataset_name: m.datasetName,
-    dataset_digest: m.datasetDigest,
-  });
+// By hand, because a search has many thousands of them.
+export function metricToWire(m: Metric): Record<string, unknown> {
+  const wire: Record<string, unknown> = { key: m.key, value: wireDouble(m.value), timestamp: m.timestampMs, step: m.step };
+  if (m.modelId !== undefined) wire.model_id = m.modelId;
+  if (m.datasetName !== undefined) wire.dataset_name = m.datasetName;
+  if (m.datasetDigest !== undefined) wire.dataset_digest = m.datasetDigest;
+  return wire;
+}
 
 export const infoToWire = (r: TrackingRun) =>
   omitEmpty({
@@ -57,10 +56,10 @@ const inputToWire = (i: RunInput) =>
 const outputsOf = (links: FoundRun['links']) =>
   links.filter((l) => l.role === 'output').map((l) => ({ model_id: l.model_id, step: l.step }));
 
-/** A run that was just made: nothing is linked to it yet. */
-export const newRunToWire = async (ctx: Ctx, run: TrackingRun) => ({
+/** A run that was just made: it has tags and nothing else yet. */
+export const newRunToWire = (run: CreatedRun) => ({
   info: infoToWire(run),
-  data: dataToWire(await getRunData(ctx, run.id)),
+  data: dataToWire({ metrics: [], params: [], tags: run.tags }),
   inputs: {},
 });
 

@@ -21,6 +21,8 @@ const clauses = [
   `params.long = '${'z'.repeat(250)}'`,
   `params.long = '${'z'.repeat(200)}'`,
   "tags.t = 'red'",
+  "tags.t = ''",
+  "tags.long = ''",
   'tags.t IS NULL',
   'params.q IS NOT NULL',
   "status = 'RUNNING'",
@@ -43,7 +45,10 @@ eachDatabase('wherever a search begins, it finds the same runs in the same order
         ...(i % 5 === 0 ? [] : [{ key: 'q', value: i % 2 === 0 ? 'ay' : 'by' }]),
         { key: 'long', value: 'z'.repeat(i % 2 === 0 ? 200 : 250) },
       ],
-      tags: i % 3 === 1 ? [{ key: 't', value: i % 2 === 0 ? 'red' : 'blue' }] : [],
+      tags: [
+        ...(i % 3 === 1 ? [{ key: 't', value: i % 2 === 0 ? 'red' : i % 5 === 0 ? '' : 'blue' }] : []),
+        { key: 'long', value: i % 2 === 0 ? '' : 'z'.repeat(300) },
+      ],
     });
     if (i % 11 === 10) await setRunLifecycle(ctx, run.id, 'deleted');
   }

@@ -2,11 +2,13 @@
 // and that is counted beforehand, because without statistics a database cannot know.
 import { sql, type RawBuilder } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
+import { mostOf, pageOf, type Best } from './best-entries.ts';
+import { isIndexedValue } from '../store/entries.ts';
 import { ofRuns } from '../store/of-runs.ts';
 import type { RunRow } from '../store/tables.ts';
 import type { Clause } from './language.ts';
 import { runLanguage, runSources } from './languages.ts';
-import { clauseSql, compare, nullsLast, orderTerms, type DialectName, type OrderItem } from './sql.ts';
+import { clauseSql, compare, NEWEST_FIRST, orderTerms, type DialectName, type OrderItem } from './sql.ts';
 
 export interface RunSearch {
   readonly workspace: string;
@@ -15,6 +17,8 @@ export interface RunSearch {
   readonly within: RawBuilder<unknown>;
   /** Further ones of the table of runs alone. */
   readonly conditions: readonly RawBuilder<unknown>[];
+  /** Those that a page begins behind another with. */
+  readonly after?: readonly RawBuilder<unknown>[];
   readonly clauses: readonly Clause[];
   readonly order: readonly OrderItem[];
   readonly offset: number;
@@ -25,10 +29,10 @@ export interface RunSearch {
 
 /** So many rows are looked at within some 40 ms; who has more is not worth to begin with. */
 const FEW = 20_000;
+/** No more steps than these are taken along an order; then all runs are looked at sooner. */
+const MOST_STEPS = 50_000;
 /** SQLite joins at most 64 tables; clauses and orders beyond these are subqueries. */
 const MOST_JOINED = 6;
-/** What the indexes of params and tags hold of a value (migrations/0001/tracking.ts). */
-const INDEXED_LENGTH = 200;
 
 // SQLite would rather sort what it finds in the order of runs.
 const INDEX_OF_VALUES = 'indexed by latest_metrics__workspace_id__key__value__run_id__is_nan';
@@ -43,9 +47,9 @@ const runsById = ofRuns<RunRow>('select * from tracking_runs', 'id', '', 'id');
 
 /** The runs that match, in their order, from `offset` on and at most `limit`. */
 export async function findRunRows(db: Db, q: RunSearch): Promise<RunRow[]> {
-  const ids = await findIds(db, q);
-  const rows = new Map((await runsById(db, q.workspace, ids)).map((r) => [r.id, r]));
-  return ids.map((id) => rows.get(id)!);
+  if (q.clauses.length === 0 && q.order[0]?.entity !== 'metric') return rowsOf(db, q, beginWithRuns({ ...q, joined: [], others: [] }));
+  const found = await planOf(db, q);
+  return found === undefined ? [] : ((await findByBest(db, found)) ?? findByAll(db, found, q.few ?? FEW));
 }
 
 /** Those that match, in no order, as a query of their `id`, `status` and `experiment_id`; undefined if there are none. */
@@ -65,20 +69,59 @@ interface Begin {
   readonly fewest: number;
 }
 
-async function findIds(db: Db, q: RunSearch): Promise<string[]> {
-  const { few = FEW } = q;
-  const along = q.order[0]?.entity === 'metric' ? q.order[0] : undefined;
-  if (q.clauses.length === 0 && !along) return idsOf(db, beginWithRuns({ ...q, joined: [], others: [] }));
-  const found = await planOf(db, q);
-  if (found === undefined) return [];
-  const { plan, begins, fewest } = found;
-  if (begins) return idsOf(db, beginWithEntries(plan));
-  // Very many match: they are found soon enough along the index of the order. If not, all are looked at after all.
-  if (fewest === few && along) {
-    const ids = await idsOf(db, walkAlongOrder(plan, along));
-    if (ids.length === q.limit) return ids;
+/** The page by the entries of its order alone, if it has one item and enough of those found are wanted. */
+async function findByBest(db: Db, { plan, begins, fewest }: Begin): Promise<RunRow[] | undefined> {
+  const [by, second] = plan.order;
+  if (by === undefined || second || !(by.entity in tables) || plan.after) return undefined;
+  const most = mostOf(plan);
+  const page = (best: readonly Best[], all: boolean) => pageOf(db, plan.dialect, { best, all }, conditionsOf(plan), plan);
+  if (by.entity === 'metric') {
+    // As many steps along the index of the order as one of 20 runs that match takes; they say how many are needed.
+    const whole = begins ? fewest : MOST_STEPS;
+    const trial = 20 * most <= whole / 2 ? 20 * most : Math.ceil(whole / 16);
+    const tried = await walk(db, plan, by, trial, most);
+    const found = await page(tried, false);
+    if (found) return found;
+    const needed = Math.ceil((most / tried.length) * trial * 1.2);
+    const more = tried.length < most && needed < whole ? await page(await walk(db, plan, by, needed, most), false) : undefined;
+    if (more) return more;
   }
-  return idsOf(db, beginWithRuns(plan));
+  if (!begins) return undefined;
+  const best = await bestOf(db, plan, by, most);
+  return page(best, best.length < most);
+}
+
+/** Along the values of a metric in their order; neither NaN nor runs without it, which come after all others. */
+async function walk(db: Db, p: Plan, by: OrderItem, steps: number, most: number): Promise<readonly Best[]> {
+  const order = sql.raw(`value ${by.descending ? 'desc' : 'asc'}`);
+  const { rows } = await sql<Best>`select w.run_id as id, 0 as class, w.value from (
+      select workspace_id, run_id, value from latest_metrics ${p.dialect === 'sqlite' ? sql.raw(INDEX_OF_VALUES) : none}
+      where workspace_id = ${p.workspace} and key = ${by.key} and is_nan = 0 order by ${order} limit ${steps}) w
+    ${joinEntries(p, p.joined, 'w', 'run_id')} order by w.${order} limit ${most}`.execute(db);
+  return rows;
+}
+
+/** From the entries of the first clause, by the entries of the order. */
+async function bestOf(db: Db, p: Plan, by: OrderItem, most: number): Promise<readonly Best[]> {
+  const [first, ...rest] = p.joined;
+  const isNan = by.entity === 'metric' ? sql`when o.is_nan = 1 then 1` : none;
+  const { rows } = await sql<Best>`select b.run_id as id, case when o.value is null then 2 ${isNan} else 0 end as class, o.value
+    from ${entriesOf(first!, 'b')} ${joinEntries(p, rest, 'b', 'run_id')}
+    left join ${entriesOf(by, 'o')} on o.workspace_id = b.workspace_id and o.run_id = b.run_id and o.key = ${by.key}
+    where ${entryIs(p, first!, 'b')} order by class, o.value ${sql.raw(by.descending ? 'desc' : 'asc')} limit ${most}`.execute(db);
+  return rows;
+}
+
+/** The same, whatever the order is: all that match are looked at. */
+async function findByAll(db: Db, { plan, begins, fewest }: Begin, few: number): Promise<RunRow[]> {
+  const [by] = plan.order;
+  if (begins) return rowsOf(db, plan, beginWithEntries(plan));
+  // Very many match: they are found soon enough along the index of the order, unless that was tried before.
+  if (fewest === few && by?.entity === 'metric' && (plan.order.length > 1 || plan.after)) {
+    const rows = await rowsOf(db, plan, walkAlongOrder(plan, by));
+    if (rows.length === plan.limit) return rows;
+  }
+  return rowsOf(db, plan, beginWithRuns(plan));
 }
 
 /** Where the fewest rows have to be looked at; undefined if nothing can match. */
@@ -117,13 +160,15 @@ async function countUpTo(db: Db, few: number, from: RawBuilder<unknown>): Promis
   return Number(rows[0]!.n);
 }
 
-async function idsOf(db: Db, query: RawBuilder<{ id: string }>): Promise<string[]> {
-  return (await query.execute(db)).rows.map((r) => r.id);
+async function rowsOf(db: Db, q: RunSearch, query: RawBuilder<{ id: string }>): Promise<RunRow[]> {
+  const ids = (await query.execute(db)).rows.map((r) => r.id);
+  const rows = new Map((await runsById(db, q.workspace, ids)).map((r) => [r.id, r]));
+  return ids.map((id) => rows.get(id)!);
 }
 
 /** An index leads to the rows that fulfil it. */
 const isIndexed = ({ entity, op, value }: Clause): boolean =>
-  entity === 'metric' ? op !== '!=' : op === '=' && String(value).length < INDEXED_LENGTH;
+  entity === 'metric' ? op !== '!=' : op === '=' && isIndexedValue(String(value));
 
 const entriesOf = (clause: Pick<Clause, 'entity'>, alias: string) => sql.raw(`${tables[clause.entity]!} ${alias}`);
 
@@ -131,9 +176,8 @@ const entriesOf = (clause: Pick<Clause, 'entity'>, alias: string) => sql.raw(`${
 function entryIs(q: RunSearch, { entity, key, op, value }: Clause, alias: string): RawBuilder<unknown> {
   const of = sql`${sql.raw(alias)}.workspace_id = ${q.workspace} and ${sql.raw(alias)}.key = ${key}`;
   if (op === 'IS NOT NULL') return of;
-  // The beginning of a text equals a shorter one only if it is the whole text.
-  const indexed = entity !== 'metric' && op === '=' && String(value).length < INDEXED_LENGTH;
-  const column = sql.raw(indexed ? `substr(${alias}.value, 1, ${INDEXED_LENGTH})` : `${alias}.value`);
+  const short = entity !== 'metric' && isIndexed({ entity, key, op, value });
+  const column = sql.raw(`${alias}.${short ? 'short_value' : 'value'}`);
   return sql`${of} and ${compare(column, op, value, q.dialect)}`;
 }
 
@@ -159,7 +203,13 @@ const joinRuns = (q: RunSearch, owner: string) =>
 const ofWorkspace = (q: RunSearch) => sql`r.workspace_id = ${q.workspace}`;
 
 const conditionsOf = (p: Plan) =>
-  and([ofWorkspace(p), p.within, ...p.conditions, ...p.others.map((c) => clauseSql(runLanguage, runSources, c, p.dialect))]);
+  and([
+    ofWorkspace(p),
+    p.within,
+    ...p.conditions,
+    ...(p.after ?? []),
+    ...p.others.map((c) => clauseSql(runLanguage, runSources, c, p.dialect)),
+  ]);
 
 /** From the entries of the first clause to the runs. */
 function beginWithEntries(p: Plan): RawBuilder<{ id: string }> {
@@ -192,9 +242,12 @@ function walkAlongOrder(p: Plan, by: OrderItem): RawBuilder<{ id: string }> {
 const page = (q: RunSearch, terms: readonly RawBuilder<unknown>[]) =>
   sql`order by ${sql.join([...terms, sql`r.id asc`])} limit ${q.limit} offset ${q.offset}`;
 
+const isStart = ({ entity, key }: OrderItem): boolean => entity === 'attribute' && runLanguage.attributes[key]!.column === 'r.start_ms';
+
 function ordering(q: RunSearch, items: readonly OrderItem[]): { joins: RawBuilder<unknown>; terms: RawBuilder<unknown>[] } {
   const joins: RawBuilder<unknown>[] = [];
   const terms = items.flatMap((item) => {
+    if (item.descending && isStart(item)) return [sql.raw(NEWEST_FIRST)];
     if (!(item.entity in tables) || joins.length === MOST_JOINED) return orderTerms(runLanguage, runSources, item, q.dialect);
     const alias = `o${joins.length}`;
     const on = sql.raw(`${alias}.workspace_id = r.workspace_id and ${alias}.run_id = r.id and ${alias}.key =`);
@@ -206,7 +259,6 @@ function ordering(q: RunSearch, items: readonly OrderItem[]): { joins: RawBuilde
     ];
   });
   // The newest first, unless the order says something about the start itself.
-  if (!q.order.some((o) => o.entity === 'attribute' && runLanguage.attributes[o.key]!.column === 'r.start_ms'))
-    terms.push(...nullsLast(sql`r.start_ms`, true, q.dialect));
+  if (!q.order.some(isStart)) terms.push(sql.raw(NEWEST_FIRST));
   return { joins: joins.length === 0 ? none : sql.join(joins, sql` `), terms };
 }

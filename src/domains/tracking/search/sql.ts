@@ -101,6 +101,9 @@ export function parseOrder(language: Language, items: readonly string[]): OrderI
   });
 }
 
+/** As the index of runs has it on both databases; no time is as early as that of runs without one. */
+export const NEWEST_FIRST = 'coalesce(r.start_ms, -9007199254740992) desc';
+
 /** NULL last in both directions. To SQLite NULL is less than anything, so that an index serves the descending order as it is. */
 export const nullsLast = (value: RawBuilder<unknown>, descending: boolean, dialect?: DialectName): RawBuilder<unknown>[] => [
   ...(dialect === 'sqlite' && descending ? [] : [sql`case when ${value} is null then 1 else 0 end`]),

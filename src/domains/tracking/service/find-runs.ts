@@ -67,7 +67,7 @@ export async function findRuns(ctx: Ctx, asked: PageAsked): Promise<{ runs: Proj
   const from = asked.cursor === undefined ? [] : [behind(asked.cursor, order, question)];
   const rows = await findRunRows(ctx.db, {
     ...search,
-    conditions: [...search.conditions, ...from],
+    ...(from.length > 0 ? { after: from } : {}),
     order,
     offset: 0,
     limit: asked.limit + 1,

@@ -52,7 +52,7 @@ export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRu
   const page = rows.slice(0, q.limit);
   const ids = page.map((r) => r.id);
   const [data, inputs, links] = [
-    await dataOf(ctx.db, ctx.workspace, ids),
+    await dataOf(ctx.db, ctx.workspace, ids, ctx.db === ctx.database.reader),
     await inputsOf(ctx.db, ctx.workspace, ids),
     await linksOf(ctx.db, ctx.workspace, ids),
   ];

@@ -2,6 +2,7 @@ import type { Db } from '../../../kernel/db/database.ts';
 import { insertMany } from '../../../kernel/db/insert-many.ts';
 import { statement } from '../../../kernel/db/statement.ts';
 import type { Lifecycle, Metric, Pair, TrackingRun } from '../model.ts';
+import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { toMetric } from './metrics.ts';
 import { byRun, ofRuns } from './of-runs.ts';
 import { trackingIn, type DatasetRow, type EntryRow, type InputRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
@@ -60,16 +61,23 @@ const latestOf = ofRuns<MetricRow>('select run_id, key, timestamp_ms, step, valu
 const paramsOf = ofRuns<EntryRow>('select run_id, key, value from tracking_params', 'key');
 const tagsOf = ofRuns<EntryRow>('select run_id, key, value from tracking_tags', 'key');
 
-/** Latest metrics, params and tags of many runs at once. */
+/**
+ * Latest metrics, params and tags of many runs. A handle that is not a transaction's may look for all `atOnce`: PostgreSQL
+ * finds some while others are taken in here.
+ */
 export async function dataOf(
   db: Db,
   workspace: string,
   ids: readonly string[],
+  atOnce = false,
 ): Promise<Map<string, { metrics: Metric[]; params: Pair[]; tags: Pair[] }>> {
   const data = new Map(ids.map((id) => [id, { metrics: [] as Metric[], params: [] as Pair[], tags: [] as Pair[] }]));
-  for (const r of await latestOf(db, workspace, ids)) data.get(r.run_id)!.metrics.push(toMetric(r));
-  for (const r of await paramsOf(db, workspace, ids)) data.get(r.run_id)!.params.push({ key: r.key, value: r.value });
-  for (const r of await tagsOf(db, workspace, ids)) data.get(r.run_id)!.tags.push({ key: r.key, value: r.value });
+  const [metrics, params, tags] = atOnce
+    ? await Promise.all([latestOf(db, workspace, ids), paramsOf(db, workspace, ids), tagsOf(db, workspace, ids)])
+    : [await latestOf(db, workspace, ids), await paramsOf(db, workspace, ids), await tagsOf(db, workspace, ids)];
+  for (const r of metrics) data.get(r.run_id)!.metrics.push(toMetric(r));
+  for (const r of params) data.get(r.run_id)!.params.push({ key: r.key, value: r.value });
+  for (const r of tags) data.get(r.run_id)!.tags.push({ key: r.key, value: r.value });
   return data;
 }
 
@@ -82,14 +90,13 @@ export const findParams = (db: Db, workspace: string, runId: string, keys: reado
     .where('key', 'in', [...keys])
     .execute();
 
-const entry = { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' } as const;
-const insertedParams = insertMany({ table: 'tracking_params', columns: entry });
+const insertedParams = insertMany({ table: 'tracking_params', columns: entryColumns });
 const putAllTags = insertMany({
   table: 'tracking_tags',
-  columns: entry,
-  then: 'on conflict (workspace_id, run_id, key) do update set value = excluded.value',
+  columns: entryColumns,
+  then: overwrittenEntry,
 });
-const entries = (workspace: string, runId: string, pairs: readonly Pair[]) => pairs.map((p) => [workspace, runId, p.key, p.value]);
+const entries = (workspace: string, runId: string, pairs: readonly Pair[]) => pairs.map((p) => toEntry(workspace, runId, p));
 
 export const insertParams = (db: Db, workspace: string, runId: string, params: readonly Pair[]): Promise<void> =>
   insertedParams(db, entries(workspace, runId, params));

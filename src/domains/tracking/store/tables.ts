@@ -100,8 +100,8 @@ export type TrackingTables = {
   experiments: ExperimentRow;
   experiment_tags: { workspace_id: string; experiment_id: string; key: string; value: string };
   tracking_runs: RunRow;
-  tracking_params: EntryRow;
-  tracking_tags: EntryRow;
+  tracking_params: EntryRow & { short_value: string };
+  tracking_tags: EntryRow & { short_value: string };
   tracking_metrics: MetricRow & { rarity: number };
   latest_metrics: MetricRow;
   tracking_datasets: DatasetRow;

@@ -3,6 +3,7 @@ import type { Db } from '../../../kernel/db/database.ts';
 import { insertMany } from '../../../kernel/db/insert-many.ts';
 import { statement } from '../../../kernel/db/statement.ts';
 import { DATASET_CONTEXT_TAG, type Pair, type TrackingRun } from '../model.ts';
+import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { toMetric } from './metrics.ts';
 import { trackingIn, type MetricRow } from './tables.ts';
 
@@ -49,10 +50,8 @@ const putRuns = insertMany({
   then: `on conflict (workspace_id, id) do update set name = excluded.name, user_id = excluded.user_id, status = excluded.status,
     start_ms = excluded.start_ms, end_ms = excluded.end_ms, lifecycle = excluded.lifecycle, deleted_ms = excluded.deleted_ms`,
 });
-const entry = { workspace_id: 'id', run_id: 'id', key: 'text', value: 'text' } as const;
-const overwrite = 'on conflict (workspace_id, run_id, key) do update set value = excluded.value';
-const putParams = insertMany({ table: 'tracking_params', columns: entry, then: overwrite });
-const putTags = insertMany({ table: 'tracking_tags', columns: entry, then: overwrite });
+const putParams = insertMany({ table: 'tracking_params', columns: entryColumns, then: overwrittenEntry });
+const putTags = insertMany({ table: 'tracking_tags', columns: entryColumns, then: overwrittenEntry });
 const putDatasets = insertMany({
   table: 'tracking_datasets',
   columns: {
@@ -101,7 +100,8 @@ export async function putTakenRuns(
       r.deletedMs,
     ]),
   );
-  const entries = (of: 'params' | 'tags') => runs.flatMap((r) => byKey(r[of]).map(([key, value]) => [workspace, r.id, key, value]));
+  const entries = (of: 'params' | 'tags') =>
+    runs.flatMap((r) => byKey(r[of]).map(([key, value]) => toEntry(workspace, r.id, { key, value })));
   await putParams(db, entries('params'));
   await putTags(db, entries('tags'));
   const inputs = runs.flatMap((r) => r.inputs.map((i) => ({ ...i, run: r })));
