@@ -2,7 +2,7 @@
 # Makes a checkout ready to run: packages for Node, and on demand a Python environment and PostgreSQL.
 # Says nothing when there is nothing to do, so every npm script calls it first.
 #
-#   sh scripts/set-up.sh [--python] [--postgres]
+#   sh scripts/set-up.sh [--python] [--mlflow-clients] [--postgres]
 #
 # It starts with whatever Node the machine has; after it, npm scripts find Node 26 in node_modules/.bin.
 set -eu
@@ -30,11 +30,13 @@ PATH=$system_path
 export PATH
 
 python=
+clients=
 while [ $# -gt 0 ]; do
   case $1 in
     --python) python=wanted ;;
+    --mlflow-clients) python=wanted clients=wanted ;;
     --postgres) ;; # its binaries are packages of Node; they are put right below, whoever asks
-    *) stop "set-up.sh does not know the flag \"$1\"; it takes --python and --postgres." ;;
+    *) stop "set-up.sh does not know the flag \"$1\"; it takes --python, --mlflow-clients and --postgres." ;;
   esac
   shift
 done
@@ -87,12 +89,8 @@ fi
 
 [ -n "$python" ] || exit 0
 
-# --- Python: the environment of the tests, from the example's lock ----------------------------------------
+# --- Python: the environment of the tests, from the example's lock, and one for each MLflow client ----------
 
-lock=examples/flights/python/requirements.lock
-venv=$cache/python
-stamp=$venv/.installed-from
-wanted="$(cksum <"$lock") $("$python" --version)"
 UV_CACHE_DIR=$cache/uv
 PIP_CACHE_DIR=$cache/pip
 UV_PYTHON_DOWNLOADS=never
@@ -119,11 +117,23 @@ else
   fi
 fi
 
-if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
-  say 'installing packages for Python (once; under a minute) ...'
+# An environment in the cache from a lock: install_environment NAME LOCK [FLAG]
+install_environment() {
+  venv=$cache/$1
+  stamp=$venv/.installed-from
+  wanted="$(cksum <"$2") $("$python" --version)"
+  [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ] || return 0
+  say "installing packages for Python into .cache/$1 (once; under a minute) ..."
   rm -rf "$venv"
   { "$uv" venv --quiet --python "$python" "$venv" &&
-    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --only-binary :all: --compile-bytecode "$lock"; } ||
+    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --only-binary :all: ${3:+"$3"} "$2"; } ||
     stop 'uv could not install the packages for Python; what it said stands above. Is the package index within reach?'
   echo "$wanted" >"$stamp"
-fi
+}
+
+install_environment python examples/flights/python/requirements.lock --compile-bytecode
+[ -n "$clients" ] || exit 0
+# Compiled as far as they are imported: most of it never is.
+for version in 3 2; do
+  install_environment "mlflow-$version" "test/mlflow-client/python/requirements-$version.lock"
+done

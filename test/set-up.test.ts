@@ -18,6 +18,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
 const repository = join(import.meta.dirname, '..');
+const LOCK = 'examples/flights/python/requirements.lock';
+const CLIENT_LOCKS = ['3', '2'].map((version) => `test/mlflow-client/python/requirements-${version}.lock`);
 const TOOLS = ['sh', 'cat', 'cksum', 'mkdir', 'rm', 'dirname', 'uname', 'ln'];
 
 interface Machine {
@@ -35,9 +37,10 @@ function machine(t: TestContext): Machine {
   const root = join(home, 'the checkout');
   const bin = join(home, 'bin');
   const log = join(home, 'calls');
-  for (const folder of [bin, join(root, 'scripts/set-up'), join(root, 'examples/flights/python')]) mkdirSync(folder, { recursive: true });
+  for (const folder of [bin, ...['scripts/set-up', 'examples/flights/python', 'test/mlflow-client/python'].map((path) => join(root, path))])
+    mkdirSync(folder, { recursive: true });
   for (const file of ['scripts/set-up.sh', 'scripts/set-up/link-postgres.ts']) copyFileSync(join(repository, file), join(root, file));
-  for (const file of ['package-lock.json', 'examples/flights/python/requirements.lock']) writeFileSync(join(root, file), 'one\n');
+  for (const file of ['package-lock.json', LOCK, ...CLIENT_LOCKS]) writeFileSync(join(root, file), 'one\n');
   for (const tool of TOOLS) symlinkSync(['/usr/bin', '/bin'].map((folder) => join(folder, tool)).find(existsSync)!, join(bin, tool));
   const program = (name: string, script: string): void => {
     rmSync(join(bin, name), { force: true });
@@ -65,7 +68,7 @@ esac`,
   );
   const uv = `#!/bin/sh
 [ "$1" = --version ] || echo "uv $*" >>"${log}"
-[ "$1" = venv ] && mkdir -p "$ROOT/.cache/python"
+[ "$1" = venv ] && for last; do :; done && mkdir -p "$last"
 exit 0`;
   return {
     root,
@@ -133,12 +136,29 @@ test('set-up installs again what its lock changed, and what is gone', async (t) 
   writeFileSync(join(m.root, 'package-lock.json'), 'two\n');
   await m.setUp('--python');
   assert.match(m.calls().join('\n'), /^npm ci [^\n]*$/);
-  writeFileSync(join(m.root, 'examples/flights/python/requirements.lock'), 'two\n');
+  writeFileSync(join(m.root, LOCK), 'two\n');
   await m.setUp('--python');
   assert.match(m.calls().join('\n'), /^uv venv [^\n]*\nuv pip sync [^\n]*$/);
   rmSync(join(m.root, 'node_modules'), { recursive: true });
   await m.setUp();
   assert.match(m.calls().join('\n'), /^npm ci [^\n]*$/);
+});
+
+test('set-up installs each MLflow client once, from its own lock', async (t) => {
+  const m = machine(t);
+  await m.setUp('--python');
+  m.calls();
+  assert.equal((await m.setUp('--mlflow-clients')).code, 0);
+  const synced = m.calls().filter((call) => call.startsWith('uv pip sync'));
+  assert.deepEqual(
+    synced.map((call) => call.split(' ').at(-1)),
+    CLIENT_LOCKS,
+  );
+  for (const call of synced) assert.match(call, /--require-hashes/);
+  assert.deepEqual(await m.setUp('--python', '--mlflow-clients'), { code: 0, said: '' });
+  writeFileSync(join(m.root, CLIENT_LOCKS[1]!), 'two\n');
+  await m.setUp('--mlflow-clients');
+  assert.equal(m.calls().length, 2, 'only the one whose lock changed');
 });
 
 test('set-up makes the link to Node 26 where npm left it out', async (t) => {
