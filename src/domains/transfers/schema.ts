@@ -14,6 +14,14 @@ const pair = Type.Object({ key: text, value: text });
 const pairs = Type.Array(pair);
 /** JSON has no NaN and no infinities: these are words. */
 const value = Type.Union([Type.Number(), oneOf(['NaN', 'Infinity', '-Infinity'] as const)]);
+/** Milliseconds, step, value. */
+const point = Type.Unsafe<[number, number, number | string]>({
+  type: 'array',
+  prefixItems: [Type.Integer(), Type.Integer(), value],
+  items: false,
+  minItems: 3,
+  maxItems: 3,
+});
 
 export const ImportParams = Type.Object({ id });
 export const Begin = Type.Object({
@@ -91,7 +99,7 @@ export const TakePoints = Type.Object({
     Type.Object({
       run: id,
       key: text,
-      points: Type.Array(Type.Tuple([Type.Integer(), Type.Integer(), value])),
+      points: Type.Array(point),
     }),
     { maxItems: 50_000 },
   ),
