@@ -9,7 +9,7 @@ import { startBrokenLine } from '../../test/support/broken-line.ts';
 import { openTestBucket } from '../../test/support/s3.ts';
 import { readSettings, type Settings } from '../kernel/config/settings.ts';
 import { isProblem } from '../kernel/errors.ts';
-import { openLog } from '../kernel/log.ts';
+import { openLog, silentLog } from '../kernel/log.ts';
 import { startControl } from './control.ts';
 
 function settingsFor(t: TestContext, env: Record<string, string>): Settings {
@@ -66,4 +66,45 @@ test('a server whose store does not answer starts, is not ready, and is when the
   const log = readFileSync(logFile, 'utf8');
   assert.match(log, /blobs.unavailable/);
   assert.doesNotMatch(log, new RegExp(`${server.secretAccessKey}|${server.accessKeyId}`));
+});
+
+test('while the store answers 503, slowly or cuts the line, tracking goes on, no half artifact is there, and no restart is needed', async (t) => {
+  const { prefix, server } = await openTestBucket(t);
+  const line = await startBrokenLine(t, server.port);
+  const control = await startControl(
+    settingsFor(t, { GYRE_BLOBS_URL: `s3://gyre-tests/${prefix}`, GYRE_S3_ENDPOINT: line.url }),
+    {},
+    { log: silentLog },
+  );
+  t.after(() => control.close());
+  const put = (name: string, body: string): Promise<Response> =>
+    fetch(`${control.url}/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts/${name}`, { method: 'PUT', body });
+  const get = (name: string): Promise<Response> => fetch(`${control.url}/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts/${name}`);
+  const track = async (): Promise<number> =>
+    (
+      await fetch(`${control.url}/api/2.0/mlflow/runs/create`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ experiment_id: '0', start_time: 1 }),
+      })
+    ).status;
+  const bytes = 'x'.repeat(300_000);
+  for (const [name, fault] of [
+    ['refused', { answer503: true }],
+    ['cut', { cutUpAfter: 100_000 }],
+  ] as const) {
+    await line.fault(fault);
+    const [stored, tracked] = await Promise.all([put(name, bytes), track()]);
+    assert.equal(stored.status, 503, name);
+    assert.equal(((await stored.json()) as { error_code: string }).error_code, 'TEMPORARILY_UNAVAILABLE');
+    assert.equal(tracked, 200);
+    await line.fault(undefined);
+    assert.equal((await get(name)).status, 404, `nothing of ${name} is there`);
+    assert.equal((await put(name, bytes)).status, 200);
+    assert.equal(await (await get(name)).text(), bytes);
+  }
+  await line.fault({ delayMs: 100 });
+  const [stored, tracked] = await Promise.all([put('slow', bytes), track()]);
+  assert.deepEqual([stored.status, tracked], [200, 200]);
+  assert.equal(await (await get('slow')).text(), bytes);
 });

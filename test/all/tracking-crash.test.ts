@@ -8,8 +8,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded } from '../crash/campaign.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { sharedFolders, startReplica, until, type Replica } from '../support/replicas.ts';
-import { compareTracked, startTracking, type Tracking } from '../support/tracked.ts';
+import { sharedFolders, startReplica, until, type Replica } from '../replicas/control-planes.ts';
+import { compareTracked, startTracking, type Tracking } from '../replicas/tracked.ts';
 
 const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 1e9));
 const figures = ({ acknowledged }: Tracking): string =>

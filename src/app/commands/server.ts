@@ -73,6 +73,7 @@ interface Status {
   }[];
   readonly injectedFaults: readonly { readonly endpoint: string; readonly variant: string; readonly errorRate: number }[];
   readonly database: string;
+  readonly replicas: readonly { readonly url: string; readonly place: string; readonly leads: boolean; readonly dataPlane: boolean }[];
   readonly workspace: string;
   readonly events: number;
 }
@@ -146,6 +147,9 @@ export function serverCommands(program: Program, root: Command): void {
         ...p.endpoints.map((e) => `  ${e.name} revision ${e.revision} on ${p.replica} (plan ${p.plan})`),
         ...p.failures.map((f) => `  ${f.endpoint} was not taken by ${p.replica}: ${f.why}`),
       ]),
+      ...status.replicas.map(
+        (r) => `replica at ${r.url}: ${r.place}${r.dataPlane ? ', with a data plane' : ''}${r.leads ? ', leads' : ''}`,
+      ),
       ...status.injectedFaults.map(
         (f) => `  ${f.endpoint} ${f.variant} fails ${f.errorRate * 100} % of its requests on purpose (GYRE_FAULT_INJECTION)`,
       ),

@@ -9,7 +9,7 @@ import { defineErrors } from '../errors.ts';
 
 const BEAT_MS = 1500;
 /** Who has not been heard of for so long is taken for dead. */
-const LIVE_MS = 6000;
+export const LIVE_MS = 6000;
 const KEPT_MS = 24 * 3_600_000;
 
 const { fail } = defineErrors({

@@ -7,7 +7,7 @@ import { silentLog } from '../../../kernel/log.ts';
 import { locationOf } from '../database/open-database.ts';
 import { openSnapshot, placeOf, type Snapshot } from '../database/snapshot.ts';
 import { checkBlobs, checkStore } from './blob-checks.ts';
-import { checkChain, checkIntegrity, checkQueue, checkReferences, checkSequencer } from './database-checks.ts';
+import { checkChain, checkIntegrity, checkQueue, checkReferences, checkReplicas, checkSequencer } from './database-checks.ts';
 import { fault, ok, type DoctorOptions, type Finding } from './finding.ts';
 import { checkDisk, checkFolder, checkLeftovers, checkPython, checkServer } from './machine-checks.ts';
 
@@ -32,6 +32,8 @@ export async function* examine(settings: Settings, options: DoctorOptions = {}):
       yield* guarded('database pages', () => checkIntegrity(snapshot!));
       yield* guarded('references', () => checkReferences(snapshot!));
       yield* guarded('sequencer', () => checkSequencer(snapshot!, nowMs));
+      const replicas = await checkReplicas(snapshot);
+      if (replicas) yield replicas;
       yield* guarded('jobs', () => checkQueue(snapshot!, nowMs));
       yield* guarded('audit chain', () => checkChain(snapshot!));
       const blobs = await openBlobStore(settings, silentLog).catch((error: unknown) => error as Error);

@@ -1,3 +1,4 @@
+import { LIVE_MS } from '../../../kernel/replicas/replicas.ts';
 import { CHAIN_START, chainHash } from '../../../kernel/events/sequencer.ts';
 import type { EventRow } from '../../../kernel/events/events.ts';
 import { count, duration } from '../../../kernel/cli/terminal.ts';
@@ -81,6 +82,26 @@ export async function checkSequencer(snapshot: Snapshot, nowMs: number): Promise
         'sequencer',
         `${count(waiting)} events wait for their number since ${duration(age)}`,
         'start a server; where one runs, look for "sequencer" in its log and restart it',
+      );
+}
+
+/** Control planes on PostgreSQL that live, and who leads them; nothing on SQLite, and nothing where none runs. */
+export async function checkReplicas(snapshot: Snapshot): Promise<Finding | undefined> {
+  const known = await number(snapshot, 'select count(*) as n from replicas');
+  if (known === 0) return undefined;
+  const now = '(extract(epoch from clock_timestamp()) * 1000)';
+  const rows = await collect(
+    snapshot.query<{ place: string; leads: number }>(`select r.place as place, (select count(*) from leases l
+      where l.holder = r.id and l.until_ms >= ${now}) as leads from replicas r where r.beat_ms >= ${now} - ${LIVE_MS} order by r.place`),
+  );
+  if (rows.length === 0) return undefined;
+  const leader = rows.find((row) => Number(row.leads) > 0);
+  return leader
+    ? ok('replicas', `${count(rows.length)} live; ${leader.place} leads`)
+    : warning(
+        'replicas',
+        `${rows.map((r) => r.place).join('; ')}: none leads`,
+        'look again in 10 s; if none does then, look into their logs',
       );
 }
 

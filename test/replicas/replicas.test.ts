@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { begin, sharedFolders, startReplica, until, type Answer, type Replica } from './support/replicas.ts';
-import { startPostgres, type Postgres } from './support/postgres.ts';
-import { compareTracked, startTracking } from './support/tracked.ts';
+import { begin, sharedFolders, startReplica, until, type Answer, type Replica } from './control-planes.ts';
+import { startPostgres, type Postgres } from '../support/postgres.ts';
+import { compareTracked, startTracking } from './tracked.ts';
 
 async function openTwo(
   t: TestContext,

@@ -2,7 +2,7 @@
 // is there. A request that was not answered, or answered 503, is repeated by nobody: it may be there or not.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer } from './replicas.ts';
+import type { Answer } from './control-planes.ts';
 
 export interface Way {
   readonly post: (path: string, body: object) => Promise<Answer>;
