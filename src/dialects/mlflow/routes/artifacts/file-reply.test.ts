@@ -51,6 +51,8 @@ test('a path is looked at with every layer of escapes taken off', () => {
   assert.equal(safePath('a/100% ü.txt'), 'a/100% ü.txt');
   assert.equal(safePath('a%2520b/'), 'a b');
   assert.equal(safePath(''), '');
+  assert.equal(safePath('dogs%step%0%timestamp%1795820081530%w0d.png'), 'dogs%step%0%timestamp%1795820081530%w0d.png');
+  assert.equal(safePath('a%250ab\u007f'), 'a%0ab%7f');
   const eleven = Array.from({ length: 11 }).reduce<string>((text) => encodeURIComponent(text), '..');
   for (const path of [
     '..',
@@ -62,7 +64,6 @@ test('a path is looked at with every layer of escapes taken off', () => {
     '/x',
     'C:x',
     'a#b',
-    'a%0ab',
     'FILE:x',
     'a//b',
     `${eleven.replaceAll('.', '%2e')}`,
