@@ -59,6 +59,26 @@ export const nasty: readonly unknown[] = [
   '+275760-09-13T00:00:00.001Z',
   LONG,
   'é'.repeat(5000),
+  '%2e%2e%2f%2e%2e%2f',
+  'a/../b',
+  'a//b',
+  'a\r\nset-cookie: x=1',
+  "' OR 1=1 --",
+  '%'.repeat(300),
+  "metrics.a > '",
+  '`'.repeat(50),
+  '('.repeat(2000),
+  'runs:/../../x',
+  'mlflow-artifacts:/../../etc',
+  'models:/x/1/../2',
+  's3://',
+  'file://localhost/etc/passwd',
+  '\ufeff\ufffe',
+  '\udc00\ud800',
+  '😀'.repeat(200),
+  '12345678901234567890123456789',
+  -(2 ** 63),
+  2 ** 53 + 2,
   [],
   {},
   [[]],
@@ -186,6 +206,46 @@ export function wireBody(value: unknown, random: Random, limitBytes: number): Se
       return { body: Buffer.from(text), headers: json };
   }
 }
+
+const headerValues = [
+  'NaN',
+  '-1',
+  '1e999',
+  '..',
+  '../..',
+  'default',
+  'other',
+  '9'.repeat(60),
+  'null',
+  'é',
+  'a\u0000b',
+  'bytes=9-1',
+  '*',
+  '"',
+  '',
+];
+
+/** Headers that change how a request is read, mostly none. */
+export const hostileHeaders = (random: Random): Record<string, string> =>
+  random.chance(0.85)
+    ? {}
+    : {
+        [random.pick([
+          'content-encoding',
+          'transfer-encoding',
+          'idempotency-key',
+          'x-gyre-workspace',
+          'x-mlflow-workspace',
+          'range',
+          'if-none-match',
+          'accept',
+          'cookie',
+          'authorization',
+          'x-forwarded-for',
+          'sec-fetch-site',
+          'x-http-method-override',
+        ])]: random.pick(headerValues),
+      };
 
 /** A value as a part of a path or a query. */
 export const asText = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(0, 3000);
