@@ -338,6 +338,68 @@ test('--start brings a server for the time of the command', async () => {
   assert.equal(readFileSync(join(cwd, '.gyre/gyre.db')).subarray(0, 6).toString(), 'SQLite');
 });
 
+test('a server with users takes a token or MLflow’s name and password, and nothing of it is kept or shown', async () => {
+  const cwd = project({ password: 'a-long-password-1' });
+  const closed = start(
+    [
+      'up',
+      '--dir',
+      join(cwd, 'server'),
+      '--port',
+      '0',
+      '--no-data-plane',
+      '--auth',
+      'basic',
+      '--admin-user',
+      'ada',
+      '--admin-password-file',
+      'password',
+    ],
+    { cwd, env: { GYRE_DURABILITY: 'process' } },
+  );
+  try {
+    const GYRE_URL = (await written(closed, /ready at (http:\S+)/))[1]!;
+    const command = ['--experiment', 'x', '--', 'sh', '-c', 'echo "$MLFLOW_TRACKING_TOKEN" "$MLFLOW_TRACKING_PASSWORD"'];
+    const denied = await run(cwd, command, { GYRE_URL });
+    assert.equal(denied.code, 6, denied.err);
+    assert.match(denied.err, /gyre login[\s\S]*tracking-denied/);
+    const MLFLOW = { GYRE_URL, MLFLOW_TRACKING_USERNAME: 'ada', MLFLOW_TRACKING_PASSWORD: 'a-long-password-1' };
+    const named = await run(cwd, command, MLFLOW);
+    assert.deepEqual([named.code, named.out], [0, ' a-long-password-1\n'], named.err);
+    const authorization = `Basic ${Buffer.from('ada:a-long-password-1').toString('base64')}`;
+    const made = await fetch(`${GYRE_URL}/api/gyre/v1/tokens`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'for-runs', role: 'admin' }),
+    });
+    const { secret: token } = (await made.json()) as { secret: string };
+    const held = await run(cwd, command, { GYRE_URL, GYRE_TOKEN: token });
+    assert.deepEqual([held.code, held.out], [0, `${token} \n`], held.err);
+    assert.doesNotMatch(held.err, new RegExp(token));
+    const id = idOf(held.err);
+    const listed = await fetch(`${GYRE_URL}/api/2.0/mlflow/artifacts/list?run_id=${id}&path=gyre`, { headers: { authorization } });
+    const names = ((await listed.json()) as { files: { path: string }[] }).files.map((f) => f.path);
+    assert.ok(names.includes('gyre/stdout.txt') && names.includes('gyre/rerun.sh'));
+    for (const name of names) {
+      const file = await fetch(`${GYRE_URL}/get-artifact?run_id=${id}&path=${encodeURIComponent(name)}`, { headers: { authorization } });
+      assert.ok(!(await file.text()).includes(token), name);
+    }
+  } finally {
+    closed.child.kill('SIGTERM');
+    await closed.ended;
+  }
+});
+
+test('what the server refuses is told in its words, and a server that cannot be started in its own', async () => {
+  const cwd = project({ file: 'x' });
+  const refused = await run(cwd, ['--experiment', 'x'.repeat(501), '--', 'true']);
+  assert.equal(refused.code, 3);
+  assert.match(refused.err, /maximum length[\s\S]*tracking-refused/);
+  const broken = await run(cwd, ['--start', '--url', 'http://127.0.0.1:9', '--', 'true'], { GYRE_URL: '', GYRE_DIR: join(cwd, 'file') });
+  assert.equal(broken.code, 8);
+  assert.match(broken.err, /--start asks for did not start[\s\S]*own-server-failed/);
+});
+
 test('a command line that is neither or both is refused with the way out; a command that is none makes no run', async () => {
   const cwd = project({ 'plain.txt': 'x' });
   for (const [args, expected, message] of [

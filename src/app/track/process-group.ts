@@ -3,9 +3,10 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { Opened } from './python-shim.ts';
 
-const LOOK_MS = 50;
-/** Members and memory are looked up every so many looks. */
-const MEMBERS_EVERY = 10;
+// Data is read at the beginning, or when something is read anyway; then it is looked often.
+const [OFTEN_MS, SELDOM_MS] = [5, 50] as const;
+const OFTEN_FOR_MS = 30_000;
+const MEMBERS_MS = 250;
 /** At most this share of one core. */
 const SHARE = 0.02;
 
@@ -59,7 +60,8 @@ export function watchGroup(leader: number, roots: readonly string[], inputs: boo
   let members: { pid: number; rss: number }[] = [];
   let peakRss = 0;
   let peakProcesses = 0;
-  let looks = 0;
+  let membersAt = -Infinity;
+  let oftenUntil = performance.now() + OFTEN_FOR_MS;
 
   const files = (pid: number): void => {
     let names: string[];
@@ -78,6 +80,7 @@ export function watchGroup(leader: number, roots: readonly string[], inputs: boo
         const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8'))?.[1] ?? '0', 8);
         const found = statSync(path, { bigint: true });
         const how = (flags & 3) === 0 ? 'r' : 'w';
+        oftenUntil = performance.now() + OFTEN_FOR_MS;
         opened.set(path, { path, how, size: Number(found.size), modifiedNs: found.mtimeNs, seenBy: 'proc' });
       } catch {
         // Closed, or deleted, in between.
@@ -85,7 +88,8 @@ export function watchGroup(leader: number, roots: readonly string[], inputs: boo
     }
   };
   const look = (): void => {
-    if (looks++ % MEMBERS_EVERY === 0) {
+    if (performance.now() - membersAt > MEMBERS_MS) {
+      membersAt = performance.now();
       members = membersOf(leader);
       peakRss = Math.max(
         peakRss,
@@ -100,7 +104,7 @@ export function watchGroup(leader: number, roots: readonly string[], inputs: boo
   const again = (): void => {
     const began = performance.now();
     look();
-    timer = setTimeout(again, Math.max(LOOK_MS, (performance.now() - began) / SHARE));
+    timer = setTimeout(again, Math.max(inputs && began < oftenUntil ? OFTEN_MS : SELDOM_MS, (performance.now() - began) / SHARE));
     timer.unref();
   };
   again();

@@ -71,7 +71,8 @@ function connectionOf(use: Use<TrackOptions>, env: Environment): Connection {
   const theirs = /^https?:\/\//.test(env.MLFLOW_TRACKING_URI ?? '') ? env.MLFLOW_TRACKING_URI!.replace(/\/$/, '') : undefined;
   const url = use.options.url === undefined && settings.url === '' && theirs !== undefined ? theirs : use.client().url;
   const token = settings.token || findCredential(url)?.token || env.MLFLOW_TRACKING_TOKEN || '';
-  return { url, token, workspace: settings.workspace };
+  const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password } = env;
+  return { url, token, login: user && password ? { user, password } : null, workspace: settings.workspace };
 }
 
 /** Statuses by how the command ended; what a script itself said of a run that went well is kept. */

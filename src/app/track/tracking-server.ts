@@ -14,7 +14,7 @@ const { fail } = defineErrors({
   'tracking-denied': {
     status: 403,
     title: 'The run may not be tracked there',
-    detail: (p: { message: string }) => `${p.message} Log in with "gyre login", or set GYRE_TOKEN.`,
+    detail: (p: { message: string }) => p.message,
   },
 });
 
@@ -50,6 +50,8 @@ export interface DatasetRecord {
 export interface Connection {
   readonly url: string;
   readonly token: string;
+  /** Name and password, where there is no token. */
+  readonly login: { readonly user: string; readonly password: string } | null;
   readonly workspace: string;
 }
 
@@ -62,9 +64,11 @@ const pairs = (tags: Readonly<Record<string, string>>): { key: string; value: st
 
 export type TrackingServer = ReturnType<typeof openTrackingServer>;
 
-export function openTrackingServer({ url, token, workspace }: Connection) {
+export function openTrackingServer({ url, token, login, workspace }: Connection) {
+  const basic = login && `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`;
+  const authorization = token ? `Bearer ${token}` : basic;
   const headers: Record<string, string> = {
-    ...(token ? { authorization: `Bearer ${token}` } : {}),
+    ...(authorization ? { authorization } : {}),
     ...(workspace === 'default' ? {} : { 'x-mlflow-workspace': workspace }),
   };
   const send = async (method: string, route: string, init: RequestInit): Promise<Response> => {
