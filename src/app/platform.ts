@@ -72,7 +72,12 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
   // What tests bring is theirs alone.
   const alone = database.dialect.name === 'sqlite' || options.database !== undefined;
   const facts = alone ? undefined : replicaFacts(settings, options.dataPlane ?? true);
-  const replicas = facts ? await joinReplicas(database, facts, () => loops.subscribers?.wake()) : aloneReplica;
+  const replicas = facts
+    ? await joinReplicas(database, facts, () => loops.subscribers?.wake()).catch((error: unknown) => {
+        facts.leave();
+        throw error;
+      })
+    : aloneReplica;
   const sequencer = startSequencer(database);
   const compute = openCompute({
     dir: join(settings.dir, 'compute'),
@@ -92,6 +97,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     blobs,
     compute,
     settings,
+    servesHere: replicas.mayServe,
     wakeJobs: () => {
       loops.worker?.wake();
       signals?.send('jobs');

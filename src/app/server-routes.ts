@@ -7,7 +7,7 @@ import { currentRevision } from '../domains/projects/public.ts';
 import { liveAcks, plannedFaults, publishPlan } from '../domains/releases/public.ts';
 import { shipSegments } from '../domains/serving/public.ts';
 import type { Ctx } from '../kernel/ctx.ts';
-import { fail } from '../kernel/errors.ts';
+import { defineErrors, fail } from '../kernel/errors.ts';
 import { verifyChain } from '../kernel/events/sequencer.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
@@ -22,6 +22,15 @@ import { processesFile, type Processes } from './processes.ts';
 import { programVersion } from './version.ts';
 
 const name = Type.String({ maxLength: 200 });
+
+const { fail: failHere } = defineErrors({
+  'data-plane-elsewhere': {
+    status: 421,
+    title: 'Another control plane has the data plane',
+    detail: (p: { url: string }) =>
+      `What the data plane has logged is with the control plane at ${p.url}, and only there. Send this request to it.`,
+  },
+});
 
 /** The last event of a project, or of no project. */
 const newestEvent = (ctx: Ctx, project: string) =>
@@ -93,11 +102,20 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     path: '/api/gyre/v1/projects/:project/timeline/advance',
     permission: 'timeline:advance',
     summary: 'Move a replay’s event time forward; answers when everything due by then is done',
-    errors: ['project-not-found', 'timeline-not-replay', 'timeline-backwards', 'data-plane-away', 'barrier-incomplete'],
+    errors: [
+      'project-not-found',
+      'timeline-not-replay',
+      'timeline-backwards',
+      'data-plane-away',
+      'data-plane-elsewhere',
+      'barrier-incomplete',
+    ],
     params: Type.Object({ project: name }),
     body: Type.Object({ to: Type.String({ format: 'date-time' }) }),
     reply: { 200: Type.Object({ now: Type.String(), records: Type.Integer() }) },
     handler: async (ctx, { params, body }) => {
+      if (ctx.servesHere?.() === false)
+        failHere('data-plane-elsewhere', { url: (await listReplicas(ctx.db)).find((r) => r.dataPlane)?.url ?? '' });
       await currentRevision(ctx, params.project);
       const toMs = Date.parse(body.to);
       if (Number.isNaN(toMs))

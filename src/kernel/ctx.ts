@@ -41,6 +41,8 @@ export interface Platform {
   readonly blobs: BlobStore;
   readonly compute: Compute;
   readonly settings: Settings;
+  /** Whether what data planes read may be written here; false if another control plane of this database does that. */
+  readonly servesHere?: () => boolean;
   /** Wakes the job worker after a commit that queued something. */
   readonly wakeJobs: () => void;
   /** Tells followers (server-sent events, subscribers) that events were committed. */

@@ -17,6 +17,8 @@ export interface Replica {
   /** A request of MLflow's protocol; the status is 0 if nobody answered. */
   readonly post: (path: string, body: object) => Promise<Answer>;
   readonly get: (path: string) => Promise<Answer>;
+  /** A request with a JSON body by its whole path. */
+  readonly ask: (path: string, body: object) => Promise<Answer>;
   /** Sends an artifact. Answers the status, 0 if nobody answered. */
   readonly put: (path: string, bytes: string) => Promise<number>;
   readonly stop: () => Promise<void>;
@@ -77,13 +79,15 @@ export async function startReplica(t: TestContext, options: ReplicaOptions): Pro
   const status = await ask('/api/gyre/v1/status');
   const { pid } = (status.body as unknown as { control: { pid: number } }).control;
   t.after(() => end(pid));
+  const post = (path: string, body: object): Promise<Answer> =>
+    ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   return {
     url,
     dir: options.dir,
     started,
     pid,
-    post: (path, body) =>
-      ask(`/api/2.0/mlflow/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    post: (path, body) => post(`/api/2.0/mlflow/${path}`, body),
+    ask: post,
     get: (path) => ask(path),
     put: (path, bytes) =>
       fetch(`${url}/api/2.0/mlflow-artifacts/artifacts/${path}`, { method: 'PUT', body: bytes }).then(

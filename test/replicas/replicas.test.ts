@@ -151,7 +151,7 @@ test(
     const [one, other] = two;
     const tracking = startTracking(() => two, 4);
     await until(async () => tracking.count() > 50, 20_000, 'work has begun');
-    for (const how of ['fast', 'immediate', 'kill'] as const) {
+    for (const how of ['fast', 'immediate'] as const) {
       await postgres.halt(how);
       await until(async () => (await one.get('/ready')).status === 503, 5000, 'it is not ready');
       assert.equal((await fetch(`${one.url}/health`)).status, 200);
@@ -173,3 +173,25 @@ test(
     assert.deepEqual(pids, [one.pid, other.pid], 'no process has died of it');
   },
 );
+
+test('the replica with the data plane leads and does what needs its folder; there is one of them', { timeout: 120_000 }, async (t) => {
+  const postgres = await startPostgres();
+  t.after(() => postgres.stop());
+  const folderOf = sharedFolders(t);
+  const plain = await startReplica(t, { dir: folderOf('plain'), databaseUrl: postgres.url });
+  await until(async () => (await leaderOf(plain)) === plain.url, 10_000, 'it leads while it is alone');
+  const serving = await startReplica(t, { dir: folderOf('serving'), databaseUrl: postgres.url, args: [] });
+  await until(async () => (await leaderOf(plain)) === serving.url, 10_000, 'the other one leads');
+  const misdirected = async () => plain.ask('/api/gyre/v1/projects/none/timeline/advance', { to: '2026-01-01T00:00:00Z' });
+  await until(async () => (await misdirected()).status === 421, 10_000, 'it sends elsewhere what it cannot do');
+  const answer = await misdirected();
+  assert.equal((answer.body as unknown as { code: string }).code, 'data-plane-elsewhere');
+  assert.match(JSON.stringify(answer.body), new RegExp(serving.url));
+  assert.equal((await serving.ask('/api/gyre/v1/projects/none/timeline/advance', { to: '2026-01-01T00:00:00Z' })).status, 404);
+  const third = await begin({ dir: folderOf('third'), databaseUrl: postgres.url, args: [] }).ended;
+  assert.match(third.err, /a data plane that answers predictions.*--no-data-plane/s);
+  // When it ends in good order the one that is left leads, and does everything itself.
+  await serving.stop();
+  await until(async () => (await leaderOf(plain)) === plain.url, 10_000, 'the one that is left leads');
+  await until(async () => (await misdirected()).status === 404, 10_000, 'it does it itself');
+});

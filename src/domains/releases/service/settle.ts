@@ -42,6 +42,7 @@ export async function settleSoon(tx: Ctx, project: string, releaseId: string): P
 export async function settle(ctx: Ctx, id: string, ackMs = ACK_MS): Promise<Release> {
   const release = await store.getRelease(ctx.db, ctx.workspace, id);
   if (!release.move) return release;
+  if (ctx.servesHere?.() === false) return settledElsewhere(ctx, id, ackMs);
   const revision = await endpoints.getRevision(ctx.db, ctx.workspace, release.move.revision);
   failpoint('releases.before-plan');
   const taken = await publishAndWait(ctx, revision, ackMs);
@@ -50,6 +51,16 @@ export async function settle(ctx: Ctx, id: string, ackMs = ACK_MS): Promise<Rele
   failpoint('releases.after-settle');
   if ('why' in taken) await publishPlan(ctx);
   return store.getRelease(ctx.db, ctx.workspace, id);
+}
+
+/** The data planes are with another control plane: its job ends the move (`recoverLater`), and here it is waited for. */
+async function settledElsewhere(ctx: Ctx, id: string, ackMs: number): Promise<Release> {
+  const deadline = performance.now() + RECOVER_MS + ackMs;
+  for (;;) {
+    const release = await store.getRelease(ctx.database.reader, ctx.workspace, id);
+    if (!release.move || performance.now() > deadline) return release;
+    await delay(100, undefined, { signal: ctx.signal });
+  }
 }
 
 async function publishAndWait(ctx: Ctx, revision: EndpointRevision, ackMs: number): Promise<{ plan: number } | { why: string }> {
