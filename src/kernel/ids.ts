@@ -10,7 +10,18 @@ export interface IdSource {
   readonly random: (bytes: number) => Uint8Array;
 }
 
-export const systemIds: IdSource = { nowMs: Date.now, random: (n) => randomBytes(n) };
+// Taken from the system by the page: every request and record asks for a few bytes.
+const PAGE_BYTES = 4096;
+let page = Buffer.alloc(0);
+let used = 0;
+function nextBytes(count: number): Uint8Array {
+  if (count > PAGE_BYTES) return randomBytes(count);
+  if (used + count > page.length) [page, used] = [randomBytes(PAGE_BYTES), 0];
+  used += count;
+  return page.subarray(used - count, used);
+}
+
+export const systemIds: IdSource = { nowMs: Date.now, random: nextBytes };
 
 /** A source that repeats itself for the same seed: for tests, never for secrets. */
 export function seededIds(seed: string, startMs = 1_700_000_000_000): IdSource {
@@ -48,12 +59,14 @@ export function uuidv7(source: IdSource = systemIds): Uint8Array {
 
 /** 16 bytes as 26 characters of Crockford base32; the order of the text is the order of the bytes. */
 export function base32(bytes: Uint8Array): string {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
   let text = '';
-  for (let i = 0; i < 26; i++) {
-    text = ALPHABET[Number(value & 31n)]! + text;
-    value >>= 5n;
+  // Two zero bits come first, so that the last character ends with the last bit.
+  let value = 0;
+  let bits = 2;
+  for (const byte of bytes) {
+    value = (value << 8) | byte;
+    for (bits += 8; bits >= 5; bits -= 5) text += ALPHABET[(value >> (bits - 5)) & 31]!;
+    value &= 31;
   }
   return text;
 }
@@ -63,5 +76,8 @@ export type Id<P extends string> = `${P}_${string}`;
 /** A new record id with the given prefix, for example `newId('job')`. */
 export const newId = <const P extends string>(prefix: P, source?: IdSource): Id<P> => `${prefix}_${base32(uuidv7(source))}`;
 
-/** 32 lowercase hexadecimal digits: the form of MLflow's run ids. */
+/** The same form in the order of time: rows of new runs lie together, and a write touches few pages however many runs there are. */
+export const newRunId = (source: IdSource = systemIds): string => Buffer.from(uuidv7(source)).toString('hex');
+
+/** 32 lowercase hexadecimal digits: the form of MLflow's ids. */
 export const newHexId = (source: IdSource = systemIds): string => Buffer.from(source.random(16)).toString('hex');

@@ -75,8 +75,13 @@ export async function listUsers(db: Db, workspace: string): Promise<{ user: User
   return rows.map((row) => ({ user: toUser(row), role: row.role }));
 }
 
-export const insertUser = (db: Db, user: User) =>
-  tablesIn(db)
+let madeHere = false;
+/** Whether this process ever made a user, in whatever database. */
+export const usersWereMadeHere = (): boolean => madeHere;
+
+export const insertUser = (db: Db, user: User) => {
+  madeHere = true;
+  return tablesIn(db)
     .insertInto('users')
     .values({
       id: user.id,
@@ -86,6 +91,7 @@ export const insertUser = (db: Db, user: User) =>
       levels_version: user.levelsVersion,
     })
     .execute();
+};
 
 export const updatePassword = (db: Db, id: string, passwordHash: string) =>
   tablesIn(db).updateTable('users').set({ password_hash: passwordHash }).where('id', '=', id).execute();

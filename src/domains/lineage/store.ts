@@ -1,13 +1,13 @@
 import type { Ctx } from '../../kernel/ctx.ts';
 import type { Db } from '../../kernel/db/database.ts';
+import { insertMany } from '../../kernel/db/insert-many.ts';
+import { statement } from '../../kernel/db/statement.ts';
 import { eventsIn, type Ref } from '../../kernel/events/events.ts';
 import { toStoredEvent, type StoredEvent } from '../../kernel/events/subscribers.ts';
 
 type NodeRow = { workspace_id: string; kind: string; id: string; label: string; project: string | null; first_ms: number; payload: string };
 type EdgeRow = { workspace_id: string; from_kind: string; from_id: string; relation: string; to_kind: string; to_id: string };
 const tablesIn = (db: Db) => db.withTables<{ lineage_nodes: NodeRow; lineage_edges: EdgeRow }>();
-
-const EDGES_AT_ONCE = 1000;
 
 export interface Node extends Ref {
   readonly label: string;
@@ -20,53 +20,28 @@ export interface GraphEdge {
   readonly relation: string;
 }
 
+// Every event comes through here. The first one that names a thing tells most of it; later ones only add edges.
+const putNode = statement(
+  `insert into lineage_nodes (workspace_id, kind, id, label, project, first_ms, payload) values (?, ?, ?, ?, ?, ?, ?)
+    on conflict (workspace_id, kind, id) do update set label = excluded.label, payload = excluded.payload
+    where lineage_nodes.label = '' and excluded.label <> ''`,
+);
+const putEdges = insertMany({
+  table: 'lineage_edges',
+  columns: { workspace_id: 'id', from_kind: 'text', from_id: 'id', relation: 'text', to_kind: 'text', to_id: 'id' },
+  then: 'on conflict do nothing',
+});
+
 /** Adds what an event says. Run again, it changes nothing. */
-export async function project(ctx: Ctx, event: StoredEvent): Promise<void> {
-  const t = tablesIn(ctx.db);
-  const first = {
-    workspace_id: event.workspace,
-    kind: event.subject.kind,
-    id: event.subject.id,
-    project: event.project,
-    first_ms: event.recordedMs,
-  };
-  // The first event that names a thing tells most of it; later ones only add edges.
-  const known = await t
-    .selectFrom('lineage_nodes')
-    .select('label')
-    .where('workspace_id', '=', event.workspace)
-    .where('kind', '=', event.subject.kind)
-    .where('id', '=', event.subject.id)
-    .executeTakeFirst();
-  if (!known)
-    await t
-      .insertInto('lineage_nodes')
-      .values({ ...first, label: event.label ?? '', payload: JSON.stringify(event.payload) })
-      .execute();
-  else if (event.label && known.label === '')
-    await t
-      .updateTable('lineage_nodes')
-      .set({ label: event.label, payload: JSON.stringify(event.payload) })
-      .where('workspace_id', '=', event.workspace)
-      .where('kind', '=', event.subject.kind)
-      .where('id', '=', event.subject.id)
-      .execute();
-  // A snapshot of a large project has an edge per file; statements have a limit on bound values.
-  for (let i = 0; i < event.edges.length; i += EDGES_AT_ONCE)
-    await t
-      .insertInto('lineage_edges')
-      .values(
-        event.edges.slice(i, i + EDGES_AT_ONCE).map((e) => ({
-          workspace_id: event.workspace,
-          from_kind: e.from.kind,
-          from_id: e.from.id,
-          relation: e.relation,
-          to_kind: e.to.kind,
-          to_id: e.to.id,
-        })),
-      )
-      .onConflict((c) => c.doNothing())
-      .execute();
+export async function project(
+  { db }: Ctx,
+  { workspace, subject, label, project: of, recordedMs, payload, edges }: StoredEvent,
+): Promise<void> {
+  await putNode(db, workspace, subject.kind, subject.id, label ?? '', of, recordedMs, JSON.stringify(payload));
+  await putEdges(
+    db,
+    edges.map((e) => [workspace, e.from.kind, e.from.id, e.relation, e.to.kind, e.to.id]),
+  );
 }
 
 const byKind = (refs: readonly Ref[]): Map<string, string[]> => {

@@ -153,6 +153,8 @@ export function checkKey(kind: 'Param' | 'Tag', key: string, path: string): void
 }
 
 function checkName(name: string, path: string): void {
+  // Nothing in such a name could be a path; a batch has a thousand of them.
+  if (/^\w[\w-]*$/.test(name)) return;
   if (!/^[/\p{L}\p{N}_.\- :]*$/u.test(name))
     invalid(
       `Invalid value ${asJson(name)} for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).`,

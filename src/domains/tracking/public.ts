@@ -10,7 +10,7 @@ export {
   setExperimentLifecycle,
   setExperimentTag,
 } from './service/experiments.ts';
-export { createRun, createRunForStep, getRun, getRunData, setRunLifecycle, updateRun } from './service/runs.ts';
+export { createRun, createRunForStep, getRun, getRunData, setRunLifecycle, updateRun, type CreatedRun } from './service/runs.ts';
 export { deleteTag, logBatch, logInputs, logMetric, logOutputs, logParam, recordModel, setTag, type DatasetInput } from './service/log.ts';
 export {
   createLoggedModel,

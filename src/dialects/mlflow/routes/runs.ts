@@ -22,8 +22,7 @@ export const runRoutes = mlflowRoutes([
       rules: { experiment_id: ['string'], start_time: ['int'], run_name: ['string'] },
     },
     handler: async (ctx, a) => ({
-      run: await newRunToWire(
-        ctx,
+      run: newRunToWire(
         await createRun(ctx, {
           experimentId: a.text('experiment_id') || '0',
           userId: a.text('user_id'),

@@ -30,12 +30,18 @@ export interface Caller {
 
 // Once there are users there always are: the last administrator stays.
 const guardedOnce = new WeakSet<Database>();
+// That there are none is believed for so long, where it was not this process that could have made the first.
+const BELIEVED_MS = 500;
+const openUntil = new WeakMap<Database, number>();
 
 /** Whether everybody has to log in. */
 export async function isGuarded(platform: Platform): Promise<boolean> {
   if (platform.settings.oidcIssuer !== '' || guardedOnce.has(platform.database)) return true;
-  const guarded = await store.hasUsers(platform.database.reader);
-  if (guarded) guardedOnce.add(platform.database);
+  const { database } = platform;
+  if (!store.usersWereMadeHere() && performance.now() < (openUntil.get(database) ?? 0)) return false;
+  const guarded = await store.hasUsers(database.reader);
+  if (guarded) guardedOnce.add(database);
+  else openUntil.set(database, performance.now() + BELIEVED_MS);
   return guarded;
 }
 

@@ -1,6 +1,6 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
-import { newHexId } from '../../../kernel/ids.ts';
+import { newRunId } from '../../../kernel/ids.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
 import {
@@ -15,7 +15,7 @@ import {
   type RunStatus,
   type TrackingRun,
 } from '../model.ts';
-import { getExperiment as findExperiment } from '../store/experiments.ts';
+import { experimentOnly } from '../store/experiments.ts';
 import * as store from '../store/runs.ts';
 import { ensureDefault } from './experiments.ts';
 import { appendToUri } from './places.ts';
@@ -29,9 +29,13 @@ export interface NewRun {
   readonly tags: readonly Pair[];
 }
 
+/** A run as it was made, with its tags in the order of their keys. */
+export interface CreatedRun extends TrackingRun {
+  readonly tags: readonly Pair[];
+}
+
 /** Raises `experiment-not-found`, `experiment-inactive`, `tracking-invalid`. */
-export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
-  await ensureDefault(ctx);
+export async function createRun(ctx: Ctx, input: NewRun): Promise<CreatedRun> {
   const experimentId = experimentIdOf(input.experimentId);
   const tagged = input.tags.find((t) => t.key === RUN_NAME_TAG)?.value;
   if (input.name !== '' && tagged && tagged !== input.name)
@@ -44,10 +48,14 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
   // A step may open runs inside its own.
   await checkScope(ctx, input.tags.find((t) => t.key === PARENT_RUN_TAG)?.value ?? 'a new one');
   return ctx.tx(async (tx) => {
-    const experiment = (await findExperiment(tx.db, tx.workspace, experimentId)) ?? fail('experiment-not-found', { id: experimentId });
+    let experiment = await experimentOnly(tx.db, tx.workspace, experimentId);
+    if (!experiment) {
+      await ensureDefault(tx);
+      experiment = (await experimentOnly(tx.db, tx.workspace, experimentId)) ?? fail('experiment-not-found', { id: experimentId });
+    }
     requireLevel(tx, 'experiment', experiment.id, 'EDIT');
     if (experiment.lifecycle !== 'active') fail('experiment-inactive', { id: experiment.id, state: experiment.lifecycle });
-    const id = newHexId(tx.ids);
+    const id = newRunId(tx.ids);
     const run: TrackingRun = {
       id,
       experimentId: experiment.id,
@@ -60,13 +68,10 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
       lifecycle: 'active',
     };
     await store.insertRun(tx.db, tx.workspace, run);
-    const tags = new Map([...input.tags.map((t) => [t.key, t.value] as const), [RUN_NAME_TAG, name]]);
-    await store.putTags(
-      tx.db,
-      tx.workspace,
-      id,
-      [...tags].map(([key, value]) => ({ key, value: shortened(value, limits.runTagValue) })),
-    );
+    const tags = [...new Map([...input.tags.map((t) => [t.key, t.value] as const), [RUN_NAME_TAG, name]])]
+      .map(([key, value]) => ({ key, value: shortened(value, limits.runTagValue) }))
+      .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    await store.putTags(tx.db, tx.workspace, id, tags);
     const self = { kind: 'tracking-run', id };
     await tx.emit({
       type: 'tracking-run.created',
@@ -74,7 +79,7 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<TrackingRun> {
       label: name,
       edges: [{ from: self, to: { kind: 'experiment', id: experiment.id }, relation: 'part-of' }],
     });
-    return run;
+    return { ...run, tags };
   });
 }
 

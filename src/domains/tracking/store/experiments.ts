@@ -39,6 +39,12 @@ const withItsTags = async (db: Db, workspace: string, row: ExperimentRow | undef
 export const getExperiment = async (db: Db, workspace: string, id: string): Promise<Experiment | undefined> =>
   withItsTags(db, workspace, (await byId(db, workspace, id))[0]);
 
+/** Without its tags. */
+export async function experimentOnly(db: Db, workspace: string, id: string): Promise<Omit<Experiment, 'tags'> | undefined> {
+  const [row] = await byId(db, workspace, id);
+  return row && toExperiment(row, []);
+}
+
 export const findExperiment = async (db: Db, workspace: string, name: string): Promise<Experiment | undefined> =>
   withItsTags(db, workspace, (await byName(db, workspace, name))[0]);
 
