@@ -53,7 +53,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   retraining: ['alerts', 'datasets', 'feedback', 'pipelines', 'projects', 'registry', 'releases'],
   serving: ['subjects'],
   subjects: ['projects'],
-  tracking: ['access', 'subjects'],
+  tracking: ['access', 'datasets', 'subjects'],
   transfers: ['registry', 'tracking'],
   webhooks: ['registry'],
 };

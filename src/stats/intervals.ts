@@ -1,5 +1,7 @@
 import type { Figure, Interval } from './figure.ts';
+import type { Moments } from './moments.ts';
 import { normalQuantile } from './normal.ts';
+import { studentUpperQuantile } from './special/student.ts';
 
 /** Wilson's score interval of a proportion (E. B. Wilson, 1927); valid for every n >= 1. */
 export function wilson(successes: number, n: number, level = 0.95): Interval {
@@ -14,6 +16,16 @@ export function wilson(successes: number, n: number, level = 0.95): Interval {
 export function normalInterval(mean: number, standardError: number, level = 0.95): Interval {
   const z = normalQuantile(0.5 + level / 2);
   return { low: mean - z * standardError, high: mean + z * standardError, level, method: 'normal approximation' };
+}
+
+/**
+ * Interval of the mean of independent values by Student's t ("Student", 1908): exact for normal ones, good for others from some
+ * ten on. None of fewer than two.
+ */
+export function meanInterval({ n, mean, m2 }: Moments, level = 0.95): Interval | undefined {
+  if (n < 2) return undefined;
+  const half = studentUpperQuantile((1 - level) / 2, n - 1) * Math.sqrt(m2 / (n - 1) / n);
+  return { low: mean - half, high: mean + half, level, method: 'Student’s t of the mean' };
 }
 
 const logit = (p: number): number => Math.log(p / (1 - p));

@@ -3,6 +3,7 @@ export { listQuarantined } from './queries.ts';
 export { currentVersion, diffVersions, getVersion, newestVersion, stageVersion, versionByNumber } from './service/read.ts';
 export { contractsOf, describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
+export { recogniseVersions, type Recognised } from './service/recognise.ts';
 export { stageFiles } from './service/stage.ts';
 export { clearVersions, versionFiles, versionNames, type ClearedVersion } from './service/erase.ts';
 export {

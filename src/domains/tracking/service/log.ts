@@ -1,6 +1,7 @@
 // What a run records: metrics, params, tags, inputs, outputs.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
+import { recogniseVersions } from '../../datasets/public.ts';
 import { fail } from '../errors.ts';
 import {
   checkKey,
@@ -14,6 +15,7 @@ import {
   shortened,
   type Metric,
   type Pair,
+  type TrackingRun,
 } from '../model.ts';
 import { addModelMetrics, experimentsOfModels } from '../store/logged-models.ts';
 import * as store from '../store/runs.ts';
@@ -223,7 +225,18 @@ export async function logInputs(ctx: Ctx, runId: string, datasets: readonly Data
         tx.db,
         modelIds.map((id) => ({ workspace_id: tx.workspace, run_id: runId, model_id: id, role: 'input' as const, step: 0 })),
       );
+    await linkKnown(tx, run, datasets);
   });
+}
+
+/** Data that this server knows as versions of its datasets becomes part of the chain of evidence. */
+async function linkKnown(tx: Ctx, run: TrackingRun, datasets: readonly DatasetInput[]): Promise<void> {
+  const known = new Set<string>();
+  for (const d of datasets) for (const { id } of await recogniseVersions(tx, d)) known.add(id);
+  if (known.size === 0) return;
+  const self = { kind: 'tracking-run', id: run.id };
+  const edges = [...known].map((id) => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' }));
+  await tx.emit({ type: 'tracking-run.linked', subject: self, label: run.name, edges });
 }
 
 export async function logOutputs(ctx: Ctx, runId: string, models: readonly { id: string; step: number }[]): Promise<void> {
