@@ -72,7 +72,7 @@ export const trackingTables: readonly Table[] = [
     },
     primary: ['workspace_id', 'run_id', 'key', 'timestamp_ms', 'step', 'value', 'is_nan'],
     clustered: true,
-    indexes: [{ on: ['workspace_id', 'run_id', 'key', 'rarity', 'step'], where: 'rarity > 0' }],
+    indexes: [{ on: ['workspace_id', 'run_id', 'key', 'rarity', 'step', 'timestamp_ms', 'value', 'is_nan'], where: 'rarity > 0' }],
   },
   {
     name: 'latest_metrics',

@@ -27,6 +27,9 @@ export function rarityOf(p: { readonly step: number; readonly timestampMs: numbe
   return rarity < LEAST ? 0 : rarity - ((rarity - LEAST) % GAP);
 }
 
+/** What differs between points of one metric. */
+type Drawn = Pick<MetricRow, 'timestamp_ms' | 'step' | 'value' | 'is_nan'>;
+
 /** Beyond this one of 8192 points is left, so that all that are rarer are counted at once. */
 const RARE = 13;
 const rarities = Array.from({ length: Math.floor((MOST - LEAST) / GAP) + 1 }, (_, i) => LEAST + i * GAP);
@@ -41,15 +44,14 @@ const counted = new Map(
     .map((r) => [r, statement<{ n: number }>(`select count(*) as n from tracking_metrics ${of(r === RARE ? listOf(r) : String(r))}`)]),
 );
 const listed = new Map(
-  rarities.map((r) => [
-    r,
-    statement<MetricRow>(`select run_id, key, timestamp_ms, step, value, is_nan from tracking_metrics ${of(listOf(r))}`),
-  ]),
+  rarities.map((r) => [r, statement<Drawn>(`select timestamp_ms, step, value, is_nan from tracking_metrics ${of(listOf(r))}`)]),
 );
-const earliest = statement<MetricRow>(
-  'select * from tracking_metrics where workspace_id = ? and run_id = ? and key = ? order by timestamp_ms, step, value limit 1',
+const earliest = statement<Drawn>(
+  'select timestamp_ms, step, value, is_nan from tracking_metrics where workspace_id = ? and run_id = ? and key = ? order by timestamp_ms, step, value limit 1',
 );
-const latest = statement<MetricRow>('select * from latest_metrics where workspace_id = ? and run_id = ? and key = ?');
+const latest = statement<Drawn>(
+  'select timestamp_ms, step, value, is_nan from latest_metrics where workspace_id = ? and run_id = ? and key = ?',
+);
 
 /** At most `most` points by step, evenly among the rare ones; undefined if there are not enough of them, so that all have to be looked at. */
 export async function drawPoints(
@@ -75,10 +77,11 @@ export async function drawPoints(
     (e) => e.step >= first && e.step <= last,
   );
   const others = rows.filter((p) => ends.every((e) => byStep(p, e) !== 0)).sort(byStep);
-  return [...evenly(others, Math.max(0, most - ends.length)), ...ends].sort(byStep).slice(-most);
+  const drawn = [...evenly(others, Math.max(0, most - ends.length)), ...ends].sort(byStep).slice(-most);
+  return drawn.map((p) => ({ workspace_id: workspace, run_id: runId, key, ...p }));
 }
 
-const byStep = (a: MetricRow, b: MetricRow): number =>
+const byStep = (a: Drawn, b: Drawn): number =>
   a.step - b.step || a.timestamp_ms - b.timestamp_ms || a.value - b.value || a.is_nan - b.is_nan;
 
 const evenly = <T>(items: readonly T[], count: number): T[] =>
