@@ -9,8 +9,8 @@ import type { Ctx } from '../../kernel/ctx.ts';
 import { isProblem } from '../../kernel/errors.ts';
 import { getVersion } from '../datasets/public.ts';
 import { createLoggedModel, createRun, finishLoggedModel, logBatch, logInputs, logOutputs, pathOfUri } from './public.ts';
-import { compareRuns } from './service/compare.ts';
-import { packagesIn } from './service/environment-of.ts';
+import { compareRuns } from './service/compare/compare.ts';
+import { packagesIn } from './service/compare/environment-of.ts';
 
 interface Made {
   readonly params?: Record<string, string>;
@@ -42,7 +42,7 @@ eachDatabase('runs are compared by what differs, and repeats get a mean with an 
   const b = await make(ctx, { params: { ...base, seed: '2' }, tags: commit, auc: 0.9, data: 'd1' });
   const c = await make(ctx, { params: { ...base, seed: '3' }, tags: commit, auc: 0.85, data: 'd1' });
   const other = await make(ctx, {
-    params: { ...base, lr: '0.2', only: 'here' },
+    params: { ...base, lr: '0.2', extra: 'here' },
     tags: { ...commit, 'mlflow.source.git.commit': 'def' },
     auc: Number.NaN,
     data: 'd2',
@@ -54,7 +54,7 @@ eachDatabase('runs are compared by what differs, and repeats get a mean with an 
   );
   assert.deepEqual(found.params, [
     { key: 'lr', values: ['0.1', '0.1', '0.1', '0.2'] },
-    { key: 'only', values: [null, null, null, 'here'] },
+    { key: 'extra', values: [null, null, null, 'here'] },
     { key: 'seed', values: ['1', '2', '3', null] },
   ]);
   assert.equal(found.sameParams, 1);

@@ -1,7 +1,7 @@
 import { makeCtx, systemActor } from '../../kernel/ctx.ts';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
 import { workspacesWithDeleted } from './queries.ts';
-import { insertPurge, runPurge } from './service/purge.ts';
+import { insertPurge, runPurge } from './service/purge/run-purge.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 

@@ -28,7 +28,7 @@ import {
   setRunLifecycle,
   setTag,
 } from './public.ts';
-import { getPurge, purgeMetric, requestPurge, type PurgeAsked } from './service/request-purge.ts';
+import { getPurge, purgeMetric, requestPurge, type PurgeAsked } from './service/purge/request.ts';
 
 // What a test asks for is what it is about.
 // oxlint-disable-next-line no-explicit-any
@@ -245,7 +245,7 @@ test('a purge is asked for with a word, of what is deleted, by who manages it', 
   assert.equal((await ask('DELETE', `/tracking-runs/${id}/metrics?key=m`)).body.code, 'tracking-run-not-found');
 });
 
-const script = join(import.meta.dirname, '../../../test/support/purge-child.ts');
+const script = join(import.meta.dirname, 'fixtures/purge-child.ts');
 
 test('a purge that is killed at any of its steps is gone on with, and counts each thing once', async (t) => {
   for (const point of ['tracking.purge-step=kill@1', 'tracking.purge-step=kill@9', 'tracking.purge-artifacts-removed=kill@1']) {

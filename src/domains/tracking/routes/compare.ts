@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { route, type AnyRoute } from '../../../kernel/http/route.ts';
 import * as schema from './compare-schema.ts';
-import { compareRuns, type Comparison } from '../service/compare.ts';
+import { compareRuns, type Comparison } from '../service/compare/compare.ts';
 import { isoOrNull, numberView } from './views.ts';
 
 const view = (c: Comparison): Static<typeof schema.ComparisonView> => ({

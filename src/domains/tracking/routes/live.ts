@@ -2,7 +2,7 @@ import { eventStream } from '../../../kernel/http/event-stream.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import * as schema from '../schema.ts';
 import { getExperiment } from '../service/experiments.ts';
-import { ENDED, liveMetrics, liveRuns } from '../service/live.ts';
+import { ENDED, liveMetrics, liveRuns } from '../service/live/follow.ts';
 import { getRun } from '../service/runs.ts';
 
 const lastEventId = (headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined => {

@@ -3,8 +3,8 @@ import { decodeCursor, pageQuery, toPage } from '../../../kernel/http/paging.ts'
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { purge as job } from '../jobs.ts';
 import * as schema from '../schema.ts';
-import { toPurge, type Purge } from '../service/purge.ts';
-import { getPurge, purgeMetric, requestPurge } from '../service/request-purge.ts';
+import { toPurge, type Purge } from '../service/purge/run-purge.ts';
+import { getPurge, purgeMetric, requestPurge } from '../service/purge/request.ts';
 import * as store from '../store/purges.ts';
 import { isoOrNull } from './views.ts';
 

@@ -19,7 +19,7 @@ import {
 } from '../model.ts';
 import { addModelMetrics, experimentsOfModels } from '../store/logged-models.ts';
 import * as store from '../store/runs.ts';
-import { wakeFollowers } from './live-signal.ts';
+import { wakeFollowers } from './live/signal.ts';
 import { activeRun } from './runs.ts';
 
 export interface Batch {

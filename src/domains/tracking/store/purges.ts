@@ -179,19 +179,16 @@ export const dropRemovals = (db: Db, workspace: string, kind: RemovalRow['kind']
     .execute();
 
 /** The records themselves, at once. */
-export const deleteRecords = async (
-  db: Db,
-  workspace: string,
-  table: 'tracking_runs' | 'logged_models' | 'experiments',
-  of: readonly string[],
-): Promise<void> => {
-  if (of.length > 0)
-    await trackingIn(db)
-      .deleteFrom(table)
-      .where('workspace_id', '=', workspace)
-      .where('id', 'in', [...of])
-      .execute();
-};
+export async function deleteRecords(db: Db, workspace: string, kind: RemovalRow['kind'], of: readonly string[]): Promise<void> {
+  if (of.length === 0) return;
+  const t = trackingIn(db);
+  const query =
+    kind === 'run' ? t.deleteFrom('tracking_runs') : kind === 'logged-model' ? t.deleteFrom('logged_models') : t.deleteFrom('experiments');
+  await query
+    .where('workspace_id', '=', workspace)
+    .where('id', 'in', [...of])
+    .execute();
+}
 
 /** Tables of what belongs to a record: their column of its id and the rest of their key. */
 export const belongings = {

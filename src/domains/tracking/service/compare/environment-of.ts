@@ -1,14 +1,14 @@
 // The environment that a run left on record: Python's version and packages, from tags and from the files that MLflow and
 // "gyre run" put beside what they log.
-import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
-import type { Ctx } from '../../../kernel/ctx.ts';
-import { isProblem } from '../../../kernel/errors.ts';
-import { atLeast, levelOf } from '../../../kernel/levels.ts';
-import type { Pair, TrackingRun } from '../model.ts';
-import { getLoggedModel, listModelFiles } from '../store/logged-models.ts';
-import type { LinkRow } from '../store/tables.ts';
-import { artifactPlace, checkArtifact } from './artifacts.ts';
-import { pathOfUri } from './places.ts';
+import { findBlobs } from '../../../../kernel/blobs/blob-index.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import { isProblem } from '../../../../kernel/errors.ts';
+import { atLeast, levelOf } from '../../../../kernel/levels.ts';
+import type { Pair, TrackingRun } from '../../model.ts';
+import { getLoggedModel, listModelFiles } from '../../store/logged-models.ts';
+import type { LinkRow } from '../../store/tables.ts';
+import { artifactPlace, checkArtifact } from '../artifacts.ts';
+import { pathOfUri } from '../places.ts';
 
 export interface RecordedEnvironment {
   readonly python: string | null;

@@ -1,5 +1,5 @@
 // Tells who follows a run in this process that something was written; other processes are asked the database.
-import type { Ctx } from '../../../kernel/ctx.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
 
 const followers = new WeakMap<object, Map<string, Set<() => void>>>();
 const keyOf = (workspace: string, runId: string): string => `${workspace} ${runId}`;

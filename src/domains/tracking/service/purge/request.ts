@@ -1,15 +1,15 @@
 // Asking for a purge, and single histories of metrics that go for good.
-import type { Ctx } from '../../../kernel/ctx.ts';
-import type { Job } from '../../../kernel/jobs/jobs.ts';
-import { requireLevel } from '../../../kernel/levels.ts';
-import { fail } from '../errors.ts';
-import { experimentIdOf } from '../model.ts';
-import * as store from '../store/purges.ts';
-import { deleteBelongings } from '../store/purges.ts';
-import { getExperiment } from './experiments.ts';
-import { insertPurge, nextRows, toPurge, type Purge } from './purge.ts';
-import { activeRun, getRun } from './runs.ts';
-import { checkUnscoped } from './scope.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import type { Job } from '../../../../kernel/jobs/jobs.ts';
+import { requireLevel } from '../../../../kernel/levels.ts';
+import { fail } from '../../errors.ts';
+import { experimentIdOf } from '../../model.ts';
+import * as store from '../../store/purges.ts';
+import { deleteBelongings } from '../../store/purges.ts';
+import { getExperiment } from '../experiments.ts';
+import { insertPurge, nextRows, toPurge, type Purge } from './run-purge.ts';
+import { activeRun, getRun } from '../runs.ts';
+import { checkUnscoped } from '../scope.ts';
 
 export interface PurgeAsked {
   readonly experimentIds: readonly string[] | undefined;

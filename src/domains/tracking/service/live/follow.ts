@@ -1,13 +1,13 @@
 // What happens while it happens: new points of a run's metrics, and runs of an experiment that change.
 import { hash } from 'node:crypto';
-import type { Ctx } from '../../../kernel/ctx.ts';
-import { pause, type StreamEvent } from '../../../kernel/http/event-stream.ts';
-import { isProblem } from '../../../kernel/errors.ts';
-import type { RunStatus } from '../model.ts';
-import { changesOf, latestMarks, pointsAfter, type Mark } from '../store/live.ts';
-import { watchRun } from './live-signal.ts';
-import { getExperiment } from './experiments.ts';
-import { getRun } from './runs.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import { pause, type StreamEvent } from '../../../../kernel/http/event-stream.ts';
+import { isProblem } from '../../../../kernel/errors.ts';
+import type { RunStatus } from '../../model.ts';
+import { changesOf, latestMarks, pointsAfter, type Mark } from '../../store/live.ts';
+import { watchRun } from './signal.ts';
+import { getExperiment } from '../experiments.ts';
+import { getRun } from '../runs.ts';
 
 export interface Pace {
   /** How often the database is asked what other processes wrote. */

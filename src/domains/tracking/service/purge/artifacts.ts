@@ -1,9 +1,9 @@
 // The folders of what is purged. Only one that is its alone goes: a run's or logged model's has its id in the path, and an
 // experiment's is the one that the server gave it.
 import { sql } from 'kysely';
-import type { Ctx } from '../../../kernel/ctx.ts';
-import type { RemovalRow } from '../store/tables.ts';
-import { experimentLocation, placeOf, type Place } from './places.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import type { RemovalRow } from '../../store/tables.ts';
+import { experimentLocation, placeOf, type Place } from '../places.ts';
 
 async function placeFor(ctx: Ctx, kind: RemovalRow['kind'], id: string, uri: string | null): Promise<Place | undefined> {
   if (uri === null) return undefined;

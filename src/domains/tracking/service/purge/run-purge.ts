@@ -1,16 +1,16 @@
 // Removal for good of what was deleted. Each record goes at once, together with a note of what belonged to it; that follows in
 // transactions short enough that nobody who writes waits for them, and a process that comes after a killed one goes on with it.
-import type { Ctx } from '../../../kernel/ctx.ts';
-import { failpoint } from '../../../kernel/failpoints.ts';
-import { newId } from '../../../kernel/ids.ts';
-import type { Progress } from '../../../kernel/jobs/jobs.ts';
-import { forgetGrants } from '../../access/public.ts';
-import { heldModels, heldRuns, HOLD_TAG } from '../queries.ts';
-import { getExperiment } from '../store/experiments.ts';
-import * as store from '../store/purges.ts';
-import type { After, Candidate, PurgeResult, PurgeScope, Tally } from '../store/purges.ts';
-import type { PurgeRow, RemovalRow } from '../store/tables.ts';
-import { measure, removeArtifacts } from './purge-artifacts.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import { failpoint } from '../../../../kernel/failpoints.ts';
+import { newId } from '../../../../kernel/ids.ts';
+import type { Progress } from '../../../../kernel/jobs/jobs.ts';
+import { forgetGrants } from '../../../access/public.ts';
+import { heldModels, heldRuns, HOLD_TAG } from '../../queries.ts';
+import { getExperiment } from '../../store/experiments.ts';
+import * as store from '../../store/purges.ts';
+import type { After, Candidate, PurgeResult, PurgeScope, Tally } from '../../store/purges.ts';
+import type { PurgeRow, RemovalRow } from '../../store/tables.ts';
+import { measure, removeArtifacts } from './artifacts.ts';
 
 /** Records that are looked at together. */
 const AT_ONCE = 100;
@@ -158,7 +158,7 @@ async function goThrough(
         await store.deleteRecords(
           tx.db,
           tx.workspace,
-          kind === 'run' ? 'tracking_runs' : 'logged_models',
+          kind,
           go.map((c) => c.id),
         );
         for (const c of go) tallyOf(work, c.experiment_id)[kind === 'run' ? 'runs' : 'loggedModels']++;
@@ -281,7 +281,7 @@ async function removeExperiment(work: Work, e: store.DeletedExperiment): Promise
   }
   await step(work, async (tx) => {
     await store.insertRemovals(tx.db, [{ ...removal(tx, purge, 'experiment', artifacts), number: e.number }]);
-    await store.deleteRecords(tx.db, tx.workspace, 'experiments', [e.id]);
+    await store.deleteRecords(tx.db, tx.workspace, 'experiment', [e.id]);
     await forgetGrants(tx, 'experiment', e.id);
   });
   await finishRemovals(work);

@@ -1,14 +1,14 @@
 // What differs between runs, as data; and where some of them repeat each other, how sure their mean is.
-import type { Ctx } from '../../../kernel/ctx.ts';
-import { meanInterval } from '../../../stats/intervals.ts';
-import { momentsOf } from '../../../stats/moments.ts';
-import { recogniseVersions, type Recognised } from '../../datasets/public.ts';
-import { fail } from '../errors.ts';
-import { type Metric, type Pair, type TrackingRun } from '../model.ts';
-import { rangesOf, type Range } from '../store/ranges.ts';
-import { dataOf, inputsOf, linksOf, type RunInput } from '../store/runs.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import { meanInterval } from '../../../../stats/intervals.ts';
+import { momentsOf } from '../../../../stats/moments.ts';
+import { recogniseVersions, type Recognised } from '../../../datasets/public.ts';
+import { fail } from '../../errors.ts';
+import { type Metric, type Pair, type TrackingRun } from '../../model.ts';
+import { rangesOf, type Range } from '../../store/ranges.ts';
+import { dataOf, inputsOf, linksOf, type RunInput } from '../../store/runs.ts';
 import { environmentOf, type RecordedEnvironment } from './environment-of.ts';
-import { getRun } from './runs.ts';
+import { getRun } from '../runs.ts';
 
 type Row<T> = { readonly key: string; readonly values: readonly (T | null)[] };
 
