@@ -33,8 +33,9 @@ export interface TakenLoggedModel extends Omit<LoggedModel, 'artifactUri'> {
   readonly metrics: readonly TakenModelMetric[];
 }
 
-/** The experiment under its id if that is free, else under the next one. Inside a transaction. */
+/** The experiment under its id if that is free, else under the next one. Inside a transaction. Raises `experiment-exists`. */
 export async function takeExperiment(tx: Ctx, e: TakenExperiment, edges: readonly Edge[]): Promise<Experiment> {
+  if (await experiments.findExperiment(tx.db, tx.workspace, e.name)) fail('experiment-exists', { name: e.name });
   const isFree = (await experiments.getExperiment(tx.db, tx.workspace, e.id)) === undefined;
   const id = isFree ? e.id : String(await experiments.nextExperimentNumber(tx.db, tx.workspace));
   const artifactLocation = e.artifactLocation === null ? experimentLocation(tx, id) : checkedLocation(e.artifactLocation);
