@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { accounts } from '../../../test/support/accounts-table.ts';
 import { openTestDatabase } from '../../../test/support/databases.ts';
 import { postgresUrl } from '../../../test/support/postgres.ts';
-import { isProblem } from '../errors.ts';
+import { isDiskFull, isProblem } from '../errors.ts';
 import { openPostgres } from './postgres.ts';
 
 test('a transaction that lost a race is run again from the start', async (t) => {
@@ -41,6 +41,18 @@ test('races without end become a conflict that says so', async (t) => {
     database.tx(async (db) => void (await sql`do $$ begin raise exception 'lost' using errcode = '40001'; end $$`.execute(db))),
     (error) => isProblem(error, 'transaction-conflict') && error.status === 503,
   );
+});
+
+test('a full disk of the database is known as one, and nothing of the transaction stays', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  await assert.rejects(
+    database.tx(async (db) => {
+      await sql`insert into accounts (id, amount, open) values ('a', 0, 1)`.execute(db);
+      await sql`do $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$`.execute(db);
+    }),
+    isDiskFull,
+  );
+  assert.deepEqual((await sql`select id from accounts`.execute(database.reader)).rows, []);
 });
 
 test('a body that swallows a failed statement is not told that it was stored', async (t) => {
