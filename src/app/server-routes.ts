@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Type from 'typebox';
 import { currentRevision } from '../domains/projects/public.ts';
 import { liveAcks, plannedFaults, publishPlan } from '../domains/releases/public.ts';
@@ -13,6 +14,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../kernel/http/route.ts';
 import { jobsIn } from '../kernel/jobs/jobs.ts';
+import { runningJobs } from '../kernel/jobs/queue.ts';
 import { listReplicas } from '../kernel/replicas/replicas.ts';
 import { moveTimeline, settleTimeline, usToIso } from '../kernel/timeline/timeline.ts';
 import { eventsIn } from '../kernel/events/events.ts';
@@ -155,11 +157,13 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     reply: { 200: Type.Object({ events: Type.Integer() }) },
     handler: async (ctx) => {
       const { worker, subscribers, headSeq } = running();
-      // What a job tells may queue further work, so both come to rest together.
-      for (let before = -1; before !== (await headSeq());) {
+      // What a job tells may queue further work, so both come to rest together; what other replicas run is waited for.
+      for (let before = -1, elsewhere = 0; elsewhere > 0 || before !== (await headSeq());) {
         before = await headSeq();
         await subscribers.drain();
         await worker.drain(undefined, ctx.signal);
+        elsewhere = (await runningJobs(ctx.db)).length;
+        if (elsewhere > 0) await delay(20, undefined, { signal: ctx.signal });
         await subscribers.drain();
       }
       return { events: await headSeq() };
