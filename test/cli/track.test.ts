@@ -246,7 +246,13 @@ test('a run whose gyre was killed is ended by the next one, once its command is 
 });
 
 test('commit, branch, remote and changes tell the code; the printed commands bring it back', async () => {
-  const cwd = project({ 'train.py': 'print("one")\n', 'notes.md': 'n\n', '.gitignore': '.env\n', '.env': 'TOKEN=in-the-env-file\n' });
+  const cwd = project({
+    'train.py': 'print("one")\n',
+    'notes.md': 'n\n',
+    '.gitignore': '.env\ndata\n',
+    'data/x.csv': 'seven',
+    '.env': 'TOKEN=in-the-env-file\n',
+  });
   const git = (...args: string[]): string =>
     execFileSync('git', ['-c', 'user.name=ada', '-c', 'user.email=ada@example.com', ...args], {
       cwd,
@@ -261,13 +267,13 @@ test('commit, branch, remote and changes tell the code; the printed commands bri
   assert.equal(clean.tags['mlflow.source.git.dirty'], 'False');
 
   writeFiles(cwd, {
-    'train.py': 'import extra\nprint("two")\napi_key = "sk-live-1234567890"\n',
+    'train.py': 'import extra\nprint("two", open("data/x.csv").read())\napi_key = "sk-live-1234567890"\n',
     'extra.py': 'print("more")\n',
     'deploy.pem': 'key',
   });
   const status = git('status', '--porcelain');
   const { code, out, err } = await run(cwd, ['--', python, 'train.py']);
-  assert.deepEqual([code, out], [0, 'more\ntwo\n']);
+  assert.deepEqual([code, out], [0, 'more\ntwo seven\n']);
   const id = idOf(err);
   const { tags } = await recorded(id);
   assert.equal(tags['mlflow.source.git.commit'], git('rev-parse', 'HEAD').trim());
@@ -281,9 +287,14 @@ test('commit, branch, remote and changes tell the code; the printed commands bri
   assert.doesNotMatch(diff, /in-the-env-file|sk-live|deploy\.pem/);
   assert.equal(git('status', '--porcelain').replace(/^\?\? __pycache__\/\n/m, ''), status, 'the user’s own index is as it was');
 
+  assert.match(err, new RegExp(`again: curl .*run_id=${id}&path=gyre/rerun\\.sh' \\| sh`));
+  writeFiles(cwd, { 'train.py': 'print("three")\n' });
   const commands = (await text(id, 'rerun.sh')).replace(/^gyre run .* -- /m, '');
-  const again = execFileSync('sh', ['-c', commands], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  assert.match(again, /more\ntwo\n$/);
+  const again = (): string => execFileSync('sh', ['-c', `{ ${commands}\n} 2>&1`], { cwd: home, encoding: 'utf8' });
+  assert.match(again(), /more\ntwo seven\n$/);
+  git('worktree', 'remove', '--force', `gyre-${id.slice(0, 8)}`);
+  writeFiles(cwd, { 'data/x.csv': 'eight' });
+  assert.match(again(), /data\/x\.csv is not what it was\nmore\ntwo eight\n$/);
 });
 
 test('what a shim does is invisible: a sitecustomize of the user runs, and --no-inputs leaves none', async () => {

@@ -88,7 +88,7 @@ export async function writeEvidence(
   if (packages) await keep('requirements.txt', `${packages}\n`);
   if (kept.stdout.total > 0) await keep('stdout.txt', redact(kept.stdout.text()));
   if (kept.stderr.total > 0) await keep('stderr.txt', redact(kept.stderr.text()));
-  await keep('rerun.sh', rerunScript(subject, code));
+  await keep('rerun.sh', rerunScript(subject, code, inputs));
   for (const output of outputs) await attempt(output.artifact, () => server.upload(run, output.artifact, { file: output.file }));
   await keep(
     'run.json',

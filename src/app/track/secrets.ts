@@ -9,13 +9,21 @@ export const isSecretName = (name: string): boolean =>
   SECRET_NAME.test(name.replace(/([a-z0-9])([A-Z])/g, '$1_$2')) || /(token|secret|password|apikey)$/i.test(name);
 
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, REDACTED],
   [/\b(AKIA|ASIA)[A-Z0-9]{16}\b/g, REDACTED],
   [/\b(gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-|sk-)[A-Za-z0-9_-]{16,}/g, REDACTED],
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@:'"]*:[^\s/@'"]+@/gi, `$1${REDACTED}@`],
   // password = "..." and its kin, in code and in settings.
   [/((?:password|passwd|secret|token|api_?key|access_?key)["']?\s*[:=]\s*)(["'])(?!\2)[^"'\n]{4,}\2/gi, `$1$2${REDACTED}$2`],
 ];
+
+const KEY_BLOCK = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g;
+
+/** Line by line and with the signs of a diff, which would not apply otherwise. */
+const hiddenBlock = (block: string): string =>
+  block
+    .split('\n')
+    .map((line, i) => (i === 0 || line.startsWith('-----') ? '' : (/^[+ -]/.exec(line)?.[0] ?? '')) + REDACTED)
+    .join('\n');
 
 export type Redact = (text: string) => string;
 
@@ -24,11 +32,10 @@ export function redactor(env: Readonly<Record<string, string | undefined>>, more
   const values = [...Object.entries(env).flatMap(([name, value]) => (value && isSecretName(name) ? [value] : [])), ...more]
     .filter((value) => value.length >= SHORTEST)
     .sort((a, b) => b.length - a.length);
-  return (text) =>
-    PATTERNS.reduce(
-      (t, [pattern, by]) => t.replace(pattern, by),
-      values.reduce((t, v) => t.replaceAll(v, REDACTED), text),
-    );
+  return (text) => {
+    const known = values.reduce((t, value) => t.replaceAll(value, REDACTED), text).replace(KEY_BLOCK, hiddenBlock);
+    return PATTERNS.reduce((t, [pattern, by]) => t.replace(pattern, by), known);
+  };
 }
 
 /** The words of a command without the values of options such as --api-key. */

@@ -30,7 +30,11 @@ test('secrets go by the names of variables, options and files, and by their own 
   const redact = redactor({ MY_TOKEN: 'abcdef-1', PATH: '/usr/bin', SHORT_TOKEN: 'on' }, ['the-login']);
   assert.equal(redact('abcdef-1 the-login /usr/bin on'), '(redacted) (redacted) /usr/bin on');
   assert.equal(redact('see https://ada:pass@host/x and AKIAIOSFODNN7EXAMPLE'), 'see https://(redacted)@host/x and (redacted)');
-  assert.equal(redact('-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----'), '(redacted)');
+  assert.equal(redact('-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----'), '(redacted)\n(redacted)\n(redacted)');
+  assert.equal(
+    redact('+k = "-----BEGIN PRIVATE KEY-----\n+MIIE\n+-----END PRIVATE KEY-----"\n+x'),
+    '+k = "(redacted)\n+(redacted)\n+(redacted)"\n+x',
+  );
   assert.equal(redact(`password = "hush-hush"; token: ''`), `password = "(redacted)"; token: ''`);
   const words = ['t.py', '--api-key', 'k', '--token=t', 'PASSWORD=p', '--password', '--lr', '0.1', '--max-tokens', '5'];
   assert.deepEqual(redactedWords(words, redact), [

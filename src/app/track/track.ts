@@ -19,7 +19,7 @@ import { outputsBefore } from './outputs.ts';
 import { startOwnServer } from './own-server.ts';
 import { watchGroup } from './process-group.ts';
 import { pythonShim } from './python-shim.ts';
-import { rerunLines } from './rerun.ts';
+import { rerunCommand } from './rerun.ts';
 import { redactedWords, redactor } from './secrets.ts';
 import { openTrackingServer, type Connection, type RunRecord, type TrackingServer } from './tracking-server.ts';
 import { experimentIn, experimentOf, namedPaths, programOf, quoted, sourceOf } from './words.ts';
@@ -211,7 +211,7 @@ async function perform(use: Use<TrackOptions>, p: Prepared): Promise<number> {
   for (const id of await tidying) say(`Run ${id} was left behind by a gyre that was killed; it is marked as KILLED.`);
   const lines = summary(subject, end, recorded, evidence, seen.peakRssBytes);
   for (const line of lines) say(line);
-  if (recorded.status !== 'unknown') for (const line of ['To run it again:', ...rerunLines(subject, code).map((l) => `  ${l}`)]) say(line);
+  if (recorded.status !== 'unknown') say(`  again: ${rerunCommand(subject)}`);
   if (/active experiment ID does not match environment run ID/.test(command.kept.stderr.text() + command.kept.stdout.text()))
     say('The script sets an experiment of its own. Name the same one: gyre run --experiment NAME -- ...');
   if (options.json)
