@@ -43,7 +43,11 @@ export interface ServerParts {
   readonly readiness: () => Promise<Record<string, boolean | string>>;
   /** Renders a problem for a path that no route took (a dialect may own the prefix). */
   readonly dialectOf?: (path: string) => AnyRoute['dialect'];
+  /** How long a body may say nothing before its connection ends. */
+  readonly bodyIdleMs?: number;
 }
+
+const BODY_IDLE_MS = 300_000;
 
 /** Who asks a public route; there it does not matter. */
 const anybody: { actor: Actor; workspace: string } = { actor: { kind: 'service', id: 'anybody', roles: [] }, workspace: 'default' };
@@ -53,7 +57,7 @@ function pathOf({ url }: FastifyRequest): string {
   return end < 0 ? url : url.slice(0, end);
 }
 
-export function buildServer({ platform, routes, access, readiness, dialectOf }: ServerParts): FastifyInstance {
+export function buildServer({ platform, routes, access, readiness, dialectOf, bodyIdleMs = BODY_IDLE_MS }: ServerParts): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: platform.settings.bodyLimitBytes,
@@ -99,6 +103,13 @@ export function buildServer({ platform, routes, access, readiness, dialectOf }: 
     } catch (error) {
       return sendProblem(error, request, reply);
     }
+  });
+  // Node bounds headers only. A body that stops coming would hold its connection, a file that is half written, and the end of
+  // the server; one that is large and slow may take as long as it does.
+  app.addHook('onRequest', async ({ raw }) => {
+    if (raw.complete || (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined)) return;
+    raw.setTimeout(bodyIdleMs);
+    raw.once('end', () => raw.setTimeout(0));
   });
   app.addHook('onResponse', async (request, reply) => {
     seconds.observe(
