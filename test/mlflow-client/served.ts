@@ -124,7 +124,7 @@ export async function runScenario(
     url: served.url,
     environment,
   });
-  assert.ok(count > (themes.length > 0 ? 10 : 80), `only ${count} checks ran`);
+  assert.ok(count > (themes.length > 0 ? 10 : 65), `only ${count} checks ran`);
 }
 
 /** Settings for records in a database of its own on PostgreSQL. */

@@ -1,0 +1,3 @@
+import { testStores } from '../mlflow-client/matrix.ts';
+
+testStores('2', 'the last MLflow 2');

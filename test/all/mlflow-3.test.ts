@@ -1,0 +1,3 @@
+import { testStores } from '../mlflow-client/matrix.ts';
+
+testStores('3', 'the newest MLflow 3');
