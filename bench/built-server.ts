@@ -24,7 +24,14 @@ export async function startBuilt(dir: string, environment: Readonly<Record<strin
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...withoutOurs(checkoutEnvironment()), GYRE_LOG_LEVEL: 'warn', ...environment },
   });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const atExit = (): void => void child.kill('SIGKILL');
+  process.once('exit', atExit);
+  const ended = new Promise<void>((resolve) =>
+    child.once('exit', () => {
+      process.off('exit', atExit);
+      resolve();
+    }),
+  );
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', (line) => resolve(line.replace(/^.* at /, '')));
     child.once('exit', (code) => reject(new Error(`the server ended with code ${code} before it was ready`)));

@@ -19,6 +19,9 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** MLflow needs some ten seconds. */
+const READY_MS = 90_000;
+
 const environment = join(import.meta.dirname, '../../.cache/bench-mlflow');
 
 /** GYRE_BENCH_MLFLOW, or the newest release in an environment that is made for it. */
@@ -39,14 +42,20 @@ export const mlflowVersion = (): string => execFileSync(mlflowExecutable(), ['--
 export async function start(side: Side, postgres = '', dir = ''): Promise<Server> {
   const folder = dir || mkdtempSync(join(tmpdir(), 'gyre-bench-'));
   const server = side === 'gyre' ? await startGyre(folder, postgres) : await startMlflow(folder, postgres, side === 'lean');
-  return {
-    ...server,
-    dir: folder,
-    stop: async () => {
-      await server.stop();
-      if (!dir) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-    },
+  const stop = async (): Promise<void> => {
+    if (!running.delete(stop)) return;
+    await server.stop();
+    if (!dir) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
+  running.add(stop);
+  return { ...server, dir: folder, stop };
+}
+
+const running = new Set<() => Promise<void>>();
+
+/** Ends whatever a part that failed left running. */
+export async function stopAll(): Promise<void> {
+  for (const stop of running) await stop();
 }
 
 const startGyre = (dir: string, postgres: string) =>
@@ -55,7 +64,7 @@ const startGyre = (dir: string, postgres: string) =>
 async function startMlflow(dir: string, postgres: string, lean: boolean): Promise<Omit<Server, 'dir'>> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const store = postgres ? postgres.replace('postgres://', 'postgresql://') : `sqlite:///${join(dir, 'mlflow.db')}`;
+  const store = postgres ? postgres.replace(/^postgres(ql)?:/, 'postgresql+psycopg2:') : `sqlite:///${join(dir, 'mlflow.db')}`;
   const args = ['server', '--host', '127.0.0.1', '--port', String(port), '--backend-store-uri', store];
   const log = openSync(join(dir, 'mlflow.log'), 'w');
   const began = performance.now();
@@ -82,6 +91,7 @@ async function startMlflow(dir: string, postgres: string, lean: boolean): Promis
   let ended = false;
   const exit = new Promise<void>((resolve) => child.once('exit', () => ((ended = true), resolve())));
   while (!(await answers(url))) {
+    if (performance.now() - began > READY_MS) end('SIGKILL');
     if (ended) throw new Error(`mlflow server ended before it was ready:\n${readFileSync(join(dir, 'mlflow.log'), 'utf8').slice(-3000)}`);
     await delay(20);
   }

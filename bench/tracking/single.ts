@@ -60,6 +60,7 @@ export async function script(): Promise<Figure[]> {
     try {
       const { stdout } = await promisify(execFile)(join(dirname(mlflowExecutable()), 'python'), [join(import.meta.dirname, 'script.py')], {
         cwd,
+        timeout: 120_000,
         env: { ...process.env, MLFLOW_TRACKING_URI: server.url, MLFLOW_DISABLE_TELEMETRY: 'true' },
       });
       seconds[side] = Number(stdout.trim().split('\n').at(-1));

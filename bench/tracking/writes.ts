@@ -4,7 +4,7 @@ import { createRun, requests } from './calls.ts';
 import { compare, type Figure } from './figure.ts';
 import { sides, start, type Side } from './servers.ts';
 
-const SECONDS = Number(process.env.GYRE_BENCH_SECONDS ?? 4);
+const SECONDS = Number(process.env.GYRE_BENCH_SECONDS ?? 2.5);
 const kinds = ['log-metric', 'log-batch', 'create-run'] as const;
 const clientCounts = [1, 8] as const;
 
@@ -48,7 +48,7 @@ async function rateOf(url: string, kind: (typeof kinds)[number], clients: number
     return (n / wallMs) * 1000;
   };
   await load(2 * clients);
-  const warm = await load(10 * clients);
+  const warm = await load(5 * clients);
   const again = await load(Math.ceil(warm));
   return load(Math.ceil(again * SECONDS));
 }

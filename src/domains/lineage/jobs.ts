@@ -22,7 +22,7 @@ const mapOfModel = defineJob<{ version: string }>({
 export const lineageJobs: readonly Job<never>[] = [mapOfProject, mapOfModel];
 
 export const lineageSubscribers: readonly Subscriber[] = [
-  { name: 'lineage', handle: project },
+  { name: 'lineage', together: true, handle: project },
   {
     name: 'lineage.columns',
     types: ['project-revision.applied', 'dataset-version.created'],

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { eachDatabase, openTestDatabase } from '../../../test/support/databases.ts';
 import { kernelSchema, openSmallPlatform } from '../../../test/support/small-platform.ts';
 import type { Ctx } from '../ctx.ts';
+import type { Db } from '../db/database.ts';
 import type { Migration } from '../db/migrate.ts';
 import type { StoredEvent, Subscriber } from './subscribers.ts';
 
@@ -121,6 +122,33 @@ eachDatabase('what a handler wrote is undone when it fails, so its effect is the
   // Each event committed begins a round by itself, so which drain meets the failures is open.
   for (let i = 0; i < 2; i++) await subscribers.drain().catch(() => undefined);
   await subscribers.drain();
+  const { rows } = await sql`select subject, times from seen order by subject`.execute(database.reader);
+  assert.deepEqual(
+    rows,
+    upTo(3).map((subject) => ({ subject, times: 1 })),
+  );
+});
+
+eachDatabase('events that may share a transaction do, and come one by one where one of them fails', async (t, kind) => {
+  const database = await openTestDatabase(t, kind, schema);
+  const transactions = new Map<Db, string[]>();
+  let failures = 2;
+  const counting: Subscriber = {
+    name: 'counting',
+    together: true,
+    handle: async ({ db }, { subject }) => {
+      transactions.set(db, [...(transactions.get(db) ?? []), subject.id]);
+      await sql`insert into seen values (${subject.id}, 1) on conflict (subject) do update set times = seen.times + 1`.execute(db);
+      if (subject.id === '1' && failures-- > 0) throw new Error('after the write');
+    },
+  };
+  const { ctx, subscribers } = await openSmallPlatform(t, database, { subscribers: [counting] });
+  await ctx().tx(async (tx) => {
+    for (const id of upTo(3)) await tx.emit({ type: 'thing.made', subject: { kind: 'thing', id } });
+  });
+  await subscribers.drain();
+  // All at once and then by themselves, up to the one that failed again; what came after it the next time.
+  assert.deepEqual([...transactions.values()], [['0', '1'], ['0'], ['1'], ['1', '2']]);
   const { rows } = await sql`select subject, times from seen order by subject`.execute(database.reader);
   assert.deepEqual(
     rows,

@@ -4,7 +4,8 @@ import type { Platform } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
 import { defineErrors } from '../errors.ts';
-import { eventsIn, type Edge, type EventRow, type Ref } from './events.ts';
+import { statement } from '../db/statement.ts';
+import type { Edge, EventRow, Ref } from './events.ts';
 
 export interface StoredEvent {
   readonly seq: number;
@@ -25,6 +26,8 @@ export interface Subscriber {
   readonly name: string;
   /** Event types listened to; absent = all. */
   readonly types?: readonly string[];
+  /** Several events may share a transaction; where one of them fails, each is handed over again by itself. */
+  readonly together?: true;
   /** Runs in a transaction of the event's workspace. */
   readonly handle: (ctx: Ctx, event: StoredEvent) => Promise<void>;
 }
@@ -45,6 +48,10 @@ export const toStoredEvent = (row: EventRow): StoredEvent => ({
 });
 
 const BATCH = 200;
+/** So many share a transaction: more would hold up requests, */
+const AT_ONCE = 20;
+/** and they have this time to gather. */
+const GATHER_MS = 10;
 /** A stored cursor lags by no more events than this: a restart looks at them once more. */
 const KEPT_BEHIND = 1000;
 const IDLE_LOOK_MS = 5000;
@@ -102,25 +109,34 @@ export function startSubscribers(
     pages.set(from, page);
     if (page.length === 0) return false;
     const wanted = page.filter((e) => subscriber.types?.includes(e.type) ?? true);
-    for (const event of wanted) {
-      const ctx = makeCtx(platform(), { actor: systemActor, workspace: event.workspace });
-      await ctx.tx(async (tx) => {
-        // Another replica may have handled it since the page was read, or between two attempts of this transaction.
-        if ((await getCursor(tx.db, subscriber.name)) >= event.seq) return;
-        await subscriber.handle(tx, event);
-        await setCursor(tx, subscriber.name, event.seq);
-      });
-      looked.set(subscriber.name, { stored: event.seq, seq: event.seq });
-    }
+    for (const some of together(wanted, subscriber.together ? AT_ONCE : 1)) await hand(subscriber, some);
     const end = page.at(-1)!.seq;
     const held = looked.get(subscriber.name)!.stored;
     const keep = end - held >= KEPT_BEHIND;
     if (keep)
       await makeCtx(platform(), { actor: systemActor, workspace: '' }).tx(async (tx) => {
-        if ((await getCursor(tx.db, subscriber.name)) < end) await setCursor(tx, subscriber.name, end);
+        if ((await getCursor(tx.db, subscriber.name)) < end) await setCursor(tx.db, subscriber.name, end);
       });
     looked.set(subscriber.name, { stored: keep ? end : held, seq: end });
     return true;
+  };
+
+  /** Hands over events of one workspace by one commit; where one of them fails, each by its own. */
+  const hand = async (subscriber: Subscriber, events: readonly StoredEvent[]): Promise<void> => {
+    const [{ workspace }, last] = [events[0]!, events.at(-1)!.seq];
+    try {
+      await makeCtx(platform(), { actor: systemActor, workspace }).tx(async (tx) => {
+        // Another replica may have handled them since the page was read, or between two attempts of this transaction.
+        const done = await getCursor(tx.db, subscriber.name);
+        if (done >= last) return;
+        for (const event of events) if (event.seq > done) await subscriber.handle(tx, event);
+        await setCursor(tx.db, subscriber.name, last);
+      });
+    } catch (error) {
+      if (events.length === 1) throw error;
+      for (const event of events) await hand(subscriber, [event]);
+    }
+    looked.set(subscriber.name, { stored: last, seq: last });
   };
 
   /** Everybody who stands at the same event reads the same page. */
@@ -160,10 +176,22 @@ export function startSubscribers(
     running = undefined;
   };
 
+  let hurry = (): void => undefined;
+  /** Ends after a moment, or at once if somebody waits. */
+  const gather = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, draining > 0 ? 0 : GATHER_MS);
+      hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (draining > 0) hurry();
+    });
+
   const wake = (): void => {
     if (draining === 0 && !leads()) return sequencer.poke();
     again = true;
-    if (!stopped) running ??= Promise.resolve().then(loop);
+    if (!stopped) running ??= gather().then(loop);
   };
 
   // A failed handler is tried again; so is what was committed by another process.
@@ -172,6 +200,7 @@ export function startSubscribers(
     wake,
     drain: async () => {
       draining += 1;
+      hurry();
       try {
         for (let attempt = 1; attempt <= 2; attempt++) {
           wake();
@@ -185,25 +214,32 @@ export function startSubscribers(
     },
     stop: async () => {
       stopped = true;
+      hurry();
       clearInterval(timer);
       while (running) await running;
     },
   };
 }
 
-const readPage = async (db: Db, after: number): Promise<StoredEvent[]> =>
-  (await eventsIn(db).selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(BATCH).execute()).map(toStoredEvent);
-
-const listCursors = async (db: Db): Promise<Map<string, number>> =>
-  new Map((await eventsIn(db).selectFrom('event_cursors').selectAll().execute()).map((c) => [c.subscriber, c.seq]));
-
-const getCursor = async (db: Db, subscriber: string): Promise<number> =>
-  (await eventsIn(db).selectFrom('event_cursors').select('seq').where('subscriber', '=', subscriber).executeTakeFirst())?.seq ?? 0;
-
-async function setCursor(ctx: Ctx, subscriber: string, seq: number): Promise<void> {
-  await eventsIn(ctx.db)
-    .insertInto('event_cursors')
-    .values({ subscriber, seq })
-    .onConflict((c) => c.column('subscriber').doUpdateSet({ seq }))
-    .execute();
+/** In their order, so many at once as are of one workspace. */
+function together(events: readonly StoredEvent[], most: number): StoredEvent[][] {
+  const groups: StoredEvent[][] = [];
+  for (const event of events) {
+    const group = groups.at(-1);
+    if (group && group.length < most && group[0]!.workspace === event.workspace) group.push(event);
+    else groups.push([event]);
+  }
+  return groups;
 }
+
+const pageAfter = statement<EventRow>(`select * from events where seq > ? order by seq limit ${BATCH}`);
+const allCursors = statement<{ subscriber: string; seq: number }>('select subscriber, seq from event_cursors');
+const cursorOf = statement<{ seq: number }>('select seq from event_cursors where subscriber = ?');
+const movedCursor = statement(
+  'insert into event_cursors (subscriber, seq) values (?, ?) on conflict (subscriber) do update set seq = excluded.seq',
+);
+
+const readPage = async (db: Db, after: number): Promise<StoredEvent[]> => (await pageAfter(db, after)).map(toStoredEvent);
+const listCursors = async (db: Db): Promise<Map<string, number>> => new Map((await allCursors(db)).map((c) => [c.subscriber, c.seq]));
+const getCursor = async (db: Db, subscriber: string): Promise<number> => (await cursorOf(db, subscriber))[0]?.seq ?? 0;
+const setCursor = (db: Db, subscriber: string, seq: number) => movedCursor(db, subscriber, seq);
