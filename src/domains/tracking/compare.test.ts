@@ -53,8 +53,8 @@ eachDatabase('runs are compared by what differs, and repeats get a mean with an 
     [a, b, c, other],
   );
   assert.deepEqual(found.params, [
-    { key: 'lr', values: ['0.1', '0.1', '0.1', '0.2'] },
     { key: 'extra', values: [null, null, null, 'here'] },
+    { key: 'lr', values: ['0.1', '0.1', '0.1', '0.2'] },
     { key: 'seed', values: ['1', '2', '3', null] },
   ]);
   assert.equal(found.sameParams, 1);

@@ -32,6 +32,8 @@ export interface Client {
   put<T>(path: string, body: Readable | Uint8Array): Promise<T>;
   /** The body as text, for routes that do not answer JSON. */
   text(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string>;
+  /** What a stream of server-sent events tells until it ends; `lastEventId` goes on behind one. */
+  events(path: string, lastEventId?: string): AsyncGenerator<{ event: string; id: string; data: unknown }>;
   /** Every item of a list, page by page. */
   all<T>(path: string): AsyncGenerator<T>;
 }
@@ -93,6 +95,19 @@ export function openClient({ url, token, workspace }: ClientOptions): Client {
       (
         await ask(method, route, body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
       ).text(),
+    async *events(route, lastEventId) {
+      const response = await ask('GET', route, lastEventId === undefined ? {} : { headers: { 'last-event-id': lastEventId } });
+      let held = '';
+      for await (const text of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const blocks = (held + text).split('\n\n');
+        held = blocks.pop()!;
+        for (const block of blocks) {
+          const field = (name: string): string | undefined => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
+          const data = field('data');
+          if (data !== undefined) yield { event: field('event') ?? '', id: field('id') ?? '', data: JSON.parse(data) as unknown };
+        }
+      }
+    },
     async *all<T>(route: string): AsyncGenerator<T> {
       let cursor: string | null = null;
       do {
