@@ -1,5 +1,6 @@
 // The HTTP server: routes become Fastify routes; access, validation, problems and metrics are the same
 // for all of them.
+import { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Counter, Histogram, Registry } from 'prom-client';
@@ -108,6 +109,8 @@ export function buildServer({ platform, routes, access, readiness, dialectOf, bo
   // the server; one that is large and slow may take as long as it does.
   app.addHook('onRequest', async ({ raw }) => {
     if (raw.complete || (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined)) return;
+    // A request that was injected came over no connection.
+    if (!(raw instanceof IncomingMessage)) return;
     raw.setTimeout(bodyIdleMs);
     raw.once('end', () => raw.setTimeout(0));
   });
