@@ -37,6 +37,7 @@ export interface Places {
  * reads that store, or nobody said where a server keeps its files.
  */
 export async function filesAt(uri: string, { root, base, settings }: Places): Promise<AsyncIterable<SourceFile> | undefined> {
+  if (uri === '') return undefined;
   if (uri.startsWith('s3://')) return walk(await openZoneAt(settings(), uri.split('?')[0]!.replace(/\/+$/, '')));
   const proxied = /^(?:mlflow-artifacts:(?:\/\/[^/]*)?|https?:\/\/[^/]+\/(?:.*\/)?api\/2\.0\/mlflow-artifacts\/artifacts)\/*(.*)$/s.exec(
     uri,

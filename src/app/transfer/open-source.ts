@@ -21,7 +21,9 @@ export async function openSource(given: string, { artifacts, workspace, login, s
     return (await import('./mlflow/http.ts')).openHttp({ url: given, login, workspace, origin: 'mlflow' });
   }
   const database = /^sqlite:\/{2,3}(.+)$/i.exec(given);
-  const path = resolve(database ? database[1]! : /^file:/i.test(given) ? fileURLToPath(given.replace(/^file:\/*/i, 'file:///')) : given);
+  const path = resolve(
+    database ? databaseAt(database[1]!) : /^file:/i.test(given) ? fileURLToPath(given.replace(/^file:\/*/i, 'file:///')) : given,
+  );
   const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(given) ?? [];
   // What else there is may hold a password, so it is not repeated.
   if (scheme !== undefined && !['sqlite', 'file'].includes(scheme.toLowerCase()))
@@ -39,3 +41,6 @@ export async function openSource(given: string, { artifacts, workspace, login, s
   const inside = join(path, 'mlruns');
   return openFileStore(!existsSync(join(path, '0')) && existsSync(inside) ? inside : path, { artifacts, settings });
 }
+
+// As SQLAlchemy reads it, three slashes lead to a path from here and four to one from the root; people write three for both.
+const databaseAt = (path: string): string => (!existsSync(path) && existsSync(`/${path}`) ? `/${path}` : path);

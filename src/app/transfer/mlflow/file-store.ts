@@ -58,6 +58,7 @@ export function openFileStore(root: string, { artifacts: artifactRoot, settings 
 
   const toRun = (experiment: SourceExperiment, folder: string, id: string): SourceRun => {
     const meta = readMeta(folder);
+    if (text(meta.run_id ?? meta.run_uuid) !== id) throw new Error('it says that it is another run');
     const tags = pairsIn(join(folder, 'tags'));
     const links = [
       ...folders(join(folder, 'inputs')).map((i) => ({ meta: readMeta(join(folder, 'inputs', i)), role: 'input' as const })),

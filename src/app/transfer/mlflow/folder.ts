@@ -30,7 +30,7 @@ export const pairsIn = (folder: string): Pair[] =>
 
 /** PyYAML writes version 1.1, in which other words are numbers than in 1.2. */
 export const readMeta = (folder: string): Meta => {
-  const found: unknown = parse(readFileSync(join(folder, META), 'utf8'), { version: '1.1', logLevel: 'silent' });
+  const found: unknown = parse(readFileSync(join(folder, META), 'utf8'), { version: '1.1', logLevel: 'error' });
   if (typeof found !== 'object' || found === null) throw new Error(`${META} holds no mapping`);
   return found as Meta;
 };

@@ -25,6 +25,8 @@ export interface Server {
 }
 
 const TRIES = 6;
+/** Until it has answered once: an address may be wrong. */
+const FIRST_TRIES = 2;
 const TIMEOUT_MS = 120_000;
 const REPEATED = new Set([408, 429, 500, 502, 503, 504]);
 const API = '/api/2.0/mlflow/';
@@ -55,6 +57,7 @@ export function openServer({ url, login, workspace }: ServerOptions): Server {
   };
 
   /** Again after a pause that doubles, with chance, while the server is busy or away. */
+  let tries = FIRST_TRIES;
   const ask = async (path: string, init: RequestInit, timeoutMs: number | undefined): Promise<Response> => {
     for (let attempt = 1; ; attempt++)
       try {
@@ -65,12 +68,14 @@ export function openServer({ url, login, workspace }: ServerOptions): Server {
           headers: { ...headers, ...(init.headers as Record<string, string>) },
           ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
         });
+        // It is there, so it may come back.
+        tries = TRIES;
         if (response.ok) return response;
         const after = Number(response.headers.get('retry-after') ?? 0) * 1000;
         throw new Refused(response.status, await response.text(), Number.isFinite(after) ? after : 0);
       } catch (error) {
         const isFinal = error instanceof Refused && !REPEATED.has(error.status);
-        if (isFinal || attempt === TRIES) {
+        if (isFinal || attempt >= tries) {
           if (error instanceof Refused) throw error;
           const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
           return fail('import-source-failed', { place, what: path.split('?')[0]!, why: cause?.code ?? cause?.message ?? message });
