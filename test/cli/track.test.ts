@@ -189,6 +189,16 @@ urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "appli
   assert.equal((await recorded(idOf(err))).info.status, 'FAILED');
 });
 
+test('a script that computes its experiment is left its own runs, unless the experiment is named', async () => {
+  const cwd = project({
+    'own.py': 'import os\n\ndef begin(mlflow, n):\n    mlflow.set_experiment(n)\n\nprint("MLFLOW_RUN_ID" in os.environ)\n',
+  });
+  const own = await run(cwd, ['--', python, 'own.py']);
+  assert.equal(own.out, 'False\n');
+  assert.match(own.err, /Name it with --experiment/);
+  assert.equal((await run(cwd, ['--experiment', 'n', '--', python, 'own.py'])).out, 'True\n');
+});
+
 test('Ctrl-C reaches all that the command started, once, and the run ends as killed', async () => {
   const cwd = project({
     'wait.py': `

@@ -13,7 +13,7 @@ import { outputsBefore, outputsWritten } from './outputs.ts';
 import { watchGroup } from './process-group.ts';
 import { readRecord, type Opened } from './python-shim.ts';
 import { isSecretFile, isSecretName, redactedWords, redactor, withoutCredentials } from './secrets.ts';
-import { experimentIn, namedPaths, programOf, quoted, sourceOf } from './words.ts';
+import { computesExperiment, experimentIn, namedPaths, programOf, quoted, sourceOf } from './words.ts';
 
 function folder(t: TestContext): string {
   const path = realpathSync(mkdtempSync(join(tmpdir(), 'gyre-track-')));
@@ -80,6 +80,10 @@ test('the words of a command tell its script, its experiment and the files it na
   assert.equal(experimentIn('import mlflow\n# mlflow.set_experiment("old")\nmlflow.set_experiment("new one")\n'), 'new one');
   assert.equal(experimentIn(`mlflow.set_experiment(experiment_name='x', artifact_location="y")`), 'x');
   assert.equal(experimentIn('mlflow.set_experiment(name)'), undefined);
+  assert.deepEqual(
+    ['mlflow.set_experiment(name)', 'set_experiment("x")', '# set_experiment(y)', ''].map((script) => computesExperiment(script)),
+    [true, false, false, false],
+  );
 });
 
 test('inputs are data that was read before it was written; code, hidden files and environments are none', () => {

@@ -22,7 +22,7 @@ import { pythonShim } from './python-shim.ts';
 import { rerunCommand } from './rerun.ts';
 import { redactedWords, redactor } from './secrets.ts';
 import { openTrackingServer, type Connection, type RunRecord, type TrackingServer } from './tracking-server.ts';
-import { experimentIn, experimentOf, namedPaths, programOf, quoted, sourceOf } from './words.ts';
+import { computesExperiment, experimentIn, experimentOf, namedPaths, programOf, quoted, sourceOf } from './words.ts';
 
 export interface TrackOptions {
   readonly experiment?: string;
@@ -142,6 +142,8 @@ async function perform(use: Use<TrackOptions>, p: Prepared): Promise<number> {
   const script = source.script === null ? '' : readFileSync(source.script, 'utf8');
   const experiment = options.experiment ?? env.MLFLOW_EXPERIMENT_NAME ?? experimentIn(script) ?? experimentOf(cwd);
 
+  // MLflow refuses to resume a run of another experiment; the script would fail that runs well by itself.
+  const resumes = options.experiment !== undefined || !computesExperiment(script);
   const began = wallClock.now();
   const folder = codeFolder(cwd, source.script);
   const root = await gitRoot(folder, env);
@@ -167,8 +169,11 @@ async function perform(use: Use<TrackOptions>, p: Prepared): Promise<number> {
   await Promise.race([coding, delay(BEFORE_MS)]);
   say(`Run ${run.name} (${run.id}) in experiment "${experiment}" at ${connection.url}`);
 
+  if (!resumes)
+    say('The script computes the name of its experiment, so it starts runs of its own there. Name it with --experiment to have one run.');
+
   const streams = openStreams(scratch);
-  const { MLFLOW_RUN_NAME: _name, MLFLOW_EXPERIMENT_NAME: _experiment, ...inherited } = env;
+  const { MLFLOW_RUN_NAME: _name, MLFLOW_EXPERIMENT_NAME: _experiment, MLFLOW_RUN_ID: _run, ...inherited } = env;
   const shim = options.inputs ? pythonShim(scratch, env, { roots, inputs: true, stdoutInode: streams.stdoutInode }) : {};
   const command = await startCommand(p.program, words, {
     cwd,
@@ -177,7 +182,7 @@ async function perform(use: Use<TrackOptions>, p: Prepared): Promise<number> {
       ...inherited,
       ...shim,
       MLFLOW_TRACKING_URI: connection.url,
-      MLFLOW_RUN_ID: run.id,
+      ...(resumes ? { MLFLOW_RUN_ID: run.id } : {}),
       MLFLOW_EXPERIMENT_ID: run.experimentId,
       ...(connection.token ? { MLFLOW_TRACKING_TOKEN: connection.token } : {}),
       ...(connection.workspace === 'default' ? {} : { MLFLOW_WORKSPACE: connection.workspace }),

@@ -68,5 +68,9 @@ export function experimentIn(script: string): string | undefined {
   return names.at(-1)?.[2];
 }
 
+/** Whether a script sets an experiment whose name only it knows. */
+export const computesExperiment = (script: string): boolean =>
+  experimentIn(script) === undefined && /^[^#\n]*\bset_experiment\(/m.test(script);
+
 /** A name for an experiment that nobody named: that of the folder. */
 export const experimentOf = (cwd: string): string => basename(cwd) || 'Default';
