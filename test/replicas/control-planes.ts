@@ -123,3 +123,10 @@ export async function until(wanted: () => Promise<boolean>, patienceMs: number, 
   }
   return performance.now() - began;
 }
+
+interface Status {
+  readonly replicas: { url: string; leads: boolean }[];
+}
+export const statusOf = async (replica: Replica): Promise<Status> => (await replica.get('/api/gyre/v1/status')).body as unknown as Status;
+/** Where the one that leads is reached. */
+export const leaderOf = async (asked: Replica): Promise<string | undefined> => (await statusOf(asked)).replicas?.find((r) => r.leads)?.url;

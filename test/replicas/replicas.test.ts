@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { begin, sharedFolders, startReplica, until, type Answer, type Replica } from './control-planes.ts';
+import { begin, leaderOf, sharedFolders, startReplica, statusOf, until, type Answer, type Replica } from './control-planes.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 import { compareTracked, startTracking } from './tracked.ts';
 
@@ -20,13 +20,7 @@ async function openTwo(
   return { postgres, folderOf, two: [one!, other!] };
 }
 
-interface Status {
-  readonly replicas: { url: string; leads: boolean }[];
-}
-const statusOf = async (replica: Replica): Promise<Status> => (await replica.get('/api/gyre/v1/status')).body as unknown as Status;
-const leaderOf = async (asked: Replica): Promise<string | undefined> => (await statusOf(asked)).replicas?.find((r) => r.leads)?.url;
-
-test('replicas that start at once on an empty database share it, and of two that race one wins', { timeout: 120_000 }, async (t) => {
+test('replicas that start at once on an empty database share it, and of two that race one wins', { timeout: 240_000 }, async (t) => {
   const { two, folderOf, postgres } = await openTwo(t);
   const [one, other] = two;
   // Both say where they are, and one leads.
@@ -36,7 +30,7 @@ test('replicas that start at once on an empty database share it, and of two that
   assert.equal(replicas.filter((r) => r.leads).length, 1);
 
   const race = async (path: string, body: object): Promise<Answer[]> => Promise.all(two.map((replica) => replica.post(path, body)));
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < 5; i++) {
     for (const [path, body] of [
       ['experiments/create', { name: `experiment ${i}` }],
       ['registered-models/create', { name: `model-${i}` }],
@@ -115,7 +109,7 @@ test('replicas that start at once on an empty database share it, and of two that
   assert.match(await refusal({ dir: one.dir }), /already-running/);
 });
 
-test('a replica that is killed or stands still loses nothing and is replaced within seconds', { timeout: 120_000 }, async (t) => {
+test('a replica that is killed or stands still loses nothing and is replaced within seconds', { timeout: 240_000 }, async (t) => {
   const { two } = await openTwo(t);
   const alive = new Set(two);
   const tracking = startTracking(() => [...alive], 4);
@@ -145,7 +139,7 @@ test('a replica that is killed or stands still loses nothing and is replaced wit
 
 test(
   'while the database is away requests are answered 503 and nothing acknowledged is lost; it is back by itself',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   async (t) => {
     const { postgres, two } = await openTwo(t, true);
     const [one, other] = two;
@@ -173,25 +167,3 @@ test(
     assert.deepEqual(pids, [one.pid, other.pid], 'no process has died of it');
   },
 );
-
-test('the replica with the data plane leads and does what needs its folder; there is one of them', { timeout: 120_000 }, async (t) => {
-  const postgres = await startPostgres();
-  t.after(() => postgres.stop());
-  const folderOf = sharedFolders(t);
-  const plain = await startReplica(t, { dir: folderOf('plain'), databaseUrl: postgres.url });
-  await until(async () => (await leaderOf(plain)) === plain.url, 10_000, 'it leads while it is alone');
-  const serving = await startReplica(t, { dir: folderOf('serving'), databaseUrl: postgres.url, args: [] });
-  await until(async () => (await leaderOf(plain)) === serving.url, 10_000, 'the other one leads');
-  const misdirected = async () => plain.ask('/api/gyre/v1/projects/none/timeline/advance', { to: '2026-01-01T00:00:00Z' });
-  await until(async () => (await misdirected()).status === 421, 10_000, 'it sends elsewhere what it cannot do');
-  const answer = await misdirected();
-  assert.equal((answer.body as unknown as { code: string }).code, 'data-plane-elsewhere');
-  assert.match(JSON.stringify(answer.body), new RegExp(serving.url));
-  assert.equal((await serving.ask('/api/gyre/v1/projects/none/timeline/advance', { to: '2026-01-01T00:00:00Z' })).status, 404);
-  const third = await begin({ dir: folderOf('third'), databaseUrl: postgres.url, args: [] }).ended;
-  assert.match(third.err, /a data plane that answers predictions.*--no-data-plane/s);
-  // When it ends in good order the one that is left leads, and does everything itself.
-  await serving.stop();
-  await until(async () => (await leaderOf(plain)) === plain.url, 10_000, 'the one that is left leads');
-  await until(async () => (await misdirected()).status === 404, 10_000, 'it does it itself');
-});
