@@ -53,8 +53,9 @@ export const isMadeMeanwhile = (error: unknown): boolean => MADE_MEANWHILE.inclu
 /** The connection is of no more use, or there never was one. */
 export const isAway = (error: unknown): boolean => AWAY.test(codeOf(error)) || (codeOf(error) === '' && AWAY_WORDS.test(messageOf(error)));
 export const isCrash = (error: unknown): boolean => codeOf(error) === CRASHED;
-/** What another attempt would meet again: a wrong password, no such database. */
-export const isLasting = (error: unknown): boolean => /^(28...|3D000|ENOTFOUND)$/.test(codeOf(error));
+/** What another attempt would meet again: a wrong password, no such database, a pool that gave nothing for as long as one may wait. */
+export const isLasting = (error: unknown): boolean =>
+  /^(28...|3D000|ENOTFOUND)$/.test(codeOf(error)) || (codeOf(error) === '' && /^timeout exceeded/.test(messageOf(error)));
 
 /** The host and the database, without the password. */
 export const placeOf = (url: string): string => `${new URL(url).host}${new URL(url).pathname}`;

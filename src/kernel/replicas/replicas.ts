@@ -107,15 +107,17 @@ export async function joinReplicas(database: Database, facts: ReplicaFacts, onLe
           on conflict (id) do update set beat_ms = excluded.beat_ms, url = excluded.url`.execute(db);
         await sql`delete from replicas where beat_ms < ${nowMs} - ${KEPT_MS}::bigint`.execute(db);
         // Whoever serves leads, for what follows from events is written into its folder.
-        const serves = facts.dataPlane || !others.some((o) => o.dataPlane);
-        if (!serves) return { serves, leads: false };
+        if (!facts.dataPlane && others.some((o) => o.dataPlane)) return { serves: false, leads: false };
         const { rows } = await sql`insert into leases (name, holder, fence, until_ms)
           values (${LEAD}, ${id}, 1, ${nowMs} + ${LIVE_MS}::bigint)
           on conflict (name) do update set holder = excluded.holder, until_ms = excluded.until_ms,
             fence = leases.fence + case when leases.holder = excluded.holder then 0 else 1 end
-          where leases.holder = excluded.holder or leases.until_ms < ${nowMs} or ${facts.dataPlane ? 1 : 0} = 1
+          where leases.holder = excluded.holder or leases.until_ms < ${nowMs}
+            or (${facts.dataPlane ? 1 : 0} = 1 and not exists (select 1 from replicas r
+              where r.id = leases.holder and r.data_plane = 1 and r.beat_ms >= ${nowMs} - ${LIVE_MS}::bigint))
           returning fence`.execute(db);
-        return { serves, leads: rows.length > 0 };
+        // One that stood still while another took its place with a data plane of its own finds that one leading.
+        return { serves: rows.length > 0 || !facts.dataPlane, leads: rows.length > 0 };
       }, 'latest')
       .then(({ serves, leads }) => {
         const before = performance.now() < leadsUntil;
