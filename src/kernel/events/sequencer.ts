@@ -1,12 +1,14 @@
 // The sequencer gives committed events their dense number and chains them: hash = H(previous hash, seq,
-// H(record)). On SQLite it runs inside each commit; on PostgreSQL one holder of an advisory lock at a time. The lock
+// H(record)). On SQLite events have their number from the beginning (events.ts), and those that came another way get it
+// inside the next commit; on PostgreSQL one holder of an advisory lock at a time. The lock
 // is the transaction's own: who is stopped or cut off in the middle loses both together, and has numbered nothing.
-import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { boundTo, type Database, type Db } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
-import { eventsIn, newestEventOf, type EventRow } from './events.ts';
+import { CHAIN_START, chainHash, eventsIn, newestEventOf, type EventRow } from './events.ts';
+
+export { CHAIN_START, chainHash } from './events.ts';
 
 // With the schema's own number, for tests share a server.
 const ADVISORY_LOCK = 7_400_001;
@@ -15,31 +17,6 @@ const IDLE_LOOK_MS = 5000;
 const STANDSTILL_MS = 3000;
 // Bounds the memory and the time of one transaction; the rest comes in the next.
 const AT_ONCE = 2000;
-export const CHAIN_START = '0'.repeat(64);
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** The part of an event that the chain protects, in a fixed order. */
-const recordDigest = (e: EventRow): string =>
-  sha256(
-    JSON.stringify([
-      e.id,
-      e.workspace_id,
-      e.type,
-      e.subject_kind,
-      e.subject_id,
-      e.label,
-      e.project,
-      e.actor_kind,
-      e.actor_id,
-      e.payload,
-      e.edges,
-      e.recorded_ms,
-      e.occurred_us,
-    ]),
-  );
-
-export const chainHash = (previous: string, seq: number, event: EventRow): string => sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
 
 // Asked at every commit.
 const unnumbered = statement<EventRow>(`select * from events where seq is null order by id limit ${AT_ONCE}`);
