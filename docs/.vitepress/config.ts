@@ -27,6 +27,7 @@ export default defineConfig({
           { text: 'Benchmarks', link: '/benchmarks' },
           { text: 'Concepts', link: '/concepts' },
           { text: 'Tracking a command', link: '/track' },
+          { text: 'Migrate from MLflow', link: '/migrate-from-mlflow' },
           { text: 'Artifacts', link: '/artifacts' },
           { text: 'CI', link: '/ci' },
           { text: 'Storage', link: '/storage' },

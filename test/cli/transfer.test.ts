@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
+import { FORMAT } from '../../src/app/maintenance/archive/format.ts';
+import { openArchiveWriter } from '../../src/app/maintenance/archive/writer.ts';
 import type { Report } from '../../src/app/transfer/tally.ts';
 import { pythonNumber } from '../../src/app/transfer/mlflow/words.ts';
 import { startServer } from '../support/server.ts';
@@ -202,7 +204,7 @@ test('experiments travel in a file from server to server, and a damaged one chan
   assert.equal(written.code, 0, written.err);
   assert.match(written.out, /1 experiments, 2 runs, 5 files, 1 registered models/);
   assert.equal((await gyre('export', file, '--url', url)).code, 5, 'nothing is overwritten');
-  assert.equal((await gyre('export', join(folder(t), 'x'), '--experiment', 'none', '--url', url)).code, 4);
+  assert.match((await gyre('export', join(folder(t), 'x'), '--experiment', 'none', '--url', url)).err, /export-nothing/);
 
   const { url: other } = await startServer(t);
   const there = await read(other, 0, file);
@@ -275,4 +277,10 @@ test('what is no source is said, without what its address holds', async (t) => {
   const backup = join(root, 'x.gyre');
   writeFileSync(backup, 'x'.repeat(100));
   assert.match((await gyre('import', backup, '--url', url)).err, /archive-unusable/);
+  const server = join(root, 'backup.gyre');
+  const writer = await openArchiveWriter(server, undefined, 0);
+  const about = { format: FORMAT, program: '', createdAt: '', schema: 1, databaseOnly: true, from: 'sqlite' as const, tables: [] };
+  const none = { count: 0, bytes: 0 };
+  await writer.finish({ ...about, events: null, blobs: none, paths: none, unreadable: [] });
+  assert.match((await gyre('import', server, '--url', url)).err, /export-invalid/);
 });
