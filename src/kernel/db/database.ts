@@ -25,6 +25,8 @@ export interface Database {
   readonly dialect: Dialect;
   /** Committed state, read only. On SQLite a second connection, so that no reader sees an open group. */
   readonly reader: Db;
+  /** The same for what may look at very many rows. On SQLite a thread of its own, so that nobody waits for it. */
+  readonly scanner: Db;
   /**
    * Runs `body` as one transaction and resolves after it is durable. The body may await database calls
    * only and may run again after a serialization failure, so it has no other effect. `onCommit` runs
@@ -50,6 +52,10 @@ export interface Signals {
   /** Calls `hearer` with what others say, and with "all" when some of it may have been missed. */
   hear(hearer: (topic: string) => void): void;
 }
+
+/** The handle for a scan: the reader's thread, or the transaction that it is part of. */
+export const scannerOf = ({ db, database }: { readonly db: Db; readonly database: Database }): Db =>
+  db === database.reader ? database.scanner : db;
 
 export interface Connection {
   execute(sql: string, binds: readonly unknown[]): Promise<QueryResult<unknown>>;

@@ -151,9 +151,11 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     }
   };
 
+  const reader = handleOver(postgresDialect, { execute: read });
   return {
     dialect: postgresDialect,
-    reader: handleOver(postgresDialect, { execute: read }),
+    reader,
+    scanner: reader,
     signals,
     tx: async (body, kind = 'serializable') => {
       let madeMeanwhile = 0;

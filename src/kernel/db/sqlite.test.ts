@@ -138,3 +138,34 @@ test('the file is kept as the durability setting says', async (t) => {
     assert.deepEqual(await pragma('secure_delete'), { secure_delete: 1 });
   }
 });
+
+test('a long scan on its thread holds up neither readers nor writers, and sees what is committed', async (t) => {
+  const { database } = await prepare(t);
+  await database.tx((db) => write(db, 'a'));
+  assert.equal(await count(database.scanner), 1);
+  const order: string[] = [];
+  const long = sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000) select count(*) as n from n`;
+  const scan = long.execute(database.scanner).then(() => order.push('scan'));
+  for (const w of ['b', 'c', 'd']) await database.tx((db) => write(db, w)).then(() => order.push(w));
+  await scan;
+  assert.deepEqual(order, ['b', 'c', 'd', 'scan']);
+  assert.equal(await count(database.scanner), 4);
+});
+
+test('a scan that fails says why, writes nothing, and the next one is served', async (t) => {
+  const { database } = await prepare(t);
+  await assert.rejects(sql`select no_such_column from words`.execute(database.scanner), /no such column/);
+  await assert.rejects(write(database.scanner, 'a'), /readonly/);
+  assert.equal(await count(database.scanner), 0);
+});
+
+test('a database that is closed cuts off the scan that is under way', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gyre-sqlite-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const database = openSqlite(join(folder, 'gyre.db'), 'process');
+  const long = sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000) select count(*) as n from n`;
+  const cut = assert.rejects(long.execute(database.scanner), /the database is closed/);
+  await database.close();
+  await cut;
+  await assert.rejects(sql`select 1`.execute(database.scanner), /the database is closed/);
+});

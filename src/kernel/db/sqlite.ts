@@ -1,11 +1,12 @@
 // SQLite by node:sqlite with group commit: transactions are savepoints of one outer transaction that is
 // committed when no more are waiting, or after 2 ms. One fsync then serves all of a group, and each
 // promise resolves only after it.
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import type { QueryResult } from 'kysely';
+import { DatabaseSync } from 'node:sqlite';
 import { failpoint } from '../failpoints.ts';
-import { handleOver, runEffects, untilEnded, type Connection, type Database, type Db } from './database.ts';
+import { handleOver, runEffects, untilEnded, type Database, type Db } from './database.ts';
 import { sqliteDialect } from './dialect.ts';
+import { openScanner } from './scanner.ts';
+import { connectionOver, openForReading } from './sqlite-statements.ts';
 
 const GROUP_MS = 2;
 /** 16 MiB of log before it goes into the file: pages that many commits write go there once. */
@@ -28,11 +29,10 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
   file.exec(`pragma journal_mode = wal; pragma synchronous = ${durability === 'power' ? 'full' : 'normal'};
     pragma secure_delete = on; pragma cache_size = -65536; pragma temp_store = memory; pragma journal_size_limit = 67108864;
     pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-  const readOnly = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-  // The pages are in the system's cache; mapped, they are read where they are.
-  readOnly.exec('pragma cache_size = -16384; pragma mmap_size = 8589934592; pragma temp_store = memory');
-  const writer = statementCache(file);
-  const reader = handleOver(sqliteDialect, statementCache(readOnly));
+  const readOnly = openForReading(path);
+  const writer = connectionOver(file);
+  const reader = handleOver(sqliteDialect, connectionOver(readOnly));
+  const scans = openScanner(path);
   const [begin, commit, savepoint, release] = ['begin immediate', 'commit', 'savepoint body', 'release body'].map((sql) =>
     file.prepare(sql),
   );
@@ -105,6 +105,7 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
   return {
     dialect: sqliteDialect,
     reader,
+    scanner: handleOver(sqliteDialect, scans),
     tx: <T>(body: (db: Db, onCommit: (effect: () => void) => void) => Promise<T>) =>
       new Promise<T>((resolve, reject) => {
         if (closed) return reject(new Error('the database is closed'));
@@ -121,52 +122,11 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
     close: async () => {
       closed = true;
       while (pumping) await pumping;
+      await scans.close();
       readOnly.close();
       file.close();
     },
   };
-}
-
-interface Cached {
-  readonly statement: StatementSync;
-  /** Names of what it answers; empty if it changes rows and answers none. */
-  readonly names: readonly string[];
-}
-
-const MOST_STATEMENTS = 500;
-
-function statementCache(file: DatabaseSync): Connection {
-  const statements = new Map<string, Cached>();
-  const prepared = (sql: string): Cached => {
-    const held = statements.get(sql);
-    if (held) return held;
-    const statement = file.prepare(sql);
-    const cached = { statement, names: statement.columns().map((c) => c.name) };
-    // Rows as lists cost a quarter of rows as objects without a prototype, which would have to be copied as well.
-    if (cached.names.length > 0) statement.setReturnArrays(true);
-    if (statements.size >= MOST_STATEMENTS) statements.delete(statements.keys().next().value!);
-    statements.set(sql, cached);
-    return cached;
-  };
-  return {
-    execute: async (sql, binds): Promise<QueryResult<unknown>> => {
-      const { statement, names } = prepared(sql);
-      const values = binds as SQLInputValue[];
-      if (names.length > 0) return { rows: (statement.all(...values) as unknown as unknown[][]).map((list) => named(names, list)) };
-      const { changes } = statement.run(...values);
-      return { rows: [], numAffectedRows: BigInt(changes) };
-    },
-    executeMany: async (sql, lists) => {
-      const { statement } = prepared(sql);
-      for (const list of lists) statement.run(...(list as SQLInputValue[]));
-    },
-  };
-}
-
-function named(names: readonly string[], list: readonly unknown[]): Record<string, unknown> {
-  const row: Record<string, unknown> = {};
-  for (let i = 0; i < names.length; i++) row[names[i]!] = list[i];
-  return row;
 }
 
 // Database calls resolve within the current macrotask. A body still pending after two turns awaits

@@ -76,11 +76,12 @@ eachDatabase('wherever a search begins, it finds the same runs in the same order
     few: fc.constantFrom(1, 5, 20, 1000),
     limit: fc.constantFrom(1, 4, 50),
     offset: fc.constantFrom(0, 0, 3),
+    onThread: fc.boolean(),
   });
   await fc.assert(
-    fc.asyncProperty(asked, async ({ filter, order, descending, few, limit, offset }) => {
+    fc.asyncProperty(asked, async ({ filter, order, descending, few, limit, offset, onThread }) => {
       const [text, items] = [filter.join(' AND '), order.map((o) => `${o} ${descending ? 'DESC' : 'ASC'}`)];
-      const found = await findRunRows(ctx.db, {
+      const found = await findRunRows(onThread ? ctx.database.scanner : ctx.db, {
         workspace: ctx.workspace,
         dialect: kind,
         within,

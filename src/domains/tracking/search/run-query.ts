@@ -29,6 +29,8 @@ export interface RunSearch {
 
 /** So many rows are looked at within some 40 ms; who has more is not worth to begin with. */
 const FEW = 20_000;
+/** So many rows to look at are few milliseconds. */
+const MANY = 2000;
 /** No more steps than these are taken along an order; then all runs are looked at sooner. */
 const MOST_STEPS = 50_000;
 /** SQLite joins at most 64 tables; clauses and orders beyond these are subqueries. */
@@ -45,11 +47,16 @@ const tables: Readonly<Partial<Record<Clause['entity'], string>>> = {
 
 const runsById = ofRuns<RunRow>('select * from tracking_runs', 'id', '', 'id');
 
-/** The runs that match, in their order, from `offset` on and at most `limit`. */
-export async function findRunRows(db: Db, q: RunSearch): Promise<RunRow[]> {
-  if (q.clauses.length === 0 && q.order[0]?.entity !== 'metric') return rowsOf(db, q, beginWithRuns({ ...q, joined: [], others: [] }));
+/** The runs that match, in their order, from `offset` on and at most `limit`. What may take long is left to `scanner`. */
+export async function findRunRows(db: Db, q: RunSearch, scanner: Db = db): Promise<RunRow[]> {
+  if (q.clauses.length === 0 && q.order[0]?.entity !== 'metric') {
+    const isLong = scanner !== db && (await countUpTo(db, MANY, runsWithin(q))) === MANY;
+    return rowsOf(isLong ? scanner : db, q, beginWithRuns({ ...q, joined: [], others: [] }));
+  }
   const found = await planOf(db, q);
-  return found === undefined ? [] : ((await findByBest(db, found)) ?? findByAll(db, found, q.few ?? FEW));
+  if (found === undefined) return [];
+  const by = found.fewest < MANY ? db : scanner;
+  return (await findByBest(by, found)) ?? findByAll(by, found, q.few ?? FEW);
 }
 
 /** Those that match, in no order, as a query of their `id`, `status` and `experiment_id`; undefined if there are none. */
@@ -131,7 +138,7 @@ async function planOf(db: Db, q: RunSearch): Promise<Begin | undefined> {
   const joined: Clause[] = [];
   const others: Clause[] = [];
   let begins = false;
-  let fewest = await countUpTo(db, few, sql`tracking_runs r where ${and([ofWorkspace(q), q.within])}`);
+  let fewest = await countUpTo(db, few, runsWithin(q));
   for (const clause of q.clauses) {
     if (!(clause.entity in tables) || clause.op === 'IS NULL' || joined.length === MOST_JOINED) {
       others.push(clause);
@@ -201,6 +208,7 @@ const joinEntries = (q: RunSearch, clauses: readonly Clause[], owner: string, ru
 const joinRuns = (q: RunSearch, owner: string) =>
   sql`${joinIn(q)} tracking_runs r on ${sql.raw(`r.workspace_id = ${owner}.workspace_id and r.id = ${owner}.run_id`)}`;
 
+const runsWithin = (q: RunSearch) => sql`tracking_runs r where ${and([ofWorkspace(q), q.within])}`;
 const ofWorkspace = (q: RunSearch) => sql`r.workspace_id = ${q.workspace}`;
 
 const conditionsOf = (p: Plan) =>

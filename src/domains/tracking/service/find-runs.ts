@@ -1,6 +1,7 @@
 // Runs of our own interface: any expression, only the fields asked for, counts without rows, pages by key.
 import { sql, type RawBuilder } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { scannerOf } from '../../../kernel/db/database.ts';
 import { visibleSql } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
 import { experimentIdOf, type TrackingRun } from '../model.ts';
@@ -65,13 +66,14 @@ export async function findRuns(ctx: Ctx, asked: PageAsked): Promise<{ runs: Proj
   for (const item of order) if (item.entity === 'dataset') fail('tracking-invalid', { message: 'Runs are not ordered by their datasets.' });
   const question = questionOf([asked.experimentIds, asked.filter, asked.lifecycle, asked.orderBy]);
   const from = asked.cursor === undefined ? [] : [behind(asked.cursor, order, question)];
-  const rows = await findRunRows(ctx.db, {
+  const asking = {
     ...search,
     ...(from.length > 0 ? { after: from } : {}),
     order,
     offset: 0,
     limit: asked.limit + 1,
-  });
+  };
+  const rows = await findRunRows(ctx.db, asking, scannerOf(ctx));
   const page = rows.slice(0, asked.limit);
   const last = page.at(-1);
   return {

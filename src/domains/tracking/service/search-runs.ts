@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { scannerOf } from '../../../kernel/db/database.ts';
 import { visibleSql } from '../../../kernel/levels.ts';
 import { experimentIdOf, type TrackingRun, type ViewType } from '../model.ts';
 import { parseFilter } from '../search/language.ts';
@@ -39,7 +40,7 @@ export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRu
     visibleSql(ctx, 'experiment', 'r.experiment_id'),
     ...(q.view === 'ALL' ? [] : [sql`r.lifecycle = ${q.view === 'DELETED_ONLY' ? 'deleted' : 'active'}`]),
   ];
-  const rows = await findRunRows(ctx.db, {
+  const search = {
     workspace: ctx.workspace,
     dialect,
     within: inExperiments(experimentIds),
@@ -48,7 +49,8 @@ export async function searchRuns(ctx: Ctx, q: RunQuery): Promise<{ runs: FoundRu
     order,
     offset: q.offset,
     limit: q.limit + 1,
-  });
+  };
+  const rows = await findRunRows(ctx.db, search, scannerOf(ctx));
   const page = rows.slice(0, q.limit);
   const ids = page.map((r) => r.id);
   const [data, inputs, links] = [
