@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { failpoint } from '../failpoints.ts';
 import { handleOver, runEffects, untilEnded, type Database, type Db } from './database.ts';
 import { sqliteDialect } from './dialect.ts';
-import { openScanner } from './scanner.ts';
+import { openScanner } from './scans/scanner.ts';
 import { connectionOver, openForReading } from './sqlite-statements.ts';
 
 const GROUP_MS = 2;

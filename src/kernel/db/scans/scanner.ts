@@ -3,8 +3,8 @@
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { QueryResult } from 'kysely';
-import type { Connection } from './database.ts';
-import { named } from './sqlite-statements.ts';
+import type { Connection } from '../database.ts';
+import { named } from '../sqlite-statements.ts';
 
 export interface Asked {
   readonly id: number;

@@ -1,6 +1,6 @@
 // The other end of scanner.ts: answers queries one after the other from a connection of its own.
 import { parentPort, workerData } from 'node:worker_threads';
-import { listsOf, openForReading, preparedIn } from './sqlite-statements.ts';
+import { listsOf, openForReading, preparedIn } from '../sqlite-statements.ts';
 import type { Asked, Scanned } from './scanner.ts';
 
 const prepared = preparedIn(openForReading(workerData as string));
