@@ -2,7 +2,7 @@
 // The door of the program. It must be understood by Node 20, and starts Gyre on Node 26: on the user's own
 // if that is new enough, else on the one that came with the package (adr/0002-node-comes-along.md).
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 const NEEDED = 26;
@@ -10,8 +10,13 @@ const NEEDED = 26;
 const source = join(import.meta.dirname, '../src/app/main.ts');
 const main = existsSync(source) ? source : join(import.meta.dirname, '../dist/app/main.js');
 
+// What was compiled once is not compiled at the next start. It lies beside the program, since it is run as the program
+// is; where that may not be written, nothing is kept. The processes that this one starts read the variable.
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../.cache/compiled');
+
 if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
   process.removeAllListeners('warning');
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import(main);
 } else {
   const node = ownNode();

@@ -8,14 +8,17 @@ const TIMEOUT_MS = 600_000;
 /** Of themes, those that move bytes. */
 const BYTES = ['artifacts', 'models', 'registry', 'autologging', 'commands'];
 
+// Conflicts on PostgreSQL are answered 503 after some attempts: the client is meant to repeat them.
+const PATIENT = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: '5', MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: '1' };
+
 export function testStores(client: Client, name: string): void {
   test(`scripts with ${name}, PostgreSQL and a folder`, { timeout: TIMEOUT_MS }, async (t) => {
-    await runScenario(t, client, await serve(t, await onPostgres(t)));
+    await runScenario(t, client, await serve(t, await onPostgres(t)), { environment: PATIENT });
   });
 
   test(`scripts with ${name}, PostgreSQL and S3`, { timeout: TIMEOUT_MS }, async (t) => {
     const { settings } = await onS3(t);
-    await runScenario(t, client, await serve(t, { ...(await onPostgres(t)), ...settings }));
+    await runScenario(t, client, await serve(t, { ...(await onPostgres(t)), ...settings }), { environment: PATIENT });
   });
 
   test(`scripts with ${name}, an embedded database and S3`, { timeout: TIMEOUT_MS }, async (t) => {
