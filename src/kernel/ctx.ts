@@ -2,7 +2,7 @@
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
 import type { Compute } from './compute/compute.ts';
-import type { Database, Db } from './db/database.ts';
+import type { Database, Db, TransactionKind } from './db/database.ts';
 import { insertEvent, type NewEvent } from './events/events.ts';
 import type { IdSource } from './ids.ts';
 import type { Log } from './log.ts';
@@ -57,8 +57,8 @@ export interface Ctx extends Platform {
   readonly workspace: string;
   readonly requestId: string;
   readonly signal: AbortSignal;
-  /** Runs `body` as one transaction; inside a transaction it joins that one. */
-  tx<T>(body: (ctx: Ctx) => Promise<T>): Promise<T>;
+  /** Runs `body` as one transaction, serializable unless `kind` says otherwise; inside a transaction it joins that one. */
+  tx<T>(body: (ctx: Ctx) => Promise<T>, kind?: TransactionKind): Promise<T>;
   /** Records what happened, in the same transaction as the change. Raises outside a transaction. */
   emit(event: NewEvent): Promise<void>;
   /** Queues a job in this transaction; it runs after the commit. */
@@ -111,7 +111,8 @@ export function makeCtx(platform: Platform, caller: Caller): Ctx {
     ...base,
     db: platform.database.reader,
     inTransaction: false,
-    tx: <T>(body: (ctx: Ctx) => Promise<T>) => platform.database.tx((db, onCommit) => body(inside(db, onCommit))),
+    tx: <T>(body: (ctx: Ctx) => Promise<T>, kind?: TransactionKind) =>
+      platform.database.tx((db, onCommit) => body(inside(db, onCommit)), kind),
     emit: needsTransaction,
     enqueue: needsTransaction,
   });

@@ -20,6 +20,7 @@ import {
   logOutputs,
   logParam,
   metricHistory,
+  metricPoints,
   recordModel,
   renameExperiment,
   setExperimentLifecycle,
@@ -257,4 +258,27 @@ eachDatabase('a step’s token writes its own run and the runs nested in it, and
   ])
     await assert.rejects(write, problem('run-out-of-scope'));
   assert.equal((await getRun(step, foreign)).status, 'RUNNING');
+});
+
+eachDatabase('many who log to one run at once are all heard, and the latest of each metric is the greatest', async (t, kind) => {
+  const ctx = (await openPlatform(t, { database: kind })).ctx();
+  const { id } = await createRun(ctx, { experimentId: '0', userId: '', name: '', startMs: 1, tags: [] });
+  const keys = Array.from({ length: 10 }, (_, k) => `m${k}`);
+  const writers = Array.from({ length: 30 }, (_, w) => w);
+  await Promise.all(
+    writers.map((w) =>
+      logBatch(ctx, id, {
+        // Each in another order.
+        metrics: keys.map((_, k) => ({ key: keys[(k + w) % keys.length]!, value: w, timestampMs: 1, step: (w * 7) % 30 })),
+        params: [],
+        tags: keys.map((_, k) => ({ key: keys[(k * 3 + w) % keys.length]!, value: String(w) })),
+      }),
+    ),
+  );
+  const { metrics } = await getRunData(ctx, id);
+  assert.deepEqual(
+    metrics.map((m) => [m.key, m.step]),
+    keys.map((key) => [key, 29]),
+  );
+  for (const key of keys) assert.equal((await metricPoints(ctx, id, key, 0, 100)).length, writers.length);
 });

@@ -73,7 +73,9 @@ export async function setTag(ctx: Ctx, runId: string, tag: Pair): Promise<void> 
 }
 
 async function write(ctx: Ctx, runId: string, batch: Batch, alone = false): Promise<void> {
-  await ctx.tx(async (tx) => {
+  // Many processes log to one run at once. Each row is settled by its own key, whoever comes first, so no two of these
+  // transactions need one to be repeated for the other; a run that is deleted meanwhile was still there for this one.
+  const write = async (tx: Ctx): Promise<void> => {
     await activeRun(tx, runId);
     if (batch.params.length > 0) await addParams(tx, runId, batch.params, alone);
     if (batch.metrics.length > 0) {
@@ -86,7 +88,8 @@ async function write(ctx: Ctx, runId: string, batch: Batch, alone = false): Prom
       }
     }
     if (batch.tags.length > 0) await putTags(tx, runId, batch.tags);
-  });
+  };
+  await ctx.tx(write, 'latest');
   if (batch.metrics.length > 0) wakeFollowers(ctx, runId);
 }
 
@@ -131,6 +134,8 @@ async function putTags(tx: Ctx, runId: string, tags: readonly Pair[]): Promise<v
 }
 
 const HISTORY_TAG = 'mlflow.log-model.history';
+// It is read with each run, and written anew by each model.
+const MOST_HISTORY = 4_000_000;
 const MODEL_FIELDS = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'] as const;
 
 /** MLflow 2's way to say that a run logged a model: appended to a tag. Raises `tracking-invalid`. */
@@ -147,6 +152,8 @@ export const recordModel = (ctx: Ctx, runId: string, modelJson: string): Promise
       history = [];
     }
     const value = JSON.stringify([...(Array.isArray(history) ? history : []), model]);
+    if (value.length > MOST_HISTORY)
+      fail('tracking-invalid', { message: `The models that run ${runId} logged take more than ${MOST_HISTORY} characters.` });
     await store.putTags(tx.db, tx.workspace, runId, [{ key: HISTORY_TAG, value }]);
   });
 
@@ -195,6 +202,7 @@ export async function logInputs(ctx: Ctx, runId: string, datasets: readonly Data
   checkRunId(runId);
   datasets.forEach(checkInput);
   for (const id of modelIds) checkLength('model_id', id, limits.key);
+  checkCount('models', modelIds.length, limits.total);
   await ctx.tx(async (tx) => {
     const run = await activeRun(tx, runId);
     for (const d of datasets)
@@ -241,6 +249,7 @@ async function linkKnown(tx: Ctx, run: TrackingRun, datasets: readonly DatasetIn
 
 export async function logOutputs(ctx: Ctx, runId: string, models: readonly { id: string; step: number }[]): Promise<void> {
   for (const { id } of models) checkLength('model_id', id, limits.key);
+  checkCount('models', models.length, limits.total);
   await ctx.tx(async (tx) => {
     await activeRun(tx, runId);
     if (models.length > 0)

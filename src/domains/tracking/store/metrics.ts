@@ -44,7 +44,9 @@ export async function addMetrics(db: Db, workspace: string, runId: string, metri
     const held = latest.get(point.key);
     if (!held || isLater(point, held)) latest.set(point.key, point);
   }
-  await putLatest(db, [...latest.values()].map(toList));
+  // In one order, so that two who write the same ones never wait for each other.
+  const inOrder = [...latest.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  await putLatest(db, inOrder.map(toList));
 }
 
 const historyPage = statement<MetricRow>(

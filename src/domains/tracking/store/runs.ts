@@ -103,7 +103,15 @@ export const insertParams = (db: Db, workspace: string, runId: string, params: r
 
 /** The keys are all different. */
 export const putTags = (db: Db, workspace: string, runId: string, tags: readonly Pair[]): Promise<void> =>
-  putAllTags(db, entries(workspace, runId, tags));
+  putAllTags(
+    db,
+    entries(
+      workspace,
+      runId,
+      // In one order, so that two who write the same ones never wait for each other.
+      [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)),
+    ),
+  );
 
 export async function findTag(db: Db, workspace: string, runId: string, key: string): Promise<string | undefined> {
   const row = await trackingIn(db)
