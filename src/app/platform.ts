@@ -112,7 +112,7 @@ export async function openPlatform(options: PlatformOptions): Promise<RunningPla
     platform: () => platform,
     catalogue: parts.jobs,
     concurrency: 4,
-    mayRun: replicas.mayServe,
+    mayServe: replicas.mayServe,
   }));
   signals?.hear((topic) => {
     if (topic !== 'events') worker.wake();

@@ -117,7 +117,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
     reply: { 200: Type.Object({ now: Type.String(), records: Type.Integer() }) },
     handler: async (ctx, { params, body }) => {
       if (ctx.servesHere?.() === false)
-        failHere('data-plane-elsewhere', { url: (await listReplicas(ctx.db)).find((r) => r.dataPlane)?.url ?? '' });
+        failHere('data-plane-elsewhere', { url: (await listReplicas(ctx.db)).find((r) => r.dataPlane)?.url ?? 'an address not known now' });
       await currentRevision(ctx, params.project);
       const toMs = Date.parse(body.to);
       if (Number.isNaN(toMs))

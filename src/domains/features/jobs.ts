@@ -4,6 +4,7 @@ import { materialiseViews } from './service/materialise.ts';
 
 const materialise = defineJob<{ project: string }>({
   name: 'features.materialise',
+  besideDataPlane: true,
   timeoutMs: 3_600_000,
   retry: { limit: 2, backoffMs: 1000 },
   run: async (ctx, { project }) => void (await materialiseViews(ctx, project)),

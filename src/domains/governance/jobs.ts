@@ -15,6 +15,7 @@ const DAY_US = DAY_MS * 1000;
 /** One at a time, beside all else: it waits for runs that read what is to go. */
 export const erase: Job<{ id: string }> = defineJob({
   name: 'governance.erase',
+  besideDataPlane: true,
   timeoutMs: 7 * DAY_MS,
   retry: { limit: RETRIES, backoffMs: 500 },
   ownSlots: 1,

@@ -9,6 +9,7 @@ import { listCanaries } from './store/releases.ts';
 
 const publish = defineJob<object>({
   name: 'releases.publish',
+  besideDataPlane: true,
   timeoutMs: 60_000,
   retry: { limit: 5, backoffMs: 1000 },
   run: async (ctx) => void (await publishPlan(ctx)),
@@ -17,6 +18,7 @@ const publish = defineJob<object>({
 /** Each staged release of a project, once event time has moved and the labels of that time are joined. */
 const judge = defineJob<{ project: string; monitor: string | null }>({
   name: 'releases.judge',
+  besideDataPlane: true,
   timeoutMs: 300_000,
   retry: { limit: 3, backoffMs: 1000 },
   run: (ctx, payload) => judgeProject(ctx, payload),
@@ -25,6 +27,7 @@ const judge = defineJob<{ project: string; monitor: string | null }>({
 /** A live timeline has no barrier that ships what was answered. Here, because releases know the data planes. */
 export const shipLog = defineJob<object>({
   name: 'releases.ship-log',
+  besideDataPlane: true,
   timeoutMs: 600_000,
   // The next minute is the next attempt.
   retry: { limit: 0, backoffMs: 1000 },

@@ -102,6 +102,8 @@ export interface Job<P> {
   readonly cron?: string;
   /** Runs beside the others, at most so many at a time: for work that may take hours and would hold up all else. */
   readonly ownSlots?: number;
+  /** Reads or writes what data planes read in the server's folder: of several replicas the one with a data plane runs it. */
+  readonly besideDataPlane?: true;
   readonly run: (ctx: Ctx, payload: P, job: JobRun) => Promise<void>;
 }
 

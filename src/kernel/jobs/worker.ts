@@ -28,8 +28,8 @@ export interface WorkerOptions {
   readonly platform: () => Platform;
   readonly catalogue: readonly Job<never>[];
   readonly concurrency: number;
-  /** Asked before each look for work; of several replicas only some may run jobs. Absent: this one may. */
-  readonly mayRun?: () => boolean;
+  /** Whether jobs that belong beside the data plane may run here; asked before each look. Absent: they may. */
+  readonly mayServe?: () => boolean;
 }
 
 class LeaseLost extends Error {}
@@ -53,7 +53,7 @@ interface Running {
   readonly done: Promise<void>;
 }
 
-export function startWorker({ platform, catalogue, concurrency, mayRun = () => true }: WorkerOptions): Worker {
+export function startWorker({ platform, catalogue, concurrency, mayServe = () => true }: WorkerOptions): Worker {
   const byName = new Map(catalogue.map((job) => [job.name, job as Job<unknown>]));
   const running = new Map<string, Running>();
   const enqueueCron = cronOf(catalogue);
@@ -126,7 +126,7 @@ export function startWorker({ platform, catalogue, concurrency, mayRun = () => t
     for (const id of await findCancelled(database.reader, [...running.keys()]))
       running.get(id)?.abort.abort(new Error('the job was cancelled'));
     await enqueueCron(platform());
-    while (!stopped && mayRun()) {
+    while (!stopped) {
       const seen = await findClaimable(database.reader, clock.now(), [...running.keys()], fullNames());
       if (!seen) return;
       const row = await claim(database, seen, clock.now());
@@ -134,7 +134,7 @@ export function startWorker({ platform, catalogue, concurrency, mayRun = () => t
     }
   };
 
-  /** Names of jobs for which there is no slot now. */
+  /** Names of jobs for which there is no slot now, or not here. */
   const fullNames = (): string[] => {
     const count = new Map<string, number>();
     let common = 0;
@@ -143,7 +143,10 @@ export function startWorker({ platform, catalogue, concurrency, mayRun = () => t
       else count.set(row.name, (count.get(row.name) ?? 0) + 1);
     }
     return catalogue
-      .filter(({ name, ownSlots }) => (ownSlots === undefined ? common >= concurrency : (count.get(name) ?? 0) >= ownSlots))
+      .filter(
+        ({ name, ownSlots, besideDataPlane }) =>
+          (besideDataPlane && !mayServe()) || (ownSlots === undefined ? common >= concurrency : (count.get(name) ?? 0) >= ownSlots),
+      )
       .map(({ name }) => name);
   };
 

@@ -65,16 +65,23 @@ test('whoever does not fit one that lives is refused; one that is dead refuses n
   const later = await open(t);
   await note(later, 'a', 7000);
   const joined = await join(t, later, 'b', { store: 's3://other', dataPlane: true });
-  assert.equal(joined.leads(), true);
+  assert.deepEqual([joined.leads(), joined.mayServe()], [true, true]);
 });
 
-test('one with a data plane takes the lead, and stays with it though another one with a data plane wakes up again', async (t) => {
+test('one with a data plane keeps what belongs to it, also over a restart, unless another one took its place', async (t) => {
   const database = await open(t);
   const plain = await join(t, database, 'plain');
   const late = await join(t, database, 'late', { dataPlane: true });
-  assert.deepEqual([late.leads(), late.mayServe()], [true, true]);
-  await until(() => !plain.mayServe() && !plain.leads());
-  // It stood still, was taken for dead, and another one has taken its place when it beats again.
-  await note(database, 'next', 0);
-  await until(() => !late.mayServe() && !late.leads());
+  assert.deepEqual([plain.leads(), late.leads(), late.mayServe()], [true, false, true]);
+  await until(() => !plain.mayServe());
+  // It ends and comes back under another name.
+  await late.stop();
+  const further = await join(t, database, 'further');
+  assert.equal(further.mayServe(), false);
+  const again = await join(t, database, 'again', { dataPlane: true });
+  assert.equal(again.mayServe(), true);
+  // It stands still, is taken for dead, and another one has taken its place when it beats again.
+  await note(database, 'next', 0, { leads: false });
+  await database.tx((db) => sql`update leases set holder = 'next' where name = 'data-plane'`.execute(db));
+  await until(() => !again.mayServe());
 });

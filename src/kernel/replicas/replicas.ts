@@ -81,6 +81,9 @@ export interface Replicas {
 export const aloneReplica: Replicas = { leads: () => true, mayServe: () => true, announce: () => undefined, stop: async () => undefined };
 
 const LEAD = 'lead';
+const SERVES = 'data-plane';
+// A restart of the one with the data plane must not make others do in their folders what belongs into that one's.
+const SERVES_MS = 3_600_000;
 const nowMs = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`;
 
 /**
@@ -106,18 +109,22 @@ export async function joinReplicas(database: Database, facts: ReplicaFacts, onLe
           values (${id}, ${place}, ${url}, ${store}, ${keys}, ${facts.dataPlane ? 1 : 0}, ${nowMs}, ${nowMs})
           on conflict (id) do update set beat_ms = excluded.beat_ms, url = excluded.url`.execute(db);
         await sql`delete from replicas where beat_ms < ${nowMs} - ${KEPT_MS}::bigint`.execute(db);
-        // Whoever serves leads, for what follows from events is written into its folder.
-        if (!facts.dataPlane && others.some((o) => o.dataPlane)) return { serves: false, leads: false };
-        const { rows } = await sql`insert into leases (name, holder, fence, until_ms)
-          values (${LEAD}, ${id}, 1, ${nowMs} + ${LIVE_MS}::bigint)
-          on conflict (name) do update set holder = excluded.holder, until_ms = excluded.until_ms,
-            fence = leases.fence + case when leases.holder = excluded.holder then 0 else 1 end
-          where leases.holder = excluded.holder or leases.until_ms < ${nowMs}
-            or (${facts.dataPlane ? 1 : 0} = 1 and not exists (select 1 from replicas r
-              where r.id = leases.holder and r.data_plane = 1 and r.beat_ms >= ${nowMs} - ${LIVE_MS}::bigint))
-          returning fence`.execute(db);
-        // One that stood still while another took its place with a data plane of its own finds that one leading.
-        return { serves: rows.length > 0 || !facts.dataPlane, leads: rows.length > 0 };
+        const lease = async (name: string, lastsMs: number, orIfDead: boolean): Promise<boolean> => {
+          const { rows } = await sql`insert into leases (name, holder, fence, until_ms)
+            values (${name}, ${id}, 1, ${nowMs} + ${lastsMs}::bigint)
+            on conflict (name) do update set holder = excluded.holder, until_ms = excluded.until_ms,
+              fence = leases.fence + case when leases.holder = excluded.holder then 0 else 1 end
+            where leases.holder = excluded.holder or leases.until_ms < ${nowMs}
+              or (${orIfDead ? 1 : 0} = 1 and not exists (select 1 from replicas r
+                where r.id = leases.holder and r.beat_ms >= ${nowMs} - ${LIVE_MS}::bigint))
+            returning fence`.execute(db);
+          return rows.length > 0;
+        };
+        const leads = await lease(LEAD, LIVE_MS, false);
+        // One that stood still while another took its place with a data plane of its own finds that one serving.
+        if (facts.dataPlane) return { leads, serves: await lease(SERVES, SERVES_MS, true) };
+        const { rows } = await sql`select 1 from leases where name = ${SERVES} and until_ms >= ${nowMs}`.execute(db);
+        return { leads, serves: rows.length === 0 };
       }, 'latest')
       .then(({ serves, leads }) => {
         const before = performance.now() < leadsUntil;
@@ -151,7 +158,7 @@ export async function joinReplicas(database: Database, facts: ReplicaFacts, onLe
       // So that the others need not wait until it is taken for dead.
       await database
         .tx(async (db) => {
-          await replicasIn(db).deleteFrom('leases').where('holder', '=', facts.id).execute();
+          await replicasIn(db).deleteFrom('leases').where('holder', '=', facts.id).where('name', '=', LEAD).execute();
           await replicasIn(db).deleteFrom('replicas').where('id', '=', facts.id).execute();
         }, 'latest')
         .catch(() => undefined);

@@ -20,6 +20,7 @@ const RECOVER_MS = 3000;
 /** Ends a move whose server died before it could; a release at rest stays as it is. */
 export const settleRelease = defineJob<{ releaseId: string }>({
   name: 'releases.settle',
+  besideDataPlane: true,
   timeoutMs: 60_000,
   retry: { limit: 5, backoffMs: 1000 },
   run: async (ctx, { releaseId }) => void (await settle(ctx, releaseId)),
