@@ -162,10 +162,14 @@ export const deleteLoggedModel = (ctx: Ctx, id: string): Promise<void> =>
   });
 
 const LONGEST_KEY = 255;
+const MOST_ENTRIES = 5000;
 
 // MLflow keeps any text as a key here, and cuts nothing.
 function checkedEntries(kind: 'param' | 'tag', pairs: readonly Pair[]): Pair[] {
   const what = kind === 'param' ? 'Param' : 'Tag';
+  // Clients send a hundred at once.
+  if (pairs.length > MOST_ENTRIES)
+    fail('tracking-invalid', { message: `A request can contain at most ${MOST_ENTRIES} ${kind}s of a logged model. Got ${pairs.length}.` });
   const long = pairs.find((p) => p.key.length > LONGEST_KEY || p.value.length > MAX_VALUE);
   if (long && long.key.length > LONGEST_KEY)
     fail('tracking-invalid', { message: `'${what} key' exceeds the maximum length of ${LONGEST_KEY} characters` });

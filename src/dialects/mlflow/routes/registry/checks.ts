@@ -50,9 +50,15 @@ export function checkTag({ key, value }: { key: string; value: string }): { key:
 }
 
 /** Of the same key the last one counts. */
-export const tagsOf = (a: Args): { key: string; value: string }[] => [
-  ...new Map(a.list('tags').map(({ at }) => [at.text('key'), checkTag({ key: at.text('key'), value: at.text('value') })])).values(),
-];
+export function tagsOf(a: Args): { key: string; value: string }[] {
+  const tags = a.list('tags');
+  // Each is a statement of one transaction, which others wait for.
+  if (tags.length > MOST_TAGS)
+    return invalid(`Invalid value for parameter 'tags' supplied: at most ${MOST_TAGS} tags, got ${tags.length}.`);
+  return [...new Map(tags.map(({ at }) => [at.text('key'), checkTag({ key: at.text('key'), value: at.text('value') })])).values()];
+}
+
+const MOST_TAGS = 1000;
 
 const LONGEST_ALIAS = 255;
 
