@@ -80,7 +80,7 @@ def artifact_paths(run_id, path=""):
 
 def run_checks(modules, wanted):
     for module in modules:
-        for name, check in vars(module).items():
+        for name, check in list(vars(module).items()):
             if not name.startswith("check_") or (wanted and name not in wanted) or not getattr(check, "applies", True):
                 continue
             began = time.perf_counter()
