@@ -26,7 +26,7 @@ function put(path: string, text: string): void {
 }
 
 /** A database that MLflow made, with its artifacts beside it. */
-function mlflowDatabase(t: TestContext, version: '2.22' | '3.17'): string {
+function mlflowDatabase(t: TestContext, version: '2.22' | '3.17', proxied = false): string {
   const root = folder(t);
   const db = new DatabaseSync(join(root, 'm.db'), { enableForeignKeyConstraints: false });
   db.exec(readFileSync(join(fixtures, `mlflow-${version}.sql`), 'utf8').replaceAll('/ROOT', root));
@@ -37,6 +37,7 @@ function mlflowDatabase(t: TestContext, version: '2.22' | '3.17'): string {
   }
   const models = version === '3.17' ? db.prepare('select artifact_location as at from logged_models').all() : [];
   for (const row of models) put(join(String(row.at).replace('file://', ''), 'MLmodel'), 'flavors: {}\n');
+  if (proxied) db.exec(`update runs set artifact_uri = replace(artifact_uri, 'file://${root}', 'mlflow-artifacts:')`);
   db.close();
   return `sqlite://${join(root, 'm.db')}`;
 }
@@ -194,6 +195,21 @@ test('names that are taken are refused until others are given, or all runs go in
   const { url: fresh } = await startServer(t);
   const into = await read(fresh, 0, 'mlflow', '--from', root, '--into', 'all of it', '--no-artifacts');
   assert.deepEqual(new Set(into.experiments.map((e) => e.targetId)).size, 1);
+});
+
+test('files behind a server of MLflow are read where it keeps them, left out, or left where they are', { timeout: 60_000 }, async (t) => {
+  const from = mlflowDatabase(t, '2.22', true);
+  const root = dirname(from.replace('sqlite://', ''));
+  const filesOf = (r: Report) => r.experiments.map((e) => e.source.files);
+  const { url } = await startServer(t);
+  const without = await read(url, 0, 'mlflow', '--from', from);
+  assert.deepEqual([filesOf(without), /--artifacts/.test(without.notes.join())], [[0, 0, 0, 0], true]);
+  // What is missing comes when it can be read.
+  assert.deepEqual(filesOf(await read(url, 0, 'mlflow', '--from', from, '--artifacts', root)), [0, 4, 0, 2]);
+  const { url: other } = await startServer(t);
+  assert.deepEqual(filesOf(await read(other, 0, 'mlflow', '--from', from, '--link-artifacts')), [0, 0, 0, 0]);
+  const { experiment } = await ask<{ experiment: { artifact_location: string } }>(other, 'experiments/get?experiment_id=1');
+  assert.equal(experiment.artifact_location, `file://${root}/one`);
 });
 
 test('experiments travel in a file from server to server, and a damaged one changes nothing', { timeout: 60_000 }, async (t) => {

@@ -3,8 +3,10 @@
 import { safeParts } from '../../../kernel/blobs/path-zone.ts';
 import type { Pair } from '../../../domains/tracking/public.ts';
 import type { TakenModel } from '../../../domains/registry/public.ts';
-import { inOrder, type Point } from '../../../domains/transfers/public.ts';
+import { inOrder } from '../../../domains/transfers/public.ts';
 import type { Owner, Source, SourceExperiment, SourceFile, SourceLoggedModel, SourceMetric, SourceRun } from '../source.ts';
+import { ahead } from './ahead.ts';
+import { shortHistories, wholeHistory, type Histories } from './histories.ts';
 import { openServer, type Server, type ServerOptions } from './server.ts';
 import { lifecycleOf, loggedModelIn, modelStatusOf, numberOrNull, runStatusOf, stageOf, text, textOrNull } from './words.ts';
 
@@ -12,7 +14,6 @@ type Json = Readonly<Record<string, unknown>>;
 const list = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
 const pairs = (value: unknown): Pair[] => list(value).map((t) => ({ key: text(t.key), value: text(t.value) }));
 const PAGE = 100;
-const AT_ONCE = 8;
 
 /** Page after page, until there is no token. */
 async function* pages(ask: (token: string) => Promise<Json>): AsyncGenerator<Json> {
@@ -21,21 +22,6 @@ async function* pages(ask: (token: string) => Promise<Json>): AsyncGenerator<Jso
     yield page;
     token = text(page.next_page_token);
     if (token === '') return;
-  }
-}
-
-/** The results in order, some of them asked for at once. */
-export async function* ahead<A, B>(items: readonly A[], ask: (item: A) => Promise<B>): AsyncGenerator<B> {
-  const asked: Promise<B>[] = [];
-  let next = 0;
-  while (next < items.length || asked.length > 0) {
-    while (next < items.length && asked.length < AT_ONCE) {
-      const answer = ask(items[next++]!);
-      // It is waited for in its turn; an earlier one may fail before.
-      answer.catch(() => undefined);
-      asked.push(answer);
-    }
-    yield await asked.shift()!;
   }
 }
 
@@ -150,6 +136,7 @@ export interface HttpOptions extends ServerOptions {
 export function openHttp({ origin, ...options }: HttpOptions): Source {
   const server = openServer(options);
   const keysOf = new Map<string, string[]>();
+  let histories: Histories = new Map();
   let hasModels = true;
 
   async function* walk(
@@ -197,30 +184,21 @@ export function openHttp({ origin, ...options }: HttpOptions): Source {
         // The search does not tell which models a run read.
         const whole = (run: Json) =>
           hasModels ? server.get<{ run: Json }>('runs/get', { run_id: text((run.info as Json).run_id) }) : Promise.resolve({ run });
-        for await (const { run } of ahead(runs, whole)) {
-          const found = toRun(run);
-          keysOf.set(found.id, [...new Set(list((run.data as Json | undefined)?.metrics).map((m) => text(m.key)))]);
-          yield found;
-        }
+        for (const run of runs)
+          keysOf.set(text((run.info as Json).run_id), [...new Set(list((run.data as Json | undefined)?.metrics).map((m) => text(m.key)))]);
+        histories = await shortHistories(
+          server,
+          new Map(runs.map((r) => [text((r.info as Json).run_id), keysOf.get(text((r.info as Json).run_id))!])),
+        );
+        for await (const { run } of ahead(runs, whole)) yield toRun(run);
       }
     },
     async *metrics(run): AsyncGenerator<SourceMetric> {
-      const keys = keysOf.get(run.id) ?? [];
-      keysOf.delete(run.id);
-      const history = async (key: string): Promise<SourceMetric> => {
-        const points: Point[] = [];
-        for await (const page of pages((token) =>
-          server.get('metrics/get-history', {
-            run_id: run.id,
-            metric_key: key,
-            max_results: '25000',
-            ...(token === '' ? {} : { page_token: token }),
-          }),
-        ))
-          for (const m of list(page.metrics)) points.push([Number(m.timestamp ?? 0), Number(m.step ?? 0), Number(m.value ?? 0)]);
-        return { key, points: inOrder(points) };
-      };
-      yield* ahead(keys, history);
+      const history = async (key: string): Promise<SourceMetric> => ({
+        key,
+        points: inOrder(histories.get(run.id)?.get(key) ?? (await wholeHistory(server, run.id, key))),
+      });
+      yield* ahead(keysOf.get(run.id) ?? [], history);
     },
     async *loggedModels(experiment) {
       if (!hasModels) return;
