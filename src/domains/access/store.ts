@@ -79,18 +79,10 @@ let madeHere = false;
 /** Whether this process ever made a user, in whatever database. */
 export const usersWereMadeHere = (): boolean => madeHere;
 
+const insertedUser = statement('insert into users (id, name, password_hash, created_ms, levels_version) values (?, ?, ?, ?, ?)');
 export const insertUser = (db: Db, user: User) => {
   madeHere = true;
-  return tablesIn(db)
-    .insertInto('users')
-    .values({
-      id: user.id,
-      name: user.name,
-      password_hash: user.passwordHash,
-      created_ms: user.createdMs,
-      levels_version: user.levelsVersion,
-    })
-    .execute();
+  return insertedUser(db, user.id, user.name, user.passwordHash, user.createdMs, user.levelsVersion);
 };
 
 export const updatePassword = (db: Db, id: string, passwordHash: string) =>
