@@ -25,6 +25,7 @@ test('The commands are these', () => {
       ...['experiments list', 'experiments search', 'experiments show', 'experiments delete', 'experiments restore', 'experiments purge'],
       ...['tracking search', 'tracking count', 'tracking show', 'tracking compare', 'tracking delete', 'tracking restore'],
       ...['tracking purge', 'tracking metrics'],
+      ...['export', 'import', 'import mlflow'],
       ...['datasets list', 'datasets versions', 'datasets show', 'datasets push', 'datasets refresh'],
       ...['datasets diff', 'datasets contract', 'datasets rows', 'datasets card', 'features materialise', 'features get'],
       ...['env list', 'env show', 'env diff'],
