@@ -20,7 +20,7 @@ type Environment = Readonly<Record<string, string>>;
 /** The newest client of MLflow 3, and the last one of MLflow 2. */
 export type Client = '3' | '2';
 
-export interface Served {
+interface Served {
   readonly url: string;
   readonly pid: number;
 }
