@@ -16,8 +16,10 @@ const silent = { out: () => undefined, say: () => undefined, draw: () => undefin
 
 /** What is wrong with a command line, or undefined. */
 function faultOf(line: string): string | undefined {
+  // What follows "--" is another program's.
   const words = line
     .replace(/\s+#.*$/, '')
+    .replace(/\s--\s.*$/, '')
     .match(/"[^"]*"|\S+/g)!
     .slice(1);
   let command: Command = buildProgram({ terminal: silent, exit: () => undefined });
@@ -54,6 +56,8 @@ test('a command that does not exist, and an option that does not, are noticed', 
   assert.match(faultOf('gyre datasets shwo flights')!, /no "shwo"/);
   assert.match(faultOf('gyre up --prot 1 # on another port')!, /no option --prot/);
   assert.equal(faultOf('gyre up --port 1 # --prot'), undefined);
+  assert.equal(faultOf('gyre run -- python train.py --rate 0.1'), undefined);
+  assert.match(faultOf('gyre run --rate 1 -- python train.py')!, /no option --rate/);
 });
 
 test('every link between the documents leads to a file and a heading', () => {

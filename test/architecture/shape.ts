@@ -62,8 +62,8 @@ export function misshapenDomains(tree: SourceTree, concepts: Readonly<Record<str
   return [...new Set(wrong)];
 }
 
-/** Test files that are named for no file or folder beside them are fine; a test file without a test is not. */
+/** Test files that are named for no file or folder beside them are fine; one without a test, or a function `testSomething` that makes tests, is not. */
 export const emptyTests = (tree: SourceTree): string[] =>
   sources(tree)
-    .filter(([path, text]) => basename(path).endsWith('.test.ts') && !/\b(test|eachDatabase|it)\(/.test(text))
+    .filter(([path, text]) => basename(path).endsWith('.test.ts') && !/\b(test|test[A-Z]\w*|eachDatabase|it)\(/.test(text))
     .map(([path]) => `${path} holds no test`);

@@ -79,9 +79,30 @@ create table idempotency_keys (
 
 create index idempotency_keys__created_ms on idempotency_keys ("created_ms");
 
+create table replicas (
+  "id" text collate "C" not null,
+  "place" text collate "C" not null,
+  "url" text collate "C" not null,
+  "store" text collate "C" not null,
+  "keys" text collate "C" not null,
+  "data_plane" smallint not null,
+  "started_ms" bigint not null,
+  "beat_ms" bigint not null,
+  primary key ("id")
+);
+
+create table leases (
+  "name" text collate "C" not null,
+  "holder" text collate "C" not null,
+  "fence" bigint not null,
+  "until_ms" bigint not null,
+  primary key ("name")
+);
+
 create table workspaces (
   "id" text collate "C" not null,
   "created_ms" bigint not null,
+  "description" text collate "C",
   primary key ("id")
 );
 
@@ -90,6 +111,7 @@ create table users (
   "name" text collate "C" not null,
   "password_hash" text collate "C" not null,
   "created_ms" bigint not null,
+  "levels_version" bigint not null,
   primary key ("id"),
   unique ("name")
 );
@@ -97,9 +119,53 @@ create table users (
 create table grants (
   "workspace_id" text collate "C" not null,
   "user_id" text collate "C" not null,
-  "role" text collate "C" not null check ("role" in ('admin', 'editor', 'viewer', 'service')),
+  "role" text collate "C" not null check ("role" in ('admin', 'editor', 'member', 'viewer', 'service')),
+  "direct_role" text collate "C",
   primary key ("workspace_id", "user_id")
 );
+
+create table resource_grants (
+  "workspace_id" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "kind" text collate "C" not null,
+  "resource_id" text collate "C" not null,
+  "level" text collate "C" not null,
+  primary key ("workspace_id", "user_id", "kind", "resource_id")
+);
+
+create index resource_grants__workspace_id__kind__resource_id on resource_grants ("workspace_id", "kind", "resource_id");
+
+create table access_roles (
+  "workspace_id" text collate "C" not null,
+  "id" bigint not null,
+  "name" text collate "C" not null,
+  "description" text collate "C",
+  primary key ("workspace_id", "id"),
+  unique ("id"),
+  unique ("workspace_id", "name")
+);
+
+create table access_role_grants (
+  "workspace_id" text collate "C" not null,
+  "id" bigint not null,
+  "role_id" bigint not null,
+  "kind" text collate "C" not null,
+  "resource_id" text collate "C" not null,
+  "level" text collate "C" not null,
+  primary key ("workspace_id", "id"),
+  unique ("id"),
+  unique ("workspace_id", "role_id", "kind", "resource_id")
+);
+
+create table access_role_members (
+  "workspace_id" text collate "C" not null,
+  "role_id" bigint not null,
+  "user_id" text collate "C" not null,
+  "id" bigint not null,
+  primary key ("workspace_id", "role_id", "user_id")
+);
+
+create index access_role_members__user_id on access_role_members ("user_id");
 
 create table tokens (
   "workspace_id" text collate "C" not null,
@@ -112,11 +178,101 @@ create table tokens (
   "expires_ms" bigint,
   "revoked_ms" bigint,
   "created_ms" bigint not null,
+  "prefix" text collate "C" not null,
+  "last_used_ms" bigint,
   primary key ("workspace_id", "id"),
   unique ("digest")
 );
 
 create index tokens__owner_id on tokens ("owner_id");
+
+create table mapped_grants (
+  "workspace_id" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "role" text collate "C" not null check ("role" in ('admin', 'editor', 'member', 'viewer', 'service')),
+  primary key ("workspace_id", "user_id")
+);
+
+create index mapped_grants__user_id on mapped_grants ("user_id");
+
+create table identities (
+  "issuer" text collate "C" not null,
+  "subject" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "created_ms" bigint not null,
+  "seen_ms" bigint not null,
+  primary key ("issuer", "subject")
+);
+
+create index identities__user_id on identities ("user_id");
+
+create table service_accounts (
+  "user_id" text collate "C" not null,
+  "owner" text collate "C" not null,
+  "description" text collate "C" not null,
+  "disabled_ms" bigint,
+  primary key ("user_id")
+);
+
+create table account_bindings (
+  "id" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "workspace_id" text collate "C" not null,
+  "issuer" text collate "C" not null,
+  "subject" text collate "C" not null,
+  "claims" text not null,
+  "created_ms" bigint not null,
+  primary key ("id")
+);
+
+create index account_bindings__issuer on account_bindings ("issuer");
+
+create index account_bindings__user_id on account_bindings ("user_id");
+
+create table sessions (
+  "id" text collate "C" not null,
+  "user_id" text collate "C" not null,
+  "workspace_id" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "method" text collate "C" not null check ("method" in ('password', 'oidc')),
+  "agent" text collate "C" not null,
+  "issuer" text collate "C",
+  "subject" text collate "C",
+  "provider_session" text collate "C",
+  "created_ms" bigint not null,
+  "seen_ms" bigint not null,
+  "expires_ms" bigint not null,
+  primary key ("id"),
+  unique ("digest")
+);
+
+create index sessions__user_id on sessions ("user_id");
+
+create index sessions__expires_ms on sessions ("expires_ms");
+
+create table login_failures (
+  "key" text collate "C" not null,
+  "failures" bigint not null,
+  "last_ms" bigint not null,
+  "until_ms" bigint not null,
+  primary key ("key")
+);
+
+create index login_failures__last_ms on login_failures ("last_ms");
+
+create table device_logins (
+  "device_digest" text collate "C" not null,
+  "user_code" text collate "C" not null,
+  "name" text collate "C" not null,
+  "workspace_id" text collate "C" not null,
+  "user_name" text collate "C",
+  "denied_ms" bigint,
+  "expires_ms" bigint not null,
+  primary key ("device_digest"),
+  unique ("user_code")
+);
+
+create index device_logins__expires_ms on device_logins ("expires_ms");
 
 create table blobs (
   "workspace_id" text collate "C" not null,
@@ -139,6 +295,13 @@ create table blob_tombstones (
   "reason" text collate "C" not null,
   "recorded_ms" bigint not null,
   primary key ("workspace_id", "digest")
+);
+
+create table storage_holds (
+  "id" text collate "C" not null,
+  "what" text collate "C" not null,
+  "until_ms" bigint not null,
+  primary key ("id")
 );
 
 create table projects (
@@ -211,12 +374,17 @@ create table model_versions (
   "model" text collate "C" not null,
   "number" bigint not null,
   "state" text collate "C" not null check ("state" in ('unsealed', 'sealed')),
+  "stage" text collate "C" not null check ("stage" in ('None', 'Staging', 'Production', 'Archived', 'Deleted_Internal')),
   "source" text collate "C" not null,
-  "description" text collate "C" not null,
+  "location" text collate "C",
+  "description" text collate "C",
   "tracking_run_id" text collate "C",
   "logged_model_id" text collate "C",
   "run_link" text collate "C",
   "unsealed_because" text collate "C",
+  "unservable_because" text collate "C",
+  "manifest" text,
+  "scan" text,
   "signature" text,
   "evidence" text not null,
   "baseline" text,
@@ -227,6 +395,17 @@ create table model_versions (
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "model", "number")
 );
+
+create index model_versions__workspace_id__logged_model_id on model_versions ("workspace_id", "logged_model_id");
+
+create table model_version_holds (
+  "workspace_id" text collate "C" not null,
+  "holder" text collate "C" not null,
+  "version_id" text collate "C" not null,
+  primary key ("workspace_id", "holder", "version_id")
+);
+
+create index model_version_holds__workspace_id__version_id on model_version_holds ("workspace_id", "version_id");
 
 create table model_version_files (
   "workspace_id" text collate "C" not null,
@@ -482,23 +661,31 @@ create table tracking_runs (
   primary key ("workspace_id", "id")
 );
 
-create index tracking_runs__workspace_id__experiment_id__start_ms__id on tracking_runs ("workspace_id", "experiment_id", "start_ms", "id");
+create index tracking_runs__workspace_id__experiment_id__coalesce__id on tracking_runs ("workspace_id", "experiment_id", coalesce(start_ms, -9007199254740992), "id");
+
+create index tracking_runs__workspace_id__experiment_id__id__deleted_ms on tracking_runs ("workspace_id", "experiment_id", "id", "deleted_ms") where lifecycle = 'deleted';
 
 create table tracking_params (
   "workspace_id" text collate "C" not null,
   "run_id" text collate "C" not null,
   "key" text collate "C" not null,
   "value" text collate "C" not null,
+  "short_value" text collate "C" not null,
   primary key ("workspace_id", "run_id", "key")
 );
+
+create index tracking_params__workspace_id__key__short_value__run_id on tracking_params ("workspace_id", "key", "short_value", "run_id");
 
 create table tracking_tags (
   "workspace_id" text collate "C" not null,
   "run_id" text collate "C" not null,
   "key" text collate "C" not null,
   "value" text collate "C" not null,
+  "short_value" text collate "C" not null,
   primary key ("workspace_id", "run_id", "key")
 );
+
+create index tracking_tags__workspace_id__key__short_value__run_id on tracking_tags ("workspace_id", "key", "short_value", "run_id");
 
 create table tracking_metrics (
   "workspace_id" text collate "C" not null,
@@ -508,8 +695,11 @@ create table tracking_metrics (
   "step" bigint not null,
   "value" double precision not null,
   "is_nan" smallint not null,
+  "rarity" bigint not null,
   primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
 );
+
+create index tracking_metrics__workspace_id__run_id__key__rarity____0a4c2453 on tracking_metrics ("workspace_id", "run_id", "key", "rarity", "step", "timestamp_ms", "value", "is_nan") where rarity > 0;
 
 create table latest_metrics (
   "workspace_id" text collate "C" not null,
@@ -521,6 +711,8 @@ create table latest_metrics (
   "is_nan" smallint not null,
   primary key ("workspace_id", "run_id", "key")
 );
+
+create index latest_metrics__workspace_id__key__value__run_id__is_nan on latest_metrics ("workspace_id", "key", "value", "run_id", "is_nan");
 
 create table tracking_datasets (
   "workspace_id" text collate "C" not null,
@@ -545,6 +737,8 @@ create table tracking_inputs (
   primary key ("workspace_id", "run_id", "name", "digest")
 );
 
+create index tracking_inputs__workspace_id__experiment_id on tracking_inputs ("workspace_id", "experiment_id");
+
 create table model_links (
   "workspace_id" text collate "C" not null,
   "run_id" text collate "C" not null,
@@ -553,6 +747,8 @@ create table model_links (
   "step" bigint not null,
   primary key ("workspace_id", "run_id", "model_id", "role")
 );
+
+create index model_links__workspace_id__model_id on model_links ("workspace_id", "model_id");
 
 create table logged_models (
   "workspace_id" text collate "C" not null,
@@ -605,6 +801,34 @@ create table logged_model_files (
   "size_bytes" bigint not null,
   primary key ("workspace_id", "model_id", "path")
 );
+
+create table tracking_purges (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "state" text collate "C" not null check ("state" in ('running', 'done')),
+  "dry_run" smallint not null,
+  "scope" text not null,
+  "result" text not null,
+  "actor_kind" text collate "C" not null,
+  "actor_id" text collate "C" not null,
+  "created_ms" bigint not null,
+  "finished_ms" bigint,
+  primary key ("workspace_id", "id")
+);
+
+create table tracking_removals (
+  "workspace_id" text collate "C" not null,
+  "kind" text collate "C" not null check ("kind" in ('run', 'logged-model', 'experiment')),
+  "id" text collate "C" not null,
+  "purge_id" text collate "C" not null,
+  "experiment_id" text collate "C" not null,
+  "artifact_uri" text collate "C",
+  "number" bigint,
+  "state" text collate "C" not null check ("state" in ('pending', 'counted', 'gone')),
+  primary key ("workspace_id", "kind", "id")
+);
+
+create index tracking_removals__workspace_id__purge_id__state on tracking_removals ("workspace_id", "purge_id", "state");
 
 create table environments (
   "workspace_id" text collate "C" not null,
@@ -1108,3 +1332,70 @@ create table subject_accesses (
 );
 
 create index subject_accesses__workspace_id__project__subject_hmac__id on subject_accesses ("workspace_id", "project", "subject_hmac", "id");
+
+create table webhooks (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "url" text collate "C" not null,
+  "events" text not null,
+  "description" text collate "C" not null,
+  "secret" text collate "C",
+  "status" text collate "C" not null check ("status" in ('ACTIVE', 'DISABLED')),
+  "created_ms" bigint not null,
+  "updated_ms" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index webhooks__workspace_id__created_ms__id on webhooks ("workspace_id", "created_ms", "id");
+
+create table webhook_deliveries (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "webhook_id" text collate "C" not null,
+  "event" text collate "C" not null,
+  "body" text collate "C" not null,
+  "state" text collate "C" not null check ("state" in ('queued', 'delivered', 'failed', 'dead')),
+  "attempts" bigint not null,
+  "last_status" bigint,
+  "last_error" text collate "C" not null,
+  "next_ms" bigint,
+  "created_ms" bigint not null,
+  "delivered_ms" bigint,
+  "version" bigint not null,
+  primary key ("workspace_id", "id")
+);
+
+create index webhook_deliveries__workspace_id__webhook_id__created_ms__id on webhook_deliveries ("workspace_id", "webhook_id", "created_ms", "id");
+
+create index webhook_deliveries__created_ms on webhook_deliveries ("created_ms");
+
+create index webhook_deliveries__workspace_id__next_ms on webhook_deliveries ("workspace_id", "next_ms") where state in ('queued', 'failed');
+
+create table imports (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "source" text collate "C" not null,
+  "origin" text collate "C" not null,
+  "place" text collate "C" not null,
+  "state" text collate "C" not null check ("state" in ('running', 'verified', 'differs')),
+  "counts" text not null,
+  "started_ms" bigint not null,
+  "ended_ms" bigint,
+  primary key ("workspace_id", "id")
+);
+
+create index imports__workspace_id__source__started_ms on imports ("workspace_id", "source", "started_ms");
+
+create table import_ids (
+  "workspace_id" text collate "C" not null,
+  "source" text collate "C" not null,
+  "kind" text collate "C" not null check ("kind" in ('experiment', 'run', 'logged-model', 'model')),
+  "source_id" text collate "C" not null,
+  "target_id" text collate "C" not null,
+  "fingerprint" text collate "C",
+  primary key ("workspace_id", "source", "kind", "source_id")
+);
+
+create index import_ids__workspace_id__kind__target_id on import_ids ("workspace_id", "kind", "target_id");

@@ -79,9 +79,30 @@ create table idempotency_keys (
 
 create index idempotency_keys__created_ms on idempotency_keys ("created_ms");
 
+create table replicas (
+  "id" text not null,
+  "place" text not null,
+  "url" text not null,
+  "store" text not null,
+  "keys" text not null,
+  "data_plane" integer not null,
+  "started_ms" integer not null,
+  "beat_ms" integer not null,
+  primary key ("id")
+) strict;
+
+create table leases (
+  "name" text not null,
+  "holder" text not null,
+  "fence" integer not null,
+  "until_ms" integer not null,
+  primary key ("name")
+) strict;
+
 create table workspaces (
   "id" text not null,
   "created_ms" integer not null,
+  "description" text,
   primary key ("id")
 ) strict;
 
@@ -90,6 +111,7 @@ create table users (
   "name" text not null,
   "password_hash" text not null,
   "created_ms" integer not null,
+  "levels_version" integer not null,
   primary key ("id"),
   unique ("name")
 ) strict;
@@ -97,9 +119,53 @@ create table users (
 create table grants (
   "workspace_id" text not null,
   "user_id" text not null,
-  "role" text not null check ("role" in ('admin', 'editor', 'viewer', 'service')),
+  "role" text not null check ("role" in ('admin', 'editor', 'member', 'viewer', 'service')),
+  "direct_role" text,
   primary key ("workspace_id", "user_id")
 ) strict;
+
+create table resource_grants (
+  "workspace_id" text not null,
+  "user_id" text not null,
+  "kind" text not null,
+  "resource_id" text not null,
+  "level" text not null,
+  primary key ("workspace_id", "user_id", "kind", "resource_id")
+) strict;
+
+create index resource_grants__workspace_id__kind__resource_id on resource_grants ("workspace_id", "kind", "resource_id");
+
+create table access_roles (
+  "workspace_id" text not null,
+  "id" integer not null,
+  "name" text not null,
+  "description" text,
+  primary key ("workspace_id", "id"),
+  unique ("id"),
+  unique ("workspace_id", "name")
+) strict;
+
+create table access_role_grants (
+  "workspace_id" text not null,
+  "id" integer not null,
+  "role_id" integer not null,
+  "kind" text not null,
+  "resource_id" text not null,
+  "level" text not null,
+  primary key ("workspace_id", "id"),
+  unique ("id"),
+  unique ("workspace_id", "role_id", "kind", "resource_id")
+) strict;
+
+create table access_role_members (
+  "workspace_id" text not null,
+  "role_id" integer not null,
+  "user_id" text not null,
+  "id" integer not null,
+  primary key ("workspace_id", "role_id", "user_id")
+) strict;
+
+create index access_role_members__user_id on access_role_members ("user_id");
 
 create table tokens (
   "workspace_id" text not null,
@@ -112,11 +178,101 @@ create table tokens (
   "expires_ms" integer,
   "revoked_ms" integer,
   "created_ms" integer not null,
+  "prefix" text not null,
+  "last_used_ms" integer,
   primary key ("workspace_id", "id"),
   unique ("digest")
 ) strict;
 
 create index tokens__owner_id on tokens ("owner_id");
+
+create table mapped_grants (
+  "workspace_id" text not null,
+  "user_id" text not null,
+  "role" text not null check ("role" in ('admin', 'editor', 'member', 'viewer', 'service')),
+  primary key ("workspace_id", "user_id")
+) strict;
+
+create index mapped_grants__user_id on mapped_grants ("user_id");
+
+create table identities (
+  "issuer" text not null,
+  "subject" text not null,
+  "user_id" text not null,
+  "created_ms" integer not null,
+  "seen_ms" integer not null,
+  primary key ("issuer", "subject")
+) strict;
+
+create index identities__user_id on identities ("user_id");
+
+create table service_accounts (
+  "user_id" text not null,
+  "owner" text not null,
+  "description" text not null,
+  "disabled_ms" integer,
+  primary key ("user_id")
+) strict;
+
+create table account_bindings (
+  "id" text not null,
+  "user_id" text not null,
+  "workspace_id" text not null,
+  "issuer" text not null,
+  "subject" text not null,
+  "claims" text not null,
+  "created_ms" integer not null,
+  primary key ("id")
+) strict;
+
+create index account_bindings__issuer on account_bindings ("issuer");
+
+create index account_bindings__user_id on account_bindings ("user_id");
+
+create table sessions (
+  "id" text not null,
+  "user_id" text not null,
+  "workspace_id" text not null,
+  "digest" text not null,
+  "method" text not null check ("method" in ('password', 'oidc')),
+  "agent" text not null,
+  "issuer" text,
+  "subject" text,
+  "provider_session" text,
+  "created_ms" integer not null,
+  "seen_ms" integer not null,
+  "expires_ms" integer not null,
+  primary key ("id"),
+  unique ("digest")
+) strict;
+
+create index sessions__user_id on sessions ("user_id");
+
+create index sessions__expires_ms on sessions ("expires_ms");
+
+create table login_failures (
+  "key" text not null,
+  "failures" integer not null,
+  "last_ms" integer not null,
+  "until_ms" integer not null,
+  primary key ("key")
+) strict;
+
+create index login_failures__last_ms on login_failures ("last_ms");
+
+create table device_logins (
+  "device_digest" text not null,
+  "user_code" text not null,
+  "name" text not null,
+  "workspace_id" text not null,
+  "user_name" text,
+  "denied_ms" integer,
+  "expires_ms" integer not null,
+  primary key ("device_digest"),
+  unique ("user_code")
+) strict;
+
+create index device_logins__expires_ms on device_logins ("expires_ms");
 
 create table blobs (
   "workspace_id" text not null,
@@ -139,6 +295,13 @@ create table blob_tombstones (
   "reason" text not null,
   "recorded_ms" integer not null,
   primary key ("workspace_id", "digest")
+) strict;
+
+create table storage_holds (
+  "id" text not null,
+  "what" text not null,
+  "until_ms" integer not null,
+  primary key ("id")
 ) strict;
 
 create table projects (
@@ -211,12 +374,17 @@ create table model_versions (
   "model" text not null,
   "number" integer not null,
   "state" text not null check ("state" in ('unsealed', 'sealed')),
+  "stage" text not null check ("stage" in ('None', 'Staging', 'Production', 'Archived', 'Deleted_Internal')),
   "source" text not null,
-  "description" text not null,
+  "location" text,
+  "description" text,
   "tracking_run_id" text,
   "logged_model_id" text,
   "run_link" text,
   "unsealed_because" text,
+  "unservable_because" text,
+  "manifest" text,
+  "scan" text,
   "signature" text,
   "evidence" text not null,
   "baseline" text,
@@ -227,6 +395,17 @@ create table model_versions (
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "model", "number")
 ) strict;
+
+create index model_versions__workspace_id__logged_model_id on model_versions ("workspace_id", "logged_model_id");
+
+create table model_version_holds (
+  "workspace_id" text not null,
+  "holder" text not null,
+  "version_id" text not null,
+  primary key ("workspace_id", "holder", "version_id")
+) strict;
+
+create index model_version_holds__workspace_id__version_id on model_version_holds ("workspace_id", "version_id");
 
 create table model_version_files (
   "workspace_id" text not null,
@@ -482,23 +661,31 @@ create table tracking_runs (
   primary key ("workspace_id", "id")
 ) strict;
 
-create index tracking_runs__workspace_id__experiment_id__start_ms__id on tracking_runs ("workspace_id", "experiment_id", "start_ms", "id");
+create index tracking_runs__workspace_id__experiment_id__coalesce__id on tracking_runs ("workspace_id", "experiment_id", coalesce(start_ms, -9007199254740992), "id");
+
+create index tracking_runs__workspace_id__experiment_id__id__deleted_ms on tracking_runs ("workspace_id", "experiment_id", "id", "deleted_ms") where lifecycle = 'deleted';
 
 create table tracking_params (
   "workspace_id" text not null,
   "run_id" text not null,
   "key" text not null,
   "value" text not null,
+  "short_value" text not null,
   primary key ("workspace_id", "run_id", "key")
-) strict;
+) strict, without rowid;
+
+create index tracking_params__workspace_id__key__short_value__run_id on tracking_params ("workspace_id", "key", "short_value", "run_id");
 
 create table tracking_tags (
   "workspace_id" text not null,
   "run_id" text not null,
   "key" text not null,
   "value" text not null,
+  "short_value" text not null,
   primary key ("workspace_id", "run_id", "key")
-) strict;
+) strict, without rowid;
+
+create index tracking_tags__workspace_id__key__short_value__run_id on tracking_tags ("workspace_id", "key", "short_value", "run_id");
 
 create table tracking_metrics (
   "workspace_id" text not null,
@@ -508,8 +695,11 @@ create table tracking_metrics (
   "step" integer not null,
   "value" real not null,
   "is_nan" integer not null,
+  "rarity" integer not null,
   primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
 ) strict, without rowid;
+
+create index tracking_metrics__workspace_id__run_id__key__rarity____0a4c2453 on tracking_metrics ("workspace_id", "run_id", "key", "rarity", "step", "timestamp_ms", "value", "is_nan") where rarity > 0;
 
 create table latest_metrics (
   "workspace_id" text not null,
@@ -521,6 +711,8 @@ create table latest_metrics (
   "is_nan" integer not null,
   primary key ("workspace_id", "run_id", "key")
 ) strict, without rowid;
+
+create index latest_metrics__workspace_id__key__value__run_id__is_nan on latest_metrics ("workspace_id", "key", "value", "run_id", "is_nan");
 
 create table tracking_datasets (
   "workspace_id" text not null,
@@ -545,6 +737,8 @@ create table tracking_inputs (
   primary key ("workspace_id", "run_id", "name", "digest")
 ) strict;
 
+create index tracking_inputs__workspace_id__experiment_id on tracking_inputs ("workspace_id", "experiment_id");
+
 create table model_links (
   "workspace_id" text not null,
   "run_id" text not null,
@@ -553,6 +747,8 @@ create table model_links (
   "step" integer not null,
   primary key ("workspace_id", "run_id", "model_id", "role")
 ) strict;
+
+create index model_links__workspace_id__model_id on model_links ("workspace_id", "model_id");
 
 create table logged_models (
   "workspace_id" text not null,
@@ -605,6 +801,34 @@ create table logged_model_files (
   "size_bytes" integer not null,
   primary key ("workspace_id", "model_id", "path")
 ) strict;
+
+create table tracking_purges (
+  "workspace_id" text not null,
+  "id" text not null,
+  "state" text not null check ("state" in ('running', 'done')),
+  "dry_run" integer not null,
+  "scope" text not null,
+  "result" text not null,
+  "actor_kind" text not null,
+  "actor_id" text not null,
+  "created_ms" integer not null,
+  "finished_ms" integer,
+  primary key ("workspace_id", "id")
+) strict;
+
+create table tracking_removals (
+  "workspace_id" text not null,
+  "kind" text not null check ("kind" in ('run', 'logged-model', 'experiment')),
+  "id" text not null,
+  "purge_id" text not null,
+  "experiment_id" text not null,
+  "artifact_uri" text,
+  "number" integer,
+  "state" text not null check ("state" in ('pending', 'counted', 'gone')),
+  primary key ("workspace_id", "kind", "id")
+) strict;
+
+create index tracking_removals__workspace_id__purge_id__state on tracking_removals ("workspace_id", "purge_id", "state");
 
 create table environments (
   "workspace_id" text not null,
@@ -724,7 +948,7 @@ create table lineage_edges (
   "to_kind" text not null,
   "to_id" text not null,
   primary key ("workspace_id", "from_kind", "from_id", "relation", "to_kind", "to_id")
-) strict;
+) strict, without rowid;
 
 create index lineage_edges__workspace_id__to_kind__to_id__from_kin__7802f0ec on lineage_edges ("workspace_id", "to_kind", "to_id", "from_kind", "from_id", "relation");
 
@@ -1108,3 +1332,70 @@ create table subject_accesses (
 ) strict;
 
 create index subject_accesses__workspace_id__project__subject_hmac__id on subject_accesses ("workspace_id", "project", "subject_hmac", "id");
+
+create table webhooks (
+  "workspace_id" text not null,
+  "id" text not null,
+  "name" text not null,
+  "url" text not null,
+  "events" text not null,
+  "description" text not null,
+  "secret" text,
+  "status" text not null check ("status" in ('ACTIVE', 'DISABLED')),
+  "created_ms" integer not null,
+  "updated_ms" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index webhooks__workspace_id__created_ms__id on webhooks ("workspace_id", "created_ms", "id");
+
+create table webhook_deliveries (
+  "workspace_id" text not null,
+  "id" text not null,
+  "webhook_id" text not null,
+  "event" text not null,
+  "body" text not null,
+  "state" text not null check ("state" in ('queued', 'delivered', 'failed', 'dead')),
+  "attempts" integer not null,
+  "last_status" integer,
+  "last_error" text not null,
+  "next_ms" integer,
+  "created_ms" integer not null,
+  "delivered_ms" integer,
+  "version" integer not null,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index webhook_deliveries__workspace_id__webhook_id__created_ms__id on webhook_deliveries ("workspace_id", "webhook_id", "created_ms", "id");
+
+create index webhook_deliveries__created_ms on webhook_deliveries ("created_ms");
+
+create index webhook_deliveries__workspace_id__next_ms on webhook_deliveries ("workspace_id", "next_ms") where state in ('queued', 'failed');
+
+create table imports (
+  "workspace_id" text not null,
+  "id" text not null,
+  "source" text not null,
+  "origin" text not null,
+  "place" text not null,
+  "state" text not null check ("state" in ('running', 'verified', 'differs')),
+  "counts" text not null,
+  "started_ms" integer not null,
+  "ended_ms" integer,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index imports__workspace_id__source__started_ms on imports ("workspace_id", "source", "started_ms");
+
+create table import_ids (
+  "workspace_id" text not null,
+  "source" text not null,
+  "kind" text not null check ("kind" in ('experiment', 'run', 'logged-model', 'model')),
+  "source_id" text not null,
+  "target_id" text not null,
+  "fingerprint" text,
+  primary key ("workspace_id", "source", "kind", "source_id")
+) strict;
+
+create index import_ids__workspace_id__kind__target_id on import_ids ("workspace_id", "kind", "target_id");

@@ -1,6 +1,6 @@
 // What other rooms may use of access.
-export { authorise, createToken, createUser, createWorkspace, deleteStepTokens, grantRole, removeUser, tokensFor } from './service.ts';
-export { accessOf, identify, isGuarded } from './service/identify.ts';
+export { createToken, createUser, createWorkspace, deleteStepTokens, grantRole, removeUser, tokensFor } from './service.ts';
+export { accessOf, isGuarded } from './service/identify.ts';
 export { changeOwnPassword, setPassword } from './service/login.ts';
 export { findUser, hasUsers, listUsers } from './store.ts';
 export type { User } from './model.ts';

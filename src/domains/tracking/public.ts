@@ -24,7 +24,7 @@ export {
 } from './service/logged-models.ts';
 export { filesDigest, storeFolder, type FolderFile } from './service/folder.ts';
 export { artifactPlace, checkArtifact, checkUri, listPlace } from './service/artifacts.ts';
-export { appendToUri, checkedLocation, decodedFully, experimentLocation, pathOfUri, placeOf, type Place } from './service/places.ts';
+export { decodedFully, pathOfUri, placeOf, type Place } from './service/places.ts';
 export {
   existing,
   freeIds,

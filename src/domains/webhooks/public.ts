@@ -2,4 +2,4 @@
 export { createWebhook, deleteWebhook, getWebhook, updateWebhook } from './service/webhooks.ts';
 export { testWebhook } from './service/try.ts';
 export { listWebhooks } from './store/webhooks.ts';
-export { isWebhookEvent, webhookEvents, webhookStatuses, type Webhook, type WebhookEvent, type WebhookStatus } from './model.ts';
+export { isWebhookEvent, webhookEvents, type Webhook, type WebhookEvent, type WebhookStatus } from './model.ts';

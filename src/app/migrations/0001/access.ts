@@ -3,7 +3,12 @@ import type { Table } from '../../../kernel/db/tables.ts';
 export const accessTables: readonly Table[] = [
   { name: 'workspaces', columns: { id: 'id', created_ms: 'int', description: 'text?' }, primary: ['id'] },
   // People are the server's; what they may do is granted per workspace.
-  { name: 'users', columns: { id: 'id', name: 'text', password_hash: 'text', created_ms: 'int', levels_version: 'int' }, primary: ['id'], unique: [['name']] },
+  {
+    name: 'users',
+    columns: { id: 'id', name: 'text', password_hash: 'text', created_ms: 'int', levels_version: 'int' },
+    primary: ['id'],
+    unique: [['name']],
+  },
   {
     name: 'grants',
     // What was given directly, where a role of the workspace gives more.

@@ -160,10 +160,7 @@ export async function* artifactFiles(ctx: Ctx, others: ReadonlySet<string>): Asy
 
 const localFile = (ctx: Ctx, path: string): LooseFile => ({
   name: relative(ctx.settings.dir, path),
-  open: () =>
-    orGone(
-      open(path).then(async (handle) => ({ sizeBytes: (await handle.stat()).size, stream: handle.createReadStream() })),
-    ),
+  open: () => orGone(open(path).then(async (handle) => ({ sizeBytes: (await handle.stat()).size, stream: handle.createReadStream() }))),
   withLocalFile: (use) => use(path),
   replace: (bytes) => replaceFile(path, bytes),
 });
