@@ -24,6 +24,10 @@ const table: readonly (readonly [RegExp, Need])[] = [
   [/^(PUT .*mlflow-artifacts\/artifacts|POST .*mlflow-artifacts\/mpu\/\w+)\/\*$/, ['experiment', 'EDIT']],
   [/^DELETE .*mlflow-artifacts\/artifacts/, ['experiment', 'MANAGE']],
   [/^GET \/get-artifact$/, ['experiment', 'READ']],
+  [/^GET .*gyre\/v1\/experiments\/:id(\/runs\/live)?$/, ['experiment', 'READ']],
+  [/^(DELETE|POST) .*gyre\/v1\/(experiments|tracking-runs)\/:id(\/restore|\/metrics)?$/, ['experiment', 'MANAGE']],
+  [/^GET .*gyre\/v1\/tracking-runs\/:id(\/metrics\/live)?$/, ['experiment', 'READ']],
+  [/^POST .*gyre\/v1\/tracking-runs\/compare$/, ['experiment', 'READ']],
   // Models and their versions.
   [/^GET .*(registered-models\/(get|alias)|model-versions\/(get|get-download-uri|get-artifact))$/, ['model', 'READ']],
   [/^(GET|POST) .*registered-models\/get-latest-versions$/, ['model', 'READ']],
@@ -47,6 +51,11 @@ const table: readonly (readonly [RegExp, Need])[] = [
 const ofNoResource: readonly RegExp[] = [
   /\/(search|search-datasets|get-history-bulk|get-history-bulk-interval)$/,
   /^POST .*(experiments|registered-models)\/create$/,
+  /^GET \/api\/gyre\/v1\/experiments$/,
+  /^POST \/api\/gyre\/v1\/tracking-runs\/count$/,
+  /^GET \/api\/gyre\/v1\/tracking-metrics\/sample$/,
+  // Purges may name many experiments; who asked sees his own: purge.test.ts.
+  /^(GET|POST) \/api\/gyre\/v1\/tracking-purges(\/:id)?$/,
   /^GET \/api\/gyre\/v1\/(models|projects\/:project\/(datasets|endpoints))$/,
   /^POST .*datasets\/refresh$/,
   /^POST .*projects\/:project\/comparison$/,

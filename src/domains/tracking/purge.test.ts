@@ -13,6 +13,7 @@ import { startServer } from '../../../test/support/server.ts';
 import type { Ctx } from '../../kernel/ctx.ts';
 import { isProblem } from '../../kernel/errors.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
+import { createToken, createUser } from '../access/public.ts';
 import { createModel, registerVersion } from '../registry/public.ts';
 import { purge as job, retention } from './jobs.ts';
 import {
@@ -217,8 +218,9 @@ eachDatabase('the history of one metric goes alone', async (t, kind) => {
 
 test('a purge is asked for with a word, of what is deleted, by who manages it', async (t) => {
   const { url, ctx, drain } = await startServer(t);
+  let headers: Record<string, string> = {};
   const ask = async (method: string, path: string, body?: object) => {
-    const init = body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {};
+    const init = body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } } : { headers };
     const reply = await fetch(`${url}/api/gyre/v1${path}`, { method, ...init });
     return { status: reply.status, body: (await reply.json()) as Json };
   };
@@ -243,6 +245,12 @@ test('a purge is asked for with a word, of what is deleted, by who manages it', 
   assert.equal((await ask('GET', '/tracking-purges')).body.items[0].id, begun.body.id);
   assert.equal((await ask('GET', '/tracking-purges/none')).body.code, 'purge-not-found');
   assert.equal((await ask('DELETE', `/tracking-runs/${id}/metrics?key=m`)).body.code, 'tracking-run-not-found');
+  // Who manages nothing neither sees it nor takes a history away.
+  await createUser(ctx(), { name: 'ada', password: 'correct horse battery', role: 'admin' });
+  await createUser(ctx(), { name: 'vic', password: 'correct horse battery', role: 'member' });
+  headers = { authorization: `Bearer ${(await createToken(ctx(), { name: 't', role: 'member', ownerId: 'vic' })).secret}` };
+  assert.deepEqual((await ask('GET', '/tracking-purges')).body.items, []);
+  assert.equal((await ask('GET', `/tracking-purges/${begun.body.id}`)).body.code, 'purge-not-found');
 });
 
 const script = join(import.meta.dirname, 'fixtures/purge-child.ts');

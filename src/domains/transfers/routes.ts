@@ -34,7 +34,7 @@ export const transferRoutes: readonly AnyRoute[] = [
   route({
     method: 'GET',
     path: at,
-    permission: 'tracking:read',
+    permission: 'system:admin',
     summary: 'Imports, newest first',
     errors: ['cursor-invalid'],
     query: Type.Object(pageQuery),
@@ -48,7 +48,7 @@ export const transferRoutes: readonly AnyRoute[] = [
   route({
     method: 'GET',
     path: `${at}/:id`,
-    permission: 'tracking:read',
+    permission: 'system:admin',
     summary: 'An import with what it brought',
     errors: ['import-not-found'],
     params: schema.ImportParams,

@@ -38,6 +38,8 @@ export interface Archive {
   readonly encrypted: boolean;
   /** Every entry in order. Raises `archive-corrupt`. */
   entries(): AsyncGenerator<OpenedEntry>;
+  /** Reads the manifest to its end, where its checksum is. Raises `archive-corrupt`. */
+  checkManifest(): Promise<void>;
 }
 
 /** Raises `archive-unusable`, `archive-passphrase`, `archive-corrupt`. */
@@ -150,7 +152,14 @@ export async function openArchive(file: string, passphrase: string | undefined):
       fail('archive-corrupt', { file, entry: name, why: 'has other bytes than when the backup was made.' });
   }
 
-  return { head, fileBytes: size, encrypted, entries };
+  const checkManifest = async (): Promise<void> => {
+    try {
+      for await (const _ of lines());
+    } catch (error) {
+      explain(error, 'the manifest');
+    }
+  };
+  return { head, fileBytes: size, encrypted, entries, checkManifest };
 }
 
 async function readHead(lines: AsyncGenerator<string>): Promise<ArchiveHead> {

@@ -69,7 +69,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
   );
   if (there && there.length > 0) fail('target-not-empty', { where: dir, what: `${there.length} files or folders` });
   const archive = await openArchive(options.file, options.passphrase);
-  checkTables(options.file, archive.head);
+  await checkTables(archive, options.file);
   await mkdir(dirname(dir), { recursive: true });
   const { bavail, bsize } = await statfs(dirname(dir));
   if (archive.head.bytes > bavail * bsize)
@@ -115,7 +115,17 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
 }
 
 /** Raises `schema-differs` where the archive has other tables or columns than this program. */
-function checkTables(file: string, head: ArchiveHead): void {
+async function checkTables(archive: Archive, file: string): Promise<void> {
+  try {
+    compareColumns(file, archive.head);
+  } catch (problem) {
+    // Names that nobody knows may be those of a damaged manifest.
+    await archive.checkManifest();
+    throw problem;
+  }
+}
+
+function compareColumns(file: string, head: ArchiveHead): void {
   const known = Math.max(...migrations.map((m) => m.number));
   if (head.schema > known) fail('schema-differs', { what: `${file} has schema ${head.schema}, and this program knows up to ${known}.` });
   const tables = new Map(tablesOf(head.schema).map((t) => [t.name, t]));

@@ -60,6 +60,7 @@ function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<st
       project: 'demo',
       dataset: 'd',
       release: 'x',
+      id: route.path.includes('/experiments/') ? of.experiment : of.run,
     },
     '*': `${folder}/f`,
   };
@@ -106,16 +107,23 @@ function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<st
     ...(route.path.endsWith('/aliases/:alias') ? { version: 1 } : {}),
     ...(route.path.endsWith('/endpoints/:endpoint/releases') ? { version: '1' } : {}),
     ...(route.path.endsWith('/:dataset/versions') ? { files: [] } : {}),
+    ...(route.path.endsWith('/tracking-runs/compare') ? { runIds: [of.run, of.run] } : {}),
   };
   const isOwn = route.path.startsWith('/api/gyre/');
   const query = new URLSearchParams(Object.entries(named).flatMap(([k, v]) => (Array.isArray(v) ? [] : [[k, String(v)]])));
+  const ownQuery = route.path.endsWith('/metrics') ? '?key=k' : '';
   const withBody = route.method !== 'GET' && !(isOwn && route.method === 'DELETE');
-  return b.app.inject({
+  // A stream of events goes on as long as somebody listens.
+  const isLive = route.path.endsWith('/live');
+  const asked = b.app.inject({
+    payloadAsStream: isLive,
     method: route.method,
-    url: (route.method === 'GET' && !isOwn) || route.body === 'stream' ? `${url}?${query.toString()}` : url,
+    url: isOwn ? url + ownQuery : route.method === 'GET' || route.body === 'stream' ? `${url}?${query.toString()}` : url,
     headers: { host: '127.0.0.1', ...headers, ...(withBody ? { 'content-type': 'application/json' } : {}) },
     ...(withBody ? { payload: JSON.stringify(isOwn ? own : named) } : {}),
   });
+  if (isLive) void asked.then((reply) => reply.stream().destroy());
+  return asked;
 }
 
 test('every route asks for the level of the resource that it names, whatever the level is and whose the resource', async (t) => {
@@ -158,8 +166,7 @@ test('every route asks for the level of the resource that it names, whatever the
       if (need[0] !== 'endpoint' && need[0] !== 'dataset')
         if ((await ask(b, route, other, mia)).statusCode !== 403) wrong.push(`${nameOf(route)} of another with ${held} for one’s own`);
       // A deletion that was let through must not stand in the way of the routes after it.
-      if (!isDenied && (/delete$|:model_id$/.test(route.path) || nameOf(route).startsWith('DELETE /api/gyre/v1/models/')))
-        await undo(b, own);
+      if (!isDenied && (/delete$|:model_id$/.test(route.path) || route.method === 'DELETE')) await undo(b, own);
     }
     for (const [kind, id] of grants) await revokeLevel(b.ctx(), 'mia', kind, id).catch(() => undefined);
   }

@@ -3,9 +3,8 @@ import { decodeCursor, pageQuery, toPage } from '../../../kernel/http/paging.ts'
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { purge as job } from '../jobs.ts';
 import * as schema from '../schema.ts';
-import { toPurge, type Purge } from '../service/purge/run-purge.ts';
-import { getPurge, purgeMetric, requestPurge } from '../service/purge/request.ts';
-import * as store from '../store/purges.ts';
+import type { Purge } from '../service/purge/run-purge.ts';
+import { getPurge, listPurges, purgeMetric, requestPurge } from '../service/purge/request.ts';
 import { isoOrNull } from './views.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -75,12 +74,7 @@ export const purgeRoutes: readonly AnyRoute[] = [
     handler: async (ctx, { query }) => {
       const limit = query.limit ?? 100;
       const [before] = query.cursor ? decodeCursor(query.cursor, ['string']) : ['~'];
-      return toPage(
-        await store.listPurges(ctx.db, ctx.workspace, before, limit + 1),
-        limit,
-        (p) => [p.id],
-        (p) => view(toPurge(p)),
-      );
+      return toPage(await listPurges(ctx, before, limit + 1), limit, (p) => [p.id], view);
     },
   }),
   route({

@@ -39,12 +39,14 @@ export const getPurge = (db: Db, workspace: string, id: string): Promise<PurgeRo
   trackingIn(db).selectFrom('tracking_purges').selectAll().where('workspace_id', '=', workspace).where('id', '=', id).executeTakeFirst();
 
 /** The newest first. */
-export const listPurges = (db: Db, workspace: string, before: string, limit: number): Promise<PurgeRow[]> =>
+/** Newest first; of one who asked, or of all. */
+export const listPurges = (db: Db, workspace: string, before: string, limit: number, actor: string | undefined): Promise<PurgeRow[]> =>
   trackingIn(db)
     .selectFrom('tracking_purges')
     .selectAll()
     .where('workspace_id', '=', workspace)
     .where('id', '<', before)
+    .$if(actor !== undefined, (q) => q.where('actor_id', '=', actor!))
     .orderBy('id', 'desc')
     .limit(limit)
     .execute();

@@ -5,7 +5,7 @@ import { requireLevel } from '../../../../kernel/levels.ts';
 import { route, type AnyRoute, type Reply, type RouteInput } from '../../../../kernel/http/route.ts';
 import type { Permission } from '../../../../kernel/permissions.ts';
 import { findVersion, locate } from '../../../../domains/registry/public.ts';
-import { artifactPlace, checkScope, checkUri, getLoggedModel, getRun, listPlace } from '../../../../domains/tracking/public.ts';
+import { artifactPlace, checkScope, checkUri, getLoggedModel, getRun, listPlace, placeOf } from '../../../../domains/tracking/public.ts';
 import { Args, invalid, mlflowDialect, mlflowRoutes, omitEmpty, readArgs } from '../../wire.ts';
 import { fileReply } from './file-reply.ts';
 import { safeFile, safePath } from './names.ts';
@@ -167,8 +167,8 @@ export const ownedArtifactRoutes: readonly AnyRoute[] = [
       requireLevel(ctx, 'model', name, 'READ');
       const version = await findVersion(ctx, name, a.word('version') || a.required('version'));
       const uri = await locate(ctx, version.location ?? version.source);
-      // Any URI can be registered. Only what was sealed was looked at, whose it is.
-      if (version.state !== 'sealed') await checkUri(ctx, uri, 'READ');
+      // Any URI can be registered. Only what was sealed was looked at, whose it is; elsewhere this server does not look.
+      if (version.state !== 'sealed' && (await placeOf(ctx, uri))) await checkUri(ctx, uri, 'READ');
       return uri;
     },
   }),

@@ -1,7 +1,7 @@
 // Asking for a purge, and single histories of metrics that go for good.
 import type { Ctx } from '../../../../kernel/ctx.ts';
 import type { Job } from '../../../../kernel/jobs/jobs.ts';
-import { requireLevel } from '../../../../kernel/levels.ts';
+import { atLeast, levelOf, requireLevel } from '../../../../kernel/levels.ts';
 import { fail } from '../../errors.ts';
 import { experimentIdOf } from '../../model.ts';
 import * as store from '../../store/purges.ts';
@@ -43,13 +43,22 @@ export async function requestPurge(ctx: Ctx, asked: PurgeAsked, job: Job<{ id: s
   });
 }
 
+// A purge names experiments of anybody, so it is shown to who asked for it and to who manages them all.
+const seesAll = (ctx: Ctx): boolean => atLeast(levelOf(ctx, 'experiment', '*'), 'MANAGE');
+
 /** Raises `purge-not-found`. */
-export const getPurge = async (ctx: Ctx, id: string): Promise<Purge> =>
-  toPurge((await store.getPurge(ctx.db, ctx.workspace, id)) ?? fail('purge-not-found', { id }));
+export async function getPurge(ctx: Ctx, id: string): Promise<Purge> {
+  const row = await store.getPurge(ctx.db, ctx.workspace, id);
+  return row && (seesAll(ctx) || row.actor_id === ctx.actor.id) ? toPurge(row) : fail('purge-not-found', { id });
+}
+
+export const listPurges = async (ctx: Ctx, before: string, limit: number): Promise<Purge[]> =>
+  (await store.listPurges(ctx.db, ctx.workspace, before, limit, seesAll(ctx) ? undefined : ctx.actor.id)).map(toPurge);
 
 /** All points of one metric of a run, for good. Asked again it goes on. Raises `metric-not-found`, `tracking-run-*`. */
 export async function purgeMetric(ctx: Ctx, runId: string, key: string): Promise<number> {
-  await activeRun(ctx, runId);
+  const run = await activeRun(ctx, runId);
+  requireLevel(ctx, 'experiment', run.experimentId, 'MANAGE');
   const [history, latest] = store.belongings.run;
   const of = store.ofKey(key);
   let points = 0;
