@@ -14,8 +14,10 @@ import { applyLoop, callsTo, loopRows, loopYaml, pushRows } from './fixtures/loo
 const PLACES = ['after-trigger', 'before-run', 'after-run', 'before-decide', 'before-release'] as const;
 
 interface Server {
+  /** Empty if it died before it listened. */
   readonly url: string;
   readonly process: ChildProcess;
+  readonly died: Promise<string | null>;
 }
 
 async function start(dir: string, failpoints: string): Promise<Server> {
@@ -23,14 +25,17 @@ async function start(dir: string, failpoints: string): Promise<Server> {
     env: { ...process.env, LOOP_DIR: dir, GYRE_FAILPOINTS: `file:${failpoints}` },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [url] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
-  return { url, process: child };
+  const died = once(child, 'exit').then(([, signal]) => signal as string | null);
+  const line = once(createInterface({ input: child.stdout! }), 'line') as Promise<[string]>;
+  const url = await Promise.race([line.then(([first]) => first), died.then(() => '')]);
+  return { url, process: child, died };
 }
 
 async function openKillable(t: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'gyre-killed-'));
   const [dir, failpoints] = [join(root, 'state'), join(root, 'failpoints')];
-  writeFileSync(failpoints, '');
+  const arm = (place: string | undefined): void => writeFileSync(failpoints, place === undefined ? '' : `retraining.${place}=kill`);
+  arm(undefined);
   let server = await start(dir, failpoints);
   t.after(async () => {
     server.process.kill('SIGKILL');
@@ -39,14 +44,18 @@ async function openKillable(t: TestContext) {
   return {
     dir,
     call: callsTo(() => server.url),
-    /** Arms a place, does what comes to it, and takes the killed server's place. */
-    dieAt: async (place: string, act: () => Promise<unknown>): Promise<void> => {
-      writeFileSync(failpoints, `retraining.${place}=kill`);
-      const died = once(server.process, 'exit');
-      await act().catch(() => undefined);
-      const [, signal] = (await died) as [number | null, string | null];
-      assert.deepEqual([signal, readFileSync(failpoints, 'utf8')], ['SIGKILL', ''], place);
-      server = await start(dir, failpoints);
+    /**
+     * Lets the server die at each place in turn. A new one goes on by itself as soon as it runs, so its place is armed
+     * before it starts.
+     */
+    dieAt: async (places: readonly string[], act: () => Promise<unknown>): Promise<void> => {
+      arm(places[0]);
+      for (const [i, place] of places.entries()) {
+        await act().catch(() => undefined);
+        assert.deepEqual([await server.died, readFileSync(failpoints, 'utf8')], ['SIGKILL', ''], place);
+        arm(places[i + 1]);
+        server = await start(dir, failpoints);
+      }
     },
   };
 }
@@ -67,7 +76,7 @@ test('a server that is killed at every arrow goes on: one run, one decision, one
   });
   t.after(() => plane.close());
   const advance = (): Promise<unknown> => call('POST', '/projects/demo/timeline/advance', { to: '2013-03-05T06:00:00Z' });
-  for (const place of PLACES) await dieAt(place, advance);
+  await dieAt(PLACES, advance);
   await advance();
 
   const list = async (path: string): Promise<Record<string, unknown>[]> => (await call('GET', path)).body.items as never;
