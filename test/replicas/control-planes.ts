@@ -32,6 +32,8 @@ export interface Answer {
   readonly retryAfter: string | null;
 }
 
+/** A client gives up after so long; what it asked for may be there or not. */
+const PATIENCE_MS = 10_000;
 const SECRETS_KEY = 'a key that all replicas of the test share';
 
 /** A folder whose bytes are those of all replicas of the test. */
@@ -63,14 +65,18 @@ export const begin = ({ dir, databaseUrl, env = {}, args = ['--no-data-plane'] }
 
 export async function startReplica(t: TestContext, options: ReplicaOptions): Promise<Replica> {
   const started = begin(options);
+  let control: number | undefined;
   t.after(async () => {
     started.child.kill('SIGKILL');
+    // It may stand still, and holds the output that its supervisor began.
+    if (control !== undefined) end(control);
     await started.ended;
   });
   const url = (await written(started, /Gyre is ready at (\S+)/))[1]!;
   const ask = async (path: string, init?: RequestInit): Promise<Answer> => {
     try {
-      const reply = await fetch(`${url}${path}`, init);
+      // One that stands still does not answer at all.
+      const reply = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) });
       return { status: reply.status, body: (await reply.json()) as never, retryAfter: reply.headers.get('retry-after') };
     } catch {
       return { status: 0, body: {} as never, retryAfter: null };
@@ -78,7 +84,7 @@ export async function startReplica(t: TestContext, options: ReplicaOptions): Pro
   };
   const status = await ask('/api/gyre/v1/status');
   const { pid } = (status.body as unknown as { control: { pid: number } }).control;
-  t.after(() => end(pid));
+  control = pid;
   const post = (path: string, body: object): Promise<Answer> =>
     ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   return {
@@ -90,7 +96,11 @@ export async function startReplica(t: TestContext, options: ReplicaOptions): Pro
     ask: post,
     get: (path) => ask(path),
     put: (path, bytes) =>
-      fetch(`${url}/api/2.0/mlflow-artifacts/artifacts/${path}`, { method: 'PUT', body: bytes }).then(
+      fetch(`${url}/api/2.0/mlflow-artifacts/artifacts/${path}`, {
+        method: 'PUT',
+        body: bytes,
+        signal: AbortSignal.timeout(PATIENCE_MS),
+      }).then(
         (reply) => reply.arrayBuffer().then(() => reply.status),
         () => 0,
       ),
