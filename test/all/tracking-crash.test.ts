@@ -26,6 +26,7 @@ test('tracking on SQLite loses nothing that was acknowledged in 15 kills of the 
   const pidNow = async (): Promise<number> =>
     ((await server.get('/api/gyre/v1/status')).body as unknown as { control?: { pid: number } }).control?.pid ?? 0;
   const tracking = startTracking(() => [server], 6);
+  t.after(() => tracking.stop());
   for (let i = 0; i < 15; i++) {
     const before = tracking.count();
     await until(async () => tracking.count() > before + 20, 30_000, 'work goes on');
@@ -49,6 +50,7 @@ test('tracking on PostgreSQL loses nothing when replicas and PostgreSQL are kill
   const start = (name: string): Promise<Replica> => startReplica(t, { dir: folderOf(name), databaseUrl: postgres.url });
   const replicas = await Promise.all([start('r0'), start('r1')]);
   const tracking = startTracking(() => replicas, 6);
+  t.after(() => tracking.stop());
   const halts = ['immediate', 'kill', 'fast'] as const;
   for (let i = 0; i < 12; i++) {
     const before = tracking.count();
@@ -76,6 +78,7 @@ test('a database that is away for 10 s, or silent, loses nothing; it is back wit
   const folderOf = sharedFolders(t);
   const two = await Promise.all(['one', 'other'].map((name) => startReplica(t, { dir: folderOf(name), databaseUrl: postgres.url })));
   const tracking = startTracking(() => two, 6);
+  t.after(() => tracking.stop());
   await until(async () => tracking.count() > 50, 30_000, 'work has begun');
   await postgres.halt('immediate');
   await delay(10_000);

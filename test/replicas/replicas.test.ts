@@ -113,6 +113,7 @@ test('a replica that is killed or stands still loses nothing and is replaced wit
   const { two } = await openTwo(t);
   const alive = new Set(two);
   const tracking = startTracking(() => [...alive], 4);
+  t.after(() => tracking.stop());
   const lead = await until(async () => (await leaderOf(two[0])) !== undefined, 10_000, 'somebody leads').then(() => leaderOf(two[0]));
   const [leader, other] = two[0].url === lead ? [two[0], two[1]] : [two[1], two[0]];
 
@@ -144,6 +145,7 @@ test(
     const { postgres, two } = await openTwo(t, true);
     const [one, other] = two;
     const tracking = startTracking(() => two, 4);
+    t.after(() => tracking.stop());
     await until(async () => tracking.count() > 50, 20_000, 'work has begun');
     for (const how of ['fast', 'immediate'] as const) {
       await postgres.halt(how);

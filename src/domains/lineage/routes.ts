@@ -1,4 +1,6 @@
 import Type from 'typebox';
+import type { Ctx } from '../../kernel/ctx.ts';
+import { caughtUp } from '../../kernel/events/subscribers.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { columnKinds } from './column-map.ts';
 import { walk, whyPrediction } from './graph.ts';
@@ -45,6 +47,9 @@ const ImpactView = Type.Object({
 });
 const View = Type.Unknown();
 
+/** The graph is drawn from events a moment after them; who asks for it sees what was done before. */
+const drawn = (ctx: Ctx): Promise<void> => caughtUp(ctx, 'lineage');
+
 export const lineageRoutes: readonly AnyRoute[] = [
   route({
     method: 'GET',
@@ -61,10 +66,12 @@ export const lineageRoutes: readonly AnyRoute[] = [
       ),
     }),
     reply: { 200: GraphView },
-    handler: (ctx, { params, query }) =>
-      walk(ctx, { kind: params.kind, id: params.id }, query.direction ?? 'from', query.depth ?? 20, {
+    handler: async (ctx, { params, query }) => {
+      await drawn(ctx);
+      return walk(ctx, { kind: params.kind, id: params.id }, query.direction ?? 'from', query.depth ?? 20, {
         without: query.columns || columnKinds.includes(params.kind as never) ? [] : columnKinds,
-      }),
+      });
+    },
   }),
   route({
     method: 'GET',
@@ -84,7 +91,10 @@ export const lineageRoutes: readonly AnyRoute[] = [
     errors: ['prediction-not-found'],
     params: Type.Object({ id: text }),
     reply: { 200: View },
-    handler: (ctx, { params }) => whyPrediction(ctx, params.id),
+    handler: async (ctx, { params }) => {
+      await drawn(ctx);
+      return whyPrediction(ctx, params.id);
+    },
   }),
   route({
     method: 'GET',
@@ -94,9 +104,11 @@ export const lineageRoutes: readonly AnyRoute[] = [
     errors: ['lineage-unknown'],
     params: Type.Object({ project: text, dataset: text }),
     reply: { 200: GraphView },
-    handler: (ctx, { params }) =>
-      walk(ctx, { kind: 'dataset', id: `${params.project}/${params.dataset}` }, 'to', 20, {
+    handler: async (ctx, { params }) => {
+      await drawn(ctx);
+      return walk(ctx, { kind: 'dataset', id: `${params.project}/${params.dataset}` }, 'to', 20, {
         without: [...columnKinds, 'window', 'finding'],
-      }),
+      });
+    },
   }),
 ];

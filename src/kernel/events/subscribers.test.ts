@@ -6,7 +6,7 @@ import { kernelSchema, openSmallPlatform } from '../../../test/support/small-pla
 import type { Ctx } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import type { Migration } from '../db/migrate.ts';
-import type { StoredEvent, Subscriber } from './subscribers.ts';
+import { caughtUp, type StoredEvent, type Subscriber } from './subscribers.ts';
 
 const schema: readonly Migration[] = [
   {
@@ -186,4 +186,17 @@ eachDatabase('an event that a handler emits reaches the subscribers before the d
   await emit(ctx(), '1');
   await subscribers.drain();
   assert.deepEqual(all, ['thing.made', 'thing.echoed']);
+});
+
+eachDatabase('who waits for a subscriber reads what came of an event, and waits no longer than is patient', async (t, kind) => {
+  const database = await openTestDatabase(t, kind, schema);
+  const all = recorder();
+  const { ctx } = await openSmallPlatform(t, database, { subscribers: [all] });
+  for (const id of upTo(3)) await emit(ctx(), id);
+  await caughtUp(ctx(), all.name);
+  assert.deepEqual(all.seen, upTo(3));
+  // A subscriber that never comes is not waited for.
+  const began = performance.now();
+  await caughtUp(ctx(), 'nobody', 50);
+  assert.ok(performance.now() - began >= 50);
 });

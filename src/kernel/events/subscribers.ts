@@ -1,5 +1,6 @@
 // Subscribers read committed events by `seq`, each with a cursor that moves in the same transaction as
 // the subscriber's own writes: every event has its effect exactly once.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Platform } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
@@ -55,6 +56,7 @@ const GATHER_MS = 10;
 /** A stored cursor lags by no more events than this: a restart looks at them once more. */
 const KEPT_BEHIND = 1000;
 const IDLE_LOOK_MS = 5000;
+const LOOK_MS = 10;
 
 export const { fail } = defineErrors({
   'barrier-incomplete': {
@@ -221,6 +223,18 @@ export function startSubscribers(
   };
 }
 
+/**
+ * Waits until a subscriber that listens to every event has seen what was committed when this was called, so that who
+ * did something reads what came of it; but no longer than `patienceMs`: what is read then is late, not wrong.
+ */
+export async function caughtUp(ctx: Ctx, subscriber: string, patienceMs = 2000): Promise<void> {
+  const end = performance.now() + patienceMs;
+  const isPatient = (): boolean => performance.now() < end && !ctx.signal.aborted;
+  while ((await unnumbered(ctx.db)).length > 0 && isPatient()) await delay(LOOK_MS);
+  const head = (await newest(ctx.db))[0]?.seq ?? 0;
+  while ((await getCursor(ctx.db, subscriber)) < head && isPatient()) await delay(LOOK_MS);
+}
+
 /** In their order, so many at once as are of one workspace. */
 function together(events: readonly StoredEvent[], most: number): StoredEvent[][] {
   const groups: StoredEvent[][] = [];
@@ -233,6 +247,8 @@ function together(events: readonly StoredEvent[], most: number): StoredEvent[][]
 }
 
 const pageAfter = statement<EventRow>(`select * from events where seq > ? order by seq limit ${BATCH}`);
+const unnumbered = statement<{ id: string }>('select id from events where seq is null limit 1');
+const newest = statement<{ seq: number }>('select seq from events where seq is not null order by seq desc limit 1');
 const allCursors = statement<{ subscriber: string; seq: number }>('select subscriber, seq from event_cursors');
 const cursorOf = statement<{ seq: number }>('select seq from event_cursors where subscriber = ?');
 const movedCursor = statement(
