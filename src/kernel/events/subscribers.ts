@@ -182,10 +182,12 @@ export function startSubscribers(
   /** Ends after a moment, or at once if somebody waits. */
   const gather = (): Promise<void> =>
     new Promise((resolve) => {
-      const timer = setTimeout(resolve, draining > 0 ? 0 : GATHER_MS);
+      const timer = setTimeout(resolve, GATHER_MS);
       hurry = () => {
         clearTimeout(timer);
-        resolve();
+        // Not in the same turn: on an embedded database nothing waits, and who drains again and again would let no
+        // timer, process or connection come up.
+        setImmediate(resolve);
       };
       if (draining > 0) hurry();
     });
