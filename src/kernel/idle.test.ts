@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { eachDatabase, openTestDatabase } from '../../test/support/databases.ts';
+import { GATHER_MS } from './events/subscribers.ts';
 import { kernelSchema, openSmallPlatform } from '../../test/support/small-platform.ts';
 
 const FEW_SECONDS_MS = 3000;
@@ -17,7 +18,8 @@ eachDatabase('with nothing to do, nothing in the kernel looks more often than ev
   const delays = [...repeated.mock.calls, ...once.mock.calls].map((call) => Number(call.arguments[1]));
   assert.ok(delays.length > 0);
   assert.deepEqual(
-    delays.filter((ms) => ms < FEW_SECONDS_MS),
+    // A moment to gather after news of a commit, which may come late from another process, is no look.
+    delays.filter((ms) => ms < FEW_SECONDS_MS && ms !== GATHER_MS),
     [],
   );
 });

@@ -52,7 +52,7 @@ const BATCH = 200;
 /** So many share a transaction: more would hold up requests, */
 const AT_ONCE = 20;
 /** and they have this time to gather. */
-const GATHER_MS = 10;
+export const GATHER_MS = 10;
 /** A stored cursor lags by no more events than this: a restart looks at them once more. */
 const KEPT_BEHIND = 1000;
 const IDLE_LOOK_MS = 5000;
