@@ -15,11 +15,11 @@ eachDatabase('with nothing to do, nothing in the kernel looks more often than ev
   await headSeq();
   const once = t.mock.method(globalThis, 'setTimeout');
   await worker.drain();
-  const delays = [...repeated.mock.calls, ...once.mock.calls].map((call) => Number(call.arguments[1]));
-  assert.ok(delays.length > 0);
-  assert.deepEqual(
-    // A moment to gather after news of a commit, which may come late from another process, is no look.
-    delays.filter((ms) => ms < FEW_SECONDS_MS && ms !== GATHER_MS),
-    [],
-  );
+  const short = (calls: readonly { readonly arguments: readonly unknown[] }[]): number[] =>
+    calls.map((call) => Number(call.arguments[1])).filter((ms) => ms < FEW_SECONDS_MS);
+  assert.ok(repeated.mock.callCount() > 0);
+  assert.deepEqual(short(repeated.mock.calls), []);
+  // PostgreSQL may tell late of a commit before; that is gathered once, and on SQLite there is nothing to tell.
+  const waits = short(once.mock.calls);
+  assert.deepEqual(waits, kind === 'postgres' ? waits.slice(0, 1).filter((ms) => ms === GATHER_MS) : []);
 });

@@ -122,7 +122,7 @@ test('a replica that is killed or stands still loses nothing and is replaced wit
   alive.delete(leader);
   const tookOver = await until(async () => (await leaderOf(other)) === other.url, 15_000, 'the other one leads');
   const before = tracking.count();
-  await until(async () => tracking.count() > before + 50, 40_000, 'work goes on');
+  await until(async () => tracking.count() > before + 50, 20_000, 'work goes on');
   process.kill(leader.pid, 'SIGCONT');
   alive.add(leader);
   await until(async () => (await leader.get('/ready')).status === 200, 10_000, 'it comes back');
