@@ -95,8 +95,9 @@ export async function joinReplicas(database: Database, facts: ReplicaFacts, onLe
   let leadsUntil = -Infinity;
   let mayServe = true;
   let stopped = false;
+  const beating = new Set<Promise<void>>();
 
-  const beat = (joining: boolean): Promise<void> => {
+  const ask = (joining: boolean): Promise<void> => {
     const asked = performance.now();
     return database
       .tx(async (db) => {
@@ -135,6 +136,12 @@ export async function joinReplicas(database: Database, facts: ReplicaFacts, onLe
       });
   };
 
+  const beat = async (joining: boolean): Promise<void> => {
+    const asked = ask(joining);
+    beating.add(asked);
+    await asked.finally(() => beating.delete(asked));
+  };
+
   await beat(true);
   const beats = (async () => {
     while (!stopped) {
@@ -150,10 +157,12 @@ export async function joinReplicas(database: Database, facts: ReplicaFacts, onLe
     mayServe: () => mayServe,
     announce: (at) => {
       url = at;
-      void beat(false).catch(() => undefined);
+      if (!stopped) void beat(false).catch(() => undefined);
     },
     stop: async () => {
       stopped = true;
+      // A beat on its way would write after the deletion below that this one lives.
+      await Promise.allSettled(beating);
       leadsUntil = -Infinity;
       // So that the others need not wait until it is taken for dead.
       await database
