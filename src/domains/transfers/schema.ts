@@ -1,5 +1,5 @@
 // Shapes on the wire. What is imported may be longer than clients may send, and is bound by the size of a request.
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { modelStatuses, runStatuses } from '../tracking/public.ts';
 import { stages } from '../registry/public.ts';
 import { importKinds } from './model.ts';

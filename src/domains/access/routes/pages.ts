@@ -1,5 +1,5 @@
 // Pages for people in a browser: sign in, sign out, the way to the provider and back, and the answer to a program that waits.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import type { Readable } from 'node:stream';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { makeCtx } from '../../../kernel/ctx.ts';

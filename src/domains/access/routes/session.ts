@@ -1,5 +1,5 @@
 // What a program does to log in: with a cookie as browsers do, or by a person who allows it in a browser.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { csrfToken, guardLogin, one } from '../guard.ts';
 import * as schema from '../schema.ts';
