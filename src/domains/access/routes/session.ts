@@ -59,7 +59,7 @@ export const sessionRoutes: readonly AnyRoute[] = [
     body: schema.BeginDeviceLogin,
     reply: { 201: schema.DeviceLoginView },
     handler: async (ctx, { body, peer }) => {
-      const login = await beginDeviceLogin(ctx, body.name);
+      const login = await beginDeviceLogin(ctx, body.name, peer.address);
       const at = `${ctx.settings.publicUrl || peer.origin}/device`;
       return new Reply(
         201,
@@ -73,7 +73,7 @@ export const sessionRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/device-logins/claim',
     permission: 'public',
     summary: 'The token of a login that was allowed, once; 202 while nobody has answered',
-    errors: ['device-code-unknown', 'device-login-denied'],
+    errors: ['device-code-unknown', 'device-login-denied', 'device-poll-soon'],
     body: schema.ClaimDeviceLogin,
     reply: { 201: schema.DeviceToken, 202: schema.Waiting },
     handler: async (ctx, { body }) => {
