@@ -3,7 +3,6 @@
 import { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { Counter, Histogram, Registry } from 'prom-client';
 import { makeCtx, type Actor, type Caller, type Ctx, type Platform } from '../ctx.ts';
 import { defineErrors, fail, isDiskFull, isProblem, Problem, toProblemDocument } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -13,6 +12,7 @@ import { once } from './idempotency.ts';
 import { readJson } from './read-json.ts';
 import { pageHeaders, wantsPage } from './pages.ts';
 import { peerOf, trustedProxies } from './peer.ts';
+import { openRegistry } from './prometheus.ts';
 import { Reply, type AnyRoute } from './route.ts';
 import { check, compileBody, compileText, nothing } from './validation.ts';
 
@@ -78,15 +78,14 @@ export function buildServer({ platform, routes, access, readiness, dialectOf, bo
         );
     },
   });
-  const metrics = new Registry();
-  const seconds = new Histogram({
+  const metrics = openRegistry();
+  const seconds = metrics.histogram({
     name: 'gyre_http_request_duration_seconds',
     help: 'Time to answer, by route',
-    labelNames: ['method', 'route', 'status'],
-    registers: [metrics],
+    labels: ['method', 'route', 'status'],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
   });
-  const defects = new Counter({ name: 'gyre_http_defects_total', help: 'Replies with status 500', registers: [metrics] });
+  const defects = metrics.counter({ name: 'gyre_http_defects_total', help: 'Replies with status 500' });
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -176,7 +175,7 @@ export function buildServer({ platform, routes, access, readiness, dialectOf, bo
   app.get('/metrics', async (request, reply) => {
     const { actor } = await access.identify(request);
     access.authorise(actor, 'system:read');
-    return reply.header('content-type', metrics.contentType).send(await metrics.metrics());
+    return reply.header('content-type', metrics.contentType).send(metrics.write());
   });
   return app;
 }
