@@ -194,3 +194,13 @@ eachDatabase('files that the server does not keep are refused', async (t, databa
   await assert.rejects(to, refused('import-artifacts-elsewhere'));
   assert.notEqual(sourceIdentity([{ id: '10', createdMs: 1, name: '' }]), sourceIdentity([{ id: '9', createdMs: 2, name: '' }]));
 });
+
+eachDatabase('an experiment with an id that is none gets one of this server', async (t, database) => {
+  const ctx = (await openPlatform(t, { database })).ctx();
+  const { id } = await beginImport(ctx, source);
+  for (const [i, odd] of ['../../etc', '*', 'a/b', ' ', 'x\u202ey'].entries()) {
+    const made = await takeOneExperiment(ctx, id, { ...experiment, id: odd, name: `odd ${i}` });
+    assert.match(made, /^\d+$/, odd);
+    assert.equal((await getExperiment(ctx, made)).artifactLocation, `mlflow-artifacts:/${made}`);
+  }
+});
