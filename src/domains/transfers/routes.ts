@@ -104,7 +104,7 @@ export const transferRoutes: readonly AnyRoute[] = [
     path: `${at}/:id/metrics`,
     permission: 'system:admin',
     summary: 'Take over points of metrics',
-    errors: known,
+    errors: [...known, 'import-batch-too-large'],
     params: schema.ImportParams,
     body: schema.TakePoints,
     reply: none,

@@ -72,6 +72,9 @@ eachDatabase('runs come with their ids, times and longer values, and a second ti
   assert.deepEqual(compared, { id: record.id, record: runDigest(record), params: 1, tags: 1, points: 3, metrics: metrics.digest });
   assert.equal((await metricPoints(ctx, record.id, 'm/x', 0, 10)).length, 3);
 
+  const many = Array.from({ length: 50_001 }, (_, i): [number, number, number] => [i, i, i]);
+  assert.throws(() => void takeSomePoints(ctx, id, [{ run: record.id, key: 'many', points: many }]), refused('import-batch-too-large'));
+
   await markDone(ctx, id, 'run', [{ sourceId: id32('b'), fingerprint: 'f' }]);
   await endImport(ctx, id, true, { runs: 1 });
   assert.deepEqual([(await getImport(ctx, id)).state, (await getImport(ctx, id)).counts], ['verified', { runs: 1 }]);
