@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { boundTo, type Database, type Db } from '../db/database.ts';
-import { statement } from '../db/statement.ts';
+import { command, statement } from '../db/statement.ts';
 import { CHAIN_START, chainHash, eventsIn, newestEventOf, type EventRow } from './events.ts';
 
 export { CHAIN_START, chainHash } from './events.ts';
@@ -20,7 +20,7 @@ const AT_ONCE = 2000;
 
 // Asked at every commit.
 const unnumbered = statement<EventRow>(`select * from events where seq is null order by id limit ${AT_ONCE}`);
-const numbered = statement('update events set seq = ?, hash = ? where id = ?');
+const numbered = command('update events set seq = ?, hash = ? where id = ?');
 
 /** Numbers everything not yet numbered, in the order of ids (which is the order of time). Returns how many. */
 export async function sequenceEvents(db: Db): Promise<number> {

@@ -5,7 +5,7 @@ import type { Platform } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
 import { defineErrors } from '../errors.ts';
-import { statement } from '../db/statement.ts';
+import { command, statement } from '../db/statement.ts';
 import type { Edge, EventRow, Ref } from './events.ts';
 
 export interface StoredEvent {
@@ -253,7 +253,7 @@ const unnumbered = statement<{ id: string }>('select id from events where seq is
 const newest = statement<{ seq: number }>('select seq from events where seq is not null order by seq desc limit 1');
 const allCursors = statement<{ subscriber: string; seq: number }>('select subscriber, seq from event_cursors');
 const cursorOf = statement<{ seq: number }>('select seq from event_cursors where subscriber = ?');
-const movedCursor = statement(
+const movedCursor = command(
   'insert into event_cursors (subscriber, seq) values (?, ?) on conflict (subscriber) do update set seq = excluded.seq',
 );
 
