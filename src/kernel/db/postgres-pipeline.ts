@@ -1,8 +1,9 @@
-// The statements of one transaction on their way to PostgreSQL. Each way there and back costs both sides a wait, so
-// nothing is waited for that nobody asked for: BEGIN travels with the first question, commands that answer no rows follow
-// one another, and COMMIT goes right behind them. A command that failed shows at the next question or at the commit.
+// The statements of one transaction on their way to PostgreSQL. Each way there and back is a wait and costs both sides, so
+// a statement that answers no rows is kept until somebody asks for an answer, and goes with that question: BEGIN with the
+// first one, commands with the next one, COMMIT with the last of them. A command that failed shows there, as its own error.
 import type pg from 'pg';
 import type { Connection } from './database.ts';
+import { runBatch, toWire, type Outcome, type Result, type Statement } from './postgres-batch.ts';
 
 /** A transaction as the server knows it: what can be asked after when the answer to its commit is lost. */
 export interface Known {
@@ -13,79 +14,64 @@ export interface Known {
 export interface Pipeline extends Connection {
   send(sql: string, binds: readonly unknown[], name?: string): Promise<void>;
   commit(): Promise<void>;
-  rollback(): Promise<void>;
   /** A body that goes on after this must not write into somebody else's transaction, or outside of any. */
   end(): void;
-  /** Known before anything is written. */
+  /** Whether the server has heard of it. */
+  readonly begun: boolean;
+  /** There before the commit is sent. */
   readonly known: Known | undefined;
-  /** Of the first command that failed; what failed after it failed because of it. */
+  /** Of the first command that failed. */
   readonly failure: unknown;
 }
 
-interface Question {
-  readonly text: string;
-  readonly values?: readonly unknown[];
-  readonly name?: string | undefined;
+export interface PipelineOptions {
+  readonly client: pg.PoolClient;
+  readonly begin: readonly string[];
+  /** What a prepared statement is called on this connection. */
+  readonly nameOf: (name: string) => string;
+  readonly typeParser: (oid: number) => (text: string) => unknown;
+  /** For the answer to each statement; 0: forever. */
+  readonly patienceMs: number;
 }
-type Answer = (error: Error | null, result: pg.QueryResult) => void;
 
 // The number is taken now, for after the commit nobody may be there to tell it.
-const KNOWN = { name: 'known', text: 'select pg_current_xact_id()::text as xid, now()::text as began' };
-// Had BEGIN failed, this would run outside of the transaction: only what changes nothing may go before its answer.
-const QUESTION = /^\s*select\b/i;
-
+const KNOWN = 'select pg_current_xact_id()::text as xid, now()::text as began';
+// Bounds what is kept here.
+const MOST_KEPT = 100;
 const IN_FAILED_TRANSACTION = '25P02';
 
-/** `nameOf` tells what a prepared statement is called on this connection. */
-export function openPipeline(
-  client: pg.PoolClient,
-  begin: readonly string[],
-  nameOf: (name: string) => string,
-  timeoutMs?: number,
-): Pipeline {
+export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: PipelineOptions): Pipeline {
   let open = true;
   let known: Known | undefined;
   let failure: unknown;
-  const { stream } = (client as unknown as { connection: { stream: { cork(): void; uncork(): void } } }).connection;
-  let corked = false;
+  let begun = false;
+  let kept: Statement[] = [
+    ...begin.map((text) => ({ text, values: [], name: nameOf(text) })),
+    { text: KNOWN, values: [], name: nameOf('known') },
+  ];
+  const knownAt = begin.length;
+  let before: Promise<unknown> = Promise.resolve();
 
-  const post = ({ text, values, name }: Question, answer: Answer): void => {
-    // What is sent in one turn goes in one packet.
-    if (!corked) {
-      corked = true;
-      stream.cork();
-      process.nextTick(() => {
-        corked = false;
-        stream.uncork();
-      });
-    }
-    const config = { text, values, name: name && nameOf(name), ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }) };
-    client.query(config as pg.QueryConfig, answer);
-  };
-  const ask = (question: Question): Promise<pg.QueryResult> =>
-    new Promise((resolve, reject) => {
-      post(question, (error, result) => {
-        const first = failure ?? error;
-        if (first === undefined || first === null) return resolve(result);
-        return reject(first as Error);
-      });
-    });
   const wentOn = (cause?: unknown): Error =>
     new Error('the transaction was rolled back: its body went on after a statement that failed', { cause });
-  const noted: Answer = (error) => {
-    if (error) failure ??= (error as { code?: string }).code === IN_FAILED_TRANSACTION ? wentOn(error) : error;
+
+  /** Sends what is kept, and the question behind it. */
+  const flush = async (question?: Statement): Promise<Result | undefined> => {
+    const statements = question ? [...kept, question] : kept;
+    const first = begun ? -1 : knownAt;
+    kept = [];
+    if (statements.length === 0) return undefined;
+    begun = true;
+    const sent = runBatch(client, statements, typeParser, patienceMs);
+    before = sent;
+    const { results, error }: Outcome = await sent;
+    if (first >= 0 && results[first]) known = results[first].rows[0] as unknown as Known;
+    if (error === undefined) return results.at(-1);
+    // One that was asked for its answer gets its error, and who asked may make of it what he wants.
+    if (!question || results.length < statements.length - 1) failure ??= codeOf(error) === IN_FAILED_TRANSACTION ? wentOn(error) : error;
+    throw failure ?? error;
   };
 
-  for (const text of begin) post({ text, name: text }, noted);
-  const begun = new Promise<void>((resolve) => {
-    post(KNOWN, (error, result) => {
-      noted(error, result);
-      if (!failure) known = result.rows[0] as Known;
-      resolve();
-    });
-  });
-
-  /** Raises what failed before. */
   const enter = (): void => {
     if (!open) throw new Error('this transaction has ended');
     if (failure) throw failure as Error;
@@ -94,10 +80,15 @@ export function openPipeline(
   return {
     execute: async (text, values, name) => {
       enter();
-      if (!known && !QUESTION.test(text)) await begun.then(enter);
       try {
-        const { rows, rowCount } = await ask({ text, values, name });
-        return { rows, ...(rowCount === null ? {} : { numAffectedRows: BigInt(rowCount) }) };
+        // Several statements in one text: not in this protocol.
+        if (values.length === 0 && name === undefined && text.includes(';')) {
+          await flush();
+          const { rows, rowCount } = await client.query({ text, query_timeout: patienceMs } as pg.QueryConfig);
+          return { rows, ...(rowCount === null ? {} : { numAffectedRows: BigInt(rowCount) }) };
+        }
+        const { rows, count } = (await flush({ text, values: values.map(toWire), name: name && nameOf(name) }))!;
+        return { rows, ...(count === undefined ? {} : { numAffectedRows: BigInt(count) }) };
       } catch (error) {
         // It came from the socket and would not say who asked.
         Error.captureStackTrace(error as Error);
@@ -106,19 +97,24 @@ export function openPipeline(
     },
     send: async (text, values, name) => {
       enter();
-      if (!known) await begun.then(enter);
-      post({ text, values, name }, noted);
+      kept.push({ text, values: values.map(toWire), name: name && nameOf(name) });
+      if (kept.length >= MOST_KEPT) await flush();
     },
     commit: async () => {
       open = false;
-      if (!known) await begun;
+      // Nothing that was asked for and not awaited comes behind the commit, and its number is known before.
+      await before;
       if (failure) throw failure as Error;
-      // After a failed statement PostgreSQL answers a commit with a rollback, which is no error to it.
-      const { command } = await ask({ text: 'commit' });
-      if (command !== 'COMMIT') throw wentOn();
+      if (!known) await flush();
+      // After a failed statement PostgreSQL answers a commit with a rollback, which is no error to it. It is parsed anew
+      // each time: that costs nothing.
+      const answer = await flush({ text: 'commit', values: [] });
+      if (answer?.command !== 'COMMIT') throw wentOn();
     },
-    rollback: () => new Promise((resolve, reject) => post({ text: 'rollback' }, (error) => (error ? reject(error) : resolve()))),
     end: () => void (open = false),
+    get begun() {
+      return begun;
+    },
     get known() {
       return known;
     },
@@ -127,3 +123,5 @@ export function openPipeline(
     },
   };
 }
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;

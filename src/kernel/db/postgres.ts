@@ -50,6 +50,7 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   // The sum of integers is numeric here and an integer on SQLite.
   driver.types.setTypeParser(driver.types.builtins.NUMERIC, Number);
   const { schema, poolSize = 10, statementTimeoutMs, fateMs = FATE_MS } = options;
+  const patienceMs = statementTimeoutMs ? statementTimeoutMs + ANSWER_MS : 0;
   const config: pg.PoolConfig = {
     connectionString: url,
     application_name: 'gyre',
@@ -62,11 +63,11 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
           statement_timeout: statementTimeoutMs,
           lock_timeout: LOCK_MS,
           idle_in_transaction_session_timeout: STANDSTILL_MS,
-          query_timeout: statementTimeoutMs + ANSWER_MS,
+          query_timeout: patienceMs,
         }
       : {}),
   };
-  const pool = new driver.Pool({ ...config, max: poolSize, pipeline: true } as pg.PoolConfig);
+  const pool = new driver.Pool({ ...config, max: poolSize });
   // An idle client that loses its server is replaced by the pool; the next query reports what matters.
   pool.on('error', () => undefined);
   // So is one that loses it while a transaction has it: its next statement fails.
@@ -105,7 +106,13 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     const client = await pool.connect().catch((error: unknown) => {
       throw isAway(error) && !isLasting(error) ? new LostBefore('', { cause: error }) : error;
     });
-    const pipeline = openPipeline(client, BEGIN[kind], nameOf, kind === 'patient' ? NO_TIMEOUT_MS : undefined);
+    const pipeline = openPipeline({
+      client,
+      begin: BEGIN[kind],
+      nameOf: (name) => nameOf(`tx ${name}`),
+      typeParser: driver.types.getTypeParser,
+      patienceMs: kind === 'patient' ? NO_TIMEOUT_MS : patienceMs,
+    });
     const effects: (() => void)[] = [];
     let committing = false;
     let broken: Error | undefined;
@@ -116,9 +123,8 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
       await pipeline.commit();
     } catch (error) {
       pipeline.end();
-      // Every statement before is answered when this one is.
       if (isAway(error)) broken = error as Error;
-      else await pipeline.rollback().catch((e: Error) => (broken = e));
+      else if (pipeline.begun) await client.query('rollback').catch((e: Error) => (broken = e));
       // Whatever the body made of it, a command that failed before is why there is nothing to commit.
       const first = pipeline.failure ?? error;
       if (!isAway(first)) throw first;
