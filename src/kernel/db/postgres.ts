@@ -57,7 +57,8 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_MS,
-    ...(schema ? { options: `-c search_path=${schema}` } : {}),
+    // A plan that is kept would be that of a table as small as it was when the program began.
+    options: `-c plan_cache_mode=force_custom_plan${schema ? ` -c search_path=${schema}` : ''}`,
     ...(statementTimeoutMs
       ? {
           statement_timeout: statementTimeoutMs,

@@ -12,8 +12,8 @@ let names = 0;
 export const nextName = (): string => `s${++names}`;
 
 /**
- * A statement with `?` for each bind, the same words on both databases. `prepared`: PostgreSQL plans it a few times and
- * then once for all, which is for what finds its rows by a key.
+ * A statement with `?` for each bind, the same words on both databases. `prepared`: PostgreSQL keeps it on
+ * each connection and does not parse it anew, which is for what nearly every request asks.
  *
  *     const userByName = statement<UserRow>('select * from users where name = ?');
  *     const [user] = await userByName(db, name);
