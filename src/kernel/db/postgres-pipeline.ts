@@ -36,8 +36,9 @@ export interface PipelineOptions {
 
 // The number is taken now, for after the commit nobody may be there to tell it.
 const KNOWN = 'select pg_current_xact_id()::text as xid, now()::text as began';
-// Bounds what is kept here.
+// Bounds what is kept here, and what the server is sent at once.
 const MOST_KEPT = 100;
+const MOST_LENGTH = 1_000_000;
 const IN_FAILED_TRANSACTION = '25P02';
 
 export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: PipelineOptions): Pipeline {
@@ -49,6 +50,7 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
     ...begin.map((text) => ({ text, values: [], name: nameOf(text) })),
     { text: KNOWN, values: [], name: nameOf('known') },
   ];
+  let length = 0;
   const knownAt = begin.length;
   let before: Promise<unknown> = Promise.resolve();
 
@@ -60,6 +62,7 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
     const statements = question ? [...kept, question] : kept;
     const first = begun ? -1 : knownAt;
     kept = [];
+    length = 0;
     if (statements.length === 0) return undefined;
     begun = true;
     const sent = runBatch(client, statements, typeParser, patienceMs);
@@ -97,8 +100,10 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
     },
     send: async (text, values, name) => {
       enter();
-      kept.push({ text, values: values.map(toWire), name: name && nameOf(name) });
-      if (kept.length >= MOST_KEPT) await flush();
+      const wired = values.map(toWire);
+      kept.push({ text, values: wired, name: name && nameOf(name) });
+      for (const value of wired) length += value?.length ?? 0;
+      if (kept.length >= MOST_KEPT || length > MOST_LENGTH) await flush();
     },
     commit: async () => {
       open = false;
