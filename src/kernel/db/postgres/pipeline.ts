@@ -2,8 +2,8 @@
 // a statement that answers no rows is kept until somebody asks for an answer, and goes with that question: BEGIN with the
 // first one, commands with the next one, COMMIT with the last of them. A command that failed shows there, as its own error.
 import type pg from 'pg';
-import type { Connection } from './database.ts';
-import { runBatch, toWire, type Outcome, type Result, type Statement } from './postgres-batch.ts';
+import type { Connection } from '../database.ts';
+import { runBatch, toWire, type Outcome, type Result, type Statement } from './batch.ts';
 
 /** A transaction as the server knows it: what can be asked after when the answer to its commit is lost. */
 export interface Known {
