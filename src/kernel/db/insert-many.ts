@@ -1,7 +1,7 @@
 // Many rows into one table by one statement, however many they are: a list of binds for each row would be built and parsed anew.
 import { boundTo, toBind, type Db } from './database.ts';
 import type { ColumnType } from './dialect.ts';
-import { numberBinds, type Bind } from './statement.ts';
+import { nextName, numberBinds, type Bind } from './statement.ts';
 
 export interface Insert {
   readonly table: string;
@@ -25,7 +25,7 @@ const listTypes: Readonly<Record<ColumnType, string>> = {
 
 /**
  * A way to put lists of values, in the order of the columns, into a table. Where `then` changes a row that is
- * there, no two of the lists may be of the same one.
+ * there, no two of the lists may be of the same one. A failure shows as a `command`'s does.
  */
 export function insertMany({ table, columns, then = '' }: Insert): (db: Db, lists: readonly (readonly Bind[])[]) => Promise<void> {
   const names = Object.keys(columns);
@@ -39,6 +39,7 @@ export function insertMany({ table, columns, then = '' }: Insert): (db: Db, list
       .map((type) => `?::${listTypes[type]}[]`)
       .join(', ')}) ${then}`,
   );
+  const [oneNumbered, oneName, wholeName] = [numberBinds(one), nextName(), nextName()];
   return async (db, lists) => {
     if (lists.length === 0) return;
     const { connection } = boundTo(db);
@@ -50,9 +51,12 @@ export function insertMany({ table, columns, then = '' }: Insert): (db: Db, list
       if (whole < checked.length) await connection.executeMany(one, checked.slice(whole));
       return;
     }
-    await connection.execute(
+    const put = connection.send ?? connection.execute;
+    if (checked.length === 1) return void (await put(oneNumbered, checked[0]!, oneName));
+    await put(
       whole,
       names.map((_, i) => checked.map((list) => list[i])),
+      wholeName,
     );
   };
 }
