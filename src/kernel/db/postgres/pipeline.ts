@@ -11,7 +11,7 @@ export interface Known {
   readonly began: string;
 }
 
-export interface Pipeline extends Connection {
+interface Pipeline extends Connection {
   send(sql: string, binds: readonly unknown[], name?: string): Promise<void>;
   commit(): Promise<void>;
   /** A body that goes on after this must not write into somebody else's transaction, or outside of any. */
@@ -24,7 +24,7 @@ export interface Pipeline extends Connection {
   readonly failure: unknown;
 }
 
-export interface PipelineOptions {
+interface PipelineOptions {
   readonly client: pg.PoolClient;
   readonly begin: readonly string[];
   /** What a prepared statement is called on this connection. */
