@@ -7,6 +7,7 @@ import { isLoopbackHost } from '../../../kernel/http/loopback.ts';
 import { newId } from '../../../kernel/ids.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { fail } from '../errors.ts';
+import { codingFor, decodeBody, encodeBody } from './content-coding.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
 import type { LivePlan } from '../plane/live-plan.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect } from './protocol.ts';
@@ -50,9 +51,9 @@ export function openFront(options: FrontOptions): Server {
       const body = request.method === 'GET' || request.method === 'HEAD' ? nothing : await readBody(request, options.bodyLimitBytes);
       const exchange: Exchange = { method: request.method ?? 'GET', path, headers: request.headers, body, caller };
       const answer = await (internal ? options.internal(exchange) : (own(exchange) ?? ownedBy(dialect, exchange)));
-      send(response, answer ?? notFound(exchange));
+      await send(response, answer ?? notFound(exchange));
     } catch (error) {
-      send(response, refuse(error, dialect));
+      await send(response, refuse(error, dialect));
       // An unread body must not be taken for the next request.
       if (!request.complete) request.resume().once('end', () => undefined);
     }
@@ -81,16 +82,21 @@ export function openFront(options: FrontOptions): Server {
     return dialect.renderProblem(problem);
   };
 
-  const send = (response: ServerResponse, answer: Answer): void => {
+  const send = async (response: ServerResponse, answer: Answer): Promise<void> => {
+    let body = answer.body;
+    const size = Buffer.byteLength(body);
+    const coding = answer.status === 200 ? codingFor(response.req.headers['accept-encoding'], size) : undefined;
+    if (coding) body = await encodeBody(body, coding);
     if (response.destroyed || response.headersSent) return;
     response.writeHead(answer.status, {
       'content-type': answer.contentType ?? 'application/json',
-      'content-length': Buffer.byteLength(answer.body),
+      'content-length': coding ? Buffer.byteLength(body) : size,
+      ...(coding ? { 'content-encoding': coding, vary: 'accept-encoding' } : {}),
       ...(answer.status === 401 ? { 'www-authenticate': 'Bearer realm="gyre"' } : {}),
       ...(plane.accepting() ? {} : { connection: 'close' }),
       ...answer.headers,
     });
-    response.end(response.req.method === 'HEAD' ? undefined : answer.body);
+    response.end(response.req.method === 'HEAD' ? undefined : body);
   };
 
   return server;
@@ -147,11 +153,15 @@ function identify(request: IncomingMessage, { plan, now, loopback }: FrontOption
   return { workspace: token.workspace, endpoints: token.endpoints };
 }
 
-/** Raises `payload-too-large` and `unsupported-media-type`. */
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+/** Raises what `decodeBody` raises. */
+async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const body = await receiveBody(request, limitBytes);
   const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
-    return Promise.reject(problemOf(() => failAnywhere('unsupported-media-type', { contentType: `${encoding} (content-encoding)` })));
+  return encoding === undefined || encoding === 'identity' ? body : decodeBody(body, encoding, limitBytes);
+}
+
+/** Raises `payload-too-large`. */
+function receiveBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const tooLarge = (): Problem => problemOf(() => failAnywhere('payload-too-large', { limitBytes }));
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {

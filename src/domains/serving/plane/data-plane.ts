@@ -16,6 +16,7 @@ import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { openPredictor } from './predictor.ts';
 import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
+import { openWholeModels, type WholeModelSource } from './whole-models.ts';
 
 export interface DataPlaneOptions {
   readonly dir: string;
@@ -34,6 +35,8 @@ export interface DataPlaneOptions {
   readonly maxRows?: number;
   readonly pollMs?: number;
   readonly now?: () => number;
+  /** Served as they are, beside the plan. */
+  readonly models?: readonly WholeModelSource[];
   readonly inferenceLog?: Partial<Omit<InferenceLogOptions, 'folder' | 'replica' | 'log'>>;
 }
 
@@ -61,6 +64,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const inferenceLog = openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
   const metrics = openServingMetrics(inferenceLog.state);
   const predictor = openPredictor(inferenceLog, metrics, now);
+  const models = await openWholeModels(options.models ?? [], metrics);
   let accepting = true;
 
   let url = '';
@@ -80,6 +84,9 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const plane: Plane = {
     programVersion: options.programVersion,
     accepting: () => accepting,
+    models: (caller) => models.all().filter(({ name }) => visible(caller, name)),
+    model: (caller, name) => (visible(caller, name) ? models.find(name) : undefined),
+    run: models.run,
     endpoints: (caller) =>
       [...follower.current().endpoints.values()].filter(({ plan }) => plan.workspace === caller.workspace && visible(caller, plan.name)),
     endpoint: (caller, name) => {
@@ -159,6 +166,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     await closed;
     clearTimeout(late);
     await predictor.idle();
+    await models.close();
     await follower.close();
     await inferenceLog.close();
     unlock();
