@@ -75,7 +75,7 @@ export function jsonData(datatype: string, data: Elements): string {
     const value = data[i]!;
     if (i > 0) text += ',';
     if (kind === 'bool') text += value ? 'true' : 'false';
-    else if (kind === 'float') text += Number.isFinite(value) ? (Object.is(value, -0) ? '-0' : String(value)) : 'null';
+    else if (kind === 'float') text += Number.isFinite(value) ? (Object.is(value, -0) ? '-0.0' : String(value)) : 'null';
     else text += JSON.stringify(value);
   }
   return `[${text}]`;
