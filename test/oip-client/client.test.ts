@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { runIdentities } from '../../src/dialects/oip/fixtures/identities.ts';
+import { oipGrpc } from '../../src/dialects/oip-grpc/oip-grpc.ts';
 import { planOf } from '../../src/domains/serving/fixtures/plane.ts';
 
 const python = join(import.meta.dirname, '../../.cache/oip-client/bin/python');
@@ -23,4 +24,11 @@ test('tritonclient over HTTP, JSON and binary', { timeout: 180_000 }, async (t) 
   const plane = await runIdentities(t, { plan: planOf(1) });
   const passed = await runClient('http', new URL(plane.url).host);
   assert.ok(passed > 120, `only ${passed} checks ran`);
+});
+
+test('tritonclient over gRPC', { timeout: 180_000 }, async (t) => {
+  const listeners = [oipGrpc({ port: 0, contents: 'mirror', limitBytes: 64 * 1024 * 1024 })];
+  const plane = await runIdentities(t, { plan: planOf(1), listeners });
+  const passed = await runClient('grpc', plane.urls.grpc!);
+  assert.ok(passed > 60, `only ${passed} checks ran`);
 });

@@ -12,7 +12,9 @@ export {
   type Exchange,
   type Plane,
   type ServingCaller,
+  type ListenerContext,
   type ServingDialect,
+  type ServingListener,
 } from './http/protocol.ts';
 export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
 export { faultOf } from './plane/fault-injection.ts';

@@ -65,6 +65,21 @@ export interface Plane {
   readonly predict: (exchange: Exchange, endpoint: LiveEndpoint, rows: readonly Row[], options?: PredictOptions) => Promise<PredictedRow[]>;
 }
 
+/** A protocol with a port of its own. */
+export interface ServingListener {
+  readonly name: string;
+  readonly open: (context: ListenerContext) => Promise<{ readonly url: string; close(): Promise<void> }>;
+}
+
+export interface ListenerContext {
+  readonly plane: Plane;
+  readonly host: string;
+  /** Raises `serving-token-refused` or `serving-origin-refused`. */
+  readonly identify: (headers: IncomingHttpHeaders) => ServingCaller;
+  /** What is told of an error; one that is no problem is written to the log. */
+  readonly problem: (error: unknown) => Problem;
+}
+
 const BARE = /"(?:[^"\\]|\\.)*"|(-?)\bInfinity\b|\bNaN\b/g;
 
 /**
