@@ -1,6 +1,6 @@
 // The data plane with its dialects.
 import { mlflowScoringDialect } from '../dialects/mlflow-scoring/mlflow-scoring.ts';
-import { oipGrpc } from '../dialects/oip-grpc/oip-grpc.ts';
+import { oipGrpc } from '../dialects/oip/grpc/server.ts';
 import { oipDialect } from '../dialects/oip/oip.ts';
 import { openOnlineReader } from '../domains/features/public.ts';
 import { startDataPlane, type DataPlane } from '../domains/serving/public.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { runIdentities } from '../../src/dialects/oip/fixtures/identities.ts';
-import { oipGrpc } from '../../src/dialects/oip-grpc/oip-grpc.ts';
+import { oipGrpc } from '../../src/dialects/oip/grpc/server.ts';
 import { planOf } from '../../src/domains/serving/fixtures/plane.ts';
 
 const python = join(import.meta.dirname, '../../.cache/oip-client/bin/python');

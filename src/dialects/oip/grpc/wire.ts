@@ -1,6 +1,6 @@
 // Reads a ModelInferRequest from its bytes. A general decoder makes an object of every element, so that a message of the size
 // that is allowed could fill the memory; here elements go straight into the array of their type, and counts are bounded.
-import { fixedWidth } from '../oip/datatypes.ts';
+import { fixedWidth } from '../datatypes.ts';
 
 /** Inputs, outputs, raw contents, dimensions and parameters of one message, each. */
 const MAX_PARTS = 4096;

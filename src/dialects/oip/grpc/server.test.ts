@@ -2,20 +2,35 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import fc from 'fast-check';
-import { identityTypes } from '../../domains/serving/fixtures/identity.ts';
-import { planOf, type RunningPlane } from '../../domains/serving/fixtures/plane.ts';
-import { nameOf, runIdentities } from '../oip/fixtures/identities.ts';
-import { loadDefinition, oipGrpc, type GrpcOptions } from './oip-grpc.ts';
+import { identityTypes } from '../../../domains/serving/fixtures/identity.ts';
+import { planOf, type RunningPlane } from '../../../domains/serving/fixtures/plane.ts';
+import { nameOf, runIdentities } from '../fixtures/identities.ts';
+import { loadDefinition, oipGrpc, type GrpcOptions } from './server.ts';
 
 const MB = 1024 * 1024;
 const definition = await loadDefinition();
 const { INVALID_ARGUMENT, NOT_FOUND, OK, RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNIMPLEMENTED } = grpc.status;
 
+/** A ModelInferResponse, as the packages of gRPC parse it. */
+interface Message {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly parameters: { readonly prediction_id: { readonly string_param: string } };
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly datatype: string;
+    readonly shape: readonly string[];
+    readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
+  }[];
+  readonly raw_output_contents: readonly Buffer[];
+}
+
 interface Reply {
   readonly code: number;
   readonly details: string;
   readonly headers: grpc.Metadata;
-  readonly value: any;
+  readonly value: Message;
 }
 type Call = (method: string, request: object | Buffer, metadata?: Record<string, string>) => Promise<Reply>;
 
@@ -30,7 +45,10 @@ async function run(
   t.after(() => client.close());
   const call: Call = (method, request, metadata = {}) =>
     new Promise((resolve) => {
-      const service = Object.values(definition).find((s) => method in s) as unknown as Record<string, grpc.MethodDefinition<object, any>>;
+      const service = Object.values(definition).find((s) => method in s) as unknown as Record<
+        string,
+        grpc.MethodDefinition<object, Message>
+      >;
       const { path, requestSerialize, responseDeserialize } = service[method]!;
       const sent = new grpc.Metadata();
       for (const [key, value] of Object.entries(metadata)) sent.set(key, value);
@@ -42,7 +60,7 @@ async function run(
           responseDeserialize,
           request,
           sent,
-          (error, value) => resolve({ code: error?.code ?? OK, details: error?.details ?? '', headers, value }),
+          (error, value) => resolve({ code: error?.code ?? OK, details: error?.details ?? '', headers, value: value! }),
         )
         .on('metadata', (received) => (headers = received));
     });
@@ -99,10 +117,10 @@ test('Typed contents come back typed and raw ones raw, or as the setting says', 
     const { value, code, details } = await mirror.call('ModelInfer', request);
     assert.equal(code, OK, `${datatype}: ${details}`);
     assert.deepEqual([value.model_name, value.model_version, value.id, value.raw_output_contents], [nameOf(datatype), '1', 'mine', []]);
-    assert.deepEqual(value.outputs[0].contents[field], contents[field], datatype);
-    assert.deepEqual([value.outputs[0].name, value.outputs[0].datatype, value.outputs[0].shape], ['x_out', datatype, ['1', '2']]);
+    assert.deepEqual(value.outputs[0]!.contents?.[field], contents[field], datatype);
+    assert.deepEqual([value.outputs[0]!.name, value.outputs[0]!.datatype, value.outputs[0]!.shape], ['x_out', datatype, ['1', '2']]);
     const asRaw = (await raw.call('ModelInfer', request)).value;
-    assert.equal(asRaw.outputs[0].contents, null);
+    assert.equal(asRaw.outputs[0]!.contents, null);
     const again = {
       model_name: nameOf(datatype),
       inputs: [{ name: 'x', datatype, shape: [1, 2], contents: {} }],
@@ -111,7 +129,7 @@ test('Typed contents come back typed and raw ones raw, or as the setting says', 
     const mirrored = (await mirror.call('ModelInfer', again)).value;
     assert.deepEqual(mirrored.raw_output_contents, asRaw.raw_output_contents, datatype);
     const asTyped = (await both.call('ModelInfer', again)).value;
-    assert.deepEqual(asTyped.outputs[0].contents[field], contents[field], datatype);
+    assert.deepEqual(asTyped.outputs[0]!.contents?.[field], contents[field], datatype);
   }
   const half = {
     model_name: 'identity-fp16',
@@ -196,7 +214,7 @@ test('An endpoint of the plan answers too, with the id of the prediction in the 
   const { value, headers, details } = await call('ModelInfer', { model_name: 'late-arrival', inputs });
   assert.equal(value?.model_version, '1', details);
   assert.equal(value.parameters.prediction_id.string_param, headers.get('gyre-prediction-id')[0]);
-  assert.equal(value.outputs[1].contents.fp32_contents.length, 2);
+  assert.equal(value.outputs[1]!.contents?.fp32_contents?.length, 2);
   const wrong = await call('ModelInfer', { model_name: 'late-arrival', inputs: inputs.slice(1) });
   assert.deepEqual([wrong.code, /"origin" is missing/.test(wrong.details)], [INVALID_ARGUMENT, true]);
 

@@ -2,10 +2,10 @@
 // when it starts, so that a data plane without it does not pay for them.
 import type { handleUnaryCall, Metadata, ServerUnaryCall, ServiceError, status as Status } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
-import { refuseBody, type Exchange, type ListenerContext, type ServingListener } from '../../domains/serving/public.ts';
-import { isProblem } from '../../kernel/errors.ts';
-import { extensions, platform } from '../oip/oip.ts';
-import { servedOf } from '../oip/served.ts';
+import { refuseBody, type Exchange, type ListenerContext, type ServingListener } from '../../../domains/serving/public.ts';
+import { isProblem } from '../../../kernel/errors.ts';
+import { extensions, platform } from '../oip.ts';
+import { servedOf } from '../served.ts';
 import { healthOf } from './health.ts';
 import { HEALTH, INFERENCE } from './proto.ts';
 import { readInputs, writeOutputs } from './tensors.ts';
