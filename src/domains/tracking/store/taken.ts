@@ -5,7 +5,7 @@ import { statement } from '../../../kernel/db/statement.ts';
 import { DATASET_CONTEXT_TAG, type Pair, type TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { toMetric } from './metrics.ts';
-import { trackingIn, type DatasetRow, type InputRow, type MetricRow } from './tables.ts';
+import { chunks, trackingIn, type DatasetRow, type InputRow, type MetricRow } from './tables.ts';
 
 export interface TakenInput {
   readonly name: string;
@@ -179,6 +179,24 @@ export async function takenIds(
       .where('id', 'in', ids.slice(i, i + 1000))
       .execute())
       found.add(id);
+  return found;
+}
+
+export async function experimentIds(
+  db: Db,
+  workspace: string,
+  table: 'tracking_runs' | 'logged_models',
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const part of chunks(ids))
+    for (const row of await trackingIn(db)
+      .selectFrom(table)
+      .select(['id', 'experiment_id'])
+      .where('workspace_id', '=', workspace)
+      .where('id', 'in', part)
+      .execute())
+      found.set(row.id, row.experiment_id);
   return found;
 }
 
