@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { defineJob } from '../../../kernel/jobs/jobs.ts';
-import { findCurrentEndpointRevision, giveUpSplit, publishAndWait } from '../../releases/public.ts';
+import { findCurrentEndpointRevision, giveUpSplit, publishAndWait, publishPlan } from '../../releases/public.ts';
 import type { Trial } from '../model.ts';
 import * as store from '../store.ts';
 import { tell } from './tell.ts';
@@ -42,7 +42,7 @@ export async function settleTrial(ctx: Ctx, id: string): Promise<Trial> {
     await giveUpSplit(tx, trial, started!.revision, started!.previous);
     await tell(tx, trial, 'refused', { why: taken.why });
   });
-  if (isRefused) await publishAndWait(ctx, (await findCurrentEndpointRevision(ctx.db, ctx.workspace, trial.project, trial.endpoint))!);
+  if (isRefused) await publishPlan(ctx);
   return get(ctx, id);
 }
 
