@@ -68,6 +68,10 @@ export const limits = {
   params: 100,
   tags: 100,
   total: 1000,
+  /** MLflow's client sends no more at once. */
+  datasets: 1000,
+  /** Tags that an experiment or a run is made with: MLflow has no bound, and whoever else writes waits for them. */
+  tagsMadeWith: 5000,
   key: 250,
   paramValue: 6000,
   runTagValue: 8000,
@@ -99,6 +103,14 @@ const invalid = (message: string): never => fail('tracking-invalid', { message }
 /** At most so many characters (not UTF-16 units) of a text. */
 export const shortened = (text: string, limit: number): string => (text.length > limit ? [...text].slice(0, limit).join('') : text);
 const isLonger = (text: string, limit: number): boolean => text.length > limit && [...text].length > limit;
+
+/** Raises `tracking-invalid` for more tags than something may be made with. */
+export function checkMadeWith(what: string, tags: readonly unknown[]): void {
+  if (tags.length > limits.tagsMadeWith)
+    invalid(
+      `A request can contain at most ${limits.tagsMadeWith} tags of ${what}. Got ${tags.length} tags. Please split up tags across multiple requests and try again.`,
+    );
+}
 
 /** Raises `tracking-invalid` if a text has more characters than that. */
 export function checkLength(what: string, text: string, limit: number): void {
@@ -135,12 +147,14 @@ function normalPath(name: string): string {
   return root + parts.join('/') || '.';
 }
 
-/** Raises `tracking-invalid` unless it is a point MLflow would take; `path` leads to it and ends with a dot, or is empty. */
-export function checkMetric(m: Metric, path: string): void {
-  checkName(m.key, `${path}name`);
+/** Raises `tracking-invalid` unless it is a point MLflow would take; `index` is its place in a batch. */
+export function checkMetric(m: Metric, index?: number): void {
+  // Where it is, is written for a message only: a batch has a thousand of them.
+  const path = (): string => (index === undefined ? '' : `metrics[${index}].`);
+  if (!isSimple(m.key)) checkName(m.key, `${path()}name`);
   if (m.timestampMs < 0)
     invalid(
-      `Invalid value ${m.timestampMs} for parameter '${path}timestamp' supplied: metric '${m.key}' (value=${pythonFloat(m.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
+      `Invalid value ${m.timestampMs} for parameter '${path()}timestamp' supplied: metric '${m.key}' (value=${pythonFloat(m.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
     );
   checkLength('Metric name', m.key, limits.key);
   checkLength('model_id', m.modelId ?? '', limits.key);
@@ -152,9 +166,11 @@ export function checkKey(kind: 'Param' | 'Tag', key: string, path: string): void
   checkLength(kind === 'Param' ? 'Param key' : path, key, limits.key);
 }
 
+/** Nothing in such a name could be a path. */
+const isSimple = (name: string): boolean => /^\w[\w-]*$/.test(name);
+
 function checkName(name: string, path: string): void {
-  // Nothing in such a name could be a path; a batch has a thousand of them.
-  if (/^\w[\w-]*$/.test(name)) return;
+  if (isSimple(name)) return;
   if (!/^[/\p{L}\p{N}_.\- :]*$/u.test(name))
     invalid(
       `Invalid value ${asJson(name)} for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).`,

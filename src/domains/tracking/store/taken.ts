@@ -5,7 +5,7 @@ import { statement } from '../../../kernel/db/statement.ts';
 import { DATASET_CONTEXT_TAG, type Pair, type TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { toMetric } from './metrics.ts';
-import { trackingIn, type MetricRow } from './tables.ts';
+import { chunks, trackingIn, type DatasetRow, type InputRow, type MetricRow } from './tables.ts';
 
 export interface TakenInput {
   readonly name: string;
@@ -76,6 +76,18 @@ const putLinks = insertMany({
   columns: { workspace_id: 'id', run_id: 'id', model_id: 'id', role: 'text', step: 'int' },
   then: 'on conflict do nothing',
 });
+
+/** Datasets with their use by a run; what is there already stays as it is. */
+export async function addInputs(db: Db, datasets: readonly DatasetRow[], inputs: readonly InputRow[]): Promise<void> {
+  await putDatasets(
+    db,
+    datasets.map((d) => [d.workspace_id, d.experiment_id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile]),
+  );
+  await putInputs(
+    db,
+    inputs.map((i) => [i.workspace_id, i.run_id, i.experiment_id, i.name, i.digest, i.context, i.tags]),
+  );
+}
 
 const byKey = (list: readonly Pair[]): [string, string][] => [...new Map(list.map((p) => [p.key, p.value]))];
 
@@ -167,6 +179,24 @@ export async function takenIds(
       .where('id', 'in', ids.slice(i, i + 1000))
       .execute())
       found.add(id);
+  return found;
+}
+
+export async function experimentIds(
+  db: Db,
+  workspace: string,
+  table: 'tracking_runs' | 'logged_models',
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const part of chunks(ids))
+    for (const row of await trackingIn(db)
+      .selectFrom(table)
+      .select(['id', 'experiment_id'])
+      .where('workspace_id', '=', workspace)
+      .where('id', 'in', part)
+      .execute())
+      found.set(row.id, row.experiment_id);
   return found;
 }
 
