@@ -80,7 +80,7 @@ eachDatabase(
     // One writer: no release while it runs.
     await b.version('good');
     assert.equal((await b.begin('3')).body.code, 'endpoint-in-trial');
-  
+
     await b.label(answers.slice(0, 200));
     await b.tick(START_US + DAY_US);
     const early = await read(b);
