@@ -55,6 +55,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   subjects: ['projects'],
   tracking: ['access', 'datasets', 'subjects'],
   transfers: ['registry', 'tracking'],
+  trials: ['projects', 'releases', 'serving'],
   webhooks: ['registry'],
 };
 

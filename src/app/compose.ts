@@ -16,6 +16,8 @@ import { registryJobs, registrySubscribers } from '../domains/registry/jobs.ts';
 import { releaseJobs, releaseSubscribers } from '../domains/releases/jobs.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
+import { trialJobs } from '../domains/trials/jobs.ts';
+import { trialRoutes } from '../domains/trials/routes.ts';
 import { trackingJobs } from '../domains/tracking/jobs.ts';
 import { trackingRoutes } from '../domains/tracking/routes.ts';
 import { transferRoutes } from '../domains/transfers/routes.ts';
@@ -62,6 +64,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...webhookRoutes,
       ...transferRoutes,
       ...releaseRoutes,
+      ...trialRoutes,
       ...feedbackRoutes,
       ...monitoringRoutes,
       ...alertRoutes,
@@ -79,6 +82,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...webhookJobs,
       ...registryJobs,
       ...releaseJobs,
+      ...trialJobs,
       ...feedbackJobs,
       ...monitoringJobs,
       ...alertJobs,

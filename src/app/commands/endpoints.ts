@@ -1,10 +1,11 @@
-// gyre rollback, predict, and by releases/ release: an endpoint and its answers.
+// gyre rollback, predict, and by releases/ release and trial: an endpoint and its answers.
 import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { act, assignments, moment, type Program } from './command.ts';
 import { columnTypes, predict } from './prediction.ts';
 import { releaseCommands } from './releases/release-commands.ts';
+import { trialCommands } from './releases/trial-commands.ts';
 
 const { fail } = defineErrors({
   'no-data-plane': {
@@ -17,6 +18,7 @@ const { fail } = defineErrors({
 
 export function endpointCommands(program: Program, root: Command): void {
   releaseCommands(program, root);
+  trialCommands(program, root);
 
   act<[string], { revision?: string; reason?: string }>(
     program,

@@ -11,6 +11,7 @@ import { accessTables } from './0001/access.ts';
 import { servingTables } from './0001/serving.ts';
 import { lineageTables } from './0001/lineage.ts';
 import { releaseTables } from './0001/releases.ts';
+import { trialTables } from './0001/trials.ts';
 import { environmentTables } from './0001/environments.ts';
 import { trackingTables } from './0001/tracking.ts';
 import { transferTables } from './0001/transfers.ts';
@@ -49,6 +50,7 @@ export const migrations: readonly Migration[] = [
       ...trackingTables,
       ...environmentTables,
       ...releaseTables,
+      ...trialTables,
       ...lineageTables,
       ...servingTables,
       ...feedbackTables,

@@ -30,6 +30,17 @@ export const { fail } = defineErrors({
     detail: (p: { endpoint: string; by: string; reason: string }) =>
       `Endpoint "${p.endpoint}" was frozen by ${p.by}: ${p.reason} No release of it begins or goes on; "gyre unfreeze ${p.endpoint}" lets it move again. Going back with "gyre rollback" stays possible.`,
   },
+  'endpoint-in-trial': {
+    status: 409,
+    title: 'A trial runs on the endpoint',
+    detail: (p: { endpoint: string; trial: string }) =>
+      `The traffic of endpoint "${p.endpoint}" is split by trial ${p.trial}; "gyre trial stop" brings it back to the control, "gyre trial decide" ends the trial with its result.`,
+  },
+  'trial-arm-unusable': {
+    status: 409,
+    title: 'The endpoint cannot serve this arm',
+    detail: (p: { endpoint: string; why: string }) => `Endpoint "${p.endpoint}" cannot be split: ${p.why}`,
+  },
   'release-none': {
     status: 404,
     title: 'No staged release is under way',

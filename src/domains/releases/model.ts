@@ -44,6 +44,8 @@ export interface EndpointRevision {
   readonly variants: readonly Variant[];
   readonly projectRevision: string;
   readonly decision: string;
+  /** The trial whose arms the variants are: keys are shuffled anew for each. */
+  readonly trial: string | null;
   readonly createdMs: number;
 }
 

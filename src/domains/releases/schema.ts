@@ -70,6 +70,7 @@ export const RevisionView = Type.Object({
   variants: Type.Array(Variant),
   projectRevision: Type.String(),
   decision: Type.String(),
+  trial: Type.Union([Type.String(), Type.Null()], { description: 'The trial whose arms the variants are' }),
   createdAt: TextOrNull,
 });
 

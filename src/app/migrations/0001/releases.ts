@@ -17,6 +17,8 @@ export const releaseTables: readonly Table[] = [
       variants: 'json',
       project_revision: 'id',
       decision: 'id',
+      // Set while the variants are the arms of a trial.
+      trial: 'id?',
       created_ms: 'int',
     },
     primary: ['workspace_id', 'id'],

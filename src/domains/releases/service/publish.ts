@@ -61,7 +61,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     revision: revision.number,
     timeline,
     assignBy: endpoint.assignBy[0] ?? null,
-    salt: `${ctx.workspace}/${revision.endpoint}`,
+    salt: saltOf(ctx.workspace, revision),
     variants: await Promise.all(
       revision.variants.map(async (v, i) => ({
         id: v.id,
@@ -91,6 +91,10 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     log: { personal: [...new Set([...endpoint.personal, ...classified])].map((column) => ({ column, how: 'hmac' as const })) },
   };
 }
+
+/** Keys keep their variant while a release takes its steps; each trial shuffles them anew, so that no trial sees what the last one did. */
+export const saltOf = (workspace: string, { endpoint, trial }: Pick<EndpointRevision, 'endpoint' | 'trial'>): string =>
+  trial === null ? `${workspace}/${endpoint}` : `${workspace}/${endpoint}/${trial}`;
 
 // One after the other, so that what is written last is what was read last and has the highest number.
 const inTurn = turns();

@@ -146,6 +146,7 @@ async function begin(tx: Ctx, { applied, endpoint, version, decision, reason, po
   if (underWay) fail('release-under-way', { endpoint, release: underWay.id });
   const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, project);
   const previous = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);
+  if (previous?.trial) fail('endpoint-in-trial', { endpoint, trial: previous.trial });
   const candidate: Variant = { id: `v${version.number}`, versionId: version.id, model: version.model, number: version.number, weight: 1 };
   const revision: EndpointRevision = await makeRevision(tx, {
     project,

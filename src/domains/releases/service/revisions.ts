@@ -8,11 +8,11 @@ import * as store from '../store/endpoints.ts';
 /** Makes the revision the endpoint's current one. Inside a transaction. */
 export async function makeRevision(
   tx: Ctx,
-  of: Pick<EndpointRevision, 'project' | 'endpoint' | 'variants' | 'projectRevision' | 'decision'>,
+  of: Pick<EndpointRevision, 'project' | 'endpoint' | 'variants' | 'projectRevision' | 'decision'> & { readonly trial?: string | null },
 ): Promise<EndpointRevision> {
   const { project, endpoint, variants, projectRevision, decision } = of;
   const revision: EndpointRevision = {
-    ...{ project, endpoint, variants, projectRevision, decision },
+    ...{ project, endpoint, variants, projectRevision, decision, trial: of.trial ?? null },
     id: newId('epr', tx.ids),
     number: await store.takeNumber(tx.db, tx.workspace, project, endpoint),
     createdMs: tx.clock.now(),

@@ -64,7 +64,8 @@ async function settledElsewhere(ctx: Ctx, id: string, ackMs: number): Promise<Re
   }
 }
 
-async function publishAndWait(ctx: Ctx, revision: EndpointRevision, ackMs: number): Promise<{ plan: number } | { why: string }> {
+/** Publishes the plan and waits until the live data planes serve the revision in it; answers why they do not. */
+export async function publishAndWait(ctx: Ctx, revision: EndpointRevision, ackMs = ACK_MS): Promise<{ plan: number } | { why: string }> {
   let plan: number;
   try {
     plan = await publishPlan(ctx);

@@ -12,6 +12,7 @@ type RevisionRow = {
   variants: string;
   project_revision: string;
   decision: string;
+  trial: string | null;
   created_ms: number;
 };
 const tablesIn = (db: Db) =>
@@ -30,6 +31,7 @@ const toRevision = (r: RevisionRow): EndpointRevision => ({
   variants: JSON.parse(r.variants) as Variant[],
   projectRevision: r.project_revision,
   decision: r.decision,
+  trial: r.trial,
   createdMs: r.created_ms,
 });
 export async function findCurrent(db: Db, workspace: string, project: string, endpoint: string): Promise<EndpointRevision | undefined> {
@@ -126,6 +128,7 @@ export const insertRevision = (db: Db, workspace: string, r: EndpointRevision) =
       variants: JSON.stringify(r.variants),
       project_revision: r.projectRevision,
       decision: r.decision,
+      trial: r.trial,
       created_ms: r.createdMs,
     })
     .execute();

@@ -1,7 +1,8 @@
 // Which variant answers. Weighted rendezvous hashing: variant i gets u_i = SHA-256(salt, id, key) in (0, 1)
 // and the one with the largest ln(u_i) / weight_i wins. Each wins in proportion to its weight; the same key
 // gets the same variant everywhere; when a weight grows, keys move only to that variant, so nobody flips back.
-// Wang and Ravishankar, "Weighted rendezvous hashing".
+// Wang and Ravishankar, "Weighted rendezvous hashing". Canaries and trials both use it; assignment-vectors.json and
+// docs/domains/trials.md say it for other languages.
 import { hash } from 'node:crypto';
 
 export interface Weighted {
