@@ -99,7 +99,7 @@ for (const to of ['sqlite', 'postgres'] as const)
     assert.deepEqual(await migrate(database, migrations), []);
     const chain = await verifyChain(database.reader, made.head.events!);
     assert.deepEqual([chain.ok, chain.events], [true, 5]);
-    for (const table of ['erasures', 'tracking_metrics', 'jobs', 'model_versions', 'blob_tombstones']) {
+    for (const table of ['erasures', 'metric_blocks', 'jobs', 'model_versions', 'blob_tombstones']) {
       const [before, after] = await Promise.all(
         [place.database, database].map(async (d) =>
           (await sql`select * from ${sql.table(table)}`.execute(d.reader)).rows.map((r) => JSON.stringify(r)),
