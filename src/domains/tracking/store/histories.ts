@@ -23,7 +23,11 @@ export async function pointsOf(db: Db, workspace: string, runIds: readonly strin
   const found: PointOfRun[] = [];
   for (let from = 0; from < ids.length && found.length < limit;) {
     const some: string[] = [];
-    for (let count = 0; from < ids.length && (count += counts.get(ids[from]!)!) <= SHORT; from++) some.push(ids[from]!);
+    for (let left = SHORT; from < ids.length; from++) {
+      left -= counts.get(ids[from]!)!;
+      if (left < 0) break;
+      some.push(ids[from]!);
+    }
     if (some.length > 0) {
       const points = await unpackRuns(db, workspace, some, key);
       for (const id of some) {

@@ -108,7 +108,9 @@ export async function addMetrics(db: Db, workspace: string, runId: string, metri
       db,
       workspace,
       runId,
-      left.map(({ key, points }) => ({ key, points: slice(points, from, from + MOST) })),
+      from === 0 && left.every(({ points }) => countOf(points) <= MOST)
+        ? left
+        : left.map(({ key, points }) => ({ key, points: slice(points, from, from + MOST) })),
     );
     left = left.filter(({ points }) => countOf(points) > from + MOST);
   }
@@ -160,10 +162,13 @@ function headOf(points: Packed) {
   return { count, leastStep, greatestStep, leastMs, greatestMs, least, greatest };
 }
 
+const EMPTY = new Float64Array();
+
 /** Every so many-th point of all that were logged, of which so many were there before. */
 function sampleOf(points: Packed, before: number): Packed {
   const first = (SHARE - (before % SHARE)) % SHARE;
-  const count = Math.max(0, Math.ceil((countOf(points) - first) / SHARE));
+  const count = Math.ceil((countOf(points) - first) / SHARE);
+  if (count <= 0) return EMPTY;
   const sample = new Float64Array(count * WIDTH);
   for (let i = 0; i < count; i++) sample.set(slice(points, first + i * SHARE, first + i * SHARE + 1), i * WIDTH);
   return sample;
