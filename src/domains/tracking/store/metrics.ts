@@ -3,9 +3,23 @@
 // The row of the latest point also says where the next ones go: `blocks` there are so far, and so many points are `in_last`.
 // Whoever logs changes this row first and so has his place, and everybody else who logs the same metric waits for him.
 import type { Db } from '../../../kernel/db/database.ts';
-import { insertMany, insertReturning } from '../../../kernel/db/insert-many.ts';
+import { insertMany } from '../../../kernel/db/insert-many.ts';
 import { isLater, type Metric } from '../model.ts';
-import { byTime, bytesOf, countOf, metricAt, ordered, packedValue, slice, stepAt, timeAt, valueAt, WIDTH, type Packed } from './points.ts';
+import {
+  byTime,
+  bytesOf,
+  countOf,
+  metricAt,
+  ordered,
+  packedValue,
+  POINT_BYTES,
+  slice,
+  stepAt,
+  timeAt,
+  valueAt,
+  WIDTH,
+  type Packed,
+} from './points.ts';
 import { findHeads, groupsOf, inTime } from './blocks.ts';
 import { SHARE } from './sample.ts';
 import type { MetricRow } from './tables.ts';
@@ -26,7 +40,7 @@ const isNews =
   '(excluded.step, excluded.timestamp_ms, excluded.value) > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)';
 const newer = (column: string) => `${column} = case when ${isNews} then excluded.${column} else latest_metrics.${column} end`;
 const joins = `latest_metrics.in_last + excluded.points <= ${FEW}`;
-const putLatest = insertReturning<{ key: string; points: number; blocks: number; in_last: number }>({
+const putLatest = insertMany({
   table: 'latest_metrics',
   columns: {
     workspace_id: 'id',
@@ -44,14 +58,12 @@ const putLatest = insertReturning<{ key: string; points: number; blocks: number;
     points = latest_metrics.points + excluded.points,
     blocks = latest_metrics.blocks + case when ${joins} then 0 else 1 end,
     in_last = excluded.points + case when ${joins} then latest_metrics.in_last else 0 end`,
-  returning: 'key, points, blocks, in_last',
 });
 
 const columns = {
   workspace_id: 'id',
   run_id: 'id',
   key: 'text',
-  number: 'int',
   count: 'int',
   in_order: 'bool',
   least_step: 'int',
@@ -75,9 +87,19 @@ const appending = (bytes: (column: string) => string) => `on conflict (workspace
     in_order = case when excluded.in_order = 1 and (${behind}) then b.in_order else 0 end,
     ${outer('least_step', '<')}, ${outer('greatest_step', '>')}, ${outer('least_ms', '<')}, ${outer('greatest_ms', '>')},
     ${outer('least', '<')}, ${outer('greatest', '>')}, sample = ${bytes('sample')}, points = ${bytes('points')}`;
+// Which of few points is in the sample, the place of the first of them tells.
+const place = `cast((${SHARE} - (l.points - g.count) % ${SHARE}) % ${SHARE} as integer)`;
+const sampled = `case when g.count < ${SHARE} and ${place} < g.count then substr(g.points, ${place} * ${POINT_BYTES} + 1, ${POINT_BYTES}) else g.sample end`;
 const putBlocks = insertMany({
   table: 'metric_blocks as b',
   columns,
+  select: {
+    into: `number, ${Object.keys(columns).join(', ')}`,
+    query: `select l.blocks, ${Object.keys(columns)
+      .map((c) => (c === 'sample' ? sampled : `g.${c}`))
+      .join(', ')}
+      from given g join latest_metrics l on l.workspace_id = g.workspace_id and l.run_id = g.run_id and l.key = g.key`,
+  },
   then: {
     // What is concatenated is a text to SQLite, whatever it was, and has the same bytes.
     sqlite: appending((c) => `cast(b.${c} || excluded.${c} as blob)`),
@@ -117,22 +139,22 @@ export async function addMetrics(db: Db, workspace: string, runId: string, metri
 }
 
 async function addBlocks(db: Db, workspace: string, runId: string, logged: readonly Logged[]): Promise<void> {
-  const latest = logged.map(({ key, points }) => {
-    const at = latestOf(points);
-    const value = valueAt(points, at);
-    const isNan = Number.isNaN(value);
-    const count = countOf(points);
-    return [workspace, runId, key, timeAt(points, at), stepAt(points, at), isNan ? 0 : value, isNan ? 1 : 0, count, 1, count];
-  });
-  const places = new Map((await putLatest(db, latest)).map((r) => [r.key, r]));
+  await putLatest(
+    db,
+    logged.map(({ key, points }) => {
+      const at = latestOf(points);
+      const value = valueAt(points, at);
+      const isNan = Number.isNaN(value);
+      const count = countOf(points);
+      return [workspace, runId, key, timeAt(points, at), stepAt(points, at), isNan ? 0 : value, isNan ? 1 : 0, count, 1, count];
+    }),
+  );
   await putBlocks(
     db,
     logged.map(({ key, points }) => {
-      const place = places.get(key)!;
-      const head = headOf(points);
-      const sample = sampleOf(points, place.points - head.count);
-      const extent = [head.leastStep, head.greatestStep, head.leastMs, head.greatestMs, head.least, head.greatest];
-      return [workspace, runId, key, place.blocks, head.count, 1, ...extent, bytesOf(sample), bytesOf(points)];
+      const { count, leastStep, greatestStep, leastMs, greatestMs, least, greatest } = headOf(points);
+      const extent = [leastStep, greatestStep, leastMs, greatestMs, least, greatest];
+      return [workspace, runId, key, count, 1, ...extent, bytesOf(count < SHARE ? EMPTY : sampleOf(points)), bytesOf(points)];
     }),
   );
 }
@@ -164,13 +186,10 @@ function headOf(points: Packed) {
 
 const EMPTY = new Float64Array();
 
-/** Every so many-th point of all that were logged, of which so many were there before. */
-function sampleOf(points: Packed, before: number): Packed {
-  const first = (SHARE - (before % SHARE)) % SHARE;
-  const count = Math.ceil((countOf(points) - first) / SHARE);
-  if (count <= 0) return EMPTY;
-  const sample = new Float64Array(count * WIDTH);
-  for (let i = 0; i < count; i++) sample.set(slice(points, first + i * SHARE, first + i * SHARE + 1), i * WIDTH);
+/** Every so many-th point, from the first on. */
+function sampleOf(points: Packed): Packed {
+  const sample = new Float64Array(Math.ceil(countOf(points) / SHARE) * WIDTH);
+  for (let i = 0; i < countOf(sample); i++) sample.set(slice(points, i * SHARE, i * SHARE + 1), i * WIDTH);
   return sample;
 }
 

@@ -7,7 +7,7 @@ export type Packed = Float64Array<ArrayBuffer>;
 
 export const WIDTH = 3;
 const [TIME, STEP, VALUE] = [0, 1, 2];
-const POINT_BYTES = WIDTH * Float64Array.BYTES_PER_ELEMENT;
+export const POINT_BYTES = WIDTH * Float64Array.BYTES_PER_ELEMENT;
 
 export const countOf = (points: Packed): number => points.length / WIDTH;
 export const timeAt = (points: Packed, i: number): number => points[i * WIDTH + TIME]!;
