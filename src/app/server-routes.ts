@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import Type from 'typebox';
+import Type from '../kernel/http/json-schema.ts';
 import { currentRevision } from '../domains/projects/public.ts';
 import { liveAcks, plannedFaults, publishPlan } from '../domains/releases/public.ts';
 import { shipSegments } from '../domains/serving/public.ts';

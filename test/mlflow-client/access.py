@@ -138,6 +138,7 @@ def check_levels():
         change()
     be("alice")
     for kind, id in (("experiment", experiment), ("registered_model", "alices-model")):
+        ask("POST", "users/permissions/revoke", 3, username="bob", resource_type=kind, resource_id=id)
         ask("POST", "users/permissions/grant", 3, username="bob", resource_type=kind, resource_id=id, permission="DENY")
     be("bob")
     fails(write, "Permission denied")

@@ -730,8 +730,9 @@ def check_registry_lifecycle():
         mlflow.sklearn.log_model(
             LogisticRegression().fit(x, [0, 0, 1, 1]), name="sk", registered_model_name="staged", pip_requirements=[], serialization_format="pickle"
         )
-    tags = client.get_model_version("staged", "1").tags
-    assert tags == {"gyre.executes_on_load": "true", "gyre.pickle_scan": "safe"}, tags
+    version = client.get_model_version("staged", "1")
+    assert version.tags == {}, version.tags
+    assert version.status_message.endswith("Loading it runs code (safe)."), version.status_message
     mlflow.register_model(f"runs:/{run.info.run_id}/sk", "staged")
     client.transition_model_version_stage("staged", "1", "Production")
     client.transition_model_version_stage("staged", "2", "Production", archive_existing_versions=True)

@@ -123,7 +123,7 @@ test('bad input of users, permissions and roles is a 400 that says which', async
       'POST',
       at('roles/permissions/add'),
       { role_id: 1, resource_type: 'workspace', resource_pattern: '*', permission: 'READ' },
-      /Invalid permission 'READ'/,
+      /Invalid permission 'READ' for resource_type='workspace'\. Workspace-wide grants accept only/,
     ],
   ];
   for (const [method, path, body, message] of cases) {
@@ -136,12 +136,18 @@ test('bad input of users, permissions and roles is a 400 that says which', async
     404,
     'RESOURCE_DOES_NOT_EXIST',
   ]);
-  assert.deepEqual(
-    (
-      await error('ada', 'POST', at('experiments/permissions/create', 2), { experiment_id: '77', username: 'mia', permission: 'READ' })
-    ).slice(0, 2),
-    [404, 'RESOURCE_DOES_NOT_EXIST'],
+  // What is not there can be granted, as with MLflow, by whoever may grant everything.
+  const ahead = { experiment_id: '77', username: 'mia', permission: 'READ' };
+  assert.equal((await error('mia', 'POST', at('experiments/permissions/create', 2), ahead))[0], 403);
+  assert.equal((await error('ada', 'POST', at('experiments/permissions/create', 2), ahead))[0], 200);
+  const grant = { username: 'mia', resource_type: 'registered_model', resource_id: 'm', permission: 'NO_PERMISSIONS' };
+  assert.match(
+    String((await error('ada', 'POST', at('users/permissions/grant'), grant)).at(-1)),
+    /^Invalid permission 'NO_PERMISSIONS' for resource_type='registered_model'\. Resource-level grants accept only: \('DENY', /,
   );
+  const once = () => error('ada', 'POST', at('users/permissions/grant'), { ...grant, permission: 'READ' });
+  assert.equal((await once())[0], 200);
+  assert.deepEqual((await once()).slice(0, 2), [400, 'RESOURCE_ALREADY_EXISTS']);
   // A second grant of its own: grant-exists.
   const twice = () =>
     error('ada', 'POST', at('experiments/permissions/create', 2), { experiment_id: '0', username: 'mia', permission: 'EDIT' });

@@ -202,6 +202,18 @@ export const { fail } = defineErrors({
     title: 'Too many logins are waiting',
     detail: (p: { retryAfterS: number }) => `Too many logins wait for an answer in a browser. Try again in ${p.retryAfterS} seconds.`,
   },
+  'device-guesses-many': {
+    status: 429,
+    title: 'Too many codes were wrong',
+    detail: (p: { retryAfterS: number }) =>
+      `You typed too many codes that no program shows. Wait ${p.retryAfterS} seconds, run "gyre login" again and take the code that it shows.`,
+  },
+  'device-poll-soon': {
+    status: 429,
+    title: 'Asked again too soon',
+    detail: (p: { retryAfterS: number }) =>
+      `Nobody has answered yet, and this program asks oftener than it was told ("intervalS"). Ask again in ${p.retryAfterS} seconds.`,
+  },
   'logout-token-invalid': {
     status: 400,
     title: 'The logout token is not valid',

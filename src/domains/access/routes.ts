@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { fail } from './errors.ts';
 import { personRoutes } from './routes/me.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { grantableRoles } from './model.ts';
 import { RESOURCE } from './sign-in/scopes.ts';
 

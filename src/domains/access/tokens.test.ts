@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { sql } from 'kysely';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
 import { eachDatabase } from '../../../test/support/platform.ts';
+import { findWaiting } from './service/device.ts';
 import { newUserCode } from './service/personal-tokens.ts';
 import * as service from './service.ts';
 import { endpointsOf, narrowed, RESOURCE } from './sign-in/scopes.ts';
@@ -243,7 +244,7 @@ eachDatabase('a program gets a token when a person allows it in a browser, once'
   b.clock.advance(600_000);
   assert.equal((await page('GET', `/device?code=${late.userCode}`, cookie)).statusCode, 404);
   assert.equal((await claim(late.deviceCode)).body.code, 'device-code-unknown');
-  for (let i = 0; i < 1000; i++) await sqlInsert(b, i);
+  await sqlInsert(b, 5000);
   const full = await b.app.inject({
     method: 'POST',
     url: '/api/gyre/v1/device-logins',
@@ -253,13 +254,70 @@ eachDatabase('a program gets a token when a person allows it in a browser, once'
   assert.deepEqual([full.statusCode, full.headers['retry-after'], full.json().code], [429, '60', 'device-logins-many']);
 });
 
-const sqlInsert = (b: PipelineBench, i: number) =>
-  b.platform.database.tx(
-    async (db) =>
-      void (await sql`insert into device_logins (device_digest, user_code, name, workspace_id, expires_ms) values (${`d${i}`}, ${`c${i}`}, 'x', '', ${b.clock.now() + 1000})`.execute(
+const sqlInsert = (b: PipelineBench, many: number) =>
+  b.platform.database.tx(async (db) => {
+    for (let i = 0; i < many; i++)
+      await sql`insert into device_logins (device_digest, user_code, name, workspace_id, expires_ms, place) values (${`d${i}`}, ${`c${i}`}, 'x', '', ${b.clock.now() + 1000}, '')`.execute(
         db,
-      )),
-  );
+      );
+  });
+
+eachDatabase('codes of programs are not found by trying, and nobody keeps others from beginning', async (t, kind) => {
+  const b = await openPipelines(t, kind);
+  await withPeople(b);
+  const host = '127.0.0.1:7400';
+  const page = async (method: 'GET' | 'POST', url: string, cookie?: string, form?: Record<string, string>) =>
+    b.app.inject({
+      method,
+      url,
+      headers: {
+        ...{ host, origin: `http://${host}`, ...(cookie ? { cookie } : {}) },
+        ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+      },
+      ...(form ? { payload: new URLSearchParams(form).toString() } : {}),
+    });
+  const logIn = async (name: string): Promise<string> =>
+    String([(await page('POST', '/login', undefined, { name, password: PASSWORD })).headers['set-cookie']].flat()[0]).split(';')[0]!;
+  const begin = (remoteAddress: string) =>
+    b.app.inject({
+      remoteAddress,
+      method: 'POST',
+      url: '/api/gyre/v1/device-logins',
+      headers: { host, 'content-type': 'application/json' },
+      payload: '{"name":"x"}',
+    });
+  const [eve, bob] = [await logIn('ada'), await logIn('bob')];
+  const { userCode, deviceCode } = (await begin('10.0.0.1')).json() as { userCode: string; deviceCode: string };
+  for (let i = 0; i < 5; i++) assert.equal((await page('GET', `/device?code=BBBB-BBB${i}`, eve)).statusCode, 404);
+  for (let i = 0; i < 5; i++) assert.equal((await page('POST', '/device', eve, { code: `BBBB-CCC${i}`, answer: 'allow' })).statusCode, 404);
+  // From here on it costs time, also if the code is right; of others it costs nothing.
+  for (const asked of [
+    await page('GET', `/device?code=${userCode}`, eve),
+    await page('POST', '/device', eve, { code: userCode, answer: 'allow' }),
+  ]) {
+    assert.deepEqual([asked.statusCode, asked.headers['retry-after']], [429, '1']);
+    assert.match(asked.payload, /too many codes/);
+  }
+  assert.equal((await page('GET', `/device?code=${userCode}`, bob)).statusCode, 200);
+  b.clock.advance(1000);
+  assert.equal((await page('GET', '/device?code=BBBB-BBBB', eve)).statusCode, 404);
+  assert.equal((await page('GET', '/device?code=BBBB-BBBB', eve)).headers['retry-after'], '2');
+  // Who asks oftener than told is told again, until there is an answer.
+  const claim = () => b.send<{ code?: string }>('POST', '/device-logins/claim', { deviceCode });
+  assert.equal((await claim()).status, 202);
+  const soon = await claim();
+  assert.deepEqual([soon.status, soon.body.code], [429, 'device-poll-soon']);
+  b.clock.advance(1000);
+  assert.equal((await claim()).status, 202);
+  assert.equal((await page('POST', '/device', bob, { code: userCode, answer: 'allow' })).statusCode, 200);
+  assert.equal((await claim()).status, 201);
+  // One place fills its own part and no more.
+  const statuses: number[] = [];
+  for (let i = 0; i < 105; i++) statuses.push((await begin('10.0.0.9')).statusCode);
+  assert.deepEqual([statuses.filter((s) => s === 201).length, statuses.at(-1)], [100, 429]);
+  assert.equal((await begin('10.0.0.8')).statusCode, 201);
+  await assert.rejects(findWaiting(b.platform, userCode, 'ada'), { code: 'device-guesses-many' });
+});
 
 test('codes are letters that are not taken for one another, each as likely', () => {
   const letters = Array.from({ length: 500 }, newUserCode).join('').replaceAll('-', '');

@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { DAY, openAlerts, startReceiver, type AlertBench, type Received } from '../../../test/support/alert-bench.ts';
-import { backoffMs } from './service/deliver.ts';
 import { listOwedEnds } from './store/deliveries.ts';
 
 const HOUR_MS = 3_600_000;
@@ -157,11 +156,6 @@ eachDatabase('after a day of failures it is given up, and can be sent again by h
   assert.equal((await b.send<DeliveryReply>('GET', `/alert-deliveries/${dead!.id}`)).body.state, 'delivered');
   assert.equal(receiver.received.at(-1)!.headers['gyre-delivery'], dead!.id);
   assert.equal((await b.send('POST', '/alert-deliveries/dlv_none/redeliver')).body.code, 'delivery-not-found');
-});
-
-test('waits double up to ten minutes, never all at the same moment', () => {
-  assert.deepEqual([backoffMs(1, 1), backoffMs(2, 1), backoffMs(5, 1), backoffMs(40, 1)], [1000, 2000, 16_000, 600_000]);
-  assert.deepEqual([backoffMs(1, 0), backoffMs(40, 0)], [500, 300_000]);
 });
 
 eachDatabase('what a receiver refuses for good is not tried again, and a redirection is not followed', async (t, kind) => {

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import type { Ctx } from '../../kernel/ctx.ts';
 import { decodeCursor, toPage, encodeCursor } from '../../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';

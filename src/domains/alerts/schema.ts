@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { pageOf, pageQuery } from '../../kernel/http/paging.ts';
 import { alertStates, deliveryStates, instanceStates, ruleOrigins, severities } from './model.ts';
 

@@ -1,8 +1,10 @@
 // Data contracts as ODCS 3.1 (Bitol, Open Data Contract Standard): read, checked, written.
-import { isMap, isNode, isSeq, LineCounter, parseDocument, stringify } from 'yaml';
 import type { Fault } from '../../kernel/errors.ts';
+import { whenNeeded } from '../../kernel/process/when-needed.ts';
 import { fail } from './errors.ts';
 import type { Column } from './model.ts';
+
+const yaml = whenNeeded<typeof import('yaml')>('yaml');
 
 export interface QualityRule {
   readonly rule: 'rowCount' | 'nullValues' | 'missingValues' | 'invalidValues' | 'duplicateValues' | 'sql';
@@ -67,6 +69,7 @@ const listOf = (v: unknown): unknown[] => (Array.isArray(v) ? v : []);
 
 /** Raises `contract-invalid` with file, line and key of each fault. */
 export function parseContract(text: string, file: string): Contract {
+  const { isMap, isNode, isSeq, LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number, path: readonly (string | number)[] = []): string => {
@@ -187,11 +190,11 @@ function readRule(
 }
 
 /** The contract as ODCS YAML, with everything that was read. */
-export const writeContract = (contract: Contract): string => stringify(contract.raw);
+export const writeContract = (contract: Contract): string => yaml().stringify(contract.raw);
 
 /** A first contract for a table: its columns and types, nothing promised yet. */
 export const contractFromColumns = (dataset: string, columns: readonly Column[]): string =>
-  stringify({
+  yaml().stringify({
     apiVersion: 'v3.1.0',
     kind: 'DataContract',
     id: dataset,

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { diffEnvironments, getEnvironment, listEnvironments } from './service.ts';
 

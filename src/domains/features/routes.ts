@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { fail as failAny, type Fault } from '../../kernel/errors.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';

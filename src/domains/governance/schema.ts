@@ -1,9 +1,10 @@
-import Type from 'typebox';
+import type { TSchema } from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 
 export const name = Type.String({ maxLength: 100 });
 const actor = Type.Object({ kind: Type.String(), id: Type.String() });
 const time = Type.String({ format: 'date-time' });
-const nullable = <T extends Type.TSchema>(t: T) => Type.Union([t, Type.Null()]);
+const nullable = <T extends TSchema>(t: T) => Type.Union([t, Type.Null()]);
 
 export const PlaceCount = Type.Object({ place: Type.String(), searched: Type.Integer(), rowsRemoved: Type.Integer() });
 const VersionChange = Type.Object({

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { decodeCursor, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { fail as failAny } from '../../kernel/errors.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';

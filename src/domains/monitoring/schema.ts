@@ -1,5 +1,6 @@
 // Wire shapes. Every figure comes with its method and its sample size, or with the reason why there is none.
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { pageOf } from '../../kernel/http/paging.ts';
 import { findingKinds, windowKinds } from './model.ts';
 

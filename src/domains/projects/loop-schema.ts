@@ -1,5 +1,5 @@
 // The part of gyre.yaml that keeps a model good: staged releases, monitors, alerts, receivers, retraining.
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });
 const closed = { additionalProperties: false } as const;

@@ -1,22 +1,21 @@
 // gyre.yaml -> ProjectDefinition. Every fault is found in one pass and named with file, line, column and key.
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
+import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { Static } from 'typebox';
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml';
+import type { Document, YAMLError } from 'yaml';
 import { nearest } from '../../kernel/config/settings.ts';
 import type { Fault } from '../../kernel/errors.ts';
+import { openValidator } from '../../kernel/http/validation.ts';
+import { onFirstUse, whenNeeded } from '../../kernel/process/when-needed.ts';
 import { fail } from './errors.ts';
 import { crossCheck } from './cross-check.ts';
 import { normalise } from './normalise.ts';
 import type { ProjectDefinition } from './model.ts';
 import { ProjectFile } from './schema.ts';
 
-const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
-(addFormats as unknown as (a: Ajv2020) => void)(ajv);
-// Compiled when a file is read: most processes that load this module never read one.
-let compiled: ValidateFunction<Static<typeof ProjectFile>> | undefined;
-const validator = (): ValidateFunction<Static<typeof ProjectFile>> =>
-  (compiled ??= ajv.compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringify(ProjectFile))));
+const yaml = whenNeeded<typeof import('yaml')>('yaml');
+// Made and compiled when a file is read: most processes that load this module never read one.
+const ajv = onFirstUse(() => openValidator({ allErrors: true, strict: false, verbose: true }));
+const validator = onFirstUse(() => ajv().compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringify(ProjectFile))));
 
 export type KeyPath = readonly (string | number)[];
 export type RawProject = Static<typeof ProjectFile>;
@@ -30,6 +29,7 @@ export function parseProject(text: string, file = 'gyre.yaml'): ProjectDefinitio
   const refuse = (faults: readonly Fault[]): never => fail('project-invalid', { file, count: faults.length }, faults.slice(0, MAX_FAULTS));
   if (text.length > MAX_CHARACTERS)
     return refuse([{ pointer: `${file}:1:1`, detail: `has ${text.length} characters; a project file has at most ${MAX_CHARACTERS}` }]);
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, version: '1.2', uniqueKeys: false, prettyErrors: false });
   const at = (offset: number): string => {
@@ -67,11 +67,11 @@ function yamlFault(error: YAMLError, at: (offset: number) => string): Fault {
 // The parser's own check compares every key with every other one.
 function repeatedKeys(document: Document, at: (offset: number) => string): Fault[] {
   const faults: Fault[] = [];
-  visit(document, {
+  yaml().visit(document, {
     Map: (_, map) => {
       const seen = new Set<string>();
       for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
+        if (!yaml().isScalar(key)) continue;
         const name = String(key.value);
         if (seen.has(name))
           faults.push({
@@ -88,7 +88,7 @@ function repeatedKeys(document: Document, at: (offset: number) => string): Fault
 function aliasFault(document: Document, message: string, at: (offset: number) => string): Fault {
   const name = /^Unresolved alias .*: (.*)$/.exec(message)?.[1];
   let offset = 0;
-  visit(document, { Alias: (_, alias) => void (alias.source === name && (offset = alias.range?.[0] ?? 0)) });
+  yaml().visit(document, { Alias: (_, alias) => void (alias.source === name && (offset = alias.range?.[0] ?? 0)) });
   return name === undefined
     ? { pointer: at(0), detail: `its aliases (*name) cannot be followed: ${message}` }
     : { pointer: at(offset), detail: `there is no anchor "&${name}" before this alias` };
@@ -97,17 +97,17 @@ function aliasFault(document: Document, message: string, at: (offset: number) =>
 // Position of a key path: of the key itself, or of its value; the nearest parent when it is absent.
 function offsetOf(document: Document, path: KeyPath, onKey: boolean): number {
   let node: unknown = document.contents;
-  let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  let offset = yaml().isNode(node) ? (node.range?.[0] ?? 0) : 0;
   for (const [depth, part] of path.entries()) {
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isPair(item) && String((item.key as { value?: unknown }).value) === String(part));
+    if (yaml().isMap(node)) {
+      const pair = node.items.find((item) => yaml().isPair(item) && String((item.key as { value?: unknown }).value) === String(part));
       if (!pair) return offset;
       offset = (pair.key as { range?: [number] }).range?.[0] ?? offset;
       node = pair.value;
-      if (isNode(node) && !(onKey && depth === path.length - 1)) offset = node.range?.[0] ?? offset;
-    } else if (isSeq(node)) {
+      if (yaml().isNode(node) && !(onKey && depth === path.length - 1)) offset = node.range?.[0] ?? offset;
+    } else if (yaml().isSeq(node)) {
       node = node.items[Number(part)];
-      if (isNode(node)) offset = node.range?.[0] ?? offset;
+      if (yaml().isNode(node)) offset = node.range?.[0] ?? offset;
     } else return offset;
   }
   return offset;
@@ -198,7 +198,7 @@ function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean
       ],
     ];
   const branch = (union.schema as { properties?: Record<string, unknown> }[]).find((b) => word in (b.properties ?? {}))!;
-  const check = ajv.compile(branch);
+  const check = ajv().compile(branch);
   check(step);
   return (check.errors ?? []).map((e) => {
     const [inner, detail, onKey] = describe(e);

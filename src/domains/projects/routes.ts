@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { findBlobs, insertBlobs } from '../../kernel/blobs/blob-index.ts';
 import { findTombstones } from '../../kernel/blobs/tombstones.ts';
 import { defineErrors } from '../../kernel/errors.ts';

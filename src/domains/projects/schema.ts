@@ -1,6 +1,6 @@
 // gyre.yaml as a JSON Schema. Editors complete it, the docs page is generated from it, `parse.ts` checks
 // with it; what a schema cannot say (references, cycles) is checked there.
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { AlertRule, Monitor, Receiver, Retraining, StagedRelease } from './loop-schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });

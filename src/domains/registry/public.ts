@@ -18,7 +18,9 @@ export { searchModels, searchVersions, withDetails, withTags, type FoundModel, t
 export { compareVersions, type Compared } from './service/compare.ts';
 export { championAlias, currentDecision, decide, findDecision, getDecision, requirePassed } from './service/decide.ts';
 export { listDecisions } from './store/evaluations.ts';
+export { sealedZone } from './service/sealed-bytes.ts';
 export { stageNamed, stages } from './model.ts';
+export { scanInWords } from './scan/findings.ts';
 export { modelExists, takeAliases, takeModel, takenModel, takeVersion, type TakenModel, type TakenVersion } from './service/take-over.ts';
 export type { Decision, Evaluation, Evidence, Figure, Gate, ModelVersion, Signature, Stage } from './model.ts';
 export { evaluationFiles, modelVersionsOf, repointModels, sealedModelFiles, type ClearedModels } from './service/erase.ts';

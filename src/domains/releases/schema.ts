@@ -1,5 +1,6 @@
 // Wire shapes of releases.
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { releaseStates, shareOf, type EndpointRevision, type Release, type StepFigures, type Transition } from './model.ts';
 

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { momentUs } from '../features/public.ts';
 import { liveAcks } from '../releases/public.ts';

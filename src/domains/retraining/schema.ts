@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { guards, triggerStates } from './model.ts';
 
 const moment = Type.Union([Type.String({ format: 'date-time' }), Type.Null()]);

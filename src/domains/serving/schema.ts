@@ -1,5 +1,6 @@
 // The serving plan: everything a data plane needs to answer predictions without asking anybody.
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 
 const Name = Type.String({ minLength: 1, maxLength: 256 });
 const Time = Type.Integer();

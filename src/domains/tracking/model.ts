@@ -68,6 +68,10 @@ export const limits = {
   params: 100,
   tags: 100,
   total: 1000,
+  /** MLflow's client sends no more at once. */
+  datasets: 1000,
+  /** Tags that an experiment or a run is made with: MLflow has no bound, and whoever else writes waits for them. */
+  tagsMadeWith: 5000,
   key: 250,
   paramValue: 6000,
   runTagValue: 8000,
@@ -99,6 +103,14 @@ const invalid = (message: string): never => fail('tracking-invalid', { message }
 /** At most so many characters (not UTF-16 units) of a text. */
 export const shortened = (text: string, limit: number): string => (text.length > limit ? [...text].slice(0, limit).join('') : text);
 const isLonger = (text: string, limit: number): boolean => text.length > limit && [...text].length > limit;
+
+/** Raises `tracking-invalid` for more tags than something may be made with. */
+export function checkMadeWith(what: string, tags: readonly unknown[]): void {
+  if (tags.length > limits.tagsMadeWith)
+    invalid(
+      `A request can contain at most ${limits.tagsMadeWith} tags of ${what}. Got ${tags.length} tags. Please split up tags across multiple requests and try again.`,
+    );
+}
 
 /** Raises `tracking-invalid` if a text has more characters than that. */
 export function checkLength(what: string, text: string, limit: number): void {

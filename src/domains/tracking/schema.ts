@@ -1,5 +1,5 @@
 // Wire shapes of our own interface; MLflow's are in dialects/mlflow.
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { pageOf } from '../../kernel/http/paging.ts';
 import { runStatuses } from './model.ts';
 

@@ -24,6 +24,12 @@ export const { fail } = defineErrors({
     detail: (p: { kind: string; id: string }) =>
       `The ${p.kind} "${p.id}" did not come from the source of this import, so the import may not change it.`,
   },
+  'import-batch-too-large': {
+    status: 400,
+    title: 'Too many points at once',
+    detail: (p: { points: number; most: number }) =>
+      `The request brings ${p.points} points and may bring ${p.most}: others wait while they are written. Send them in several requests.`,
+  },
   'import-artifacts-elsewhere': {
     status: 409,
     title: 'The server does not keep these artifacts',

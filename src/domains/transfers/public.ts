@@ -12,3 +12,4 @@ export {
   type Point,
   type PointsDigest,
 } from './model.ts';
+export { Experiment as ExperimentShape, Model as ModelShape, Run as RunShape, TakeLoggedModel as LoggedModelShape } from './schema.ts';

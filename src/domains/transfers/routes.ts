@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import type { Import } from './model.ts';
@@ -104,7 +104,7 @@ export const transferRoutes: readonly AnyRoute[] = [
     path: `${at}/:id/metrics`,
     permission: 'system:admin',
     summary: 'Take over points of metrics',
-    errors: known,
+    errors: [...known, 'import-batch-too-large'],
     params: schema.ImportParams,
     body: schema.TakePoints,
     reply: none,

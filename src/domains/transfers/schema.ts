@@ -1,5 +1,5 @@
 // Shapes on the wire. What is imported may be longer than clients may send, and is bound by the size of a request.
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { modelStatuses, runStatuses } from '../tracking/public.ts';
 import { stages } from '../registry/public.ts';
 import { importKinds } from './model.ts';
@@ -40,17 +40,10 @@ export const ImportView = Type.Object({
   endedAt: orNull(Type.String()),
 });
 
-export const TakeExperiment = Type.Object({
-  id,
-  name: text,
-  lifecycle,
-  createdMs: ms,
-  updatedMs: ms,
-  tags: pairs,
-  artifactLocation: orNull(text),
-  /** An experiment of this name that is there already takes it in. */
-  into: Type.Boolean(),
-});
+const experimentOf = { id, name: text, lifecycle, createdMs: ms, updatedMs: ms, tags: pairs, artifactLocation: orNull(text) };
+export const Experiment = Type.Object(experimentOf);
+/** `into`: an experiment of this name that is there already takes it in. */
+export const TakeExperiment = Type.Object({ ...experimentOf, into: Type.Boolean() });
 export const Taken = Type.Object({ id });
 
 export const Ids = Type.Object({ kind: oneOf(importKinds), ids: Type.Array(id, { maxItems: 5000 }) });
@@ -62,38 +55,34 @@ export const Done = Type.Object({
   items: Type.Array(Type.Object({ sourceId: id, fingerprint: Type.String({ maxLength: 64 }) }), { maxItems: 5000 }),
 });
 
-export const TakeRuns = Type.Object({
+/** What a run, a logged model and a registered model record; the files of exports hold the same. */
+export const Run = Type.Object({
+  id,
   experimentId: id,
-  runs: Type.Array(
+  name: text,
+  userId: text,
+  status: oneOf(runStatuses),
+  startMs: orNull(ms),
+  endMs: orNull(ms),
+  lifecycle,
+  deletedMs: orNull(ms),
+  artifactUri: orNull(text),
+  params: pairs,
+  tags: pairs,
+  inputs: Type.Array(
     Type.Object({
-      id,
-      experimentId: id,
       name: text,
-      userId: text,
-      status: oneOf(runStatuses),
-      startMs: orNull(ms),
-      endMs: orNull(ms),
-      lifecycle,
-      deletedMs: orNull(ms),
-      artifactUri: orNull(text),
-      params: pairs,
+      digest: text,
+      sourceType: text,
+      source: text,
+      schema: orNull(text),
+      profile: orNull(text),
       tags: pairs,
-      inputs: Type.Array(
-        Type.Object({
-          name: text,
-          digest: text,
-          sourceType: text,
-          source: text,
-          schema: orNull(text),
-          profile: orNull(text),
-          tags: pairs,
-        }),
-      ),
-      models: Type.Array(Type.Object({ id, role: oneOf(['input', 'output'] as const), step: Type.Integer() })),
     }),
-    { maxItems: 1000 },
   ),
+  models: Type.Array(Type.Object({ id, role: oneOf(['input', 'output'] as const), step: Type.Integer() })),
 });
+export const TakeRuns = Type.Object({ experimentId: id, runs: Type.Array(Run, { maxItems: 1000 }) });
 export const TakePoints = Type.Object({
   metrics: Type.Array(
     Type.Object({
@@ -130,8 +119,7 @@ export const TakeLoggedModel = Type.Object({
     }),
   ),
 });
-export const TakeModel = Type.Object({
-  sourceName: text,
+const modelOf = {
   name: text,
   description: text,
   createdMs: ms,
@@ -155,7 +143,9 @@ export const TakeModel = Type.Object({
     }),
     { maxItems: 1000 },
   ),
-});
+};
+export const Model = Type.Object(modelOf);
+export const TakeModel = Type.Object({ sourceName: text, ...modelOf });
 export const TakeModelReply = Type.Object({
   made: Type.Integer(),
   sealed: Type.Integer(),

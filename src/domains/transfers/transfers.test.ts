@@ -72,6 +72,9 @@ eachDatabase('runs come with their ids, times and longer values, and a second ti
   assert.deepEqual(compared, { id: record.id, record: runDigest(record), params: 1, tags: 1, points: 3, metrics: metrics.digest });
   assert.equal((await metricPoints(ctx, record.id, 'm/x', 0, 10)).length, 3);
 
+  const many = Array.from({ length: 50_001 }, (_, i): [number, number, number] => [i, i, i]);
+  assert.throws(() => void takeSomePoints(ctx, id, [{ run: record.id, key: 'many', points: many }]), refused('import-batch-too-large'));
+
   await markDone(ctx, id, 'run', [{ sourceId: id32('b'), fingerprint: 'f' }]);
   await endImport(ctx, id, true, { runs: 1 });
   assert.deepEqual([(await getImport(ctx, id)).state, (await getImport(ctx, id)).counts], ['verified', { runs: 1 }]);
@@ -193,4 +196,14 @@ eachDatabase('files that the server does not keep are refused', async (t, databa
   const to = takeArtifact(ctx, id, { kind: 'run', id: id32('b') }, 'a.txt', Readable.from(['x']));
   await assert.rejects(to, refused('import-artifacts-elsewhere'));
   assert.notEqual(sourceIdentity([{ id: '10', createdMs: 1, name: '' }]), sourceIdentity([{ id: '9', createdMs: 2, name: '' }]));
+});
+
+eachDatabase('an experiment with an id that is none gets one of this server', async (t, database) => {
+  const ctx = (await openPlatform(t, { database })).ctx();
+  const { id } = await beginImport(ctx, source);
+  for (const [i, odd] of ['../../etc', '*', 'a/b', ' ', 'x\u202ey'].entries()) {
+    const made = await takeOneExperiment(ctx, id, { ...experiment, id: odd, name: `odd ${i}` });
+    assert.match(made, /^\d+$/, odd);
+    assert.equal((await getExperiment(ctx, made)).artifactLocation, `mlflow-artifacts:/${made}`);
+  }
 });

@@ -104,14 +104,6 @@ export function bodyOf(event: WebhookEvent, data: unknown, atMs: number, workspa
   });
 }
 
-const FIRST_MS = 1000;
-const LONGEST_MS = 10 * 60_000;
-export const GIVE_UP_MS = 24 * 3_600_000;
-
-/** Doubles from a second to ten minutes, each between half and the whole of it; never less than the receiver asked for, up to an hour. */
-export const waitMs = (attempts: number, askedMs: number | null, random: number): number =>
-  Math.max(Math.round(Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempts - 1)) * (0.5 + random / 2)), Math.min(askedMs ?? 0, 3_600_000));
-
 const version = { name: 'example_model', version: '1' };
 const prompt = { name: 'example_prompt', version: '1' };
 const tag = { key: 'example_key', value: 'example_value' };

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { pageOf, pageQuery } from '../../kernel/http/paging.ts';
 import { deliveryStates, limits, webhookEvents, webhookStatuses } from './model.ts';
 

@@ -1,5 +1,5 @@
 // Settings of sign-in: passwords, sessions, tokens, and the provider of single sign-on (OpenID Connect).
-import { flag, integer, setting, text } from './setting.ts';
+import { flag, hosts, integer, setting, text } from './setting.ts';
 
 const address = (value: string): string | undefined =>
   value === '' || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) ? value.replace(/\/+$/, '') : undefined;
@@ -111,6 +111,13 @@ export const signInSettings = {
     default: false,
     doc: 'Take an issuer without TLS; on the loopback address only, for tests.',
     parse: flag,
+  }),
+  oidcAllowHosts: setting<string>({
+    env: 'GYRE_OIDC_ALLOW_HOSTS',
+    expected: 'host or host:port, separated by commas',
+    default: '',
+    doc: 'Issuers of tokens, and addresses that a provider names for its keys, tokens and people, that may be asked although they are on this machine or in a private network. The host of GYRE_OIDC_ISSUER itself need not be named.',
+    parse: hosts,
   }),
   oidcAudience: setting<string>({
     env: 'GYRE_OIDC_AUDIENCE',

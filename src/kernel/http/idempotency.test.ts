@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import Type from 'typebox';
+import Type from './json-schema.ts';
 import { eachDatabase } from '../../../test/support/databases.ts';
 import { openTestServer } from '../../../test/support/http.ts';
 import { fail } from '../errors.ts';

@@ -1,5 +1,6 @@
 // Lists are `{ items, nextCursor }`. A cursor is opaque to clients: the sort key of the last item.
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
+import Type from './json-schema.ts';
 import { defineErrors } from '../errors.ts';
 
 const { fail } = defineErrors({

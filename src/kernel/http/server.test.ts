@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { request as sendRequest } from 'node:http';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
-import Type from 'typebox';
+import Type from './json-schema.ts';
 import { openTestServer, type HttpAnswer } from '../../../test/support/http.ts';
 import { fail } from '../errors.ts';
 import type { Log, LogLine } from '../log.ts';

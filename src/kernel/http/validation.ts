@@ -1,23 +1,29 @@
 // Checks a request against its route's schemas and says, place by place, what is wrong.
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
+import type { Ajv2020, ErrorObject, Options, ValidateFunction } from 'ajv/dist/2020.js';
 import type { TSchema } from 'typebox';
 import { fail, type Fault } from '../errors.ts';
+import { onFirstUse, whenNeeded } from '../process/when-needed.ts';
+
+const ajv = whenNeeded<typeof import('ajv/dist/2020.js')>('ajv/dist/2020.js');
+const formats = whenNeeded<(ajv: Ajv2020) => void>('ajv-formats');
+
+/** Schemas given to it are ours, so they are not checked by the schema of schemas, which takes a fifth of a second to compile. */
+export function openValidator(options: Options): Ajv2020 {
+  const validator = new (ajv().Ajv2020)({ ...options, validateSchema: false, meta: false });
+  formats()(validator);
+  return validator;
+}
 
 // Values of paths and queries arrive as text and are converted; a body must have the right types as it is.
 const options = { allErrors: false, strict: false, strictNumbers: true, useDefaults: true, ownProperties: true } as const;
 // "1e999" is converted to Infinity, which must meet the bounds and not be passed over as no number at all.
-const forText = new Ajv2020({ ...options, strictNumbers: false, coerceTypes: 'array' });
-const forBody = new Ajv2020(options);
-for (const ajv of [forText, forBody]) (addFormats as unknown as (a: Ajv2020) => void)(ajv);
+const forText = onFirstUse(() => openValidator({ ...options, strictNumbers: false, coerceTypes: 'array' }));
+const forBody = onFirstUse(() => openValidator(options));
 
 /** A check of a schema. It is compiled when first asked for: all at once would be half of the time of a start. */
 export type Check = () => ValidateFunction;
 
-const lazily = (ajv: Ajv2020, schema: TSchema): Check => {
-  let compiled: ValidateFunction | undefined;
-  return () => (compiled ??= ajv.compile(closed(schema)));
-};
+const lazily = (validator: () => Ajv2020, schema: TSchema): Check => onFirstUse(() => validator().compile(closed(schema)));
 
 export const compileText = (schema: TSchema): Check => lazily(forText, schema);
 export const compileBody = (schema: TSchema): Check => lazily(forBody, schema);

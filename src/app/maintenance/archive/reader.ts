@@ -2,7 +2,7 @@
 // name, in its order and with its size, and each digest is compared as soon as the bytes have passed.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
 import { isProblem } from '../../../kernel/errors.ts';
@@ -44,6 +44,7 @@ export interface Archive {
 
 /** Raises `archive-unusable`, `archive-passphrase`, `archive-corrupt`. */
 export async function openArchive(file: string, passphrase: string | undefined): Promise<Archive> {
+  if (!(await stat(file)).isFile()) return fail('archive-unusable', { file, why: 'it is no file.' });
   const handle = await open(file, 'r');
   const { size } = await handle.stat();
   const [first, last] = [Buffer.alloc(8), Buffer.alloc(FOOTER_BYTES)];
@@ -77,6 +78,9 @@ export async function openArchive(file: string, passphrase: string | undefined):
     manifestLines(opened(footer.manifestAt, footer.manifestAt + footer.manifestBytes), footer.manifestBytes);
 
   const head = await readHead(lines()).catch((error: unknown) => explain(error, 'the manifest'));
+  const isCount = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (typeof head !== 'object' || head === null || !isCount(head.entries) || !isCount(head.bytes))
+    return fail('archive-corrupt', { file, entry: 'the manifest', why: 'does not say how much there is.' });
   if (head.format !== FORMAT)
     return fail('archive-unusable', { file, why: `it has format ${head.format}, and this program reads format ${FORMAT}.` });
 
@@ -101,6 +105,8 @@ export async function openArchive(file: string, passphrase: string | undefined):
         where = name;
         const place = placeOfEntry(name);
         total += sizeBytes;
+        if (count === head.entries)
+          return fail('archive-corrupt', { file, entry: 'the tar', why: `has more than ${head.entries} entries.` });
         if (!place || entry.header.type !== 'file' || entry.header.name !== name || entry.header.size !== sizeBytes || total > head.bytes)
           return fail('archive-corrupt', {
             file,

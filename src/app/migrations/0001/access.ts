@@ -125,9 +125,10 @@ export const accessTables: readonly Table[] = [
       user_name: 'text?',
       denied_ms: 'int?',
       expires_ms: 'int',
+      place: 'text',
     },
     primary: ['device_digest'],
     unique: [['user_code']],
-    indexes: [['expires_ms']],
+    indexes: [['expires_ms'], ['place']],
   },
 ];

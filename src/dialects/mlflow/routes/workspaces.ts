@@ -173,7 +173,7 @@ export const workspaceRoutes = served([
     permission: 'access:admin',
     summary: 'let a user into a workspace (READ, USE, EDIT) or administer it (MANAGE)',
     handler: async (ctx, a) => {
-      const level = levelIn(a, ['READ', 'USE', 'EDIT', 'MANAGE']);
+      const level = levelIn(a, 'workspace');
       const there = await administered(ctx, a.required('name'));
       const user = await seenUser(there, a.required('username'));
       await grantRole(there, user.name, roleFor(level));

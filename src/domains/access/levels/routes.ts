@@ -1,5 +1,5 @@
 // Grants for single resources, and workspaces as such.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { levels, resourceKinds } from '../../../kernel/levels.ts';
 import { effectiveLevel, grantLevel, listGrants, revokeLevel, seenUser } from './grants.ts';

@@ -1,5 +1,5 @@
 // What a person may see and change of oneself, and what an administrator changes of a person's login.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import * as schema from '../schema.ts';
 import { changeOwnPassword, setMemberPassword } from '../service/login.ts';

@@ -1,5 +1,5 @@
 // Pages for people in a browser: sign in, sign out, the way to the provider and back, and the answer to a program that waits.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import type { Readable } from 'node:stream';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { makeCtx } from '../../../kernel/ctx.ts';
@@ -61,6 +61,7 @@ async function asPage(title: string, answer: () => Promise<Reply>): Promise<Repl
       title,
       status: error.status,
       error: error.message,
+      ...('retryAfterS' in error.params ? { headers: { 'retry-after': String(error.params.retryAfterS) } } : {}),
       body: '<p class="note" style="margin-top:18px"><a href="/login">Back to the login</a></p>',
     });
   }
@@ -196,7 +197,7 @@ export const pageRoutes: readonly AnyRoute[] = [
     path: '/device',
     permission: 'public',
     summary: 'The page to allow a program that shows a code',
-    errors: ['device-code-unknown'],
+    errors: ['device-code-unknown', 'device-guesses-many'],
     query: Type.Object({ code: Type.Optional(Type.String({ maxLength: 40 })) }),
     reply: HTML,
     handler: (ctx, input) =>
@@ -206,7 +207,7 @@ export const pageRoutes: readonly AnyRoute[] = [
         if (!session)
           return redirect(`/login?next=${encodeURIComponent(code === undefined ? '/device' : `/device?code=${encodeURIComponent(code)}`)}`);
         if (code === undefined || code === '') return page({ title: 'Allow a program', body: codeForm() });
-        const { user_code, name } = await findWaiting(ctx, code);
+        const { user_code, name } = await findWaiting(ctx, code, session.user.name);
         return page({ title: 'Allow a program', body: confirmDevice(user_code, name, session.user.name, csrfToken(session.cookie)) });
       }),
   }),
@@ -215,7 +216,15 @@ export const pageRoutes: readonly AnyRoute[] = [
     path: '/device',
     permission: 'public',
     summary: 'Allow or refuse a program that shows a code',
-    errors: ['device-code-unknown', 'unauthenticated', 'csrf-refused', 'origin-not-allowed', 'workspace-not-found', 'form-too-large'],
+    errors: [
+      'device-code-unknown',
+      'device-guesses-many',
+      'unauthenticated',
+      'csrf-refused',
+      'origin-not-allowed',
+      'workspace-not-found',
+      'form-too-large',
+    ],
     body: 'stream',
     reply: HTML,
     handler: (ctx, { headers, peer, stream }) =>

@@ -1,5 +1,5 @@
 // Service accounts and what lets them in: tokens, and bindings to other issuers.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { route, type AnyRoute } from '../../../kernel/http/route.ts';
 import * as schema from '../schema.ts';
 import { bindAccount, listAccountBindings, unbindAccount } from '../service/federation.ts';

@@ -1,5 +1,5 @@
 // What a program does to log in: with a cookie as browsers do, or by a person who allows it in a browser.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { csrfToken, guardLogin, one } from '../guard.ts';
 import * as schema from '../schema.ts';
@@ -59,7 +59,7 @@ export const sessionRoutes: readonly AnyRoute[] = [
     body: schema.BeginDeviceLogin,
     reply: { 201: schema.DeviceLoginView },
     handler: async (ctx, { body, peer }) => {
-      const login = await beginDeviceLogin(ctx, body.name);
+      const login = await beginDeviceLogin(ctx, body.name, peer.address);
       const at = `${ctx.settings.publicUrl || peer.origin}/device`;
       return new Reply(
         201,
@@ -73,7 +73,7 @@ export const sessionRoutes: readonly AnyRoute[] = [
     path: '/api/gyre/v1/device-logins/claim',
     permission: 'public',
     summary: 'The token of a login that was allowed, once; 202 while nobody has answered',
-    errors: ['device-code-unknown', 'device-login-denied'],
+    errors: ['device-code-unknown', 'device-login-denied', 'device-poll-soon'],
     body: schema.ClaimDeviceLogin,
     reply: { 201: schema.DeviceToken, 202: schema.Waiting },
     handler: async (ctx, { body }) => {

@@ -1,5 +1,5 @@
 // Tokens: one's own, and those of the workspace for its administrators.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import * as schema from '../schema.ts';
 import { revokeToken } from '../service.ts';

@@ -5,13 +5,13 @@ import type { Ctx, Platform } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { fail } from '../errors.ts';
 import { noteFailedLogin } from '../sign-in/failed-logins.ts';
-import { checkIssuer, openIssuer } from '../sign-in/issuers.ts';
+import { checkIssuer, openIssuer, refusalIn } from '../sign-in/issuers.ts';
 import { claimedIssuer, JwtRefused, verifyJwt } from '../sign-in/jwt.ts';
 import { deleteBinding, insertBinding, listBindings, type Binding } from '../store/identities.ts';
 import { findPrincipalById, findPrincipalByIdentity, type Principal } from '../store/principals.ts';
 import { getServiceAccount } from './service-accounts.ts';
 
-/** Whose token this is. Raises `unauthenticated` with the reason, `sign-on-unreachable`. */
+/** Whose token this is. Raises `unauthenticated` with the reason, `sign-on-unreachable`, `issuer-not-usable`. */
 export async function identifyByJwt(platform: Platform, token: string, workspace: string): Promise<Principal> {
   const { oidcIssuer, oidcAudience } = platform.settings;
   const refuse = async (why: string): Promise<never> => {
@@ -28,7 +28,10 @@ export async function identifyByJwt(platform: Platform, token: string, workspace
   } catch (error) {
     if (error instanceof JwtRefused) return refuse(error.message);
     if ((error as { name?: string }).name === 'Problem') throw error;
-    return fail('sign-on-unreachable', { issuer, why: 'its keys cannot be fetched' });
+    const refused = refusalIn(error);
+    return refused
+      ? fail('issuer-not-usable', { issuer, why: refused })
+      : fail('sign-on-unreachable', { issuer, why: 'its keys cannot be fetched' });
   }
   const bound = bindings.find((b) => b.workspace === workspace && fits(b, claims));
   const db = platform.database.reader;

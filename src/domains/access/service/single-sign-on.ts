@@ -4,7 +4,7 @@ import type { Platform } from '../../../kernel/ctx.ts';
 import { fail } from '../errors.ts';
 import { derived, newSecret, sameText } from '../sign-in/digest.ts';
 import { noteFailedLogin } from '../sign-in/failed-logins.ts';
-import { openIssuer, type Issuer } from '../sign-in/issuers.ts';
+import { openIssuer, refusalIn, type Issuer } from '../sign-in/issuers.ts';
 import { JwtRefused, verifyJwt } from '../sign-in/jwt.ts';
 import { localPath } from '../sign-in/local-path.ts';
 import { deleteProviderSessions } from '../store/sessions.ts';
@@ -47,7 +47,7 @@ export interface Return {
   readonly sessionBefore: string | undefined;
 }
 
-/** Ends a login at the provider. Raises `sign-on-failed`, `sign-on-unreachable`. */
+/** Ends a login at the provider. Raises `sign-on-failed`, `sign-on-unreachable`, `issuer-not-usable`. */
 export async function completeSignOn(platform: Platform, from: Return): Promise<{ cookie: string; seconds: number; next: string }> {
   const opened = await provider(platform);
   const refuse = async (why: string): Promise<never> => {
@@ -65,6 +65,8 @@ export async function completeSignOn(platform: Platform, from: Return): Promise<
     claims = await claimsOf(platform, opened, query, secret);
   } catch (error) {
     if (error instanceof JwtRefused) return refuse(`the provider's token is refused: ${error.message}`);
+    const kept = refusalIn(error);
+    if (kept) return fail('issuer-not-usable', { issuer: opened.issuer, why: kept });
     const { code, cause, message, error: said } = error as { code?: string; cause?: { code?: string }; message: string; error?: string };
     if (/^(ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|UND_ERR)/.test(cause?.code ?? '') || code === 'OAUTH_TIMEOUT')
       return fail('sign-on-unreachable', { issuer: opened.issuer, why: cause?.code ?? message });

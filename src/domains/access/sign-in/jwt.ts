@@ -1,6 +1,7 @@
 // Signed tokens of issuers (JWT, RFC 7519; best practices of RFC 8725): which keys, which algorithms, what must be said.
 import type { JWTPayload, JWTVerifyGetKey, JWTHeaderParameters, FlattenedJWSInput } from 'jose';
 import type { Platform } from '../../../kernel/ctx.ts';
+import type { fetchOf } from './issuer-fetch.ts';
 
 /** Signatures of private keys only: with "none" or a shared secret anybody who knows the public key could sign. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
@@ -16,9 +17,14 @@ export interface KeySet {
 }
 
 /** The keys at an address; fetched when first needed, and again for a key that is not among them. */
-export async function openKeySet(platform: Pick<Platform, 'clock'>, address: string): Promise<KeySet> {
-  const { createRemoteJWKSet, errors } = await import('jose');
-  const keys = createRemoteJWKSet(new URL(address), { cooldownDuration: Infinity, cacheMaxAge: 600_000, timeoutDuration: 5000 });
+export async function openKeySet(platform: Pick<Platform, 'clock'>, address: string, ask: ReturnType<typeof fetchOf>): Promise<KeySet> {
+  const { createRemoteJWKSet, customFetch, errors } = await import('jose');
+  const keys = createRemoteJWKSet(new URL(address), {
+    cooldownDuration: Infinity,
+    cacheMaxAge: 600_000,
+    timeoutDuration: 5000,
+    [customFetch]: ask,
+  });
   let asked = platform.clock.now();
   return {
     keyFor: async (header: JWTHeaderParameters, token: FlattenedJWSInput) => {

@@ -18,6 +18,8 @@ const BOUNDS = {
   pair: { free: 5, longestMs: 15 * 60_000 },
   // One machine that tries many names; an office behind one address has many people.
   address: { free: 50, longestMs: 15 * 60_000 },
+  // Somebody who is logged in and types codes that programs show; the names of machines and people are not asked there.
+  codes: { free: 10, longestMs: 15 * 60_000 },
   // Many machines that try one name. Short, for a stranger must not be able to lock somebody out.
   user: { free: 100, longestMs: 30_000 },
 } as const satisfies Readonly<Record<string, Bound>>;
@@ -104,6 +106,20 @@ export async function throttled(platform: Platform, keys: Keys, mark: string, at
     }
   }
 }
+
+const codesOf = (user: string): Keys => [{ key: digestOf(`codes\0${user}`), bound: BOUNDS.codes }];
+
+/** Raises `device-guesses-many` while somebody who typed wrong codes has to wait. */
+export async function passGuesses(platform: Platform, user: string): Promise<void> {
+  const [row] = await store.listFailures(
+    platform.database.reader,
+    codesOf(user).map((k) => k.key),
+  );
+  const wait = (row?.until_ms ?? 0) - platform.clock.now();
+  if (wait > 0) fail('device-guesses-many', { retryAfterS: Math.ceil(wait / 1000) });
+}
+
+export const countGuess = (platform: Platform, user: string): Promise<void> => countFailure(platform, codesOf(user));
 
 const countFailure = (platform: Platform, keys: Keys): Promise<void> =>
   platform.database.tx(async (db) => {

@@ -8,6 +8,8 @@ export interface DeviceRow {
   user_name: string | null;
   denied_ms: number | null;
   expires_ms: number;
+  /** A digest of the network that it was begun from. */
+  place: string;
 }
 
 const devicesIn = (db: Db) => db.withTables<{ device_logins: DeviceRow }>();
@@ -45,10 +47,10 @@ export async function deleteDevice(db: Db, digest: string): Promise<boolean> {
 export const deleteDevicesBefore = (db: Db, ms: number) =>
   devicesIn(db).deleteFrom('device_logins').where('expires_ms', '<=', ms).execute();
 
-export async function countDevices(db: Db): Promise<number> {
-  const row = await devicesIn(db)
+export async function countDevices(db: Db, place?: string): Promise<number> {
+  const all = devicesIn(db)
     .selectFrom('device_logins')
-    .select((eb) => eb.fn.countAll<number>().as('n'))
-    .executeTakeFirst();
+    .select((eb) => eb.fn.countAll<number>().as('n'));
+  const row = await (place === undefined ? all : all.where('place', '=', place)).executeTakeFirst();
   return Number(row?.n ?? 0);
 }

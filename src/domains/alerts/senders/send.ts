@@ -5,16 +5,9 @@ import { redactorOf, resolveSecret } from '../../../kernel/secrets.ts';
 import type { ReceiverDefinition } from '../../projects/public.ts';
 import type { Message } from '../service/tell.ts';
 import { sendMail } from './email.ts';
+import { attemptOf, faultOf, type Attempt } from '../../../kernel/http/attempts.ts';
 import { post, type Answered } from '../../../kernel/http/post.ts';
-import { Refused } from '../../../kernel/http/reach.ts';
 import { alertmanagerPush, alertmanagerWebhook, slackMessage } from './shapes.ts';
-
-export interface Attempt {
-  readonly outcome: 'delivered' | 'failed' | 'dead';
-  readonly status: number | null;
-  readonly error: string;
-  readonly retryAfterMs: number | null;
-}
 
 /** `v1=` + HMAC-SHA256 of "timestamp.body" in hexadecimal. */
 export const signatureOf = (secret: string, timestamp: string, body: string): string =>
@@ -37,10 +30,10 @@ export async function send(ctx: Ctx, receiver: ReceiverDefinition, message: Mess
   };
   try {
     const status = await dispatch(ctx, receiver, message, { secretOf, resolved });
-    return typeof status === 'number' ? { outcome: 'delivered', status, error: '', retryAfterMs: null } : verdict(status);
+    return typeof status === 'number' ? { outcome: 'delivered', status, error: '', retryAfterMs: null } : attemptOf(status);
   } catch (error) {
     const parts = secrets.flatMap((s) => (URL.canParse(s) ? [s, new URL(s).password, new URL(s).pathname] : [s]));
-    return { ...faultOf(error), error: redactorOf(parts)(wordsOf(error)), retryAfterMs: null };
+    return { ...faultOf(error, redactorOf(parts)), ...verdictOfMail(error) };
   }
 }
 
@@ -83,21 +76,8 @@ async function dispatch(ctx: Ctx, receiver: ReceiverDefinition, m: Message, { se
   }
 }
 
-function verdict({ status, retryAfterMs }: Answered): Attempt {
-  if (status >= 200 && status < 300) return { outcome: 'delivered', status, error: '', retryAfterMs: null };
-  const again = status >= 500 || status === 429 || status === 408;
-  const why = status >= 300 && status < 400 ? 'answered with a redirection, which is not followed' : `answered with status ${status}`;
-  return { outcome: again ? 'failed' : 'dead', status, error: `the receiver ${why}`, retryAfterMs };
-}
-
 /** In SMTP the 5xx are final and the 4xx pass. */
-function faultOf(error: unknown): Pick<Attempt, 'outcome' | 'status'> {
+function verdictOfMail(error: unknown): Partial<Attempt> {
   const code = (error as { responseCode?: unknown }).responseCode;
-  if (typeof code === 'number') return { outcome: code >= 500 ? 'dead' : 'failed', status: code };
-  return { outcome: error instanceof Refused ? 'dead' : 'failed', status: null };
-}
-
-function wordsOf(error: unknown): string {
-  const { code, message } = error as { code?: unknown; message?: string };
-  return `${typeof code === 'string' ? `${code}: ` : ''}${message ?? String(error)}`.slice(0, 500);
+  return typeof code === 'number' ? { outcome: code >= 500 ? 'dead' : 'failed', status: code } : {};
 }

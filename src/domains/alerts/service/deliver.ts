@@ -2,19 +2,12 @@
 // receiver's answer and our record of it sends the same delivery id again.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import { afterAttempt, type Attempt } from '../../../kernel/http/attempts.ts';
 import { currentRevision } from '../../projects/public.ts';
 import type { Delivery } from '../model.ts';
-import { send, type Attempt } from '../senders/send.ts';
+import { send } from '../senders/send.ts';
 import { findOldestOpen, getDelivery, updateDelivery } from '../store/deliveries.ts';
 import type { Message } from './tell.ts';
-
-const FIRST_MS = 1000;
-const LONGEST_MS = 10 * 60_000;
-const GIVE_UP_MS = 24 * 3_600_000;
-
-/** Doubles from a second to ten minutes, each between half and the whole of it: receivers that come back are not stormed. */
-export const backoffMs = (attempt: number, random: number): number =>
-  Math.round(Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1)) * (0.5 + random / 2));
 
 export type QueueAttempt = (tx: Ctx, delivery: string, attempt: number, runAtMs: number) => Promise<unknown>;
 
@@ -38,22 +31,11 @@ export async function deliver(ctx: Ctx, id: string, queue: QueueAttempt): Promis
 
 async function record(tx: Ctx, before: Delivery, attempt: Attempt, queue: QueueAttempt): Promise<void> {
   const nowMs = tx.clock.now();
-  const attempts = before.attempts + 1;
-  const waitMs = Math.min(LONGEST_MS * 6, attempt.retryAfterMs ?? backoffMs(attempts, tx.ids.random(1)[0]! / 255));
-  const tooLate = nowMs + waitMs - before.createdMs > GIVE_UP_MS;
-  const state = attempt.outcome === 'failed' && tooLate ? 'dead' : attempt.outcome;
-  const next: Delivery = {
-    ...before,
-    state,
-    attempts,
-    lastStatus: attempt.status,
-    lastError: state === 'dead' && tooLate ? `given up after 24 h: ${attempt.error}` : attempt.error,
-    nextMs: state === 'failed' ? nowMs + waitMs : null,
-    deliveredMs: state === 'delivered' ? nowMs : null,
-  };
+  const next: Delivery = { ...before, ...afterAttempt(before, attempt, nowMs, tx.ids.random(1)[0]! / 255) };
+  const { state, attempts, nextMs } = next;
   if (!(await updateDelivery(tx.db, tx.workspace, next, ['queued', 'failed']))) return;
   const following = state === 'failed' || next.alert === '' ? undefined : await findOldestOpen(tx.db, tx.workspace, next);
-  if (state === 'failed') await queue(tx, next.id, attempts, nowMs + waitMs);
+  if (nextMs !== null) await queue(tx, next.id, attempts, nextMs);
   if (following) await queue(tx, following.id, following.attempts, nowMs);
   // Each attempt of a long outage would be an event; the first one and the end are news.
   if (state === 'failed' && attempts > 1) return;

@@ -43,5 +43,19 @@ export const verdictOf = (file: ScannedFile): Verdict =>
 export const worstOf = (scan: Scan): Verdict =>
   scan.files.map(verdictOf).reduce<Verdict>((worst, v) => (rank(v) > rank(worst) ? v : worst), 'safe');
 
+const MOST_WORDS = 5;
+
+/** The findings that are not safe, as many as one reads; "" if there are none. */
+export function findingsInWords(scan: Scan): string {
+  const found = scan.files.flatMap((f) => f.findings.filter((x) => x.verdict !== 'safe').map((x) => `${x.callable} in ${f.path}`));
+  return found.slice(0, MOST_WORDS).join(', ') + (found.length > MOST_WORDS ? ` and ${found.length - MOST_WORDS} more` : '');
+}
+
+/** The verdict on all files with what it rests on; undefined where nothing executes. */
+export function scanInWords(scan: Scan): string | undefined {
+  const words = findingsInWords(scan);
+  return scan.executesOnLoad ? `${worstOf(scan)}${words === '' ? '' : `: ${words}`}` : undefined;
+}
+
 /** Whether a policy keeps such files from being sealed. */
 export const isRefused = (policy: PicklePolicy, scan: Scan): boolean => policy === 'refuse' && worstOf(scan) !== 'safe';

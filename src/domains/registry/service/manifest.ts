@@ -1,10 +1,11 @@
 // What the MLmodel file of a sealed model says, as far as it is asked for.
-import { parse } from 'yaml';
 import { getBlob } from '../../../kernel/blobs/blob-index.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { whenNeeded } from '../../../kernel/process/when-needed.ts';
 import type { Manifest } from '../model.ts';
 import type { SealedFile } from './sealed-files.ts';
 
+const yaml = whenNeeded<typeof import('yaml')>('yaml');
 const LARGEST = 4 * 1024 * 1024;
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
@@ -15,7 +16,7 @@ export async function readManifest(ctx: Ctx, files: readonly (SealedFile & { siz
   if (!file || file.sizeBytes > LARGEST) return null;
   let read: unknown;
   try {
-    read = parse((await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, file.digest))).toString('utf8'), { maxAliasCount: 10 });
+    read = yaml().parse((await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, file.digest))).toString('utf8'), { maxAliasCount: 10 });
   } catch {
     return null;
   }

@@ -9,8 +9,7 @@ import { filesDigest, getLoggedModel, modelFiles, placeOf, storeFolder } from '.
 import { fail } from '../errors.ts';
 import { signatureFaults, type Column, type Manifest, type ModelVersion, type Signature } from '../model.ts';
 import { scanFiles } from '../scan/scan.ts';
-import { isRefused, worstOf, type Scan } from '../scan/findings.ts';
-import { setTag } from '../store/models.ts';
+import { findingsInWords, isRefused, worstOf, type Scan } from '../scan/findings.ts';
 import * as store from '../store/versions.ts';
 import { readManifest } from './manifest.ts';
 import { sealedFolder, type SealedFile } from './sealed-files.ts';
@@ -92,14 +91,6 @@ export async function inspect(ctx: Ctx, of: Origin, needs: Requirements, strict:
   return { ...found, signature };
 }
 
-const MOST_WORDS = 5;
-
-/** The findings that are not safe, as many as one reads. */
-export function findingsInWords(scan: Scan): string {
-  const found = scan.files.flatMap((f) => f.findings.filter((x) => x.verdict !== 'safe').map((x) => `${x.callable} in ${f.path}`));
-  return found.slice(0, MOST_WORDS).join(', ') + (found.length > MOST_WORDS ? ` and ${found.length - MOST_WORDS} more` : '');
-}
-
 interface Behind {
   readonly files: Inspected['files'];
   readonly because: string | null;
@@ -178,16 +169,11 @@ export const sealedParts = (found: Inspected) => ({
   digest: filesDigest(found.files),
 });
 
-/** Rows beside a version that is sealed: its files, and for MLflow's clients what they would run. Inside a transaction. */
+/** Rows beside a version that is sealed: its files. What they would run is logged if the policy wants it. Inside a transaction. */
 export async function recordSealed(tx: Ctx, version: ModelVersion, found: Inspected): Promise<void> {
   await store.insertVersionFiles(tx.db, tx.workspace, version.id, found.files);
-  if (!found.scan?.executesOnLoad) return;
-  const tag = (key: string, value: string) =>
-    setTag(tx.db, { workspace_id: tx.workspace, model: version.model, number: version.number, key, value });
-  await tag('gyre.executes_on_load', 'true');
-  const words = findingsInWords(found.scan);
-  const worst = worstOf(found.scan);
-  if (tx.settings.picklePolicy === 'warn' && worst !== 'safe')
-    tx.log.warn({ event: 'registry.executes-on-load', model: version.model, version: version.number, verdict: worst, found: words });
-  await tag('gyre.pickle_scan', words ? `${worstOf(found.scan)}: ${words}` : worstOf(found.scan));
+  const { scan } = found;
+  if (!scan?.executesOnLoad || tx.settings.picklePolicy !== 'warn' || worstOf(scan) === 'safe') return;
+  const { model, number } = version;
+  tx.log.warn({ event: 'registry.executes-on-load', model, version: number, verdict: worstOf(scan), found: findingsInWords(scan) });
 }

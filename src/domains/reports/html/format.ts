@@ -1,8 +1,9 @@
 // Numbers and times as people read them. UTC throughout.
 import type { Figure } from '../../../stats/figure.ts';
 
-const grouped = new Intl.NumberFormat('en-US');
-export const count = (n: number): string => grouped.format(n);
+// Made when a report is: it reads the data of a whole language.
+let grouped: Intl.NumberFormat | undefined;
+export const count = (n: number): string => (grouped ??= new Intl.NumberFormat('en-US')).format(n);
 
 /** "1 dataset", "2 datasets" */
 export const some = (n: number, what: string): string => `${count(n)} ${what}${n === 1 ? '' : 's'}`;

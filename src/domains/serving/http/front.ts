@@ -63,8 +63,7 @@ export function openFront(options: FrontOptions): Server {
     if (path === '/health') return { status: 200, contentType: 'text/plain', body: 'OK' };
     if (path === '/ready')
       return { status: plane.accepting() ? 200 : 503, body: JSON.stringify({ ready: plane.accepting(), plan: options.plan().number }) };
-    if (path === '/metrics')
-      return metrics.registry.metrics().then((body) => ({ status: 200, contentType: metrics.registry.contentType, body }));
+    if (path === '/metrics') return { status: 200, contentType: metrics.registry.contentType, body: metrics.registry.write() };
     return undefined;
   };
 

@@ -1,9 +1,9 @@
 // The metrics of a data plane. Never labelled by prediction, row or a caller's own text.
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { openRegistry, type MetricRegistry } from '../../../kernel/http/prometheus.ts';
 import type { FaultKind } from '../model.ts';
 
 export interface ServingMetrics {
-  readonly registry: Registry;
+  readonly registry: MetricRegistry;
   readonly predicted: (labels: { endpoint: string; variant: string }, rows: number, seconds: number) => void;
   readonly failed: (labels: { endpoint: string; variant: string }, rows: number) => void;
   readonly refused: (dialect: string, code: string) => void;
@@ -13,64 +13,46 @@ export interface ServingMetrics {
 }
 
 export function openServingMetrics(log: () => { dropped: number; written: number }): ServingMetrics {
-  const registry = new Registry();
-  const registers = [registry];
-  const predictions = new Counter({
+  const registry = openRegistry();
+  const predictions = registry.counter({
     name: 'gyre_predictions_total',
     help: 'Rows predicted',
-    labelNames: ['endpoint', 'variant'],
-    registers,
+    labels: ['endpoint', 'variant'],
   });
-  const failures = new Counter({
+  const failures = registry.counter({
     name: 'gyre_prediction_failures_total',
     help: 'Rows on which the model failed',
-    labelNames: ['endpoint', 'variant'],
-    registers,
+    labels: ['endpoint', 'variant'],
   });
-  const seconds = new Histogram({
+  const seconds = registry.histogram({
     name: 'gyre_prediction_duration_seconds',
     help: 'From the parsed request to the logged prediction',
-    labelNames: ['endpoint', 'variant'],
+    labels: ['endpoint', 'variant'],
     buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1],
-    registers,
   });
-  const refusals = new Counter({
+  const refusals = registry.counter({
     name: 'gyre_serving_refused_total',
     help: 'Requests answered with a problem, by its code',
-    labelNames: ['dialect', 'code'],
-    registers,
+    labels: ['dialect', 'code'],
   });
-  const faults = new Counter({
+  const faults = registry.counter({
     name: 'gyre_serving_input_faults_total',
     help: 'Values that could not be used as sent or found, and what became of them',
-    labelNames: ['endpoint', 'column', 'kind', 'outcome'],
-    registers,
+    labels: ['endpoint', 'column', 'kind', 'outcome'],
   });
-  const batches = new Histogram({
+  const batches = registry.histogram({
     name: 'gyre_serving_batch_rows',
     help: 'Rows per run of a model',
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
-    registers,
   });
-  const plan = new Gauge({ name: 'gyre_serving_plan_number', help: 'Number of the plan in use', registers });
-  new Counter({
-    name: 'gyre_inference_records_written_total',
-    help: 'Inference records appended',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(log().written);
-    },
-  });
-  new Counter({
-    name: 'gyre_inference_records_dropped_total',
-    help: 'Inference records not written because the disk was full or slow',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(log().dropped);
-    },
-  });
+  let plan = 0;
+  registry.watched({ name: 'gyre_serving_plan_number', help: 'Number of the plan in use' }, 'gauge', () => plan);
+  registry.watched({ name: 'gyre_inference_records_written_total', help: 'Inference records appended' }, 'counter', () => log().written);
+  registry.watched(
+    { name: 'gyre_inference_records_dropped_total', help: 'Inference records not written because the disk was full or slow' },
+    'counter',
+    () => log().dropped,
+  );
   return {
     registry,
     predicted: (labels, rows, took) => {
@@ -80,7 +62,7 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     failed: (labels, rows) => failures.inc(labels, rows),
     refused: (dialect, code) => refusals.inc({ dialect, code }),
     fault: (endpoint, column, kind, outcome) => faults.inc({ endpoint, column, kind, outcome }),
-    batch: (rows) => batches.observe(rows),
-    plan: (number) => plan.set(number),
+    batch: (rows) => batches.observe({}, rows),
+    plan: (number) => void (plan = number),
   };
 }

@@ -1,5 +1,6 @@
 // Wire shapes of a comparison of runs. Lists of values have one for each run, in the order of `runs`; null where it has none.
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { MetricValue } from '../schema.ts';
 import { runStatuses } from '../model.ts';
 

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { decodeCursor, toPage } from '../../../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../../../kernel/http/route.ts';
 import * as schema from '../schema.ts';

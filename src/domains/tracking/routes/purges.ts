@@ -1,4 +1,5 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { decodeCursor, pageQuery, toPage } from '../../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { purge as job } from '../jobs.ts';

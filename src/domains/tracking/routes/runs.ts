@@ -1,5 +1,5 @@
 // Runs that training code logs, in our own words. Runs of pipelines are at /runs.
-import Type from 'typebox';
+import Type from '../../../kernel/http/json-schema.ts';
 import { Reply, route, type AnyRoute } from '../../../kernel/http/route.ts';
 import { fail } from '../errors.ts';
 import * as schema from '../schema.ts';

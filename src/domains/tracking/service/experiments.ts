@@ -3,7 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { requireLevel, visibleSql } from '../../../kernel/levels.ts';
 import { ownResource } from '../../access/public.ts';
 import { fail } from '../errors.ts';
-import { checkKey, checkLength, experimentIdOf, limits, type Experiment, type Pair, type ViewType } from '../model.ts';
+import { checkKey, checkLength, checkMadeWith, experimentIdOf, limits, type Experiment, type Pair, type ViewType } from '../model.ts';
 import { parseFilter, type Clause } from '../search/language.ts';
 import { experimentLanguage, experimentSources } from '../search/languages.ts';
 import { checkOrder, checkPage, clauseSql, orderTerms, parseOrder, type OrderItem } from '../search/sql.ts';
@@ -196,6 +196,7 @@ function checkExperimentName(name: string): void {
 }
 
 function checkExperimentTags(tags: readonly Pair[]): void {
+  checkMadeWith('an experiment', tags);
   for (const { key, value } of tags) {
     checkKey('Tag', key, 'key');
     checkLength('value', value, limits.experimentTagValue);

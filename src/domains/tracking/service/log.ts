@@ -19,6 +19,7 @@ import {
 } from '../model.ts';
 import { addModelMetrics, experimentsOfModels } from '../store/logged-models.ts';
 import * as store from '../store/runs.ts';
+import { addInputs } from '../store/taken.ts';
 import { wakeFollowers } from './live/signal.ts';
 import { activeRun } from './runs.ts';
 
@@ -202,45 +203,45 @@ export async function logInputs(ctx: Ctx, runId: string, datasets: readonly Data
   checkRunId(runId);
   datasets.forEach(checkInput);
   for (const id of modelIds) checkLength('model_id', id, limits.key);
+  checkCount('datasets', datasets.length, limits.datasets);
   checkCount('models', modelIds.length, limits.total);
+  // Looked up beforehand: whoever else writes need not wait for it.
+  const known = new Set<string>();
+  for (const d of datasets) for (const { id } of await recogniseVersions(ctx, d)) known.add(id);
   await ctx.tx(async (tx) => {
     const run = await activeRun(tx, runId);
-    for (const d of datasets)
-      await store.addInput(
-        tx.db,
-        {
-          workspace_id: tx.workspace,
-          experiment_id: run.experimentId,
-          name: d.name,
-          digest: d.digest,
-          source_type: d.sourceType,
-          source: d.source,
-          schema: d.schema,
-          profile: d.profile,
-        },
-        {
-          workspace_id: tx.workspace,
-          run_id: runId,
-          experiment_id: run.experimentId,
-          name: d.name,
-          digest: d.digest,
-          context: d.tags.find((t) => t.key === DATASET_CONTEXT_TAG)?.value ?? null,
-          tags: JSON.stringify(d.tags),
-        },
-      );
+    const named = { workspace_id: tx.workspace, experiment_id: run.experimentId };
+    await addInputs(
+      tx.db,
+      datasets.map((d) => ({
+        ...named,
+        name: d.name,
+        digest: d.digest,
+        source_type: d.sourceType,
+        source: d.source,
+        schema: d.schema,
+        profile: d.profile,
+      })),
+      datasets.map((d) => ({
+        ...named,
+        run_id: runId,
+        name: d.name,
+        digest: d.digest,
+        context: d.tags.find((t) => t.key === DATASET_CONTEXT_TAG)?.value ?? null,
+        tags: JSON.stringify(d.tags),
+      })),
+    );
     if (modelIds.length > 0)
       await store.addLinks(
         tx.db,
         modelIds.map((id) => ({ workspace_id: tx.workspace, run_id: runId, model_id: id, role: 'input' as const, step: 0 })),
       );
-    await linkKnown(tx, run, datasets);
+    await linkKnown(tx, run, known);
   });
 }
 
 /** Data that this server knows as versions of its datasets becomes part of the chain of evidence. */
-async function linkKnown(tx: Ctx, run: TrackingRun, datasets: readonly DatasetInput[]): Promise<void> {
-  const known = new Set<string>();
-  for (const d of datasets) for (const { id } of await recogniseVersions(tx, d)) known.add(id);
+async function linkKnown(tx: Ctx, run: TrackingRun, known: ReadonlySet<string>): Promise<void> {
   if (known.size === 0) return;
   const self = { kind: 'tracking-run', id: run.id };
   const edges = [...known].map((id) => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' }));

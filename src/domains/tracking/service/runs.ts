@@ -5,6 +5,7 @@ import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
 import {
   checkLength,
+  checkMadeWith,
   experimentIdOf,
   limits,
   PARENT_RUN_TAG,
@@ -42,6 +43,7 @@ export async function createRun(ctx: Ctx, input: NewRun): Promise<CreatedRun> {
     fail('tracking-invalid', {
       message: `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${input.name}', mlflow.runName='${tagged}').`,
     });
+  checkMadeWith('a run', input.tags);
   // Whoever starts a run may use keys that could not be logged later; an index takes no longer ones.
   for (const { key } of input.tags) checkLength('key', key, limits.key);
   const name = input.name || tagged || randomRunName(ctx.ids.random);

@@ -33,10 +33,13 @@ export interface TakenLoggedModel extends Omit<LoggedModel, 'artifactUri'> {
   readonly metrics: readonly TakenModelMetric[];
 }
 
-/** The experiment under its id if that is free, else under the next one. Inside a transaction. Raises `experiment-exists`. */
+// Ids are parts of paths and of addresses; those of MLflow are numbers.
+const EXPERIMENT_ID = /^[a-zA-Z0-9][\w-]{0,255}$/;
+
+/** The experiment under its id if that is one and free, else under the next one. Inside a transaction. Raises `experiment-exists`. */
 export async function takeExperiment(tx: Ctx, e: TakenExperiment, edges: readonly Edge[]): Promise<Experiment> {
   if (await experiments.findExperiment(tx.db, tx.workspace, e.name)) fail('experiment-exists', { name: e.name });
-  const isFree = (await experiments.getExperiment(tx.db, tx.workspace, e.id)) === undefined;
+  const isFree = EXPERIMENT_ID.test(e.id) && (await experiments.getExperiment(tx.db, tx.workspace, e.id)) === undefined;
   const id = isFree ? e.id : String(await experiments.nextExperimentNumber(tx.db, tx.workspace));
   const artifactLocation = e.artifactLocation === null ? experimentLocation(tx, id) : checkedLocation(e.artifactLocation);
   const made: Experiment = { ...e, id, artifactLocation };

@@ -1,4 +1,5 @@
 import type { Db } from '../../../kernel/db/database.ts';
+import { insertMany } from '../../../kernel/db/insert-many.ts';
 import { statement } from '../../../kernel/db/statement.ts';
 import type { Experiment, Lifecycle, Pair } from '../model.ts';
 import { chunks, trackingIn, type ExperimentRow } from './tables.ts';
@@ -97,14 +98,18 @@ export async function insertExperiment(db: Db, workspace: string, e: Experiment)
   await setExperimentTags(db, workspace, e.id, e.tags);
 }
 
-export async function setExperimentTags(db: Db, workspace: string, id: string, tags: readonly Pair[]): Promise<void> {
-  for (const { key, value } of tags)
-    await trackingIn(db)
-      .insertInto('experiment_tags')
-      .values({ workspace_id: workspace, experiment_id: id, key, value })
-      .onConflict((c) => c.columns(['workspace_id', 'experiment_id', 'key']).doUpdateSet({ value }))
-      .execute();
-}
+const putTags = insertMany({
+  table: 'experiment_tags',
+  columns: { workspace_id: 'id', experiment_id: 'id', key: 'text', value: 'text' },
+  then: 'on conflict (workspace_id, experiment_id, key) do update set value = excluded.value',
+});
+
+/** Of two with one key the last one counts. */
+export const setExperimentTags = (db: Db, workspace: string, id: string, tags: readonly Pair[]): Promise<void> =>
+  putTags(
+    db,
+    [...new Map(tags.map((t) => [t.key, t.value]))].map(([key, value]) => [workspace, id, key, value]),
+  );
 
 export async function deleteExperimentTag(db: Db, workspace: string, id: string, key: string): Promise<boolean> {
   const result = await trackingIn(db)

@@ -5,7 +5,7 @@ import type { Lifecycle, Metric, Pair, TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { toMetric } from './metrics.ts';
 import { byRun, ofRuns } from './of-runs.ts';
-import { trackingIn, type DatasetRow, type EntryRow, type InputRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
+import { trackingIn, type EntryRow, type LinkRow, type MetricRow, type RunRow } from './tables.ts';
 
 export { addMetrics, metricHistory } from './metrics.ts';
 
@@ -132,19 +132,6 @@ export async function deleteTag(db: Db, workspace: string, runId: string, key: s
     .where('key', '=', key)
     .executeTakeFirst();
   return result.numDeletedRows > 0n;
-}
-
-export async function addInput(db: Db, dataset: DatasetRow, input: InputRow): Promise<void> {
-  await trackingIn(db)
-    .insertInto('tracking_datasets')
-    .values(dataset)
-    .onConflict((c) => c.doNothing())
-    .execute();
-  await trackingIn(db)
-    .insertInto('tracking_inputs')
-    .values(input)
-    .onConflict((c) => c.doNothing())
-    .execute();
 }
 
 export interface RunInput {

@@ -6,7 +6,7 @@ import { DATASET_CONTEXT_TAG, type Pair, type TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { findHeads, groupsOf, inTime } from './blocks.ts';
 import { countOf, stepAt, timeAt, valueAt } from './points.ts';
-import { trackingIn } from './tables.ts';
+import { trackingIn, type DatasetRow, type InputRow } from './tables.ts';
 
 export interface TakenInput {
   readonly name: string;
@@ -77,6 +77,18 @@ const putLinks = insertMany({
   columns: { workspace_id: 'id', run_id: 'id', model_id: 'id', role: 'text', step: 'int' },
   then: 'on conflict do nothing',
 });
+
+/** Datasets with their use by a run; what is there already stays as it is. */
+export async function addInputs(db: Db, datasets: readonly DatasetRow[], inputs: readonly InputRow[]): Promise<void> {
+  await putDatasets(
+    db,
+    datasets.map((d) => [d.workspace_id, d.experiment_id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile]),
+  );
+  await putInputs(
+    db,
+    inputs.map((i) => [i.workspace_id, i.run_id, i.experiment_id, i.name, i.digest, i.context, i.tags]),
+  );
+}
 
 const byKey = (list: readonly Pair[]): [string, string][] => [...new Map(list.map((p) => [p.key, p.value]))];
 

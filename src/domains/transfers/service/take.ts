@@ -88,13 +88,18 @@ export const takeSomeRuns = (ctx: Ctx, importId: string, experimentId: string, r
 
 const numberOf = (value: number | string): number => (typeof value === 'number' ? value : Number(value));
 
-/** Points of metrics. Raises `import-foreign`. */
-export const takeSomePoints = (
+/** Others who write wait for them. */
+const MOST_POINTS = 50_000;
+
+/** Points of metrics. Raises `import-foreign`, `import-batch-too-large`. */
+export function takeSomePoints(
   ctx: Ctx,
   importId: string,
   metrics: readonly { run: string; key: string; points: readonly (readonly [number, number, number | string])[] }[],
-): Promise<void> =>
-  ctx.tx(async (tx) => {
+): Promise<void> {
+  const sum = metrics.reduce((n, m) => n + m.points.length, 0);
+  if (sum > MOST_POINTS) fail('import-batch-too-large', { points: sum, most: MOST_POINTS });
+  return ctx.tx(async (tx) => {
     const of = await runningImport(tx, importId);
     const byRun = Map.groupBy(metrics, (m) => m.run);
     await requireOwn(tx, of, 'run', [...byRun.keys()]);
@@ -105,6 +110,7 @@ export const takeSomePoints = (
         own.flatMap((m) => m.points.map(([timestampMs, step, value]) => ({ key: m.key, timestampMs, step, value: numberOf(value) }))),
       );
   });
+}
 
 export type WireLoggedModel = Omit<TakenLoggedModel, 'metrics'> & {
   readonly metrics: readonly (Omit<TakenLoggedModel['metrics'][number], 'value'> & { readonly value: number | string })[];

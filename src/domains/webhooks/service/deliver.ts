@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
+import { afterAttempt, type Attempt } from '../../../kernel/http/attempts.ts';
 import { base32 } from '../../../kernel/ids.ts';
 import { defineJob } from '../../../kernel/jobs/jobs.ts';
-import { bodyOf, GIVE_UP_MS, waitMs, type Delivery, type WebhookEvent } from '../model.ts';
+import { bodyOf, type Delivery, type WebhookEvent } from '../model.ts';
 import { getDelivery, insertDelivery, updateDelivery } from '../store/deliveries.ts';
 import { findListening, getWebhook } from '../store/webhooks.ts';
-import { send, type Attempt } from './send.ts';
+import { neverTold, send } from './send.ts';
 
 export const deliverJob = defineJob<{ delivery: string }>({
   name: 'webhooks.deliver',
@@ -72,38 +73,27 @@ async function deliver(ctx: Ctx, id: string): Promise<void> {
   if (!found || (found.delivery.state !== 'queued' && found.delivery.state !== 'failed')) return;
   const webhook = await getWebhook(ctx.db, ctx.workspace, found.delivery.webhookId);
   failpoint('webhooks.before-sent');
-  const gone = (error: string): Attempt => ({ outcome: 'dead', status: null, error, retryAfterMs: null, text: '' });
   const attempt =
-    webhook?.status === 'ACTIVE' ? await send(ctx, webhook, { id, body: found.body }) : gone('the webhook was disabled in the meantime');
+    webhook?.status === 'ACTIVE'
+      ? await send(ctx, webhook, { id, body: found.body })
+      : neverTold('the webhook was disabled in the meantime');
   failpoint('webhooks.before-delivered');
   await ctx.tx((tx) => record(tx, found.delivery, attempt));
 }
 
 async function record(tx: Ctx, before: Delivery, attempt: Attempt): Promise<void> {
   const nowMs = tx.clock.now();
-  const attempts = before.attempts + 1;
-  const wait = waitMs(attempts, attempt.retryAfterMs, tx.ids.random(1)[0]! / 255);
-  const tooLate = attempt.outcome === 'failed' && nowMs + wait - before.createdMs > GIVE_UP_MS;
-  const state = tooLate ? 'dead' : attempt.outcome;
-  const next: Delivery = {
-    ...before,
-    state,
-    attempts,
-    lastStatus: attempt.status,
-    lastError: tooLate ? `given up after 24 h: ${attempt.error}` : attempt.error,
-    nextMs: state === 'failed' ? nowMs + wait : null,
-    deliveredMs: state === 'delivered' ? nowMs : null,
-  };
+  const next: Delivery = { ...before, ...afterAttempt(before, attempt, nowMs, tx.ids.random(1)[0]! / 255) };
   if (!(await updateDelivery(tx.db, tx.workspace, next))) return;
-  if (state === 'failed') await queueAttempt(tx, next.id, attempts, nowMs + wait);
-  if (state !== 'dead') return;
+  if (next.nextMs !== null) await queueAttempt(tx, next.id, next.attempts, next.nextMs);
+  if (next.state !== 'dead') return;
   // What was never told is for an administrator to know.
   const self = { kind: 'webhook-delivery', id: next.id };
   await tx.emit({
     type: 'webhook-delivery.dead',
     subject: self,
     label: next.event,
-    payload: { webhook: next.webhookId, attempts, answer: next.lastStatus },
+    payload: { webhook: next.webhookId, attempts: next.attempts, answer: next.lastStatus },
     edges: [{ from: self, to: { kind: 'webhook', id: next.webhookId }, relation: 'tells' }],
   });
 }

@@ -4,7 +4,7 @@ import type { Ctx } from '../../../../kernel/ctx.ts';
 import { requireLevel } from '../../../../kernel/levels.ts';
 import { route, type AnyRoute, type Reply, type RouteInput } from '../../../../kernel/http/route.ts';
 import type { Permission } from '../../../../kernel/permissions.ts';
-import { findVersion, locate } from '../../../../domains/registry/public.ts';
+import { findVersion, locate, sealedZone } from '../../../../domains/registry/public.ts';
 import { artifactPlace, checkScope, checkUri, getLoggedModel, getRun, listPlace, placeOf } from '../../../../domains/tracking/public.ts';
 import { Args, invalid, mlflowDialect, mlflowRoutes, omitEmpty, readArgs } from '../../wire.ts';
 import { fileReply } from './file-reply.ts';
@@ -58,7 +58,8 @@ interface Download {
   readonly path: string;
   readonly permission: Permission;
   readonly summary: string;
-  readonly uriOf: (ctx: Ctx, a: Args) => Promise<string>;
+  /** A URI, or a folder that is at hand. */
+  readonly uriOf: (ctx: Ctx, a: Args) => Promise<string | Awaited<ReturnType<typeof sealedZone>>>;
   readonly pathOf: (a: Args) => string;
 }
 
@@ -74,7 +75,8 @@ const downloadRoute = ({ path, permission, summary, uriOf, pathOf }: Download): 
       const a = readArgs('GET', input);
       // A path that climbs is refused before anything is looked up.
       const file = safeFile(pathOf(a));
-      return download(ctx, await uriOf(ctx, a), file, input.headers);
+      const at = await uriOf(ctx, a);
+      return typeof at === 'string' ? download(ctx, at, file, input.headers) : fileReply({ zone: at, path: file }, input.headers, file);
     },
   });
 
@@ -166,9 +168,10 @@ export const ownedArtifactRoutes: readonly AnyRoute[] = [
       const name = a.required('name');
       requireLevel(ctx, 'model', name, 'READ');
       const version = await findVersion(ctx, name, a.word('version') || a.required('version'));
+      if (version.state === 'sealed') return sealedZone(ctx, version.id);
       const uri = await locate(ctx, version.location ?? version.source);
       // Any URI can be registered. Only what was sealed was looked at, whose it is; elsewhere this server does not look.
-      if (version.state !== 'sealed' && (await placeOf(ctx, uri))) await checkUri(ctx, uri, 'READ');
+      if (await placeOf(ctx, uri)) await checkUri(ctx, uri, 'READ');
       return uri;
     },
   }),

@@ -1,8 +1,7 @@
 // An artifact on its way to a client: never something that a browser would run on this server's address.
 import { defineErrors, isProblem } from '../../../../kernel/errors.ts';
-import type { Part } from '../../../../kernel/blobs/path-zone.ts';
+import type { Part, PathZone } from '../../../../kernel/blobs/path-zone.ts';
 import { Reply } from '../../../../kernel/http/route.ts';
-import type { Place } from '../../../../domains/tracking/public.ts';
 import { invalid } from '../../wire.ts';
 import { mimeTypeOf } from './mime-types.ts';
 import { attachment } from './names.ts';
@@ -28,6 +27,10 @@ const SAFE = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
+interface Place {
+  readonly zone: Pick<PathZone, 'openPart' | 'entries'>;
+  readonly path: string;
+}
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /** `shown` is the path in messages. Raises `artifact-not-found`, `path-invalid`. */

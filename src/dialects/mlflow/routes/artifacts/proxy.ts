@@ -1,10 +1,12 @@
 // Artifacts that go through the server: streamed both ways, by paths of the workspace's mutable zone.
+import type { PathInfo } from '../../../../kernel/blobs/path-zone.ts';
 import type { Ctx } from '../../../../kernel/ctx.ts';
 import { Reply, route, type AnyRoute, type Method, type Route } from '../../../../kernel/http/route.ts';
 import { checkArtifact } from '../../../../domains/tracking/public.ts';
 import { mlflowDialect, omitEmpty } from '../../wire.ts';
 import { fileReply } from './file-reply.ts';
 import { safeFile, safePath } from './names.ts';
+import { refuseSealed, sealedPlace } from './sealed.ts';
 
 export const inZone = (ctx: Ctx, path: string): string => [ctx.workspace, path].filter(Boolean).join('/');
 
@@ -45,6 +47,8 @@ export const proxyRoutes: readonly AnyRoute[] = [
     errors: ['path-invalid', 'artifact-not-found', 'mlflow-parameter-invalid'],
     handler: async (ctx, input) => {
       const path = safeFile(restOf(input));
+      const sealed = await sealedPlace(ctx, path);
+      if (sealed) return fileReply(sealed, input.headers, path);
       await checkArtifact(ctx, path, 'READ');
       return fileReply({ zone: ctx.blobs.paths, path: inZone(ctx, path) }, input.headers, path);
     },
@@ -58,6 +62,7 @@ export const proxyRoutes: readonly AnyRoute[] = [
     body: 'stream',
     handler: async (ctx, input) => {
       const path = safeFile(restOf(input));
+      refuseSealed(path);
       await checkArtifact(ctx, path, 'EDIT');
       await ctx.blobs.paths.write(inZone(ctx, path), input.stream);
       return {};
@@ -71,6 +76,7 @@ export const proxyRoutes: readonly AnyRoute[] = [
     errors: ['path-invalid', 'mlflow-parameter-invalid', 'run-out-of-scope'],
     handler: async (ctx, input) => {
       const path = safeFile(restOf(input).replace(/\/+$/, ''));
+      refuseSealed(path);
       await checkArtifact(ctx, path, 'MANAGE');
       await ctx.blobs.paths.remove(inZone(ctx, path));
       return {};
@@ -84,8 +90,10 @@ export const proxyRoutes: readonly AnyRoute[] = [
     errors: ['path-invalid', 'mlflow-parameter-invalid'],
     handler: async (ctx, input) => {
       const path = safePath(new URLSearchParams(input.rawQuery).get('path') ?? '');
-      await checkArtifact(ctx, path, 'READ');
-      const entries = await ctx.blobs.paths.list(inZone(ctx, path));
+      const sealed = await sealedPlace(ctx, path);
+      if (!sealed) await checkArtifact(ctx, path, 'READ');
+      const entries: PathInfo[] = [];
+      for await (const entry of sealed ? sealed.zone.entries(sealed.path) : ctx.blobs.paths.entries(inZone(ctx, path))) entries.push(entry);
       return omitEmpty({
         files: entries
           .map((e) => ({ path: e.name, is_dir: e.isFolder, ...(e.isFolder ? {} : { file_size: e.sizeBytes }) }))

@@ -8,6 +8,7 @@ import { requireLevel, type Level } from '../../../../kernel/levels.ts';
 import { Args, invalid, mlflowRoutes, omitEmpty, readArgs } from '../../wire.ts';
 import { safeFile, safePath } from './names.ts';
 import { inZone, proxyRoute, restOf } from './proxy.ts';
+import { isSealedPath, refuseSealed } from './sealed.ts';
 
 const { fail } = defineErrors({
   'mlflow-not-offered': { status: 501, title: 'Not offered', detail: (p: { message: string }) => p.message },
@@ -46,6 +47,7 @@ const multipart = (
         const a = readArgs('POST', input);
         const file = target(input, a);
         const run = read(a);
+        refuseSealed(file);
         await checkArtifact(ctx, file, 'EDIT');
         const { uploads } = ctx.blobs.paths;
         return uploads ? ((await run(uploads, inZone(ctx, file))) ?? {}) : unsupported('Multipart upload');
@@ -110,6 +112,8 @@ export const transferRoutes: readonly AnyRoute[] = [
     errors: ['mlflow-not-offered', 'path-invalid', 'path-not-found', 'mlflow-parameter-invalid'],
     handler: async (ctx, input) => {
       const path = safeFile(restOf(input));
+      // Its bytes may be a part of a larger object.
+      if (isSealedPath(path)) return unsupported('Multipart download');
       await checkArtifact(ctx, path, 'READ');
       const { uploads } = ctx.blobs.paths;
       if (!uploads) return unsupported('Multipart download');

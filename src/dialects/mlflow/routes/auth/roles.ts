@@ -59,8 +59,7 @@ const described = (a: Args): string | undefined => {
 };
 
 // A workspace is entered (USE) or administered (MANAGE).
-const levelFor = (kind: GrantedKind, a: Args): GrantedLevel =>
-  kind === 'workspace' ? levelIn(a, ['MANAGE', 'USE']) : levelIn(a, ['DENY', 'EDIT', 'MANAGE', 'READ', 'USE']);
+const levelFor = (kind: GrantedKind, a: Args): GrantedLevel => levelIn(a, typeOf(kind));
 
 function patternIn(a: Args, kind: GrantedKind): string {
   const pattern = a.required('resource_pattern');

@@ -3,9 +3,6 @@ import { createHash } from 'node:crypto';
 import { defineErrors } from '../../../../kernel/errors.ts';
 import type { ResourceKind } from '../../../../kernel/levels.ts';
 import type { GrantedKind, GrantedLevel, User } from '../../../../domains/access/public.ts';
-import { getModel } from '../../../../domains/registry/public.ts';
-import { getExperiment } from '../../../../domains/tracking/public.ts';
-import type { Ctx } from '../../../../kernel/ctx.ts';
 import { invalid, type Args } from '../../wire.ts';
 
 const { fail } = defineErrors({
@@ -24,9 +21,18 @@ export const userNumber = (user: { readonly id: string }): number =>
 const LEVELS: readonly GrantedLevel[] = ['READ', 'USE', 'EDIT', 'MANAGE', 'NO_PERMISSIONS', 'DENY'];
 const list = (values: readonly string[]): string => `(${values.map((v) => `'${v}'`).join(', ')})`;
 
-export function levelIn(a: Args, among: readonly GrantedLevel[] = LEVELS): GrantedLevel {
+/** A level, or for a resource of this type one of those that can be granted for it. */
+export function levelIn(a: Args, type?: string): GrantedLevel {
   const word = a.required('permission');
-  return among.find((level) => level === word) ?? invalid(`Invalid permission '${word}'. Valid permissions are: ${list(among)}`);
+  const level = LEVELS.find((l) => l === word) ?? invalid(`Invalid permission '${word}'. Valid permissions are: ${list(LEVELS)}`);
+  if (type === undefined) return level;
+  const [what, among] =
+    type === 'workspace'
+      ? (['Workspace-wide', ['MANAGE', 'USE']] as const)
+      : (['Resource-level', ['DENY', 'EDIT', 'MANAGE', 'READ', 'USE']] as const);
+  return among.some((l) => l === level)
+    ? level
+    : invalid(`Invalid permission '${word}' for resource_type='${type}'. ${what} grants accept only: ${list(among)}.`);
 }
 
 // Prompts are registered models with a tag.
@@ -80,13 +86,6 @@ export function kindIn(a: Args): ResourceKind {
 }
 
 export const typeOf = (kind: GrantedKind): string => TYPES[kind];
-
-/** Nothing is granted for what is not there. Raises what the domains raise for it. */
-export async function requireResource(ctx: Ctx, kind: ResourceKind, id: string): Promise<void> {
-  if (id === '*') return;
-  if (kind === 'experiment') await getExperiment(ctx, id);
-  if (kind === 'model') await getModel(ctx, id);
-}
 
 export const userToWire = (user: User, role: string | undefined) => ({
   id: userNumber(user),

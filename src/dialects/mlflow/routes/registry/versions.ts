@@ -19,6 +19,7 @@ import { recordRegistration } from '../../../../domains/tracking/public.ts';
 import type { Request } from '../../proto.ts';
 import { pair } from '../../requests.ts';
 import { decodeToken, encodeToken, invalid, mlflowRoutes, omitEmpty, type Args } from '../../wire.ts';
+import { downloadUri } from '../artifacts/sealed.ts';
 import { checkTag, checkTagKey, nameOf, numberOf, required, tagsOf, text } from './checks.ts';
 import { atMost } from './paging.ts';
 import { isPrompt, oneToWire, versionToWire } from './wire.ts';
@@ -102,8 +103,7 @@ export const versionRoutes = mlflowRoutes([
     summary: 'where the files of a version are',
     request: { fields: named.fields },
     handler: async (ctx, a) => {
-      const version = await versionOf(ctx, a);
-      return { artifact_uri: version.location ?? version.source };
+      return { artifact_uri: downloadUri(ctx, await versionOf(ctx, a)) };
     },
   },
   {

@@ -2,6 +2,7 @@
 import type { Ctx } from '../../../../kernel/ctx.ts';
 import {
   getModel,
+  scanInWords,
   withDetails,
   withTags,
   type FoundModel,
@@ -16,7 +17,16 @@ const IS_PROMPT = 'mlflow.prompt.is_prompt';
 export const isPrompt = (tags: readonly { key: string; value: string }[]): boolean =>
   tags.findLast((t) => t.key === IS_PROMPT)?.value.toLowerCase() === 'true';
 
-const notServed = (why: string | null): string | undefined => (why === null ? undefined : `Not served here: ${why}.`);
+// MLflow has no place of its own for either; a tag would be one that its user did not set.
+function messageOf(v: ModelVersion): string | undefined {
+  const why = v.unsealedBecause ?? v.unservableBecause;
+  const executes = v.scan ? scanInWords(v.scan) : undefined;
+  const parts = [
+    ...(why === null ? [] : [`Not served here: ${why}.`]),
+    ...(executes === undefined || v.unsealedBecause !== null ? [] : [`Loading it runs code (${executes}).`]),
+  ];
+  return parts.length === 0 ? undefined : parts.join(' ');
+}
 
 export const versionToWire = ({ version: v, tags, aliases }: FoundVersion) =>
   omitEmpty({
@@ -30,7 +40,7 @@ export const versionToWire = ({ version: v, tags, aliases }: FoundVersion) =>
     run_id: v.trackingRunId ?? '',
     // The client waits for anything else. Whether it is sealed is our own matter, told in the message.
     status: 'READY',
-    status_message: isPrompt(tags) ? undefined : notServed(v.unsealedBecause ?? v.unservableBecause),
+    status_message: isPrompt(tags) ? undefined : messageOf(v),
     run_link: v.runLink ?? '',
     model_id: v.loggedModelId,
     tags,
