@@ -10,9 +10,9 @@ export interface Insert {
   readonly then?: string | Readonly<Record<Dialect['name'], string>>;
   /**
    * Where not the lists themselves are put there: the columns of the table, and a query of `given`, which has the lists
-   * under the names of `columns`.
+   * under the names of `columns`, and of what `also` adds to it: `, name as (…)`.
    */
-  readonly select?: { readonly into: string; readonly query: string };
+  readonly select?: { readonly into: string; readonly query: string; readonly also?: string };
 }
 
 const ROWS = 20;
@@ -39,7 +39,7 @@ export function insertMany({ table, columns, then = '', select }: Insert): (db: 
   // SQLite would read "on conflict" as the condition of a join.
   const put = (rows: string, dialect: Dialect['name']): string =>
     select
-      ? `with given (${list}) as (${rows}) insert into ${table} (${select.into}) ${select.query} where true ${end(dialect)}`
+      ? `with given (${list}) as (${rows})${select.also ?? ''} insert into ${table} (${select.into}) ${select.query} where true ${end(dialect)}`
       : `insert into ${table} (${list}) ${rows} ${end(dialect)}`;
   const values = `(${names.map(() => '?').join(', ')})`;
   const one = put(`values ${values}`, 'sqlite');
