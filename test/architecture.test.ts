@@ -29,7 +29,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
     'subjects',
     'tracking',
   ],
-  lineage: ['datasets', 'projects', 'registry', 'releases', 'serving'],
+  lineage: ['datasets', 'projects', 'registry', 'releases', 'serving', 'tracking'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'subjects', 'tracking'],
   registry: ['access', 'projects', 'serving', 'subjects', 'tracking'],

@@ -43,6 +43,8 @@ const table: readonly (readonly [RegExp, Need])[] = [
   // Endpoints and datasets.
   [/^GET .*projects\/:project\/endpoints\/:endpoint\/(freeze|release|releases|revisions)/, ['endpoint', 'READ']],
   [/^(POST|DELETE) .*projects\/:project\/endpoints\/:endpoint\//, ['endpoint', 'EDIT']],
+  // A monitor is of an endpoint, a model or both; neither may be closed: test/attacks/hidden.test.ts.
+  [/^GET .*projects\/:project\/monitors\/:monitor/, ['endpoint', 'READ']],
   [/^GET .*projects\/:project\/datasets\/:dataset\//, ['dataset', 'READ']],
   [/^POST .*projects\/:project\/datasets\/:dataset\/versions$/, ['dataset', 'EDIT']],
 ];
@@ -61,7 +63,7 @@ const ofNoResource: readonly RegExp[] = [
   /^POST .*projects\/:project\/comparison$/,
   // Uploads in parts whose file is named in the body alone, and what is not offered.
   /mlflow-artifacts\/mpu\/\w+$/,
-  /\/v1\/traces$/,
+  /\/(v1|mlflow)\/traces$/,
   // By an id of a version or an evaluation: their own tests.
   /^GET \/api\/gyre\/v1\/(dataset-versions|evaluations)\//,
 ];

@@ -103,6 +103,12 @@ test('while the store answers 503, slowly or cuts the line, tracking goes on, no
     assert.equal((await put(name, bytes)).status, 200);
     assert.equal(await (await get(name)).text(), bytes);
   }
+  // One that is cut off in the middle of its parts is answered as well, while its client is still sending.
+  await line.fault({ answer503: true });
+  const large = await put('large', 'x'.repeat(40_000_000));
+  assert.deepEqual([large.status, ((await large.json()) as { error_code: string }).error_code], [503, 'TEMPORARILY_UNAVAILABLE']);
+  await line.fault(undefined);
+  assert.equal((await get('large')).status, 404);
   await line.fault({ delayMs: 100 });
   const [stored, tracked] = await Promise.all([put('slow', bytes), track()]);
   assert.deepEqual([stored.status, tracked], [200, 200]);

@@ -5,7 +5,7 @@ export const { fail } = defineErrors({
     status: 400,
     title: 'Nothing to import there',
     detail: (p: { given: string; why: string }) =>
-      `"${p.given}" cannot be imported: ${p.why}. Name the address of a server (https://host:port), a folder of MLflow (./mlruns) or its database (sqlite:///path/mlflow.db).`,
+      `"${p.given}" cannot be imported: ${p.why}. Name the address of a server (https://host:port), a folder of MLflow (./mlruns) or its database (sqlite:///path/mlflow.db, postgresql://user@host/name).`,
   },
   'import-source-too-old': {
     status: 400,

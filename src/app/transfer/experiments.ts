@@ -1,7 +1,7 @@
 // Experiments on their way, run by run. Each is noted as done when all of it has arrived, so that a command that was killed
 // goes on there.
 import { createHash } from 'node:crypto';
-import { hashPoints, loggedModelDigest, metricsDigest, runDigest, type PointsDigest } from '../../domains/transfers/public.ts';
+import { hashPoints, loggedModelDigest, metricsDigest, runDigest, type PointsHash } from '../../domains/transfers/public.ts';
 import { listFiles, takeFiles } from './files.ts';
 import type { TakeOverOptions } from './names.ts';
 import type { Owner, Source, SourceExperiment, SourceFile, SourceLoggedModel, SourceMetric, SourceRun } from './source.ts';
@@ -106,14 +106,14 @@ export class Experiments {
   }
 
   private async metricsOf(run: SourceRun, send: ((m: SourceMetric) => Promise<void> | undefined) | undefined) {
-    const digests = new Map<string, PointsDigest>();
+    const hashes = new Map<string, PointsHash>();
     for await (const metric of this.source.metrics(run)) {
-      const hash = hashPoints();
+      const hash = hashes.get(metric.key) ?? hashPoints();
+      hashes.set(metric.key, hash);
       hash.add(metric.points);
-      digests.set(metric.key, hash.end());
       await send?.(metric);
     }
-    return metricsDigest(digests);
+    return metricsDigest(new Map([...hashes].map(([key, hash]) => [key, hash.end()])));
   }
 
   private listed(owner: Owner): Promise<SourceFile[] | undefined> {

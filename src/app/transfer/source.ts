@@ -9,9 +9,10 @@ export type SourceExperiment = TakenExperiment & { readonly artifactLocation: st
 export type SourceRun = TakenRun & { readonly artifactUri: string };
 export type SourceLoggedModel = TakenLoggedModel & { readonly artifactUri: string };
 
+/** A metric, or a part of one that follows the part before it. */
 export interface SourceMetric {
   readonly key: string;
-  /** Each point once, in the order of time, step and value. */
+  /** Each point once, in the order of time, step and value, over all parts. */
   readonly points: readonly Point[];
 }
 

@@ -1,10 +1,12 @@
 // Questions asked of the chain of evidence.
 import type { Ctx } from '../../kernel/ctx.ts';
+import { requireLevel } from '../../kernel/levels.ts';
 import type { Ref } from '../../kernel/events/events.ts';
 import { findEndpointRevision } from '../releases/public.ts';
 import { findPrediction, servingPaths, type InferenceRecord } from '../serving/public.ts';
 import { columnKinds } from './column-map.ts';
 import { fail } from './errors.ts';
+import { hiddenOf, requireReadable } from './service/hidden.ts';
 import * as store from './store.ts';
 import type { GraphEdge, Node } from './store.ts';
 
@@ -14,6 +16,8 @@ export interface Graph {
   readonly edges: readonly GraphEdge[];
   /** True if the walk was cut at its limit. */
   readonly cut: boolean;
+  /** How many things the walk met that the caller may not read; nothing is said of them, nor of what lies behind them alone. */
+  readonly hidden: number;
 }
 
 const MAX_NODES = 2000;
@@ -28,7 +32,7 @@ export interface WalkOptions {
   readonly stopAt?: readonly string[];
 }
 
-/** Everything reachable from `root` along ("from") or against ("to") the edges. Raises `lineage-unknown`. */
+/** Everything reachable from `root` along ("from") or against ("to") the edges, as far as the caller may read it. Raises `lineage-unknown`, `level-too-low`. */
 export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth: number, options: WalkOptions = {}): Promise<Graph> {
   const leftOut = new Set(options.without);
   const ends = new Set(options.stopAt);
@@ -36,6 +40,8 @@ export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth:
   const edges: GraphEdge[] = [];
   let frontier: readonly Ref[] = [root];
   let cut = false;
+  const hidden = new Set<string>();
+  if (!(await requireReadable(ctx, root))) fail('lineage-unknown', root);
   for (let level = 0; frontier.length > 0; level++) {
     const next = new Map<string, Ref>();
     for (let i = 0; i < frontier.length; i += ASKED_AT_ONCE) {
@@ -47,7 +53,13 @@ export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth:
       const through = part.filter((ref) => level === 0 || !ends.has(ref.kind));
       const all = await store.listEdges(ctx.db, ctx.workspace, through, direction, room + 1);
       if (all.length > room) cut = true;
-      const found = all.filter((e) => !leftOut.has((direction === 'from' ? e.to : e.from).kind));
+      const wanted = all.filter((e) => !leftOut.has((direction === 'from' ? e.to : e.from).kind));
+      const secret = await hiddenOf(
+        ctx,
+        wanted.map((e) => (direction === 'from' ? e.to : e.from)),
+      );
+      for (const ref of secret) hidden.add(key(ref));
+      const found = wanted.filter((e) => !secret.has(direction === 'from' ? e.to : e.from));
       if (level === 0 && all.length === 0 && seen.get(key(root))!.firstMs === 0) fail('lineage-unknown', root);
       edges.push(...found.slice(0, room));
       for (const edge of found) {
@@ -62,7 +74,7 @@ export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth:
   }
   // Where the walk was cut, no edge points at a node that is not shown.
   const shown = cut ? edges.filter((e) => seen.has(key(e.from)) && seen.has(key(e.to))) : edges;
-  return { root, nodes: [...seen.values()], edges: shown, cut };
+  return { root, nodes: [...seen.values()], edges: shown, cut, hidden: hidden.size };
 }
 
 export interface PredictionChain {
@@ -70,13 +82,14 @@ export interface PredictionChain {
   readonly graph: Graph;
 }
 
-/** One prediction and what it was made from, down to source files. Raises `prediction-not-found`. */
+/** One prediction and what it was made from, down to source files. Raises `prediction-not-found`, `level-too-low`. */
 export async function whyPrediction(ctx: Ctx, id: string): Promise<PredictionChain> {
   const prediction = await findPrediction(servingPaths(ctx.settings.dir).log, id);
   if (!prediction || prediction.workspace !== ctx.workspace) return fail('prediction-not-found', { id });
+  requireLevel(ctx, 'endpoint', prediction.endpoint, 'READ');
   const revision = await findEndpointRevision(ctx.db, ctx.workspace, prediction.endpoint, prediction.revision);
   const root = { kind: 'prediction', id };
-  if (!revision) return { prediction, graph: { root, nodes: [], edges: [], cut: false } };
+  if (!revision) return { prediction, graph: { root, nodes: [], edges: [], cut: false, hidden: 0 } };
   const start = { kind: 'endpoint-revision', id: revision.id };
   // Why the model was trained belongs to it: trigger, alert, window; what that window compared with is another model's story.
   const graph = await walk(ctx, start, 'from', 20, { without: columnKinds, stopAt: ['window', 'endpoint', 'release'] });
@@ -91,6 +104,7 @@ export async function whyPrediction(ctx: Ctx, id: string): Promise<PredictionCha
         ...graph.edges,
       ],
       cut: graph.cut,
+      hidden: graph.hidden,
     },
   };
 }

@@ -21,6 +21,7 @@ const GraphView = Type.Object({
   ),
   edges: Type.Array(Type.Object({ from: Ref, to: Ref, relation: Type.String() })),
   cut: Type.Boolean({ description: 'The walk ended at its limit; the graph goes on' }),
+  hidden: Type.Integer({ description: 'Things that it met and you may not read; what lies behind them alone is left out' }),
 });
 const Reads = Type.Array(
   Type.Object({

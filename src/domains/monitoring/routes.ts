@@ -7,7 +7,7 @@ import { fail } from './errors.ts';
 import { findingKinds, windowKinds } from './model.ts';
 import { baselineView, findingView, monitorView, windowSummary, windowView } from './queries.ts';
 import { BaselineView, FindingPage, MonitorView, ReportView, WindowPage, WindowView } from './schema.ts';
-import { baselineOf, getMonitor, getWindow } from './service/read.ts';
+import { baselineOf, getMonitor, getWindow, listMonitors } from './service/read.ts';
 import { driftReport } from './service/report.ts';
 import * as store from './store/windows.ts';
 
@@ -38,10 +38,9 @@ export const monitoringRoutes: readonly AnyRoute[] = [
     errors: ['project-not-found'],
     params: Type.Object({ project: name }),
     reply: { 200: Type.Object({ items: Type.Array(MonitorView) }) },
-    handler: async (ctx, { params }) => {
-      const { definition } = await currentRevision(ctx, params.project);
-      return { items: await Promise.all(Object.values(definition.monitors).map((m) => monitorView(ctx, params.project, m))) };
-    },
+    handler: async (ctx, { params }) => ({
+      items: await Promise.all((await listMonitors(ctx, params.project)).readable.map((m) => monitorView(ctx, params.project, m))),
+    }),
   }),
   route({
     method: 'GET',
@@ -121,7 +120,7 @@ export const monitoringRoutes: readonly AnyRoute[] = [
     }),
     reply: { 200: FindingPage },
     handler: async (ctx, { params, query }) => {
-      await currentRevision(ctx, params.project);
+      const { hidden } = await listMonitors(ctx, params.project);
       const limit = query.limit ?? 100;
       const before = query.cursor ? decodeCursor(query.cursor, ['number', 'string']) : undefined;
       const rows = await store.listFindings(
@@ -130,6 +129,7 @@ export const monitoringRoutes: readonly AnyRoute[] = [
         {
           project: params.project,
           monitor: query.monitor,
+          without: hidden.map((m) => m.name),
           window: query.window,
           kind: query.kind,
           subject: query.subject,

@@ -17,6 +17,7 @@ export { checkSource, lineageOf, locate, versionNamed } from './service/sources.
 export { searchModels, searchVersions, withDetails, withTags, type FoundModel, type FoundVersion } from './service/search.ts';
 export { compareVersions, type Compared } from './service/compare.ts';
 export { championAlias, currentDecision, decide, findDecision, getDecision, requirePassed } from './service/decide.ts';
+export { modelsOfVersions } from './store/versions.ts';
 export { listDecisions } from './store/evaluations.ts';
 export { sealedZone } from './service/sealed-bytes.ts';
 export { stageNamed, stages } from './model.ts';

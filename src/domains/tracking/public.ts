@@ -27,6 +27,7 @@ export { artifactPlace, checkArtifact, checkUri, listPlace } from './service/art
 export { decodedFully, pathOfUri, placeOf, type Place } from './service/places.ts';
 export {
   existing,
+  experimentsOf,
   freeIds,
   retakeExperiment,
   sealTaken,

@@ -11,5 +11,6 @@ export {
   type FileDigest,
   type Point,
   type PointsDigest,
+  type PointsHash,
 } from './model.ts';
 export { Experiment as ExperimentShape, Model as ModelShape, Run as RunShape, TakeLoggedModel as LoggedModelShape } from './schema.ts';

@@ -1,6 +1,6 @@
 // The blobs in a folder: `cas/` by digest, `paths/` by path, `staged/` for copies of what lies in shared packs.
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,7 +9,9 @@ import { randomBytes } from 'node:crypto';
 import { fail, isDiskFull } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { BlobBatch, BlobEntry, BlobStore } from './blob-store.ts';
-import { chunksOf } from './chunks.ts';
+import { chunksOf } from './streams/chunks.ts';
+import { FileReader } from './streams/file-reader.ts';
+import { bytesPassed } from './streams/passing-bytes.ts';
 import { openPathZone } from './path-zone.ts';
 import { syncFolder } from './sync-folder.ts';
 
@@ -31,7 +33,7 @@ export async function openFolderStore({ dir, durability }: FolderStoreOptions): 
     const end = Math.min(range.end, entry.length);
     return end <= range.start
       ? Readable.from([])
-      : createReadStream(packPath(entry.pack), { start: entry.offset + range.start, end: entry.offset + end - 1 });
+      : new FileReader(packPath(entry.pack), { start: entry.offset + range.start, end: entry.offset + end });
   };
 
   return {
@@ -168,6 +170,7 @@ function beginBatch(incoming: string, packPath: (pack: string) => string, durabi
     const append = async (chunk: Buffer): Promise<void> => {
       await writeAll(pack.file, chunk, pack.size);
       pack.size += chunk.length;
+      bytesPassed(chunk.length);
     };
     try {
       for (const chunk of head) await append(chunk);

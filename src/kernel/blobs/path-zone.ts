@@ -5,9 +5,10 @@ import { constants, createWriteStream, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { defineErrors, fail as failAny, isDiskFull } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
+import { FileReader } from './streams/file-reader.ts';
+import { pour } from './streams/pour.ts';
 import { syncFolder } from './sync-folder.ts';
 
 export const { fail: failPath } = defineErrors({
@@ -124,7 +125,7 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
       try {
         await makeFolder(dirname(final));
         const sink = createWriteStream(temporary, { flags: 'wx', mode: 0o600 });
-        await pipeline(source, sink);
+        await pour(source, sink);
         if (durability === 'power') {
           const handle = await open(temporary, 'r+');
           await handle.sync();
@@ -161,7 +162,7 @@ export function openPathZone(root: string, durability: 'power' | 'process'): Pat
           await handle.close();
           return { stream: Readable.from([]), sizeBytes: stats.size, part };
         }
-        return { stream: handle.createReadStream({ start: part.start, end: part.end - 1 }), sizeBytes: stats.size, part };
+        return { stream: new FileReader(handle, part), sizeBytes: stats.size, part };
       } catch (error) {
         await handle.close();
         throw error;

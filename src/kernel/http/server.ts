@@ -134,6 +134,8 @@ export function buildServer({ platform, routes, access, readiness, dialectOf, bo
   ) => {
     // Whoever went away in the middle hears nothing, and it is no defect of ours.
     if (reply.raw.destroyed || (request.raw.destroyed && !request.raw.complete)) return reply.hijack();
+    // Most clients send all of a body before they read the answer: what nobody wants any more is read and forgotten.
+    if (!request.raw.complete) request.raw.resume();
     const problem = toProblem(error, platform.settings.bodyLimitBytes);
     if (problem.status >= 500 && !isProblem(error)) {
       defects.inc();

@@ -140,7 +140,7 @@ def check_larger_file():
     content = os.urandom(24 * 1024 * 1024)
     with folder() as source, start() as run:
         (source / "weights.bin").write_bytes(content)
-        mlflow.log_artifact(source / "weights.bin")
+        mlflow.log_artifact(str(source / "weights.bin"))
     [listed] = client.list_artifacts(run.info.run_id)
     assert listed.file_size == len(content) and hashlib.sha256(fetched(run, "weights.bin")).digest() == hashlib.sha256(content).digest()
 

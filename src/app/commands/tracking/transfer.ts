@@ -127,7 +127,7 @@ export function transferCommands(program: Program, root: Command): void {
       imports
         .command('mlflow')
         .description('take over an installation of MLflow: experiments, runs, models, artifacts and registry, compared in the end')
-        .requiredOption('--from <place>', 'http(s)://host:port, a folder (./mlruns), or sqlite:///path/mlflow.db')
+        .requiredOption('--from <place>', 'http(s)://host:port, a folder (./mlruns), sqlite:///path/mlflow.db, or postgresql://…')
         .option('--artifacts <root>', 'where its server keeps what it calls mlflow-artifacts:/ (a folder or s3://…)')
         .option('--no-artifacts', 'leave the files where they are')
         .option('--link-artifacts', 'leave the files where they are, and note their places')

@@ -1,5 +1,6 @@
 // What other rooms and the API read of monitoring.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { atLeast, levelOf, requireLevel, type ResourceKind } from '../../../kernel/levels.ts';
 import { currentRevision, type MonitorDefinition } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import type { Baseline, BaselineRow, Finding, Window } from '../model.ts';
@@ -7,10 +8,26 @@ import * as monitors from '../store/monitors.ts';
 import * as store from '../store/windows.ts';
 import { openBaselines } from './baselines.ts';
 
-/** Raises `monitor-not-found`, `project-not-found`. */
+/** Raises `monitor-not-found`, `project-not-found`; `level-too-low` unless the caller may read what it watches. */
 export async function getMonitor(ctx: Ctx, project: string, monitor: string): Promise<MonitorDefinition> {
   const { definition } = await currentRevision(ctx, project);
-  return Object.hasOwn(definition.monitors, monitor) ? definition.monitors[monitor]! : fail('monitor-not-found', { project, monitor });
+  if (!Object.hasOwn(definition.monitors, monitor)) return fail('monitor-not-found', { project, monitor });
+  const found = definition.monitors[monitor]!;
+  for (const [kind, id] of watchedBy(found)) requireLevel(ctx, kind, id, 'READ');
+  return found;
+}
+
+const watchedBy = ({ endpoint, model }: MonitorDefinition): (readonly [ResourceKind, string])[] => [
+  ...(endpoint === null ? [] : [['endpoint', endpoint] as const]),
+  ...(model === null ? [] : [['model', model] as const]),
+];
+
+/** The monitors of a project, those apart that watch what the caller may not read. Raises `project-not-found`. */
+export async function listMonitors(ctx: Ctx, project: string): Promise<{ readable: MonitorDefinition[]; hidden: MonitorDefinition[] }> {
+  const { definition } = await currentRevision(ctx, project);
+  const isReadable = (m: MonitorDefinition): boolean => watchedBy(m).every(([kind, id]) => atLeast(levelOf(ctx, kind, id), 'READ'));
+  const { readable = [], hidden = [] } = Object.groupBy(Object.values(definition.monitors), (m) => (isReadable(m) ? 'readable' : 'hidden'));
+  return { readable, hidden };
 }
 
 const MOST = 100_000;

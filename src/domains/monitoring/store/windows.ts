@@ -244,6 +244,8 @@ export async function findLatest(
 export interface FindingFilter {
   readonly project: string;
   readonly monitor?: string | undefined;
+  /** Monitors that are left out. */
+  readonly without?: readonly string[] | undefined;
   readonly window?: string | undefined;
   readonly kind?: string | undefined;
   readonly subject?: string | undefined;
@@ -264,6 +266,7 @@ export async function listFindings(
     .where('workspace_id', '=', workspace)
     .where('project', '=', filter.project);
   if (filter.monitor !== undefined) select = select.where('monitor', '=', filter.monitor);
+  if (filter.without && filter.without.length > 0) select = select.where('monitor', 'not in', filter.without);
   if (filter.window !== undefined) select = select.where('window_id', '=', filter.window);
   if (filter.kind !== undefined) select = select.where('kind', '=', filter.kind as FindingKind);
   if (filter.subject !== undefined) select = select.where('subject', '=', filter.subject);

@@ -1,6 +1,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import type { Ref } from '../../../kernel/events/events.ts';
+import { requireLevel } from '../../../kernel/levels.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { currentVersion } from '../../datasets/public.ts';
 import {
@@ -35,6 +36,8 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
   if (!Object.hasOwn(definition.pipelines, input.pipeline))
     fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
   const pipeline = definition.pipelines[input.pipeline]!;
+  // Its steps act in the name of the program, so whoever starts them must be able to do what they do.
+  for (const step of pipeline.steps) if (step.kind === 'register') requireLevel(ctx, 'model', step.model, 'EDIT');
   requirePurpose(definition, pipeline);
   await requireTrust(ctx, pipeline.steps);
   const params: Record<string, Parameter> = { ...pipeline.params };

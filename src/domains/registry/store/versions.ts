@@ -201,3 +201,15 @@ export async function latestOf(db: Db, workspace: string, models: readonly strin
   }
   return found;
 }
+
+/** Which models these versions are of, by their ids. */
+export async function modelsOfVersions(db: Db, workspace: string, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await registryIn(db)
+    .selectFrom('model_versions')
+    .select(['id', 'model'])
+    .where('workspace_id', '=', workspace)
+    .where('id', 'in', [...ids])
+    .execute();
+  return new Map(rows.map((r) => [r.id, r.model]));
+}

@@ -28,6 +28,7 @@ import { fail } from '../errors.ts';
 import { metricRows } from '../metric-words.ts';
 import { gateView } from '../model-view.ts';
 import { none } from '../../../stats/figure.ts';
+import { requireReadable } from './require-readable.ts';
 
 export interface ComparisonAsked {
   /** Default: the model of the run, or of the project's first endpoint, or its first model. */
@@ -48,6 +49,7 @@ export async function makeComparison(ctx: Ctx, project: string, asked: Compariso
   const revision = await currentRevision(ctx, project);
   const { definition } = revision;
   const candidate = await candidateOf(ctx, definition, asked);
+  requireReadable(ctx, project, definition, { models: [candidate.model], endpoints: [] });
   const champion = await championOf(ctx, candidate, asked.against);
   const gates = (definition.models[candidate.model]?.gates ?? []) as readonly Gate[];
   const decision = await findDecision(ctx, candidate);

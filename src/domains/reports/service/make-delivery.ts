@@ -5,6 +5,7 @@ import { getVersion } from '../../registry/public.ts';
 import { deliveryOf, type Delivery } from '../documents/delivery.ts';
 import { listEvents } from '../documents/queries.ts';
 import { fail } from '../errors.ts';
+import { requireReadable } from './require-readable.ts';
 
 const DAY_US = 86_400_000_000;
 /** DORA looks at three months. */
@@ -22,6 +23,7 @@ export async function makeDelivery(ctx: Ctx, project: string, asked: DeliveryAsk
   const { definition } = await currentRevision(ctx, project);
   const names = Object.keys(definition.endpoints).filter((e) => asked.endpoint === undefined || e === asked.endpoint);
   if (asked.endpoint !== undefined && names.length === 0) fail('report-endpoint-missing', { project, endpoint: asked.endpoint });
+  requireReadable(ctx, project, definition, { datasets: [], endpoints: names });
   const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
   const toUs = asked.toUs ?? nowUs + 1;
   const events = await listEvents(ctx.db, ctx.workspace, project, [

@@ -5,6 +5,7 @@ import { DocumentWriter, say, type RecordedDocument, type Statement } from '../d
 import { count, minute } from '../documents/markdown.ts';
 import { listEvents } from '../documents/queries.ts';
 import { fail } from '../errors.ts';
+import { requireReadable } from './require-readable.ts';
 
 const MAX_RUNS = 20;
 
@@ -15,6 +16,10 @@ export async function makePipelineDocument(ctx: Ctx, project: string, name: stri
   const pipeline = Object.hasOwn(definition.pipelines, name)
     ? definition.pipelines[name]!
     : fail('report-pipeline-missing', { project, pipeline: name });
+  requireReadable(ctx, project, definition, {
+    models: pipeline.steps.flatMap((s) => (s.kind === 'register' ? [s.model] : [])),
+    endpoints: [],
+  });
   const applied = { kind: 'project-revision', id: revision.id };
   const snapshot = { kind: 'code-snapshot', id: revision.snapshot };
   const events = await listEvents(ctx.db, ctx.workspace, project, ['pipeline-run', 'model-version']);

@@ -13,6 +13,7 @@ import { evaluationStepOf } from '../truth.ts';
 import { describeChain } from './chain.ts';
 import { describeLoop } from './loop.ts';
 import { describeLive, type LiveAsked } from './live.ts';
+import { requireReadable } from './require-readable.ts';
 
 const ALL_TIME = { fromUs: Number.MIN_SAFE_INTEGER, toUs: Number.MAX_SAFE_INTEGER };
 
@@ -28,6 +29,7 @@ export interface ReportAsked extends LiveAsked {
 export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked): Promise<Report> {
   const revision = await currentRevision(ctx, project);
   const { definition } = revision;
+  requireReadable(ctx, project, definition);
   const name = asked.endpoint ?? Object.keys(definition.endpoints)[0];
   const endpoint = name === undefined ? undefined : definition.endpoints[name];
   if (asked.endpoint !== undefined && !endpoint) fail('report-endpoint-missing', { project, endpoint: asked.endpoint });

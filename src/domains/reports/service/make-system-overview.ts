@@ -9,6 +9,7 @@ import { findStop } from '../../retraining/public.ts';
 import { DocumentWriter, say, type RecordedDocument, type Statement } from '../documents/document.ts';
 import { count, day, minute } from '../documents/markdown.ts';
 import { listEvents } from '../documents/queries.ts';
+import { requireReadable } from './require-readable.ts';
 
 type Line = Statement | { readonly missing: string } | null;
 
@@ -16,6 +17,7 @@ type Line = Statement | { readonly missing: string } | null;
 export async function makeSystemOverview(ctx: Ctx, project: string): Promise<RecordedDocument> {
   const revision = await currentRevision(ctx, project);
   const { definition: d } = revision;
+  requireReadable(ctx, project, d);
   const applied = { kind: 'project-revision', id: revision.id };
   const { nowUs, mode } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
   const events = await listEvents(ctx.db, ctx.workspace, project, [

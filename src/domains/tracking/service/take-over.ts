@@ -202,6 +202,10 @@ export async function takenLoggedModel(ctx: Ctx, id: string): Promise<TakenLogge
   };
 }
 
+/** Which experiments these belong to, by their ids. */
+export const experimentsOf = (ctx: Ctx, kind: 'run' | 'logged-model', ids: readonly string[]): Promise<Map<string, string>> =>
+  taken.experimentIds(ctx.db, ctx.workspace, kind === 'run' ? 'tracking_runs' : 'logged_models', ids);
+
 /** Where the artifacts of a run or logged model that was taken over lie; undefined where this server does not look. */
 export async function takenPlace(ctx: Ctx, kind: 'run' | 'logged-model', id: string) {
   const uri =

@@ -6,7 +6,7 @@ import { DATASET_CONTEXT_TAG, type Pair, type TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { findHeads, groupsOf, inTime } from './blocks.ts';
 import { countOf, stepAt, timeAt, valueAt } from './points.ts';
-import { trackingIn, type DatasetRow, type InputRow } from './tables.ts';
+import { chunks, trackingIn, type DatasetRow, type InputRow } from './tables.ts';
 
 export interface TakenInput {
   readonly name: string;
@@ -172,6 +172,24 @@ export async function takenIds(
       .where('id', 'in', ids.slice(i, i + 1000))
       .execute())
       found.add(id);
+  return found;
+}
+
+export async function experimentIds(
+  db: Db,
+  workspace: string,
+  table: 'tracking_runs' | 'logged_models',
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const part of chunks(ids))
+    for (const row of await trackingIn(db)
+      .selectFrom(table)
+      .select(['id', 'experiment_id'])
+      .where('workspace_id', '=', workspace)
+      .where('id', 'in', part)
+      .execute())
+      found.set(row.id, row.experiment_id);
   return found;
 }
 

@@ -1,5 +1,6 @@
 // Reading objects. A stream that breaks off goes on where it was, of the same object or not at all.
 import { Readable } from 'node:stream';
+import { bytesPassed } from '../streams/passing-bytes.ts';
 import type { ObjectBody, ObjectInfo } from './object-store.ts';
 import type { S3Parts } from './s3.ts';
 
@@ -52,6 +53,7 @@ export function readS3({ sdk, client, bucket, call, is, faults }: S3Parts) {
         try {
           for await (const chunk of body) {
             done += (chunk as Buffer).length;
+            bytesPassed((chunk as Buffer).length);
             broken = 0;
             yield chunk as Buffer;
           }

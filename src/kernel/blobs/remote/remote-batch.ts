@@ -3,9 +3,10 @@
 import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { BlobBatch, BlobEntry } from '../blob-store.ts';
-import { chunksOf } from '../chunks.ts';
+import { chunksOf } from '../streams/chunks.ts';
 import { failpoint } from '../../failpoints.ts';
 import { fail } from '../objects/errors.ts';
+import { bytesPassed } from '../streams/passing-bytes.ts';
 import { ObjectWriter } from '../objects/object-writer.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 
@@ -67,6 +68,7 @@ export function beginRemoteBatch(
       for (const chunk of head) await writer.write(chunk);
       for (let next = await rest.next(); !next.done; next = await rest.next()) {
         hash.update(next.value);
+        bytesPassed(next.value.length);
         await writer.write(next.value);
       }
       const digest = hash.digest('hex');

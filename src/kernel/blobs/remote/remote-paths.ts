@@ -1,10 +1,10 @@
 // The mutable zone in an object store: a path is a key. A write replaces the object as a whole once all bytes
 // are there; folders are what keys have in common.
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { Readable, Writable } from 'node:stream';
 import { failpoint } from '../../failpoints.ts';
 import { ObjectWriter } from '../objects/object-writer.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
+import { pour } from '../streams/pour.ts';
 import { failPath, safeParts, type PathInfo, type PathZone } from '../path-zone.ts';
 import { folderEntries } from './folder-entries.ts';
 import type { LocalCache } from './local-cache.ts';
@@ -43,9 +43,16 @@ export function openRemotePaths({ objects, prefix, cache }: RemotePathsOptions):
       const free = places.check(path);
       free.catch(() => undefined);
       try {
-        await pipeline(source, async (chunks: AsyncIterable<Buffer | string>) => {
-          for await (const chunk of chunks) await writer.write(Buffer.from(chunk));
-        });
+        await pour(
+          source,
+          new Writable({
+            write: (chunk: Buffer, _encoding, done) =>
+              writer.write(chunk).then(
+                () => done(),
+                (error: Error) => done(error),
+              ),
+          }),
+        );
         await free;
         failpoint('paths.before-rename');
         await writer.finish(false);

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import type { BlobSource } from './blob-store.ts';
+import type { BlobSource } from '../blob-store.ts';
 
 /** The bytes of a source, piece by piece. */
 export async function* chunksOf(source: BlobSource): AsyncGenerator<Buffer> {
