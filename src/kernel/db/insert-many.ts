@@ -1,13 +1,13 @@
 // Many rows into one table by one statement, however many they are: a list of binds for each row would be built and parsed anew.
 import { boundTo, toBind, type Db } from './database.ts';
-import type { ColumnType, Dialect } from './dialect.ts';
+import type { ColumnType } from './dialect.ts';
 import { numberBinds, type Bind } from './statement.ts';
 
 export interface Insert {
   readonly table: string;
   readonly columns: Readonly<Record<string, ColumnType>>;
-  /** What follows the values, for example `on conflict do nothing`; in the words of each database where they differ. */
-  readonly then?: string | Readonly<Record<Dialect['name'], string>>;
+  /** What follows the values, for example `on conflict do nothing`. */
+  readonly then?: string;
   /**
    * Where not the lists themselves are put there: the columns of the table, and a query of `given`, which has the lists
    * under the names of `columns`, and of what `also` adds to it: `, name as (…)`.
@@ -35,18 +35,17 @@ const listTypes: Readonly<Record<ColumnType, string>> = {
 export function insertMany({ table, columns, then = '', select }: Insert): (db: Db, lists: readonly (readonly Bind[])[]) => Promise<void> {
   const names = Object.keys(columns);
   const list = names.map((n) => `"${n}"`).join(', ');
-  const end = (dialect: Dialect['name']): string => (typeof then === 'string' ? then : then[dialect]);
   // SQLite would read "on conflict" as the condition of a join.
-  const put = (rows: string, dialect: Dialect['name']): string =>
+  const put = (rows: string): string =>
     select
-      ? `with given (${list}) as (${rows})${select.also ?? ''} insert into ${table} (${select.into}) ${select.query} where true ${end(dialect)}`
-      : `insert into ${table} (${list}) ${rows} ${end(dialect)}`;
+      ? `with given (${list}) as (${rows})${select.also ?? ''} insert into ${table} (${select.into}) ${select.query} where true ${then}`
+      : `insert into ${table} (${list}) ${rows} ${then}`;
   const values = `(${names.map(() => '?').join(', ')})`;
-  const one = put(`values ${values}`, 'sqlite');
+  const one = put(`values ${values}`);
   // Where a statement is a call, not a message: a few rows by each save most of the calls, and more of them save no more.
-  const some = put(`values ${Array.from({ length: ROWS }, () => values).join(', ')}`, 'sqlite');
+  const some = put(`values ${Array.from({ length: ROWS }, () => values).join(', ')}`);
   const types = Object.values(columns).map((type) => `?::${listTypes[type]}[]`);
-  const whole = numberBinds(put(`select * from unnest(${types.join(', ')})`, 'postgres'));
+  const whole = numberBinds(put(`select * from unnest(${types.join(', ')})`));
   return async (db, lists) => {
     if (lists.length === 0) return;
     const { connection } = boundTo(db);
