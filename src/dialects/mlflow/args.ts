@@ -27,6 +27,10 @@ export function camelCased(name: string): string {
   return found;
 }
 
+/** What messages put before a name: as text, or by the item that has it. */
+type Place = string | { readonly path: string };
+const pathOf = (place: Place): string => (typeof place === 'string' ? place : place.path);
+
 /** Names may be snake_case or camelCase; null is absent; `path` is what messages put before the name. */
 export class Args {
   readonly #values: Raw;
@@ -45,39 +49,43 @@ export class Args {
     return this.get(name) !== undefined;
   }
   /** Text; absent = "". */
-  text(name: string, path = ''): string {
+  text(name: string, path: Place = ''): string {
     const value = this.get(name);
     if (value === undefined) return '';
-    if (typeof value !== 'string') return wrong(path + name, value);
+    if (typeof value !== 'string') return wrong(pathOf(path) + name, value);
     // PostgreSQL stores no NUL, and nobody means one.
-    return value.includes('\0') ? invalid(`Invalid value for parameter '${path}${name}' supplied: it contains a NUL character.`) : value;
+    return value.includes('\0')
+      ? invalid(`Invalid value for parameter '${pathOf(path)}${name}' supplied: it contains a NUL character.`)
+      : value;
   }
-  required(name: string, path = ''): string {
+  required(name: string, path: Place = ''): string {
     const value = this.text(name, path);
-    return value === '' ? missing(path + name) : value;
+    return value === '' ? missing(pathOf(path) + name) : value;
   }
   /** A member of an enumeration, by name or number; absent = "". */
   word(name: string): string {
     const value = this.get(name);
     return typeof value === 'number' ? String(value) : this.text(name);
   }
-  int(name: string, path = ''): number | undefined {
+  int(name: string, path: Place = ''): number | undefined {
     const value = this.get(name);
     if (value === undefined || value === '') return undefined;
     const number =
       typeof value === 'number' ? value : typeof value === 'string' && /^\s*[-+]?\d+\s*$/.test(value) ? Number(value) : Number.NaN;
-    return Number.isSafeInteger(number) ? number : wrong(path + name, value);
+    return Number.isSafeInteger(number) ? number : wrong(pathOf(path) + name, value);
   }
-  requiredInt(name: string, path = ''): number {
-    return this.int(name, path) ?? missing(path + name);
+  requiredInt(name: string, path: Place = ''): number {
+    return this.int(name, path) ?? missing(pathOf(path) + name);
   }
   /** A double; NaN and infinities come as text. */
-  double(name: string, path = ''): number {
+  double(name: string, path: Place = ''): number {
     const value = this.get(name);
     if (typeof value === 'number') return value;
-    if (value === undefined || value === '') return missing(path + name);
+    if (value === undefined || value === '') return missing(pathOf(path) + name);
     if (value === 'NaN') return Number.NaN;
-    return typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)) ? Number(value) : wrong(path + name, value);
+    return typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value))
+      ? Number(value)
+      : wrong(pathOf(path) + name, value);
   }
   bool(name: string): boolean {
     const value = this.get(name);
@@ -92,11 +100,11 @@ export class Args {
     return [value].flat().map((item, i) => new Args({ [name]: item as unknown }).text(name, i === 0 ? '' : `[${i}].`));
   }
   /** Objects of a list, each with its path for messages. */
-  list(name: string): { at: Args; path: string }[] {
+  list(name: string): Item[] {
     const value = this.get(name);
     if (value === undefined) return [];
     if (!Array.isArray(value)) return wrong(name, value);
-    return value.map((item: unknown, i) => ({ at: asArgs(item, `${name}[${i}]`, this.#snake), path: `${name}[${i}].` }));
+    return value.map((item: unknown, i) => new Item(asArgs(item, name, this.#snake, i), name, i));
   }
   child(name: string, path = ''): Args {
     return this.has(name) ? asArgs(this.get(name), path + name, this.#snake) : missing(path + name);
@@ -106,5 +114,22 @@ export class Args {
   }
 }
 
-const asArgs = (value: unknown, path: string, snake: boolean): Args =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? new Args(value as Raw, snake) : wrong(path, value);
+/** One of a list. Its path is needed for messages only, and a batch has a thousand of them. */
+class Item {
+  readonly at: Args;
+  readonly #list: string;
+  readonly #index: number;
+  constructor(at: Args, list: string, index: number) {
+    this.at = at;
+    this.#list = list;
+    this.#index = index;
+  }
+  get path(): string {
+    return `${this.#list}[${this.#index}].`;
+  }
+}
+
+const asArgs = (value: unknown, path: string, snake: boolean, index?: number): Args =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? new Args(value as Raw, snake)
+    : wrong(index === undefined ? path : `${path}[${index}]`, value);

@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/ctx.ts';
 import type { Db } from '../../kernel/db/database.ts';
 import { insertMany } from '../../kernel/db/insert-many.ts';
-import { statement } from '../../kernel/db/statement.ts';
+import { command } from '../../kernel/db/statement.ts';
 import { eventsIn, type Ref } from '../../kernel/events/events.ts';
 import { toStoredEvent, type StoredEvent } from '../../kernel/events/subscribers.ts';
 
@@ -21,7 +21,7 @@ export interface GraphEdge {
 }
 
 // Every event comes through here. The first one that names a thing tells most of it; later ones only add edges.
-const putNode = statement(
+const putNode = command(
   `insert into lineage_nodes (workspace_id, kind, id, label, project, first_ms, payload) values (?, ?, ?, ?, ?, ?, ?)
     on conflict (workspace_id, kind, id) do update set label = excluded.label, payload = excluded.payload
     where lineage_nodes.label = '' and excluded.label <> ''`,

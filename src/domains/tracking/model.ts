@@ -147,12 +147,14 @@ function normalPath(name: string): string {
   return root + parts.join('/') || '.';
 }
 
-/** Raises `tracking-invalid` unless it is a point MLflow would take; `path` leads to it and ends with a dot, or is empty. */
-export function checkMetric(m: Metric, path: string): void {
-  checkName(m.key, `${path}name`);
+/** Raises `tracking-invalid` unless it is a point MLflow would take; `index` is its place in a batch. */
+export function checkMetric(m: Metric, index?: number): void {
+  // Where it is, is written for a message only: a batch has a thousand of them.
+  const path = (): string => (index === undefined ? '' : `metrics[${index}].`);
+  if (!isSimple(m.key)) checkName(m.key, `${path()}name`);
   if (m.timestampMs < 0)
     invalid(
-      `Invalid value ${m.timestampMs} for parameter '${path}timestamp' supplied: metric '${m.key}' (value=${pythonFloat(m.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
+      `Invalid value ${m.timestampMs} for parameter '${path()}timestamp' supplied: metric '${m.key}' (value=${pythonFloat(m.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
     );
   checkLength('Metric name', m.key, limits.key);
   checkLength('model_id', m.modelId ?? '', limits.key);
@@ -164,9 +166,11 @@ export function checkKey(kind: 'Param' | 'Tag', key: string, path: string): void
   checkLength(kind === 'Param' ? 'Param key' : path, key, limits.key);
 }
 
+/** Nothing in such a name could be a path. */
+const isSimple = (name: string): boolean => /^\w[\w-]*$/.test(name);
+
 function checkName(name: string, path: string): void {
-  // Nothing in such a name could be a path; a batch has a thousand of them.
-  if (/^\w[\w-]*$/.test(name)) return;
+  if (isSimple(name)) return;
   if (!/^[/\p{L}\p{N}_.\- :]*$/u.test(name))
     invalid(
       `Invalid value ${asJson(name)} for parameter '${path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).`,

@@ -7,6 +7,7 @@ import { defineErrors } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { BlobEntry, BlobSource } from './blob-store.ts';
 import { holdTable } from './hold.ts';
+import { refuseRemovedPacks, removedPackTable } from './removed-packs.ts';
 import { findTombstones, tombstoneTable } from './tombstones.ts';
 
 type BlobRow = {
@@ -28,6 +29,7 @@ export const blobTables: readonly Table[] = [
   },
   tombstoneTable,
   holdTable,
+  removedPackTable,
 ];
 
 const blobsIn = (db: Db) => db.withTables<{ blobs: BlobRow }>();
@@ -106,8 +108,9 @@ export async function listPackEntries(db: Db, pack: string): Promise<(BlobEntry 
   return rows.map((row) => ({ ...toEntry(row), workspace: row.workspace_id }));
 }
 
-/** Says where the bytes of a pack are now. */
+/** Says where the bytes of a pack are now. Raises `blob-stored-too-early`. */
 export async function movePackEntries(ctx: Ctx, workspace: string, from: string, entries: readonly BlobEntry[]): Promise<void> {
+  await refuseRemovedPacks(ctx, new Set(entries.map((e) => e.pack)));
   for (const e of entries)
     await blobsIn(ctx.db)
       .updateTable('blobs')
@@ -118,8 +121,9 @@ export async function movePackEntries(ctx: Ctx, workspace: string, from: string,
       .execute();
 }
 
-/** Records entries of a committed batch, inside a transaction. */
+/** Records entries of a committed batch, inside a transaction. Raises `blob-stored-too-early`. */
 export async function insertBlobs(ctx: Ctx, entries: readonly BlobEntry[]): Promise<void> {
+  await refuseRemovedPacks(ctx, new Set(entries.map((e) => e.pack)));
   for (let i = 0; i < entries.length; i += 1000)
     await blobsIn(ctx.db)
       .insertInto('blobs')

@@ -6,7 +6,8 @@ import { kernelSchema, openSmallPlatform } from '../../../test/support/small-pla
 import { isProblem } from '../errors.ts';
 import { sweepTexts } from '../db/all-text.ts';
 import { jobsIn } from '../jobs/jobs.ts';
-import { findBlobs, getBlob, storeBlobs } from './blob-index.ts';
+import { findBlobs, getBlob, insertBlobs, storeBlobs } from './blob-index.ts';
+import type { BlobEntry, BlobStore } from './blob-store.ts';
 import { purgePacks, replaceBlobs } from './erase-blobs.ts';
 import { findTombstones } from './tombstones.ts';
 
@@ -34,6 +35,62 @@ eachDatabase('erased bytes leave their pack, their neighbours stay, and who asks
   await ctx().tx((tx) => replaceBlobs(tx, [{ digest: left!.digest, newDigest: less!.digest, rowsRemoved: 2, reason: 'ers_2' }]));
   const tombstone = (await findTombstones(database.reader, 'default', [gone!.digest])).get(gone!.digest)!;
   assert.deepEqual([tombstone.newDigest, tombstone.rowsRemoved], [less!.digest, 3]);
+});
+
+/** A store whose writer stands still after each commit for as long as `meanwhile` takes. */
+const standingStill = (blobs: BlobStore, meanwhile: (entries: readonly BlobEntry[]) => Promise<unknown>): BlobStore => ({
+  ...blobs,
+  begin: async () => {
+    const batch = await blobs.begin();
+    return {
+      ...batch,
+      commit: async () => {
+        const entries = await batch.commit();
+        await meanwhile(entries);
+        return entries;
+      },
+    };
+  },
+});
+
+eachDatabase('who stands still between storing and recording, until an erasure took the bytes for left over, is told', async (t, kind) => {
+  const database = await openTestDatabase(t, kind, kernelSchema);
+  const { ctx, platform } = await openSmallPlatform(t, database);
+  const slow = { ...ctx(), blobs: standingStill(platform.blobs, () => purgePacks(ctx())) };
+  await assert.rejects(storeBlobs(slow, [Buffer.from('late')]), (error) => isProblem(error, 'blob-stored-too-early'));
+  const [again] = await storeBlobs(ctx(), [Buffer.from('late'), Buffer.from('soon gone')]);
+  const entry = (await findBlobs(database.reader, 'default', [again!.digest])).get(again!.digest)!;
+  assert.equal((await platform.blobs.read(entry)).toString(), 'late');
+
+  // So is an erasure that moves what stays into a fresh pack.
+  const [neighbour] = await storeBlobs(ctx(), [Buffer.from('soon gone')]);
+  await ctx().tx((tx) => replaceBlobs(tx, [{ digest: neighbour!.digest, newDigest: null, rowsRemoved: 1, reason: 'ers_1' }]));
+  const packs = (entries: readonly BlobEntry[]): Set<string> => new Set(entries.map((e) => e.pack));
+  const moving = { ...ctx(), blobs: standingStill(platform.blobs, (entries) => purgePacks(ctx(), packs(entries))) };
+  await assert.rejects(purgePacks(moving), (error) => isProblem(error, 'blob-stored-too-early'));
+  assert.equal((await platform.blobs.read(entry)).toString(), 'late');
+  await purgePacks(ctx());
+  const moved = (await findBlobs(database.reader, 'default', [again!.digest])).get(again!.digest)!;
+  assert.notEqual(moved.pack, entry.pack);
+  assert.equal((await platform.blobs.read(moved)).toString(), 'late');
+});
+
+eachDatabase('of a record and an erasure that race for a pack one wins, and no record names what is gone', async (t, kind) => {
+  const database = await openTestDatabase(t, kind, kernelSchema);
+  const { ctx, platform } = await openSmallPlatform(t, database);
+  for (let i = 0; i < 12; i++) {
+    const batch = await platform.blobs.begin();
+    const { digest } = await batch.add(Buffer.from(`bytes ${i}`));
+    const entries = await batch.commit();
+    const [recorded] = await Promise.allSettled([
+      ctx().tx((tx) => insertBlobs(tx, entries)),
+      purgePacks(ctx(), new Set(entries.map((e) => e.pack))),
+    ]);
+    if (recorded.status === 'rejected') assert.ok(isProblem(recorded.reason, 'blob-stored-too-early'), String(recorded.reason));
+    const found = (await findBlobs(database.reader, 'default', [digest])).get(digest);
+    assert.equal(found !== undefined, recorded.status === 'fulfilled');
+    if (found) assert.equal((await platform.blobs.read(found)).toString(), `bytes ${i}`);
+  }
 });
 
 eachDatabase('texts are found in whatever table they are, and only those of the workspace are changed', async (t, kind) => {

@@ -4,9 +4,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ctx } from '../ctx.ts';
 import { failpoint } from '../failpoints.ts';
-import { deleteBlobs, listPackEntries, movePackEntries } from './blob-index.ts';
+import { deleteBlobs, listPackEntries, movePackEntries, referencedPacks } from './blob-index.ts';
 import type { BlobEntry } from './blob-store.ts';
 import { untilUnheld } from './hold.ts';
+import { insertRemovedPacks } from './removed-packs.ts';
 import { insertTombstones, type Tombstone } from './tombstones.ts';
 
 /** Takes blobs out of the index and leaves tombstones, in the transaction that makes records point elsewhere. */
@@ -37,24 +38,37 @@ export async function purgePacks(ctx: Ctx, only?: ReadonlySet<string>): Promise<
     }
     if (entries.reduce((sum, e) => sum + e.length, 0) >= sizeBytes && entries.length > 0) continue;
     if (entries.length > 0) await moveOut(ctx, pack, entries);
-    await removeForGood(ctx, pack);
-    gone += 1;
+    if (await removeForGood(ctx, pack)) gone += 1;
   }
   // Bytes on their way in are not in the index yet; after so long they are nobody's.
   if (arriving.length > 0) await delay(ctx.blobs.arrivalMs, undefined, { signal: ctx.signal });
   for (const pack of arriving) {
-    if ((await listPackEntries(ctx.db, pack)).length > 0) continue;
-    await removeForGood(ctx, pack);
-    gone += 1;
+    if (await removeForGood(ctx, pack)) gone += 1;
   }
   return gone;
 }
 
-async function removeForGood(ctx: Ctx, pack: string): Promise<void> {
+/** Of these packs, those that no record names; none can name one of them from now on. */
+export async function disownPacks(ctx: Ctx, packs: readonly string[]): Promise<Set<string>> {
+  const unnamed = async (db: Ctx['db']): Promise<string[]> => {
+    const named = await referencedPacks(db, packs);
+    return packs.filter((pack) => !named.has(pack));
+  };
+  if ((await unnamed(ctx.db)).length === 0) return new Set();
+  return ctx.tx(async (tx) => {
+    const gone = await unnamed(tx.db);
+    await insertRemovedPacks(tx, gone);
+    return new Set(gone);
+  });
+}
+
+async function removeForGood(ctx: Ctx, pack: string): Promise<boolean> {
+  if ((await disownPacks(ctx, [pack])).size === 0) return false;
   await untilUnheld(ctx);
   failpoint('blobs.before-pack-removed');
   await ctx.blobs.removePack(pack);
   failpoint('blobs.after-pack-removed');
+  return true;
 }
 
 async function moveOut(ctx: Ctx, pack: string, entries: readonly (BlobEntry & { workspace: string })[]): Promise<void> {

@@ -58,7 +58,10 @@ export const scannerOf = ({ db, database }: { readonly db: Db; readonly database
   db === database.reader ? database.scanner : db;
 
 export interface Connection {
-  execute(sql: string, binds: readonly unknown[]): Promise<QueryResult<unknown>>;
+  /** `name`: the server may keep the statement prepared under it. */
+  execute(sql: string, binds: readonly unknown[], name?: string): Promise<QueryResult<unknown>>;
+  /** Sends what answers no rows and waits for nothing: that it failed shows at the next `execute`, or at the commit. */
+  send?(sql: string, binds: readonly unknown[], name?: string): Promise<void>;
   /** The same statement for each list of binds, one after the other; where the database is in this process. */
   executeMany?(sql: string, lists: readonly (readonly unknown[])[]): Promise<void>;
 }

@@ -1,7 +1,7 @@
 // Many rows into one table by one statement, however many they are: a list of binds for each row would be built and parsed anew.
 import { boundTo, toBind, type Db } from './database.ts';
 import type { ColumnType } from './dialect.ts';
-import { numberBinds, type Bind } from './statement.ts';
+import { nextName, numberBinds, type Bind } from './statement.ts';
 
 export interface Insert {
   readonly table: string;
@@ -30,22 +30,24 @@ const listTypes: Readonly<Record<ColumnType, string>> = {
 
 /**
  * A way to put lists of values, in the order of the columns, into a table. Where `then` changes a row that is
- * there, no two of the lists may be of the same one.
+ * there, no two of the lists may be of the same one. A failure shows as a `command`'s does.
  */
 export function insertMany({ table, columns, then = '', select }: Insert): (db: Db, lists: readonly (readonly Bind[])[]) => Promise<void> {
   const names = Object.keys(columns);
   const list = names.map((n) => `"${n}"`).join(', ');
   // SQLite would read "on conflict" as the condition of a join.
-  const put = (rows: string): string =>
+  const text = (rows: string): string =>
     select
       ? `with given (${list}) as (${rows})${select.also ?? ''} insert into ${table} (${select.into}) ${select.query} where true ${then}`
       : `insert into ${table} (${list}) ${rows} ${then}`;
   const values = `(${names.map(() => '?').join(', ')})`;
-  const one = put(`values ${values}`);
+  const one = text(`values ${values}`);
   // Where a statement is a call, not a message: a few rows by each save most of the calls, and more of them save no more.
-  const some = put(`values ${Array.from({ length: ROWS }, () => values).join(', ')}`);
-  const types = Object.values(columns).map((type) => `?::${listTypes[type]}[]`);
-  const whole = numberBinds(put(`select * from unnest(${types.join(', ')})`));
+  const some = text(`values ${Array.from({ length: ROWS }, () => values).join(', ')}`);
+  const types = Object.values(columns).map((type) => listTypes[type]);
+  const whole = numberBinds(text(`select * from unnest(${types.map((type) => `?::${type}[]`).join(', ')})`));
+  const oneNumbered = numberBinds(text(`values (${types.map((type) => `?::${type}`).join(', ')})`));
+  const [oneName, wholeName] = [nextName(), nextName()];
   return async (db, lists) => {
     if (lists.length === 0) return;
     const { connection } = boundTo(db);
@@ -57,9 +59,12 @@ export function insertMany({ table, columns, then = '', select }: Insert): (db: 
       if (whole < checked.length) await connection.executeMany(one, checked.slice(whole));
       return;
     }
-    await connection.execute(
+    const put = connection.send ?? connection.execute;
+    if (checked.length === 1) return void (await put(oneNumbered, checked[0]!, oneName));
+    await put(
       whole,
       names.map((_, i) => checked.map((list) => list[i])),
+      wholeName,
     );
   };
 }

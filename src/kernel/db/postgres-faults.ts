@@ -13,6 +13,8 @@ const AWAY = /^(ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUN
 // node-postgres has no codes for these.
 const AWAY_WORDS =
   /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout|timeout exceeded when trying to connect|timeout expired)/;
+// feature_not_supported, of a prepared statement whose table has other columns by now.
+const OUTDATED = /^cached plan must not change result type/;
 const LOCK_NOT_AVAILABLE = '55P03';
 const QUERY_CANCELED = '57014';
 /** All processes of the server ended at once, and it recovers from its log. */
@@ -50,6 +52,7 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 export const isRace = (error: unknown): boolean => RACES.includes(codeOf(error));
 export const isMadeMeanwhile = (error: unknown): boolean => MADE_MEANWHILE.includes(codeOf(error));
+export const isOutdated = (error: unknown): boolean => codeOf(error) === '0A000' && OUTDATED.test(messageOf(error));
 /** The connection is of no more use, or there never was one. */
 export const isAway = (error: unknown): boolean => AWAY.test(codeOf(error)) || (codeOf(error) === '' && AWAY_WORDS.test(messageOf(error)));
 export const isCrash = (error: unknown): boolean => codeOf(error) === CRASHED;

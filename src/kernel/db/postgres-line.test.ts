@@ -9,16 +9,26 @@ import { postgresUrl } from '../../../test/support/postgres.ts';
 import { isProblem } from '../errors.ts';
 import type { Database, Db } from './database.ts';
 import { openPostgres } from './postgres.ts';
+import { command } from './statement.ts';
 
 /** What a line does with the next commit: loses its answer, and perhaps takes nobody any more. */
 type Loss = 'none' | 'answer' | 'answer-and-line';
 
-async function overLine(t: TestContext): Promise<{ database: Database; straight: Database; lose: (loss: Loss) => void }> {
+interface Line {
+  readonly database: Database;
+  readonly straight: Database;
+  readonly lose: (loss: Loss) => void;
+  /** How often the server said that it waits for the next message. */
+  readonly answers: () => number;
+}
+
+async function overLine(t: TestContext): Promise<Line> {
   const straight = await openTestDatabase(t, 'postgres', accounts);
   const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(straight.reader);
   const target = new URL(await postgresUrl());
   const open = new Set<Socket>();
   let loss: Loss = 'none';
+  let answers = 0;
   const server = createServer((client) => {
     const up = connect(Number(target.port), target.hostname);
     let losing = false;
@@ -36,6 +46,7 @@ async function overLine(t: TestContext): Promise<{ database: Database; straight:
       up.write(chunk);
     });
     up.on('data', (chunk: Buffer) => {
+      answers += chunk.toString('latin1').split('Z\0\0\0\u0005').length - 1;
       if (!losing) return client.write(chunk);
       if (loss === 'answer-and-line') server.close();
       loss = 'none';
@@ -51,9 +62,10 @@ async function overLine(t: TestContext): Promise<{ database: Database; straight:
     for (const socket of open) socket.destroy();
     server.close();
   });
-  return { database, straight, lose: (next) => void (loss = next) };
+  return { database, straight, lose: (next) => void (loss = next), answers: () => answers };
 }
 
+const put = command('insert into accounts (id, amount, open) values (?, 0, 1)');
 const add = (db: Db, id: string) => sql`insert into accounts (id, amount, open) values (${id}, 0, 1)`.execute(db);
 const idsIn = async (database: Database): Promise<string[]> =>
   (await sql<{ id: string }>`select id from accounts order by id`.execute(database.reader)).rows.map((row) => row.id);
@@ -136,4 +148,48 @@ test('a statement that takes too long is given up; a transaction that stands sti
         ).rows.length === 0;
   });
   assert.deepEqual([bodies, await idsIn(straight)], [2, ['a2']]);
+});
+
+test('a transaction that asks once and then writes goes there and back twice', async (t) => {
+  const { database, answers } = await overLine(t);
+  const write = (id: string) =>
+    database.tx(async (db) => {
+      await sql`select 1 where ${id} = 'x'`.execute(db);
+      await put(db, id);
+      await put(db, `${id}-too`);
+    });
+  await write('a');
+  const before = answers();
+  await write('b');
+  assert.equal(answers() - before, 2);
+  assert.deepEqual(await idsIn(database), ['a', 'a-too', 'b', 'b-too']);
+});
+
+test('a lost answer to a commit that brought all the writes with it is asked after', async (t) => {
+  const { database, lose } = await overLine(t);
+  let bodies = 0;
+  lose('answer');
+  const value = await database.tx(async (db) => {
+    bodies += 1;
+    await put(db, 'a');
+    await put(db, 'b');
+    return 'made';
+  });
+  assert.deepEqual([value, bodies, await idsIn(database)], ['made', 1, ['a', 'b']]);
+});
+
+test('a server process that dies at a write on its way to the commit costs nobody an error', async (t) => {
+  const { database, straight } = await overLine(t);
+  await straight.tx(async (db) => {
+    await sql`create sequence tries`.execute(db);
+    await sql`create function cut() returns trigger language plpgsql as $$ begin
+      if nextval('tries') = 2 then perform pg_terminate_backend(pg_backend_pid()); end if; return null; end $$`.execute(db);
+    await sql`create trigger cut after insert on accounts for each row execute function cut()`.execute(db);
+  });
+  let bodies = 0;
+  await database.tx(async (db) => {
+    bodies += 1;
+    for (const id of ['a', 'b', 'c']) await put(db, id);
+  });
+  assert.deepEqual([bodies, await idsIn(database)], [2, ['a', 'b', 'c']]);
 });

@@ -1,9 +1,10 @@
 // PostgreSQL by node-postgres. Transactions are serializable, as SQLite's are by nature, and repeated
 // when the database says that two of them could not both be, or the line broke before they were to be stored.
 import { setTimeout as delay } from 'node:timers/promises';
-import { handleOver, runEffects, untilEnded, type Connection, type Database, type Db, type TransactionKind } from './database.ts';
+import { handleOver, runEffects, type Connection, type Database, type Db, type TransactionKind } from './database.ts';
 import { postgresDialect } from './dialect.ts';
-import { fail, isAway, isCrash, isLasting, isMadeMeanwhile, isRace, placeOf, raise } from './postgres-faults.ts';
+import { fail, isAway, isCrash, isLasting, isMadeMeanwhile, isOutdated, isRace, placeOf, raise } from './postgres-faults.ts';
+import { openPipeline, type Known } from './postgres-pipeline.ts';
 import { openSignals } from './postgres-signals.ts';
 import type pg from 'pg';
 
@@ -33,18 +34,12 @@ export interface PostgresOptions {
   readonly fateMs?: number;
 }
 
-const BEGIN: Readonly<Record<TransactionKind, string>> = {
-  serializable: 'begin isolation level serializable',
-  latest: 'begin isolation level read committed',
-  patient: 'begin isolation level read committed; set local statement_timeout = 0',
+const BEGIN: Readonly<Record<TransactionKind, readonly string[]>> = {
+  serializable: ['begin isolation level serializable'],
+  latest: ['begin isolation level read committed'],
+  patient: ['begin isolation level read committed', 'set local statement_timeout = 0'],
 };
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
-
-/** A transaction as the server knows it: what can be asked after when the answer to its commit is lost. */
-interface Known {
-  readonly xid: string;
-  readonly began: string;
-}
 
 class LostBefore extends Error {}
 
@@ -55,19 +50,21 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   // The sum of integers is numeric here and an integer on SQLite.
   driver.types.setTypeParser(driver.types.builtins.NUMERIC, Number);
   const { schema, poolSize = 10, statementTimeoutMs, fateMs = FATE_MS } = options;
+  const patienceMs = statementTimeoutMs ? statementTimeoutMs + ANSWER_MS : 0;
   const config: pg.PoolConfig = {
     connectionString: url,
     application_name: 'gyre',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_MS,
-    ...(schema ? { options: `-c search_path=${schema}` } : {}),
+    // A plan that is kept would be that of a table as small as it was when the program began.
+    options: `-c plan_cache_mode=force_custom_plan${schema ? ` -c search_path=${schema}` : ''}`,
     ...(statementTimeoutMs
       ? {
           statement_timeout: statementTimeoutMs,
           lock_timeout: LOCK_MS,
           idle_in_transaction_session_timeout: STANDSTILL_MS,
-          query_timeout: statementTimeoutMs + ANSWER_MS,
+          query_timeout: patienceMs,
         }
       : {}),
   };
@@ -77,6 +74,10 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   // So is one that loses it while a transaction has it: its next statement fails.
   pool.on('connect', (client) => client.on('error', () => undefined));
   const signals = openSignals(() => new driver.Client({ ...config, query_timeout: undefined } as pg.ClientConfig), pool);
+
+  // A table that another version of the program changed makes what was prepared before useless: it is prepared anew.
+  let prepared = 0;
+  const nameOf = (name: string): string => `${name} ${prepared}`;
 
   /** What became of a commit that was not answered. Raises `commit-unknown`. */
   const fateOf = async ({ xid, began }: Known, error: unknown): Promise<'committed' | 'aborted'> => {
@@ -106,33 +107,30 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     const client = await pool.connect().catch((error: unknown) => {
       throw isAway(error) && !isLasting(error) ? new LostBefore('', { cause: error }) : error;
     });
-    const own = untilEnded(connectionOver(client, kind === 'patient' ? NO_TIMEOUT_MS : undefined));
+    const pipeline = openPipeline({
+      client,
+      begin: BEGIN[kind],
+      nameOf: (name) => nameOf(`tx ${name}`),
+      typeParser: driver.types.getTypeParser,
+      patienceMs: kind === 'patient' ? NO_TIMEOUT_MS : patienceMs,
+    });
     const effects: (() => void)[] = [];
-    let known: Known | undefined;
     let committing = false;
     let broken: Error | undefined;
     let value!: T;
     try {
-      // Several statements in one message; the number is taken now, for after the commit nobody may be there to tell it.
-      const begun = (await client.query(
-        `${BEGIN[kind]}; select pg_current_xact_id()::text as xid, now()::text as began`,
-      )) as unknown as pg.QueryResult<Known>[];
-      known = begun.at(-1)!.rows[0];
-      value = await body(handleOver(postgresDialect, own), (effect) => effects.push(effect));
-      own.end();
+      value = await body(handleOver(postgresDialect, pipeline), (effect) => effects.push(effect));
       committing = true;
-      // After a failed statement PostgreSQL answers a commit with a rollback, which is no error to it.
-      const { command } = await client.query('commit');
-      if (command !== 'COMMIT') throw new Error('the transaction was rolled back: its body went on after a statement that failed');
+      await pipeline.commit();
     } catch (error) {
-      own.end();
-      if (isAway(error)) {
-        broken = error as Error;
-        if (!committing || !known || (await fateOf(known, error)) === 'aborted') throw new LostBefore('', { cause: error });
-      } else {
-        await client.query('rollback').catch((e: Error) => (broken = e));
-        throw error;
-      }
+      pipeline.end();
+      if (isAway(error)) broken = error as Error;
+      else if (pipeline.begun) await client.query('rollback').catch((e: Error) => (broken = e));
+      // Whatever the body made of it, a command that failed before is why there is nothing to commit.
+      const first = pipeline.failure ?? error;
+      if (!isAway(first)) throw first;
+      broken ??= first as Error;
+      if (!committing || !pipeline.known || (await fateOf(pipeline.known, first)) === 'aborted') throw new LostBefore('', { cause: first });
     } finally {
       client.release(broken);
     }
@@ -140,12 +138,13 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     return value;
   };
 
-  const read = async (statement: string, binds: readonly unknown[]) => {
+  const read = async (statement: string, binds: readonly unknown[], name?: string) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await connectionOver(pool).execute(statement, binds);
+        return await connectionOver(pool, undefined, nameOf).execute(statement, binds, name);
       } catch (error) {
-        if (!isAway(error) || isLasting(error) || attempt === AWAY_ATTEMPTS) return raise(error, url);
+        if (isOutdated(error) && attempt < AWAY_ATTEMPTS) prepared += 1;
+        else if (!isAway(error) || isLasting(error) || attempt === AWAY_ATTEMPTS) return raise(error, url);
         await delay(Math.random() * AWAY_PAUSE_MS * attempt);
       }
     }
@@ -169,7 +168,8 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
             await delay(Math.random() * AWAY_PAUSE_MS * away);
             continue;
           }
-          if (!isRace(error) && !(isMadeMeanwhile(error) && ++madeMeanwhile < MADE_ATTEMPTS)) {
+          if (isOutdated(error)) prepared += 1;
+          else if (!isRace(error) && !(isMadeMeanwhile(error) && ++madeMeanwhile < MADE_ATTEMPTS)) {
             // Whoever sets bounds of his own knows what they mean.
             if (kind === 'patient' && !isAway(error)) throw error;
             return raise(error, url);
@@ -210,11 +210,11 @@ function toInteger(text: string): number {
   return value;
 }
 
-const connectionOver = (client: pg.Pool | pg.PoolClient, timeoutMs?: number): Connection => ({
-  execute: async (text, binds) => {
-    const result = await (timeoutMs === undefined
-      ? client.query(text, binds as unknown[])
-      : client.query({ text, values: binds as unknown[], query_timeout: timeoutMs } as pg.QueryConfig));
+const connectionOver = (client: pg.Pool | pg.PoolClient, timeoutMs?: number, nameOf = (name: string) => name): Connection => ({
+  execute: async (text, values, name) => {
+    const prepared = name === undefined ? {} : { name: nameOf(name) };
+    const patience = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+    const result = await client.query({ text, values, ...prepared, ...patience } as pg.QueryConfig);
     return { rows: result.rows, ...(result.rowCount === null ? {} : { numAffectedRows: BigInt(result.rowCount) }) };
   },
 });

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import type { Ctx } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
-import { statement } from '../db/statement.ts';
+import { command, statement } from '../db/statement.ts';
 import type { Table } from '../db/tables.ts';
 import { newId } from '../ids.ts';
 
@@ -115,7 +115,7 @@ const recordDigest = (e: EventRow): string =>
 
 export const chainHash = (previous: string, seq: number, event: EventRow): string => sha256(`${previous}\n${seq}\n${recordDigest(event)}`);
 
-const inserted = statement(
+const inserted = command(
   `insert into events (id, workspace_id, type, subject_kind, subject_id, label, project, actor_kind, actor_id, payload, edges,
     recorded_ms, occurred_us, seq, hash) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 );

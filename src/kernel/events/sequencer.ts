@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { boundTo, type Database, type Db } from '../db/database.ts';
-import { statement } from '../db/statement.ts';
+import { command, statement } from '../db/statement.ts';
 import { CHAIN_START, chainHash, eventsIn, newestEventOf, type EventRow } from './events.ts';
 
 export { CHAIN_START, chainHash } from './events.ts';
@@ -18,9 +18,13 @@ const STANDSTILL_MS = 3000;
 // Bounds the memory and the time of one transaction; the rest comes in the next.
 const AT_ONCE = 2000;
 
+/** Of a burst of commits the events are numbered together. */
+const GATHER_MS = 10;
+
 // Asked at every commit.
 const unnumbered = statement<EventRow>(`select * from events where seq is null order by id limit ${AT_ONCE}`);
-const numbered = statement('update events set seq = ?, hash = ? where id = ?');
+const anyUnnumbered = statement<object>('select 1 from events where seq is null limit 1');
+const numbered = command('update events set seq = ?, hash = ? where id = ?');
 
 /** Numbers everything not yet numbered, in the order of ids (which is the order of time). Returns how many. */
 export async function sequenceEvents(db: Db): Promise<number> {
@@ -28,11 +32,11 @@ export async function sequenceEvents(db: Db): Promise<number> {
   if (pending.length === 0) return 0;
   let { seq, hash } = (await newestEventOf(db)) ?? { seq: 0, hash: CHAIN_START };
   const given = pending.map((event) => ({ id: event.id, seq: ++seq, hash: (hash = chainHash(hash, seq, event)) }));
+  // One way to the server and back, whatever their number: the others wait for it.
   const { dialect, connection } = boundTo(db);
   if (dialect.name === 'sqlite') for (const one of given) await numbered(db, one.seq, one.hash, one.id);
-  // One way to the server and back, whatever their number: the others wait for it.
   else
-    await connection.execute(
+    await (connection.send ?? connection.execute)(
       `update events set seq = v.seq, hash = v.hash from unnest($1::text[], $2::bigint[], $3::text[]) as v (id, seq, hash) where events.id = v.id`,
       [given.map((g) => g.id), given.map((g) => g.seq), given.map((g) => g.hash)],
     );
@@ -75,7 +79,8 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
       try {
         // Another replica that holds the lock may have looked before our event was committed, so we look too.
         for (let did: number | undefined; did !== 0;) {
-          did = await database.tx(sequenceAlone, 'latest');
+          // Most often somebody has numbered them, and to look costs no transaction.
+          did = (await anyUnnumbered(database.reader)).length === 0 ? 0 : await database.tx(sequenceAlone, 'latest');
           if (did === undefined) await delay(10);
           else if (did < AT_ONCE) break;
         }
@@ -87,21 +92,26 @@ export function startSequencer(database: Database & { onBeforeCommit?: (hook: (d
     // In the same step as the last look at `again`, so that no call in between is lost.
     running = undefined;
   };
-  const poke = (): void => {
+  let gathering: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    clearTimeout(gathering);
+    gathering = undefined;
     again = true;
     running ??= Promise.resolve().then(run);
   };
+  const poke = (): void => void (gathering ??= setTimeout(start, GATHER_MS));
   // What another replica committed and then died over is picked up here.
   const timer = setInterval(poke, IDLE_LOOK_MS).unref();
   return {
     poke,
     settle: async () => {
-      poke();
+      start();
       while (running) await running;
       if (failure) throw failure;
     },
     stop: async () => {
       clearInterval(timer);
+      if (gathering) start();
       while (running) await running;
     },
   };

@@ -5,7 +5,7 @@ import type { Platform } from '../ctx.ts';
 import type { Db } from '../db/database.ts';
 import { makeCtx, systemActor, type Ctx } from '../ctx.ts';
 import { defineErrors } from '../errors.ts';
-import { statement } from '../db/statement.ts';
+import { command, statement } from '../db/statement.ts';
 import type { Edge, EventRow, Ref } from './events.ts';
 
 export interface StoredEvent {
@@ -53,6 +53,8 @@ const BATCH = 200;
 const AT_ONCE = 20;
 /** and they have this time to gather. */
 export const GATHER_MS = 10;
+/** While more comes all the time: each round costs as much as a request, however many events it takes. */
+const BURST_MS = 30;
 /** A stored cursor lags by no more events than this: a restart looks at them once more. */
 const KEPT_BEHIND = 1000;
 const IDLE_LOOK_MS = 5000;
@@ -173,6 +175,7 @@ export function startSubscribers(
         behind.push('the events');
         platform().log.error({ event: 'subscribers.not-read', error });
       });
+      if (again && !stopped) await gather(BURST_MS);
     } while (again && !stopped);
     // In the same step as the last look at `again`, so that no call in between is lost.
     running = undefined;
@@ -180,9 +183,9 @@ export function startSubscribers(
 
   let hurry = (): void => undefined;
   /** Ends after a moment, or at once if somebody waits. */
-  const gather = (): Promise<void> =>
+  const gather = (ms: number): Promise<void> =>
     new Promise((resolve) => {
-      const timer = setTimeout(resolve, GATHER_MS);
+      const timer = setTimeout(resolve, ms);
       hurry = () => {
         clearTimeout(timer);
         // Not in the same turn: on an embedded database nothing waits, and who drains again and again would let no
@@ -195,7 +198,7 @@ export function startSubscribers(
   const wake = (): void => {
     if (draining === 0 && !leads()) return sequencer.poke();
     again = true;
-    if (!stopped) running ??= gather().then(loop);
+    if (!stopped) running ??= gather(GATHER_MS).then(loop);
   };
 
   // A failed handler is tried again; so is what was committed by another process.
@@ -253,7 +256,7 @@ const unnumbered = statement<{ id: string }>('select id from events where seq is
 const newest = statement<{ seq: number }>('select seq from events where seq is not null order by seq desc limit 1');
 const allCursors = statement<{ subscriber: string; seq: number }>('select subscriber, seq from event_cursors');
 const cursorOf = statement<{ seq: number }>('select seq from event_cursors where subscriber = ?');
-const movedCursor = statement(
+const movedCursor = command(
   'insert into event_cursors (subscriber, seq) values (?, ?) on conflict (subscriber) do update set seq = excluded.seq',
 );
 

@@ -1,4 +1,5 @@
 // JSON bodies from outside: bounded in size and depth, well-formed UTF-8, without keys that reach a prototype.
+import { isAscii } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
 import { fail } from '../errors.ts';
@@ -16,13 +17,13 @@ export async function readJson(request: FastifyRequest, payload: NodeJS.Readable
   if (!JSON_TYPES.test(type)) fail('unsupported-media-type', { contentType: type });
   let text: string;
   try {
-    text = utf8.decode(bytes);
+    text = isAscii(bytes) ? bytes.toString('latin1') : utf8.decode(bytes);
   } catch {
     return refuse('is not UTF-8');
   }
-  if (depthOf(bytes) > MAX_DEPTH) refuse(`is nested more than ${MAX_DEPTH} levels deep`);
+  if (isDeep(bytes)) refuse(`is nested more than ${MAX_DEPTH} levels deep`);
   try {
-    return secureJson.parse(text);
+    return isPlain(bytes) ? JSON.parse(text) : secureJson.parse(text);
   } catch (error) {
     return refuse(`is not JSON: ${(error as Error).message}`);
   }
@@ -52,7 +53,7 @@ function collect(payload: NodeJS.ReadableStream, announced: number, limitBytes: 
         tooLarge();
       }
     });
-    payload.once('end', () => resolve(Buffer.concat(chunks)));
+    payload.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     payload.once('error', reject);
   });
 }
@@ -60,19 +61,26 @@ function collect(payload: NodeJS.ReadableStream, announced: number, limitBytes: 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** The greatest depth of brackets outside of texts. */
-function depthOf(bytes: Uint8Array): number {
+/** No name in it can reach a prototype, not even one that is written with escapes. */
+const isPlain = (bytes: Buffer): boolean => !bytes.includes(BACKSLASH) && !bytes.includes('__proto__') && !bytes.includes('constructor');
+
+/** Whether brackets outside of texts are nested deeper than anything may be. */
+function isDeep(bytes: Uint8Array): boolean {
+  // Each level takes a bracket that opens and one that closes; what lacks them is not JSON.
+  if (bytes.length <= 2 * MAX_DEPTH) return false;
   let depth = 0;
-  let deepest = 0;
   let inText = false;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!;
     if (inText) {
-      if (byte === BACKSLASH) i += 1;
-      else if (byte === QUOTE) inText = false;
-    } else if (byte === QUOTE) inText = true;
-    else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth);
-    else if (byte === 0x5d || byte === 0x7d) depth -= 1;
+      if (byte === QUOTE) inText = false;
+      else if (byte === BACKSLASH) i += 1;
+    } else if (byte < 0x5b) {
+      // Numbers, commas, colons and spaces.
+      if (byte === QUOTE) inText = true;
+    } else if (byte === 0x5b || byte === 0x7b) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (byte === 0x5d || byte === 0x7d) depth -= 1;
   }
-  return deepest;
+  return false;
 }

@@ -17,7 +17,7 @@ export const columnsOf = (table: Table): string[] => Object.keys(table.columns);
 export const PLACES: Readonly<Record<string, readonly string[]>> = { blobs: ['pack', 'pack_offset', 'length'] };
 
 /** Rows that belong to one running server and to nobody after it. */
-export const NOT_KEPT: readonly string[] = ['storage_holds'];
+export const NOT_KEPT: readonly string[] = ['storage_holds', 'removed_packs'];
 
 const typeOf = (table: Table, column: string): string => table.columns[column]!.replace('?', '');
 

@@ -17,15 +17,17 @@ import { metric, pair } from '../requests.ts';
 import { mlflowRoutes, type Args } from '../wire.ts';
 import { runIdOf } from './runs.ts';
 
-const metricOf = (a: Args, path: string): Metric => ({
-  key: a.text('key'),
-  value: a.double('value', path),
-  timestampMs: a.requiredInt('timestamp', path),
-  step: a.int('step') ?? 0,
-  ...(a.text('model_id') ? { modelId: a.text('model_id') } : {}),
-  ...(a.text('dataset_name') ? { datasetName: a.text('dataset_name') } : {}),
-  ...(a.text('dataset_digest') ? { datasetDigest: a.text('dataset_digest') } : {}),
-});
+function metricOf(a: Args, item?: { readonly path: string }): Metric {
+  const metric = {
+    key: a.text('key'),
+    value: a.double('value', item),
+    timestampMs: a.requiredInt('timestamp', item),
+    step: a.int('step') ?? 0,
+  };
+  const [modelId, datasetName, datasetDigest] = [a.text('model_id'), a.text('dataset_name'), a.text('dataset_digest')];
+  if (!modelId && !datasetName && !datasetDigest) return metric;
+  return { ...metric, ...(modelId && { modelId }), ...(datasetName && { datasetName }), ...(datasetDigest && { datasetDigest }) };
+}
 const pairOf = (a: Args): Pair => ({ key: a.text('key'), value: a.text('value') });
 
 const datasetOf = (at: Args, path: string): DatasetInput => {
@@ -41,13 +43,15 @@ const datasetOf = (at: Args, path: string): DatasetInput => {
   };
 };
 
+const isNothing = (value: unknown): boolean => value === undefined || value === null || value === '';
+
 /** Each object of a list has these members. */
 const each =
   (list: string, ...members: readonly string[]): Rule =>
   (items) => {
     for (const [i, item] of (Array.isArray(items) ? (items as unknown[]) : []).entries()) {
       if (typeof item !== 'object' || item === null) continue;
-      const lacking = members.find((m) => [undefined, null, ''].includes((item as Record<string, null>)[m]));
+      const lacking = members.find((m) => isNothing((item as Readonly<Record<string, unknown>>)[m]));
       if (lacking) return `Missing value for required parameter '${list}[${i}].${lacking}'.`;
     }
     return undefined;
@@ -75,7 +79,7 @@ export const runDataRoutes = mlflowRoutes([
         dataset_digest: ['string'],
       },
     },
-    handler: (ctx, a) => logMetric(ctx, runIdOf(a), metricOf(a, '')),
+    handler: (ctx, a) => logMetric(ctx, runIdOf(a), metricOf(a)),
   },
   {
     methods: ['POST'],
@@ -117,7 +121,7 @@ export const runDataRoutes = mlflowRoutes([
     },
     handler: (ctx, a) =>
       logBatch(ctx, a.text('run_id'), {
-        metrics: a.list('metrics').map(({ at, path }) => metricOf(at, path)),
+        metrics: a.list('metrics').map((item) => metricOf(item.at, item)),
         params: a.list('params').map(({ at }) => pairOf(at)),
         tags: a.list('tags').map(({ at }) => pairOf(at)),
       }),

@@ -39,7 +39,7 @@ function checkCount(what: string, count: number, limit: number): void {
 /** Logs metrics, params and tags as one transaction. Raises `tracking-invalid`, `param(s)-changed`, `tracking-run-*`. */
 export async function logBatch(ctx: Ctx, runId: string, batch: Batch): Promise<void> {
   checkRunId(runId);
-  batch.metrics.forEach((m, i) => checkMetric(m, `metrics[${i}].`));
+  batch.metrics.forEach((m, i) => checkMetric(m, i));
   batch.params.forEach((p, i) => checkKey('Param', p.key, `params[${i}].key`));
   batch.tags.forEach((t, i) => checkKey('Tag', t.key, `tags[${i}].key`));
   checkCount('metrics', batch.metrics.length, limits.metrics);
@@ -59,7 +59,7 @@ const none = { metrics: [], params: [], tags: [] };
 
 /** One metric, param or tag; messages speak of it alone. Raises like `logBatch`. */
 export async function logMetric(ctx: Ctx, runId: string, metric: Metric): Promise<void> {
-  checkMetric(metric, '');
+  checkMetric(metric);
   await write(ctx, runId, { ...none, metrics: [metric] });
 }
 

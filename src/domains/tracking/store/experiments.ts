@@ -31,7 +31,7 @@ export async function withTags(db: Db, workspace: string, rows: readonly Experim
   return rows.map((r) => toExperiment(r, tags.get(r.id)!));
 }
 
-const byId = statement<ExperimentRow>('select * from experiments where workspace_id = ? and id = ?');
+const byId = statement<ExperimentRow>('select * from experiments where workspace_id = ? and id = ?', 'prepared');
 const byName = statement<ExperimentRow>('select * from experiments where workspace_id = ? and name = ?');
 
 const withItsTags = async (db: Db, workspace: string, row: ExperimentRow | undefined): Promise<Experiment | undefined> =>

@@ -1,6 +1,6 @@
 import type { Db } from '../../../kernel/db/database.ts';
 import { insertMany } from '../../../kernel/db/insert-many.ts';
-import { statement } from '../../../kernel/db/statement.ts';
+import { command, statement } from '../../../kernel/db/statement.ts';
 import type { Lifecycle, Metric, Pair, TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
 import { toMetric } from './metrics.ts';
@@ -21,14 +21,14 @@ export const toRun = (r: RunRow): TrackingRun => ({
   lifecycle: r.lifecycle,
 });
 
-const runById = statement<RunRow>('select * from tracking_runs where workspace_id = ? and id = ?');
+const runById = statement<RunRow>('select * from tracking_runs where workspace_id = ? and id = ?', 'prepared');
 
 export async function getRun(db: Db, workspace: string, id: string): Promise<TrackingRun | undefined> {
   const [row] = await runById(db, workspace, id);
   return row && toRun(row);
 }
 
-const insertedRun = statement(
+const insertedRun = command(
   `insert into tracking_runs (workspace_id, id, experiment_id, name, user_id, status, start_ms, end_ms, artifact_uri, lifecycle, deleted_ms)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)`,
 );
