@@ -2,7 +2,7 @@
 # Makes a checkout ready to run: packages for Node, and on demand a Python environment and PostgreSQL.
 # Says nothing when there is nothing to do, so every npm script calls it first.
 #
-#   sh scripts/set-up.sh [--python] [--mlflow-clients] [--postgres]
+#   sh scripts/set-up.sh [--python] [--mlflow-clients] [--oip-client] [--postgres]
 #
 # It starts with whatever Node the machine has; after it, npm scripts find Node 26 in node_modules/.bin.
 set -eu
@@ -31,12 +31,14 @@ export PATH
 
 python=
 clients=
+oip=
 while [ $# -gt 0 ]; do
   case $1 in
     --python) python=wanted ;;
     --mlflow-clients) python=wanted clients=wanted ;;
+    --oip-client) python=wanted oip=wanted ;;
     --postgres) ;; # its binaries are packages of Node; they are put right below, whoever asks
-    *) stop "set-up.sh does not know the flag \"$1\"; it takes --python, --mlflow-clients and --postgres." ;;
+    *) stop "set-up.sh does not know the flag \"$1\"; it takes --python, --mlflow-clients, --oip-client and --postgres." ;;
   esac
   shift
 done
@@ -89,7 +91,7 @@ fi
 
 [ -n "$python" ] || exit 0
 
-# --- Python: the environment of the tests, from the example's lock, and one for each MLflow client ----------
+# --- Python: the environment of the tests, from the example's lock, and one for each client ----------
 
 UV_CACHE_DIR=$cache/uv
 PIP_CACHE_DIR=$cache/pip
@@ -132,8 +134,11 @@ install_environment() {
 }
 
 install_environment python examples/flights/python/requirements.lock --compile-bytecode
-[ -n "$clients" ] || exit 0
 # Compiled as far as they are imported: most of it never is.
+if [ -n "$oip" ]; then
+  install_environment oip-client test/oip-client/python/requirements.lock
+fi
+[ -n "$clients" ] || exit 0
 for version in 3 2; do
   install_environment "mlflow-$version" "test/mlflow-client/python/requirements-$version.lock"
 done

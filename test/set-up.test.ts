@@ -19,6 +19,7 @@ import { test, type TestContext } from 'node:test';
 
 const repository = join(import.meta.dirname, '..');
 const LOCK = 'examples/flights/python/requirements.lock';
+const OIP_LOCK = 'test/oip-client/python/requirements.lock';
 const CLIENT_LOCKS = ['3', '2'].map((version) => `test/mlflow-client/python/requirements-${version}.lock`);
 const TOOLS = ['sh', 'cat', 'cksum', 'mkdir', 'rm', 'dirname', 'uname', 'ln'];
 
@@ -37,10 +38,13 @@ function machine(t: TestContext): Machine {
   const root = join(home, 'the checkout');
   const bin = join(home, 'bin');
   const log = join(home, 'calls');
-  for (const folder of [bin, ...['scripts/set-up', 'examples/flights/python', 'test/mlflow-client/python'].map((path) => join(root, path))])
+  for (const folder of [
+    bin,
+    ...['scripts/set-up', 'examples/flights/python', 'test/mlflow-client/python', 'test/oip-client/python'].map((path) => join(root, path)),
+  ])
     mkdirSync(folder, { recursive: true });
   for (const file of ['scripts/set-up.sh', 'scripts/set-up/link-postgres.ts']) copyFileSync(join(repository, file), join(root, file));
-  for (const file of ['package-lock.json', LOCK, ...CLIENT_LOCKS]) writeFileSync(join(root, file), 'one\n');
+  for (const file of ['package-lock.json', LOCK, OIP_LOCK, ...CLIENT_LOCKS]) writeFileSync(join(root, file), 'one\n');
   for (const tool of TOOLS) symlinkSync(['/usr/bin', '/bin'].map((folder) => join(folder, tool)).find(existsSync)!, join(bin, tool));
   const program = (name: string, script: string): void => {
     rmSync(join(bin, name), { force: true });
@@ -159,6 +163,18 @@ test('set-up installs each MLflow client once, from its own lock', async (t) => 
   writeFileSync(join(m.root, CLIENT_LOCKS[1]!), 'two\n');
   await m.setUp('--mlflow-clients');
   assert.equal(m.calls().length, 2, 'only the one whose lock changed');
+});
+
+test('set-up installs the client of the Open Inference Protocol from its own lock', async (t) => {
+  const m = machine(t);
+  await m.setUp('--python');
+  m.calls();
+  assert.equal((await m.setUp('--oip-client')).code, 0);
+  const synced = m.calls().filter((call) => call.startsWith('uv pip sync'));
+  assert.deepEqual(
+    synced.map((call) => call.split(' ').at(-1)),
+    [OIP_LOCK],
+  );
 });
 
 test('set-up makes the link to Node 26 where npm left it out', async (t) => {

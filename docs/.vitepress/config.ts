@@ -23,6 +23,7 @@ export default defineConfig({
         items: [
           { text: 'What it is', link: '/' },
           { text: 'Quickstart', link: '/quickstart' },
+          { text: 'Open Inference Protocol', link: '/open-inference' },
           { text: 'Served elsewhere', link: '/served-elsewhere' },
           { text: 'Benchmarks', link: '/benchmarks' },
           { text: 'Concepts', link: '/concepts' },

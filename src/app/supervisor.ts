@@ -146,7 +146,9 @@ export async function supervise(
           : {}),
       }),
     },
-    ...(options.dataPlane ? [{ name: 'serve' as const, environment: () => ({ GYRE_SERVE_PORT: String(ports.serve) }) }] : []),
+    ...(options.dataPlane
+      ? [{ name: 'serve' as const, environment: () => ({ GYRE_SERVE_PORT: String(ports.serve), GYRE_GRPC_PORT: settings.grpcPort }) }]
+      : []),
   ];
   try {
     const urls = await Promise.all(specs.map((spec) => start(spec)));

@@ -47,9 +47,15 @@ export function uuidv7(source: IdSource = systemIds): Uint8Array {
     // A full counter borrows from the next millisecond.
     if (counter > 0xfff) [ms, counter] = [ms + 1, 0];
   }
-  lastOf.set(source, { ms, counter });
-  new DataView(bytes.buffer).setUint32(0, Math.floor(ms / 65_536));
-  new DataView(bytes.buffer).setUint16(4, ms % 65_536);
+  if (last) [last.ms, last.counter] = [ms, counter];
+  else lastOf.set(source, { ms, counter });
+  const high = Math.floor(ms / 65_536);
+  bytes[0] = high >>> 24;
+  bytes[1] = high >>> 16;
+  bytes[2] = high >>> 8;
+  bytes[3] = high;
+  bytes[4] = ms >>> 8;
+  bytes[5] = ms;
   bytes.set(source.random(8), 8);
   bytes[6] = 0x70 | (counter >> 8);
   bytes[7] = counter & 0xff;

@@ -53,6 +53,7 @@ test('The commands are these', () => {
       ...['webhooks list', 'webhooks create', 'webhooks test', 'webhooks disable', 'webhooks enable', 'webhooks delete'],
       ...['webhooks deliveries'],
       ...['users list', 'users add', 'users role', 'users remove', 'users password', 'users link'],
+      ...['grants list', 'grants add', 'grants remove', 'grants show'],
       ...['tokens list', 'tokens create', 'tokens rotate', 'tokens revoke', 'service-accounts list', 'service-accounts show'],
       ...['service-accounts create', 'service-accounts change', 'service-accounts remove', 'service-accounts token'],
       ...['service-accounts bind', 'service-accounts unbind', 'login', 'logout'],

@@ -20,6 +20,7 @@ interface UpOptions {
   readonly host?: string;
   readonly port?: string;
   readonly servePort?: string;
+  readonly grpcPort?: string;
   readonly databaseUrl?: string;
   readonly artifactRoot?: string;
   readonly serveArtifacts: boolean;
@@ -86,6 +87,7 @@ export function serverCommands(program: Program, root: Command): void {
     .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1)')
     .option('--port <number>', 'the port of the control plane; 0 takes a free one (GYRE_PORT, default 7400)')
     .option('--serve-port <number>', 'the port of the data plane (GYRE_SERVE_PORT, default any free one)')
+    .option('--grpc-port <number>', 'the port for gRPC; 0 takes a free one (GYRE_GRPC_PORT, default none)')
     .option('--database-url <url>', 'PostgreSQL instead of the embedded database (GYRE_DATABASE_URL)')
     .option('--artifact-root <uri>', 'where artifacts of new experiments are kept (GYRE_ARTIFACT_ROOT, default through the server)')
     .option('--no-serve-artifacts', 'let no client send artifacts through the server (GYRE_SERVE_ARTIFACTS=0)')
@@ -101,6 +103,7 @@ export function serverCommands(program: Program, root: Command): void {
           host: options.host,
           port: port('--port', options.port),
           servePort: port('--serve-port', options.servePort),
+          grpcPort: port('--grpc-port', options.grpcPort)?.toString(),
           databaseUrl: options.databaseUrl,
           artifactRoot: options.artifactRoot === undefined ? undefined : parseSetting('artifactRoot', options.artifactRoot),
           serveArtifacts: options.serveArtifacts ? undefined : false,
@@ -123,17 +126,25 @@ export function serverCommands(program: Program, root: Command): void {
     .option('--dir <folder>', 'the server’s folder (GYRE_DIR, default .gyre)')
     .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1)')
     .option('--port <number>', 'the port; 0 takes a free one (GYRE_SERVE_PORT)')
+    .option('--grpc-port <number>', 'the port for gRPC; 0 takes a free one (GYRE_GRPC_PORT, default none)')
     .option('--replica <name>', 'the name of this data plane, the first part of its prediction ids', 'r1')
-    .action(async (options: { dir?: string; host?: string; port?: string; replica: string }) => {
+    .action(async (options: { dir?: string; host?: string; port?: string; grpcPort?: string; replica: string }) => {
       const { startServe } = await import('../serve.ts');
       const plane = await startServe(
-        processSettings(present({ dir: options.dir, host: options.host, servePort: port('--port', options.port) }) as Partial<Settings>),
+        processSettings(
+          present({
+            dir: options.dir,
+            host: options.host,
+            servePort: port('--port', options.port),
+            grpcPort: port('--grpc-port', options.grpcPort)?.toString(),
+          }) as Partial<Settings>,
+        ),
         options.replica,
       );
       const stop = (): void => void plane.close().then(() => program.exit(exitCodes.ok));
       process.on('SIGINT', stop);
       process.on('SIGTERM', stop);
-      program.terminal.out(`Gyre answers predictions at ${plane.url}`);
+      program.terminal.out(`Gyre answers predictions at ${plane.url}${plane.urls.grpc ? `, and gRPC at ${plane.urls.grpc}` : ''}`);
     });
 
   act(program, root.command('status').description('processes, addresses and endpoints of the server'), async (use) => {

@@ -51,6 +51,12 @@ export const { fail } = defineErrors({
     title: 'The passphrase does not open the archive',
     detail: (p: { file: string; why: string }) => `${p.file}: ${p.why}`,
   },
+  'restore-unfinished': {
+    status: 500,
+    title: 'A restore failed and could not be undone',
+    detail: (p: { why: string; left: string }) =>
+      `The restore failed (${p.why}), and what it had stored could not be removed (${p.left}). Repeat it with the same settings: artifacts that are left are removed first, and files that no record names go with the daily sweep of the server.`,
+  },
   'blob-unreadable': {
     status: 500,
     title: 'A blob cannot be read',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openPipelines } from '../../../test/support/pipelines.ts';
-import { createUser } from '../../domains/access/public.ts';
+import { createToken, createUser } from '../../domains/access/public.ts';
 
 const PASSWORD = 'correct horse battery';
 
@@ -153,4 +153,27 @@ test('bad input of users, permissions and roles is a 400 that says which', async
     error('ada', 'POST', at('experiments/permissions/create', 2), { experiment_id: '0', username: 'mia', permission: 'EDIT' });
   assert.equal((await twice())[0], 200);
   assert.deepEqual((await twice()).slice(0, 2), [400, 'RESOURCE_ALREADY_EXISTS']);
+});
+
+test('code of a pipeline step that registers a model is told how it is done', async (t) => {
+  const { b, error } = await open(t);
+  const { secret } = await createToken(b.ctx(), {
+    name: 's',
+    role: 'step',
+    scope: { trackingRunIds: [] },
+    expiresMs: Number.MAX_SAFE_INTEGER,
+  });
+  const sent = (path: string) =>
+    b.app.inject({
+      method: 'POST',
+      url: path,
+      headers: { host: '127.0.0.1', authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+      payload: '{"name":"m"}',
+    });
+  const reply = await sent('/api/2.0/mlflow/registered-models/create');
+  assert.equal(reply.statusCode, 403);
+  assert.match(reply.payload, /^Permission denied: code of a pipeline step .* register: \{ model: NAME, from: STEP\.model \}$/);
+  assert.equal((await sent('/api/2.0/mlflow/users/create')).payload, 'Permission denied');
+  // Of a person it is not said.
+  assert.deepEqual(await error('mia', 'GET', '/api/2.0/mlflow/users/list'), [403, 'Permission denied', '']);
 });

@@ -73,6 +73,12 @@ const BY_STATUS: Readonly<Record<number, string>> = {
   503: 'TEMPORARILY_UNAVAILABLE',
 };
 
+// Registering is the pipeline's own step, which has the evaluation and the evidence; code of a step has only its run.
+const hintFor = ({ code, params }: Problem): string =>
+  code === 'forbidden' && /^step "/.test(String(params.actor)) && /^models:/.test(String(params.permission))
+    ? ': code of a pipeline step does not use the model registry. Log the model without registering it, name it in the step (out: { model: { logged: NAME } }), and add to the pipeline: register: { model: NAME, from: STEP.model }'
+    : '';
+
 export const mlflowDialect: Dialect = {
   name: 'mlflow',
   renderProblem: (problem: Problem) => {
@@ -86,7 +92,7 @@ export const mlflowDialect: Dialect = {
         headers: { 'www-authenticate': 'Basic realm="mlflow"' },
       };
     if (problem.code === 'forbidden' || problem.code === 'level-too-low')
-      return { status: 403, contentType: 'text/plain; charset=utf-8', body: 'Permission denied' };
+      return { status: 403, contentType: 'text/plain; charset=utf-8', body: `Permission denied${hintFor(problem)}` };
     // Its client repeats a 5xx for minutes, so only what may pass by waiting is one.
     const status = STATUS[problem.code] ?? (problem.status < 500 && !KEPT.includes(problem.status) ? 400 : problem.status);
     const code = CODES[problem.code] ?? BY_STATUS[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST');

@@ -20,8 +20,8 @@ const run = (t: Parameters<typeof runPlane>[0], options: Parameters<typeof runPl
 test('Server and model answer their metadata, health and readiness as JSON', async (t) => {
   const plane = await run(t);
   const get = async (path: string) => (await plane.send(path)).body as unknown;
-  assert.deepEqual(await get('/v2'), { name: 'gyre', version: '0.1.0', extensions: [] });
-  assert.deepEqual(await get('/v2/'), { name: 'gyre', version: '0.1.0', extensions: [] });
+  assert.deepEqual(await get('/v2'), { name: 'gyre', version: '0.1.0', extensions: ['binary_tensor_data'] });
+  assert.deepEqual(await get('/v2/'), { name: 'gyre', version: '0.1.0', extensions: ['binary_tensor_data'] });
   assert.deepEqual(await get('/v2/models'), { models: ['late-arrival'] });
   assert.deepEqual([await get('/v2/health/live'), await get('/v2/health/ready')], [{ live: true }, { ready: true, live: true }]);
   assert.deepEqual(
@@ -122,14 +122,14 @@ test('Every fault of a request is a 4xx with one sentence in "error"', async (t)
     [{ inputs: [{ ...origin, shape: [-2] }] }, /"shape"/],
     [{ inputs: [{ ...origin, shape: [2 ** 60, 2 ** 60] }] }, /shape/],
     [{ inputs: [{ ...origin, shape: [1, 2] }] }, /one column/],
-    [{ inputs: [{ ...origin, shape: [] }] }, /one column/],
+    [{ inputs: [{ ...origin, shape: [], data: ['EWR'] }] }, /one column/],
     [{ inputs: [{ ...origin, shape: [0], data: [] }] }, /no rows/],
     [{ inputs: [{ ...origin, data: undefined }] }, /"data"/],
-    [{ inputs: [{ ...origin, data: [['EWR'], ['JFK', 'LGA']] }] }, /element 0/],
+    [{ inputs: [{ ...origin, data: [['EWR'], ['JFK', 'LGA']] }] }, /nested/],
     [{ inputs: [{ ...origin, datatype: 'FP16' }] }, /FP16/],
     [{ inputs: [{ ...origin, datatype: 'constructor' }] }, /constructor/],
     [{ inputs: [{ ...origin, datatype: undefined }] }, /"datatype"/],
-    [{ inputs: [{ ...origin, parameters: { binary_data_size: 4 } }] }, /JSON "data"/],
+    [{ inputs: [{ ...origin, parameters: { binary_data_size: 4 } }] }, /either "data" or "binary_data_size"/],
     [{ inputs: [origin, carrier, { ...hour, datatype: 'INT8', data: [300, 1] }] }, /element 0 of the input "hour" is not INT8/],
     [{ inputs: [origin, carrier, { ...hour, data: [1.5, 1] }] }, /not INT64/],
     [{ inputs: [origin, tensor('carrier', 'BYTES', ['UA'])] }, /1 rows, the ones before it 2/],
@@ -138,7 +138,8 @@ test('Every fault of a request is a 4xx with one sentence in "error"', async (t)
     [{ inputs: [...inputs, tensor('temp', 'FP32', [1, 2])] }, /"temp" is a feature/],
     [{ inputs, outputs: [{ name: 'nope' }] }, /no output "nope"/],
     [{ inputs, outputs: [{ name: 'label' }, { name: 'label' }] }, /twice/],
-    [{ inputs, outputs: [{ name: 'label', parameters: { binary_data: true } }] }, /binary/],
+    [{ inputs, outputs: [{ name: 'label', parameters: { binary_data: 1 } }] }, /binary_data/],
+    [{ inputs, outputs: [{ name: 'label', parameters: { classification: 2 } }] }, /classification/],
     [{ inputs, id: 7 }, /"id"/],
     [{ inputs, parameters: [] }, /"parameters"/],
   ];

@@ -219,6 +219,12 @@ export const { fail } = defineErrors({
     title: 'The logout token is not valid',
     detail: (p: { why: string }) => `The logout token is not valid: ${p.why}. Nobody was logged out.`,
   },
+  'resource-unclear': {
+    status: 422,
+    title: 'A resource is not named as it is',
+    detail: (p: { resources: number }) =>
+      `${p.resources} of the resources ${p.resources === 1 ? 'names' : 'name'} nothing that there can be, so the token would reach nothing; "errors" says how to write each.`,
+  },
   'scope-unknown': {
     status: 422,
     title: 'A scope is no permission',

@@ -55,7 +55,9 @@ const ask = async (
 const verdict = (reply: Heard): '401' | '403' | 'in' => {
   if (reply.statusCode === 401) return '401';
   // MLflow's clients are told in MLflow's words.
-  return reply.statusCode === 403 && (reply.payload.includes('the permission \\"') || reply.payload === 'Permission denied') ? '403' : 'in';
+  return reply.statusCode === 403 && (reply.payload.includes('the permission \\"') || reply.payload.startsWith('Permission denied'))
+    ? '403'
+    : 'in';
 };
 
 test('every route lets in exactly the roles that hold its permission', async (t) => {

@@ -1,6 +1,5 @@
 import Type from '../../kernel/http/json-schema.ts';
 import { grantableRoles } from './model.ts';
-import { RESOURCE } from './sign-in/scopes.ts';
 
 const role = Type.Enum([...grantableRoles], { description: 'What the holder may do' });
 const userName = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,126}$', description: 'User name' });
@@ -27,10 +26,11 @@ const narrowing = {
     }),
   ),
   resources: Type.Optional(
-    Type.Array(Type.String({ pattern: RESOURCE.source, maxLength: 300 }), {
+    Type.Array(Type.String({ minLength: 1, maxLength: 300 }), {
       minItems: 1,
       maxItems: 100,
-      description: 'Resources it is narrowed to: "experiment:ID", "model:NAME", "endpoint:NAME", "dataset:NAME"',
+      description:
+        'Resources it is narrowed to: "experiment:ID", "model:NAME", "endpoint:NAME", "dataset:PROJECT/DATASET"; * stands for each of the kind',
     }),
   ),
   expiresAt: Type.Optional(Type.Union([moment, Type.Null()], { description: 'Without it: GYRE_TOKEN_DEFAULT_DAYS; null: never' })),

@@ -99,7 +99,22 @@ test('a token narrowed to permissions and resources does no more, and makes none
   assert.equal(await more({ resources: ['experiment:1'] }, one.secret), 'fine');
   const unknown = (await b.send('POST', '/me/tokens', { name: 'x', scopes: ['tracking:wriet'] }, basic('bob'))).body;
   assert.deepEqual([unknown.code, (unknown.errors as { pointer: string }[])[0]!.pointer], ['scope-unknown', '/scopes/0']);
-  for (const body of [{ scopes: [] }, { resources: ['run:1'] }, { resources: ['experiment:'] }, { role: 'step' }, { name: '' }])
+  // A name in the place of an id, or a dataset without its project, would reach nothing.
+  for (const [resource, says] of [
+    ['run:1', /names no resource; write experiment:ID/],
+    ['experiment:', /names no resource/],
+    ['dataset:raw', /write it with its project: dataset:PROJECT\/DATASET/],
+    ['experiment:my first one', /write its id/],
+  ] as const) {
+    const body = (await make({ resources: ['model:m', resource] })) as unknown as {
+      code: string;
+      errors: { pointer: string; detail: string }[];
+    };
+    assert.deepEqual([body.code, body.errors[0]!.pointer], ['resource-unclear', '/resources/1'], resource);
+    assert.match(body.errors[0]!.detail, says);
+  }
+  assert.ok((await make({ resources: ['dataset:flights/raw', 'experiment:*', 'model:a b'] })).secret);
+  for (const body of [{ scopes: [] }, { role: 'step' }, { name: '' }])
     assert.equal((await make(body)).code, 'invalid-input', JSON.stringify(body));
   // A person's role is looked up at each use, so a token of a greater role is worth no more than its owner.
   const admin = await make({ role: 'admin' });
@@ -108,7 +123,7 @@ test('a token narrowed to permissions and resources does no more, and makes none
   await make({ scopes: ['tracking:read'] });
   const planes = (await service.tokensFor(b.ctx(), 'serving:predict')).map((token) => token.endpoints);
   // Two narrowed to resources, one of which reaches an endpoint; those narrowed to other permissions are not among them.
-  assert.deepEqual(planes.map(String).toSorted(), ['', '*', 'churn']);
+  assert.deepEqual(planes.map(String).toSorted(), ['', '', '*', 'churn']);
 });
 
 test('a narrowed standing keeps what its holder has with each resource, and nothing of the others', () => {

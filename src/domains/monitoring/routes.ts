@@ -2,7 +2,6 @@ import Type from '../../kernel/http/json-schema.ts';
 import { decodeCursor, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { fail as failAny } from '../../kernel/errors.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
-import { currentRevision } from '../projects/public.ts';
 import { fail } from './errors.ts';
 import { findingKinds, windowKinds } from './model.ts';
 import { baselineView, findingView, monitorView, windowSummary, windowView } from './queries.ts';

@@ -3,6 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { startServer } from '../../../test/support/server.ts';
 import type { DatabaseKind } from '../../../test/support/databases.ts';
+import { openValidator } from '../../kernel/http/validation.ts';
 import { permissionsOf } from '../access/model.ts';
 import { createToken, createUser } from '../access/public.ts';
 import { finishLoggedModel } from '../tracking/public.ts';
@@ -164,3 +165,49 @@ test('nobody can make the figures and pass the gate: no route writes an evaluati
   >;
   assert.deepEqual([decision.outcome, decision.reason, (decision.actor as { id: string }).id], ['overridden', reason.reason, 'ada']);
 });
+
+test('every reply has the members that its schema says, and no others', async (t) => {
+  const { call, ctx, evaluated } = await open(t);
+  const evaluation = await evaluated();
+  // Of its own flavor, with what runs on loading; and one that is not sealed.
+  const pickled = await logModel(ctx, {
+    MLmodel: Buffer.from('flavors: {sklearn: {}}\nmlflow_version: 3.0.0\n'),
+    'model.pkl': Buffer.from('cposix\nsystem\n.', 'latin1'),
+  });
+  const plain = { model: 'm', trackingRunId: null, evidence: {}, baseline: null };
+  await registerVersion(ctx, { ...plain, loggedModelId: pickled.id, source: pickled.source }, 'lenient');
+  await registerVersion(ctx, { ...plain, loggedModelId: null, source: 's3://elsewhere/x' }, 'lenient');
+  await call('PUT', '/models/m/aliases/prod', { version: 1 });
+  const validator = openValidator({ allErrors: true, strict: false });
+  const asked: readonly (readonly [string, string, string, object?])[] = [
+    ['POST', '/models/:model/versions/:version/decide', '/models/m/versions/1/decide'],
+    ['POST', '/models/:model/versions/:version/override', '/models/m/versions/1/override', { reason: 'it is known to be fine' }],
+    ['POST', '/models/:model/versions/:version/seal', '/models/m/versions/1/seal'],
+    ['GET', '/models', '/models'],
+    ['GET', '/models/:model', '/models/m'],
+    ['GET', '/models/:model/versions', '/models/m/versions'],
+    ['GET', '/models/:model/versions/:version', '/models/m/versions/1'],
+    ['GET', '/models/:model/versions/:version', '/models/m/versions/2'],
+    ['GET', '/models/:model/versions/:version', '/models/m/versions/3'],
+    ['GET', '/models/:model/decisions', '/models/m/decisions'],
+    ['GET', '/evaluations/:id', `/evaluations/${evaluation.id}`],
+  ];
+  for (const [method, route, path, body] of asked) {
+    const { reply } = registryRoutes.find((r) => r.method === method && r.path === `/api/gyre/v1${route}`)!;
+    const answer = await call(method, path, body);
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    const validate = validator.compile(closed(reply![200]!));
+    assert.equal(validate(answer.body), true, `${path}: ${JSON.stringify(validate.errors)}`);
+  }
+});
+
+/** The schema, where objects have no members but those it names. */
+const closed = (schema: unknown): object =>
+  Array.isArray(schema)
+    ? schema.map(closed)
+    : typeof schema !== 'object' || schema === null
+      ? (schema as unknown as object)
+      : {
+          ...Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)])),
+          ...('properties' in schema && 'type' in schema ? { additionalProperties: false } : {}),
+        };

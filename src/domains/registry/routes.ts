@@ -2,8 +2,18 @@ import Type from '../../kernel/http/json-schema.ts';
 import { requireLevel, visibleSql } from '../../kernel/levels.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
-import type { Decision, ModelVersion } from './model.ts';
-import { worstOf } from './scan/findings.ts';
+import {
+  DecisionView,
+  decisionView,
+  EvaluationView,
+  evaluationView,
+  modelView,
+  ModelView,
+  ModelWithAliases,
+  VersionInFull,
+  VersionView,
+  versionView,
+} from './schema.ts';
 import { pointAlias, removeAlias } from './service/aliases.ts';
 import { decide, override } from './service/decide.ts';
 import { getEvaluation } from './service/evaluate.ts';
@@ -21,22 +31,6 @@ const name = Type.String({ maxLength: 256 });
 const OfModel = Type.Object({ model: name });
 const OfVersion = Type.Object({ model: name, version: Type.String({ maxLength: 256, description: 'Number, alias or "latest"' }) });
 const OfAlias = Type.Object({ model: name, alias: Type.String({ maxLength: 255 }) });
-const View = Type.Unknown();
-
-const iso = (ms: number): string => new Date(ms).toISOString();
-const versionView = (v: ModelVersion) => {
-  const { createdMs, updatedMs, version: _, ...rest } = v;
-  return {
-    ...rest,
-    servable: v.signature !== null,
-    executesOnLoad: v.scan?.executesOnLoad ?? null,
-    verdict: v.scan?.executesOnLoad ? worstOf(v.scan) : null,
-    createdAt: iso(createdMs),
-    updatedAt: iso(updatedMs),
-  };
-};
-const decisionView = ({ recordedMs, ...d }: Decision) => ({ ...d, recordedAt: iso(recordedMs) });
-
 export const registryRoutes: readonly AnyRoute[] = [
   route({
     method: 'GET',
@@ -45,7 +39,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     summary: 'Registered models',
     errors: ['cursor-invalid'],
     query: Type.Object(pageQuery),
-    reply: { 200: pageOf(View) },
+    reply: { 200: pageOf(ModelView) },
     handler: async (ctx, { query }) => {
       const limit = query.limit ?? 100;
       const [after] = query.cursor ? decodeCursor(query.cursor, ['string']) : [''];
@@ -53,7 +47,7 @@ export const registryRoutes: readonly AnyRoute[] = [
         await listModels(ctx.db, ctx.workspace, after, limit + 1, visibleSql(ctx, 'model', 'name')),
         limit,
         (m) => [m.name],
-        (m) => ({ name: m.name, description: m.description, project: m.project, createdAt: iso(m.createdMs) }),
+        modelView,
       );
     },
   }),
@@ -64,16 +58,13 @@ export const registryRoutes: readonly AnyRoute[] = [
     summary: 'A model with its aliases',
     errors: ['model-not-found'],
     params: OfModel,
-    reply: { 200: View },
+    reply: { 200: ModelWithAliases },
     handler: async (ctx, { params }) => {
       const model = await getModel(ctx, params.model);
       const aliases = await aliasesOf(ctx.db, ctx.workspace, [params.model]);
       return {
-        name: model.name,
-        description: model.description,
-        project: model.project,
+        ...modelView(model),
         managedBy: model.managedBy,
-        createdAt: iso(model.createdMs),
         aliases: Object.fromEntries(aliases.map((a) => [a.alias, a.number])),
         followedBy: (await usesOf(ctx, params.model)).followers,
       };
@@ -107,7 +98,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     errors: ['cursor-invalid', 'model-not-found'],
     params: OfModel,
     query: Type.Object(pageQuery),
-    reply: { 200: pageOf(View) },
+    reply: { 200: pageOf(VersionView) },
     handler: async (ctx, { params, query }) => {
       await getModel(ctx, params.model);
       const limit = query.limit ?? 100;
@@ -122,7 +113,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     summary: 'A version with its evidence, files, what they would run on loading, and newest decision',
     errors: ['model-version-not-found'],
     params: OfVersion,
-    reply: { 200: View },
+    reply: { 200: VersionInFull },
     handler: async (ctx, { params }) => {
       const version = await findVersion(ctx, params.model, params.version);
       const [found] = await withTags(ctx, [version]);
@@ -151,7 +142,7 @@ export const registryRoutes: readonly AnyRoute[] = [
       'conflict',
     ],
     params: OfVersion,
-    reply: { 200: View },
+    reply: { 200: VersionView },
     handler: async (ctx, { params }) =>
       versionView(
         await seal(ctx, await findVersion(ctx, params.model, params.version), { score: (await usesOf(ctx, params.model)).score }),
@@ -164,7 +155,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     summary: 'Judge the gates on the version’s evaluation and record the decision',
     errors: ['model-not-found', 'model-version-not-found', 'version-unsealed', 'evaluation-not-found'],
     params: OfVersion,
-    reply: { 200: View },
+    reply: { 200: DecisionView },
     handler: async (ctx, { params }) =>
       decisionView(await decide(ctx, await findVersion(ctx, params.model, params.version), (await usesOf(ctx, params.model)).gates)),
   }),
@@ -176,7 +167,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     errors: ['model-not-found', 'model-version-not-found', 'version-unsealed', 'override-needs-reason'],
     params: OfVersion,
     body: Type.Object({ reason: Type.String({ maxLength: 2000 }) }),
-    reply: { 200: View },
+    reply: { 200: DecisionView },
     handler: async (ctx, { params, body }) =>
       decisionView(
         await override(ctx, await findVersion(ctx, params.model, params.version), (await usesOf(ctx, params.model)).gates, body.reason),
@@ -211,7 +202,7 @@ export const registryRoutes: readonly AnyRoute[] = [
     errors: ['cursor-invalid'],
     params: OfModel,
     query: Type.Object(pageQuery),
-    reply: { 200: pageOf(View) },
+    reply: { 200: pageOf(DecisionView) },
     handler: async (ctx, { params, query }) => {
       requireLevel(ctx, 'model', params.model, 'READ');
       const limit = query.limit ?? 100;
@@ -226,11 +217,10 @@ export const registryRoutes: readonly AnyRoute[] = [
     summary: 'An evaluation: metrics with intervals, slices, curves',
     errors: ['evaluation-not-found'],
     params: Type.Object({ id: name }),
-    reply: { 200: View },
+    reply: { 200: EvaluationView },
     handler: async (ctx, { params }) => {
       requireLevel(ctx, 'model', '*', 'READ');
-      const { createdMs, ...evaluation } = await getEvaluation(ctx, params.id);
-      return { ...evaluation, createdAt: iso(createdMs) };
+      return evaluationView(await getEvaluation(ctx, params.id));
     },
   }),
 ];

@@ -11,8 +11,12 @@ export {
   type Answer,
   type Exchange,
   type Plane,
+  type ServingCaller,
+  type ListenerContext,
   type ServingDialect,
+  type ServingListener,
 } from './http/protocol.ts';
+export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
 export { faultOf } from './plane/fault-injection.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
 export type { PredictedRow } from './plane/predictor.ts';

@@ -160,6 +160,24 @@ test('the sweeper removes what is old and unreferenced, and only that', async (t
   await crashed.abandon();
 });
 
+test('a copy that nobody asked for in 30 days goes, with what a killed process left of one; one in use stays', async (t) => {
+  const { store, dir } = await openStore(t);
+  const batch = await store.begin();
+  await batch.add(Buffer.from('used'));
+  await batch.add(Buffer.from('unused'));
+  const [used, unused] = (await batch.commit()).map((entry) => ({ entry, path: '' }));
+  for (const one of [used!, unused!]) one.path = await store.localCopy(one.entry);
+  const half = `${unused!.path}.123.abcdef`;
+  writeFileSync(half, 'half');
+  const old = new Date(Date.now() - 31 * 24 * 3_600_000);
+  for (const path of [used!.path, unused!.path, half]) utimesSync(path, old, old);
+  assert.equal(await store.localCopy(used!.entry), used!.path);
+  const all = async (packs: string[]): Promise<Set<string>> => new Set(packs);
+  assert.equal(await store.sweep(all, 0), 2);
+  assert.deepEqual(readdirSync(join(dir, 'staged')), [used!.entry.digest]);
+  assert.equal(readFileSync(await store.localCopy(unused!.entry), 'utf8'), 'unused');
+});
+
 test('a batch filled long ago is new to the sweeper when it is committed', async (t) => {
   const { store, files } = await openStore(t);
   const batch = await store.begin();

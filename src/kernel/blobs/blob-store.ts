@@ -45,7 +45,7 @@ export interface BlobStore {
   localCopy(entry: BlobEntry): Promise<string>;
   /** Removes the copies that `localCopy` made of these. Returns how many. */
   dropCopies(digests: Iterable<string>): Promise<number>;
-  /** Removes packs that nothing refers to and that are older than the grace period. Returns how many. */
+  /** Removes packs that nothing refers to and that are older than the grace period, and copies unused for 30 days. Returns how many. */
   sweep(isReferenced: (packs: string[]) => Promise<Set<string>>, graceMs: number): Promise<number>;
   /** Every file of the immutable zone; `incoming` = of a batch that has not ended. */
   packs(): AsyncIterable<PackFile>;

@@ -1,7 +1,7 @@
 // The blobs in a folder: `cas/` by digest, `paths/` by path, `staged/` for copies of what lies in shared packs.
 import { createHash, type Hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,6 +22,8 @@ export interface FolderStoreOptions {
 
 const OWN_PACK_BYTES = 1024 * 1024;
 const PACK_BYTES = 64 * 1024 * 1024;
+/** Copies that nobody asked for in so long are made again when somebody does. */
+const COPY_UNUSED_MS = 30 * 24 * 3_600_000;
 
 export async function openFolderStore({ dir, durability }: FolderStoreOptions): Promise<BlobStore> {
   const cas = join(dir, 'cas');
@@ -59,8 +61,13 @@ export async function openFolderStore({ dir, durability }: FolderStoreOptions): 
     localCopy: async (entry) => {
       if (entry.pack.endsWith('.one')) return packPath(entry.pack);
       const path = join(staged, entry.digest);
-      // A copy that a power cut left short is made again.
-      if ((await stat(path).catch(() => undefined))?.size === entry.sizeBytes) return path;
+      // A copy that a power cut left short is made again. One that is used is young, for `sweep`.
+      const now = new Date();
+      const used = await utimes(path, now, now).then(
+        () => stat(path),
+        () => undefined,
+      );
+      if (used?.size === entry.sizeBytes) return path;
       await mkdir(staged, { recursive: true });
       const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
       try {
@@ -110,6 +117,12 @@ export async function openFolderStore({ dir, durability }: FolderStoreOptions): 
           await rm(join(cas, folder, name), { force: true });
           removed += 1;
         }
+      }
+      for (const name of await readdir(staged).catch(() => [])) {
+        const stats = await stat(join(staged, name)).catch(() => undefined);
+        if (!stats || stats.mtimeMs > Date.now() - COPY_UNUSED_MS) continue;
+        await rm(join(staged, name), { force: true });
+        removed += 1;
       }
       return removed;
     },

@@ -6,6 +6,7 @@ import { accessSettings } from './access-settings.ts';
 import { artifactSettings } from './artifact-settings.ts';
 import { blobSettings } from './blob-settings.ts';
 import { flag, hosts, integer, oneOf, setting, text, type Setting } from './setting.ts';
+import { servingSettings } from './serving-settings.ts';
 import { signInSettings } from './sign-in-settings.ts';
 
 const { fail } = defineErrors({
@@ -182,6 +183,7 @@ export const settingsTable = {
   ...accessSettings,
   ...artifactSettings,
   ...blobSettings,
+  ...servingSettings,
   ...signInSettings,
   failpoints: setting<string>({
     env: 'GYRE_FAILPOINTS',

@@ -3,9 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { handleOver, runEffects, type Connection, type Database, type Db, type TransactionKind } from './database.ts';
 import { postgresDialect } from './dialect.ts';
-import { fail, isAway, isCrash, isLasting, isMadeMeanwhile, isOutdated, isRace, placeOf, raise } from './postgres-faults.ts';
-import { openPipeline, type Known } from './postgres-pipeline.ts';
-import { openSignals } from './postgres-signals.ts';
+import { fail, isAway, isCrash, isLasting, isMadeMeanwhile, isOutdated, isRace, placeOf, raise } from './postgres/faults.ts';
+import { openPipeline, type Known } from './postgres/pipeline.ts';
+import { openSignals } from './postgres/signals.ts';
 import type pg from 'pg';
 
 const ATTEMPTS = 12;

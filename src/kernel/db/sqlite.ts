@@ -1,5 +1,5 @@
-// SQLite by node:sqlite with group commit: transactions are savepoints of one outer transaction that is
-// committed when no more are waiting, or after 2 ms. One fsync then serves all of a group, and each
+// SQLite by node:sqlite with group commit: transactions are parts of one outer transaction, each a savepoint from
+// the second on, that is committed when no more are waiting, or after 2 ms. One fsync then serves all of a group, and each
 // promise resolves only after it.
 import { DatabaseSync } from 'node:sqlite';
 import { failpoint } from '../failpoints.ts';
@@ -31,6 +31,7 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
     pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   const readOnly = openForReading(path);
   const writer = connectionOver(file);
+  const inGroup = handleOver(sqliteDialect, writer);
   const reader = handleOver(sqliteDialect, connectionOver(readOnly));
   const scans = openScanner(path);
   const [begin, commit, savepoint, release] = ['begin immediate', 'commit', 'savepoint body', 'release body'].map((sql) =>
@@ -41,22 +42,25 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
   let pumping: Promise<void> | undefined;
   let closed = false;
 
-  const runOne = async (item: Waiting, settled: (() => void)[]): Promise<void> => {
+  /** `first`: nothing of others is in the outer transaction yet, so it is taken back as a whole. A savepoint copies what changes. */
+  const runOne = async (item: Waiting, first: boolean, settled: (() => void)[]): Promise<boolean> => {
     const effects: (() => void)[] = [];
     const own = untilEnded(writer);
-    savepoint!.run();
+    if (!first) savepoint!.run();
     try {
       const value = await withinMacrotask(item.body(handleOver(sqliteDialect, own), (effect) => effects.push(effect)));
-      release!.run();
+      if (!first) release!.run();
       settled.push(() => {
         runEffects(effects);
         item.resolve(value);
       });
+      return true;
     } catch (error) {
-      // A full disk can end the outer transaction by itself; then there is no savepoint to go back to.
-      if (file.isTransaction) file.exec('rollback to body; release body');
-      settled.push(() => item.reject(error));
+      // A full disk can end the outer transaction by itself; then there is nothing to go back to.
       if (!file.isTransaction) throw error;
+      file.exec(first ? 'rollback; begin immediate' : 'rollback to body; release body');
+      settled.push(() => item.reject(error));
+      return false;
     } finally {
       own.end();
     }
@@ -65,6 +69,7 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
   const runGroup = async (): Promise<void> => {
     const group: Waiting[] = [];
     const settled: (() => void)[] = [];
+    let first = true;
     try {
       begin!.run();
       const deadline = performance.now() + GROUP_MS;
@@ -72,12 +77,12 @@ export function openSqlite(path: string, durability: 'power' | 'process' = 'powe
         while (waiting.length > 0 && performance.now() < deadline) {
           const item = waiting.shift()!;
           group.push(item);
-          await runOne(item, settled);
+          if (await runOne(item, first, settled)) first = false;
         }
         // One turn of the event loop lets requests that have already arrived join this group.
         await new Promise(setImmediate);
       } while (waiting.length > 0 && performance.now() < deadline);
-      await beforeCommit(handleOver(sqliteDialect, writer));
+      await beforeCommit(inGroup);
       failpoint('db.before-commit');
       commit!.run();
       failpoint('db.after-commit');

@@ -53,6 +53,16 @@ const BODY_IDLE_MS = 300_000;
 /** Who asks a public route; there it does not matter. */
 const anybody: { actor: Actor; workspace: string } = { actor: { kind: 'service', id: 'anybody', roles: [] }, workspace: 'default' };
 
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+
+/** Most bodies come with their headers, and need no watch. */
+function boundBody(raw: IncomingMessage, idleMs: number): void {
+  if (raw.complete || raw.destroyed) return;
+  raw.setTimeout(idleMs);
+  raw.once('end', () => raw.setTimeout(0));
+}
+
 const unused = (): never => {
   throw new Error('routes of ours give no schema to fastify');
 };
@@ -112,14 +122,13 @@ export function buildServer({ platform, routes, access, readiness, dialectOf, bo
   });
   // Node bounds headers only. A body that stops coming would hold its connection, a file that is half written, and the end of
   // the server; one that is large and slow may take as long as it does.
-  app.addHook('onRequest', async ({ raw }) => {
-    if (raw.complete || (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined)) return;
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
     // A request that was injected came over no connection.
-    if (!(raw instanceof IncomingMessage)) return;
-    raw.setTimeout(bodyIdleMs);
-    raw.once('end', () => raw.setTimeout(0));
+    if (hasBody(raw) && raw instanceof IncomingMessage) setImmediate(boundBody, raw, bodyIdleMs);
+    done();
   });
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
+    done();
     seconds.observe(
       { method: request.method, route: request.routeOptions.url ?? '(none)', status: reply.statusCode },
       reply.elapsedTime / 1000,

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { path } from '../../../kernel/cli/client.ts';
 import { table } from '../../../kernel/cli/terminal.ts';
 import { act, type Program } from '../command.ts';
+import { grantCommands } from './grants.ts';
 import { loginCommands } from './login.ts';
 import { serviceAccountCommands } from './service-accounts.ts';
 import { tokenCommands } from './tokens.ts';
@@ -81,6 +82,7 @@ export function accessCommands(program: Program, root: Command): void {
       use.print({ name, issuer, subject }, () => [`${subject} of ${issuer} logs in as ${name}`]);
     },
   );
+  grantCommands(program, root);
   tokenCommands(program, root);
   serviceAccountCommands(program, root);
   loginCommands(program, root);

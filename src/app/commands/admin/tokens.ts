@@ -28,7 +28,7 @@ export interface Narrowing {
 export const narrowing = (command: Command): Command =>
   command
     .option('--scope <permission...>', 'narrow it to these permissions, such as tracking:write')
-    .option('--resource <kind:id...>', 'narrow it to these resources: experiment:ID, model:NAME, endpoint:NAME, dataset:NAME')
+    .option('--resource <kind:id...>', 'narrow it to these resources: experiment:ID, model:NAME, endpoint:NAME, dataset:PROJECT/DATASET')
     .option('--expires <moment>', 'UTC, or "never"; by default the server decides');
 
 export const tokenBody = (name: string, { role, scope, resource, expires }: Narrowing): object => ({

@@ -16,6 +16,7 @@ import { openTarget, type TargetDatabase } from '../database/target.ts';
 import { fail } from '../errors.ts';
 import type { ArchiveHead } from './format.ts';
 import { openArchive, type Archive, type OpenedEntry } from './reader.ts';
+import { openRestoredStore, type RestoredStore } from './restored-store.ts';
 
 /** Blobs of one batch are durable together. */
 const BATCH_BYTES = 256 * 1024 * 1024;
@@ -60,7 +61,7 @@ export async function checkArchive(
   return archive.head;
 }
 
-/** Raises `target-not-empty`, `archive-unusable`, `archive-passphrase`, `archive-corrupt`, `schema-differs`, `no-room`, `storage-full`. */
+/** Raises `target-not-empty`, `archive-unusable`, `archive-passphrase`, `archive-corrupt`, `schema-differs`, `no-room`, `storage-full`, `restore-unfinished`. */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreResult> {
   const began = performance.now();
   const dir = resolve(options.dir);
@@ -81,9 +82,11 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
     ? { kind: 'postgres', url: options.databaseUrl }
     : { kind: 'sqlite', file: join(fresh, 'gyre.db') };
   let target: TargetDatabase | undefined;
+  let bytes: RestoredStore | undefined;
   try {
     target = await openTarget(at, archive.head.schema);
-    const rows = await takeOut(archive, target, fresh, options);
+    bytes = archive.head.databaseOnly ? undefined : await openRestoredStore(await options.openBlobs(fresh));
+    const rows = await takeOut(archive, target, bytes, fresh, options);
     await compareTables(options.file, archive.head, target);
     const chain = await verifyChain(target.db, archive.head.events ?? undefined);
     if (!chain.ok && !options.acceptAuditFaults)
@@ -92,8 +95,10 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
         entry: 'the chain of events',
         why: `is broken at event ${chain.faults[0]!.seq} (${chain.faults[0]!.what}), as it was in the server, or the archive was changed; --accept-audit-faults restores it all the same.`,
       });
+    await bytes?.keep();
     await syncTree(fresh);
     await target.commit();
+    await bytes?.close();
     if (there) await rm(dir, { recursive: true });
     await rename(fresh, dir);
     await syncFolder(dirname(dir));
@@ -108,7 +113,10 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
     };
   } catch (error) {
     await target?.abort();
+    const left = await bytes?.undo();
+    await bytes?.close();
     await rm(fresh, { recursive: true, force: true });
+    if (left !== undefined) return fail('restore-unfinished', { why: (error as Error).message, left });
     if (isDiskFull(error)) return failAny('storage-full', { what: dir });
     throw error;
   }
@@ -136,31 +144,29 @@ function compareColumns(file: string, head: ArchiveHead): void {
   }
 }
 
-async function takeOut(archive: Archive, target: TargetDatabase, dir: string, options: RestoreOptions): Promise<number> {
+async function takeOut(
+  archive: Archive,
+  target: TargetDatabase,
+  into: RestoredStore | undefined,
+  dir: string,
+  options: RestoreOptions,
+): Promise<number> {
   const { head } = archive;
   const { progress = () => undefined } = options;
-  const store = head.databaseOnly ? undefined : await options.openBlobs(dir);
-  if (store)
-    // A bucket may be somebody's already.
-    for await (const { path } of store.paths.walk('')) {
-      await store.close();
-      fail('target-not-empty', { where: 'the store of artifacts', what: `the file ${path}` });
-    }
-  const blobs = store && openBlobWriter(store, target, new Set(head.unreadable));
+  const blobs = into && openBlobWriter(into, target, new Set(head.unreadable));
   let [rows, bytes] = [0, 0];
   try {
     for await (const entry of archive.entries()) {
       const { place } = entry;
       if (place.kind === 'table') rows += await takeRows(options.file, target, place.table, entry);
       else if (place.kind === 'blob' && blobs) await blobs.add(options.file, place.workspace, place.digest, entry);
-      else if (place.kind === 'path' && store) await store.paths.write(place.path, Readable.from(entry.bytes));
+      else if (place.kind === 'path' && into) await into.store.paths.write(place.path, Readable.from(entry.bytes));
       else if (place.kind === 'file' && !head.databaseOnly) await takeFile(join(dir, place.path), entry);
       progress('bytes', (bytes += entry.sizeBytes), head.bytes);
     }
     await blobs?.end(head);
   } finally {
     await blobs?.abandon();
-    await store?.close();
   }
   return rows;
 }
@@ -209,7 +215,7 @@ async function compareTables(file: string, head: ArchiveHead, target: TargetData
 }
 
 /** Stores blobs in batches, one workspace at a time, and tells the index where they lie now. */
-function openBlobWriter(store: BlobStore, target: TargetDatabase, unreadable: ReadonlySet<string>) {
+function openBlobWriter({ store, add }: RestoredStore, target: TargetDatabase, unreadable: ReadonlySet<string>) {
   const table = target.tables.find((t) => t.name === 'blobs')!;
   let batch: BlobBatch | undefined;
   let [workspace, bytes, count, stored] = ['', 0, 0, 0];
@@ -217,6 +223,7 @@ function openBlobWriter(store: BlobStore, target: TargetDatabase, unreadable: Re
     if (!batch) return;
     const entries = await batch.commit();
     batch = undefined;
+    add(entries.map((e) => e.pack));
     const rows = entries.map((e): Row => [workspace, e.digest, e.pack, e.offset, e.length]);
     for (let i = 0; i < rows.length; i += ROWS)
       await target.update(table, ['workspace_id', 'digest'], ['pack', 'pack_offset', 'length'], rows.slice(i, i + ROWS));

@@ -58,7 +58,7 @@ export async function checkLeftovers(dir: string, nowMs: number): Promise<Findin
     : warning(
         'leftovers',
         `older than 30 days: ${old.join(', ')}`,
-        'staged/ may be removed while the server is stopped; attempts/ holds the logs of steps',
+        'copies in staged/ go with the daily sweep of a running server; attempts/ holds the logs of steps',
       );
 }
 

@@ -68,7 +68,7 @@ export const serviceAccountRoutes: readonly AnyRoute[] = [
     path: `${ONE}/tokens`,
     permission: 'access:admin',
     summary: 'Create a token of a service account; the reply holds its secret, once',
-    errors: ['service-account-not-found', 'token-expired-already', 'token-too-long', 'token-too-wide', 'scope-unknown'],
+    errors: ['service-account-not-found', 'token-expired-already', 'token-too-long', 'token-too-wide', 'scope-unknown', 'resource-unclear'],
     params: schema.UserParams,
     body: schema.CreateOwnToken,
     reply: { 201: schema.TokenCreated },

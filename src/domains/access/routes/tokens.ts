@@ -18,7 +18,7 @@ export const requestOf = ({ expiresAt, ...rest }: TokenBody): TokenRequest => ({
 export const made = ({ token, secret }: MadeToken): Reply =>
   new Reply(201, { token: tokenView(token), secret }, { 'cache-control': 'no-store' });
 
-const MAKING = ['token-expired-already', 'token-too-long', 'token-too-wide', 'scope-unknown'] as const;
+const MAKING = ['token-expired-already', 'token-too-long', 'token-too-wide', 'scope-unknown', 'resource-unclear'] as const;
 
 export const tokenRoutes: readonly AnyRoute[] = [
   route({

@@ -5,6 +5,7 @@ import { permissions as allPermissions, type Permission } from '../../../kernel/
 import { fail } from '../errors.ts';
 import { may, permissionsOf, type GrantableRole, type Token } from '../model.ts';
 import { createToken } from '../service.ts';
+import { faultOf } from '../sign-in/scopes.ts';
 import * as store from '../store.ts';
 import { getServiceAccount } from './service-accounts.ts';
 
@@ -52,8 +53,13 @@ function boundByMaker(ctx: Ctx, role: GrantableRole, request: TokenRequest): voi
   if (resources !== undefined) fail('token-too-wide', { what: `it is narrowed to resources, and "${resources}" is more` });
 }
 
-function checkScopes(scopes: readonly string[] | undefined): void {
-  const wrong = (scopes ?? []).flatMap((scope, i) =>
+function checkScopes({ scopes = [], resources = [] }: TokenRequest): void {
+  const unclear = resources.flatMap((resource, i) => {
+    const detail = faultOf(resource);
+    return detail === undefined ? [] : [{ pointer: `/resources/${i}`, detail }];
+  });
+  if (unclear.length > 0) fail('resource-unclear', { resources: unclear.length }, unclear);
+  const wrong = scopes.flatMap((scope, i) =>
     allPermissions.includes(scope as (typeof allPermissions)[number])
       ? []
       : [{ pointer: `/scopes/${i}`, detail: `"${scope}" is no permission; there are ${allPermissions.join(', ')}` }],
@@ -67,7 +73,7 @@ const scopeOf = (request: TokenRequest): Token['scope'] => ({
 });
 
 async function issue(ctx: Ctx, owner: string, role: GrantableRole, request: TokenRequest): Promise<MadeToken> {
-  checkScopes(request.scopes);
+  checkScopes(request);
   boundByMaker(ctx, role, request);
   const expiresMs = expiryOf(ctx, request.expiresMs);
   return createToken(ctx, {
@@ -81,7 +87,7 @@ async function issue(ctx: Ctx, owner: string, role: GrantableRole, request: Toke
 
 const isGrantable = (role: string | undefined): role is GrantableRole => role !== undefined && role !== 'step';
 
-/** A token of whoever asks, with its own role unless a lesser one is named. Raises `token-too-wide`, `token-too-long`, `scope-unknown`, `token-expired-already`. */
+/** A token of whoever asks, with its own role unless a lesser one is named. Raises `token-too-wide`, `token-too-long`, `scope-unknown`, `resource-unclear`, `token-expired-already`. */
 export function createOwnToken(ctx: Ctx, request: TokenRequest): Promise<MadeToken> {
   const held = ctx.actor.roles[0];
   return issue(ctx, ctx.actor.id, request.role ?? (isGrantable(held) ? held : 'viewer'), request);

@@ -1,27 +1,20 @@
 // Raw node:http in front of the dialects. Access comes before the body; the body is read once, bounded, and
 // given to the dialect that owns the path, which also gives every error its shape.
-import { hash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { fail as failAnywhere, isProblem, Problem } from '../../../kernel/errors.ts';
-import { isLoopbackHost } from '../../../kernel/http/loopback.ts';
-import { newId } from '../../../kernel/ids.ts';
-import type { Log } from '../../../kernel/log.ts';
-import { fail } from '../errors.ts';
+import { fail as failAnywhere, Problem } from '../../../kernel/errors.ts';
+import { codingFor, decodeBody, encodeBody } from './content-coding.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
-import type { LivePlan } from '../plane/live-plan.ts';
+import { identify, type Gate } from './identify.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect } from './protocol.ts';
 import type { ServingMetrics } from '../plane/serving-metrics.ts';
 
-export interface FrontOptions {
-  readonly plan: () => LivePlan;
+export interface FrontOptions extends Gate {
   readonly plane: Plane;
   readonly dialects: readonly ServingDialect[];
   readonly metrics: ServingMetrics;
-  readonly log: Log;
+  /** What is told of an error; one that is no problem is written to the log. */
+  readonly problem: (dialect: string, error: unknown) => Problem;
   readonly bodyLimitBytes: number;
-  readonly now: () => number;
-  /** Listening on a loopback address: nobody needs a token, unless the plan says otherwise. */
-  readonly loopback: boolean;
   /** Routes of our own programs; undefined if the path is none. */
   readonly internal: (exchange: Omit<Exchange, 'caller'>) => Promise<Answer> | undefined;
 }
@@ -30,7 +23,7 @@ const PUBLIC = new Set(['/health', '/ready', '/ping', '/version', '/v2/health/li
 const nothing = Buffer.alloc(0);
 
 export function openFront(options: FrontOptions): Server {
-  const { dialects, plane, metrics, log } = options;
+  const { dialects, plane, metrics } = options;
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000, noDelay: true }, (request, response) => {
     void handle(request, response);
   });
@@ -46,13 +39,13 @@ export function openFront(options: FrontOptions): Server {
     const dialect = dialects.find((d) => d.owns(path)) ?? gyreProtocol;
     try {
       const internal = path.startsWith('/internal/');
-      const caller = internal || PUBLIC.has(path) ? nobody : identify(request, options);
+      const caller = internal || PUBLIC.has(path) ? nobody : identify(request.headers, options);
       const body = request.method === 'GET' || request.method === 'HEAD' ? nothing : await readBody(request, options.bodyLimitBytes);
       const exchange: Exchange = { method: request.method ?? 'GET', path, headers: request.headers, body, caller };
       const answer = await (internal ? options.internal(exchange) : (own(exchange) ?? ownedBy(dialect, exchange)));
-      send(response, answer ?? notFound(exchange));
+      await send(response, answer ?? notFound(exchange));
     } catch (error) {
-      send(response, refuse(error, dialect));
+      await send(response, refuse(error, dialect));
       // An unread body must not be taken for the next request.
       if (!request.complete) request.resume().once('end', () => undefined);
     }
@@ -72,85 +65,44 @@ export function openFront(options: FrontOptions): Server {
 
   const notFound = ({ method, path }: Exchange): never => failAnywhere('route-not-found', { method, path: path.slice(0, 200) });
 
-  const refuse = (error: unknown, dialect: ServingDialect): Answer => {
-    const known = isProblem(error);
-    const problem = known ? error : defect();
-    if (!known) log.error({ event: 'serving.defect', id: problem.params.id, error });
-    metrics.refused(dialect.name, problem.code);
-    return dialect.renderProblem(problem);
-  };
+  const refuse = (error: unknown, dialect: ServingDialect): Answer => dialect.renderProblem(options.problem(dialect.name, error));
 
-  const send = (response: ServerResponse, answer: Answer): void => {
+  const send = async (response: ServerResponse, answer: Answer): Promise<void> => {
+    let body = answer.body;
+    const size = Buffer.byteLength(body);
+    const coding = answer.status === 200 ? codingFor(response.req.headers['accept-encoding'], size) : undefined;
+    if (coding) body = await encodeBody(body, coding);
     if (response.destroyed || response.headersSent) return;
     response.writeHead(answer.status, {
       'content-type': answer.contentType ?? 'application/json',
-      'content-length': Buffer.byteLength(answer.body),
+      'content-length': coding ? Buffer.byteLength(body) : size,
+      ...(coding ? { 'content-encoding': coding, vary: 'accept-encoding' } : {}),
       ...(answer.status === 401 ? { 'www-authenticate': 'Bearer realm="gyre"' } : {}),
       ...(plane.accepting() ? {} : { connection: 'close' }),
       ...answer.headers,
     });
-    response.end(response.req.method === 'HEAD' ? undefined : answer.body);
+    response.end(response.req.method === 'HEAD' ? undefined : body);
   };
 
   return server;
 }
-
-const defect = (): Problem => {
-  const id = newId('err');
-  return new Problem(
-    'internal',
-    {
-      status: 500,
-      title: 'Internal error',
-      detail: () => `Something went wrong on our side. The log of the data plane has the details under ${id}.`,
-    },
-    { id },
-  );
-};
 
 const pathOf = (url: string): string => {
   const end = url.indexOf('?');
   return end < 0 ? url : url.slice(0, end);
 };
 
-let passed = '';
-// Nearly every request names the host that the one before it named.
-const isOwnHost = (host: string): boolean => {
-  if (host === passed && host !== '') return true;
-  if (!isLoopbackHost(host)) return false;
-  passed = host;
-  return true;
-};
-
 const nobody: ServingCaller = { workspace: 'default', endpoints: [] };
 
-/** Raises `serving-token-refused` or `serving-origin-refused`. */
-function identify(request: IncomingMessage, { plan, now, loopback }: FrontOptions): ServingCaller {
-  const { access, tokens } = plan();
-  const { host = '', origin, authorization } = request.headers;
-  if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host))
-    fail('serving-origin-refused', { what: 'The Origin header' });
-  const workspace = request.headers['x-gyre-workspace'];
-  // The plan is the control plane's word for its own address; on another one the Host header is anybody's to choose.
-  if (loopback && (access?.open ?? true)) {
-    if (!isOwnHost(host)) fail('serving-origin-refused', { what: 'The Host header' });
-    return { workspace: typeof workspace === 'string' ? workspace : 'default', endpoints: '*' };
-  }
-  const bearer = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
-  if (bearer === undefined) return fail('serving-token-refused', { why: 'This server answers only with a token.' });
-  const token = tokens.get(hash('sha256', bearer, 'hex'));
-  if (!token || (token.expiresMs !== null && token.expiresMs <= now()))
-    return fail('serving-token-refused', { why: 'The token is not known here, or it has expired.' });
-  if (typeof workspace === 'string' && workspace !== token.workspace)
-    return fail('serving-token-refused', { why: 'The token is for another workspace.' });
-  return { workspace: token.workspace, endpoints: token.endpoints };
+/** Raises what `decodeBody` raises. */
+async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const body = await receiveBody(request, limitBytes);
+  const encoding = request.headers['content-encoding'];
+  return encoding === undefined || encoding === 'identity' ? body : decodeBody(body, encoding, limitBytes);
 }
 
-/** Raises `payload-too-large` and `unsupported-media-type`. */
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
-    return Promise.reject(problemOf(() => failAnywhere('unsupported-media-type', { contentType: `${encoding} (content-encoding)` })));
+/** Raises `payload-too-large`. */
+function receiveBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const tooLarge = (): Problem => problemOf(() => failAnywhere('payload-too-large', { limitBytes }));
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {

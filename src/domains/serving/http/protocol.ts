@@ -6,6 +6,7 @@ import type { LiveEndpoint, Row } from '../plane/endpoint.ts';
 import { fail } from '../errors.ts';
 import { INFINITE, NOT_A_NUMBER } from '../model.ts';
 import type { PredictedRow } from '../plane/predictor.ts';
+import type { WholeModel, WholeModels } from '../plane/whole-models.ts';
 
 export interface Exchange {
   readonly method: string;
@@ -26,7 +27,7 @@ export interface Answer {
   readonly status: number;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 export interface ServingDialect {
@@ -51,12 +52,32 @@ export interface Plane {
   readonly accepting: () => boolean;
   /** Endpoints that the caller may see, by name. */
   readonly endpoints: (caller: ServingCaller) => readonly LiveEndpoint[];
+  /** Models served as they are, that the caller may see. */
+  readonly models: (caller: ServingCaller) => readonly WholeModel[];
+  readonly model: (caller: ServingCaller, name: string) => WholeModel | undefined;
+  /** Raises `model-run-failed`. */
+  readonly run: WholeModels['run'];
   /** Raises `endpoint-not-served`. */
   readonly endpoint: (caller: ServingCaller, name: string) => LiveEndpoint;
   /** Raises `served-version-not-found`. */
   readonly requireVersion: (endpoint: LiveEndpoint, version: string) => void;
   /** Checks, looks up, predicts, logs. Raises the problems of errors.ts. */
   readonly predict: (exchange: Exchange, endpoint: LiveEndpoint, rows: readonly Row[], options?: PredictOptions) => Promise<PredictedRow[]>;
+}
+
+/** A protocol with a port of its own. */
+export interface ServingListener {
+  readonly name: string;
+  readonly open: (context: ListenerContext) => Promise<{ readonly url: string; close(): Promise<void> }>;
+}
+
+export interface ListenerContext {
+  readonly plane: Plane;
+  readonly host: string;
+  /** Raises `serving-token-refused` or `serving-origin-refused`. */
+  readonly identify: (headers: IncomingHttpHeaders) => ServingCaller;
+  /** What is told of an error; one that is no problem is written to the log. */
+  readonly problem: (error: unknown) => Problem;
 }
 
 const BARE = /"(?:[^"\\]|\\.)*"|(-?)\bInfinity\b|\bNaN\b/g;

@@ -1,7 +1,7 @@
 // The data plane, `gyre serve`: answers predictions from the plan on disk and survives the other processes.
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Fault } from '../../../kernel/errors.ts';
+import { isProblem, type Fault, type Problem } from '../../../kernel/errors.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
 import { takeLock } from '../../../kernel/process/lock-file.ts';
 import type { Log } from '../../../kernel/log.ts';
@@ -9,13 +9,15 @@ import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFau
 import { fail } from '../errors.ts';
 import { gyreProtocol } from '../http/gyre-protocol.ts';
 import { openFront } from '../http/front.ts';
+import { defect, identify } from '../http/identify.ts';
 import { endpointKey, followPlan } from './live-plan.ts';
 import { openInferenceLog, type InferenceLogOptions } from '../log/inference-log.ts';
 import { parseEventTime } from '../model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { openPredictor } from './predictor.ts';
-import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect } from '../http/protocol.ts';
+import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
+import { openWholeModels, type WholeModelSource } from './whole-models.ts';
 
 export interface DataPlaneOptions {
   readonly dir: string;
@@ -34,12 +36,18 @@ export interface DataPlaneOptions {
   readonly maxRows?: number;
   readonly pollMs?: number;
   readonly now?: () => number;
+  /** Served as they are, beside the plan. */
+  readonly models?: readonly WholeModelSource[];
+  /** Protocols with a port of their own. */
+  readonly listeners?: readonly ServingListener[];
   readonly inferenceLog?: Partial<Omit<InferenceLogOptions, 'folder' | 'replica' | 'log'>>;
 }
 
 export interface DataPlane {
   readonly url: string;
   readonly replica: string;
+  /** Addresses of the listeners, by their names. */
+  readonly urls: Readonly<Record<string, string>>;
   /** Takes the plan on disk now instead of at the next notice. */
   refresh(): Promise<void>;
   /** Stops accepting, answers what is under way, seals the log. */
@@ -61,6 +69,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const inferenceLog = openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
   const metrics = openServingMetrics(inferenceLog.state);
   const predictor = openPredictor(inferenceLog, metrics, now);
+  const models = await openWholeModels(options.models ?? [], metrics);
   let accepting = true;
 
   let url = '';
@@ -80,6 +89,9 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const plane: Plane = {
     programVersion: options.programVersion,
     accepting: () => accepting,
+    models: (caller) => models.all().filter(({ name }) => visible(caller, name)),
+    model: (caller, name) => (visible(caller, name) ? models.find(name) : undefined),
+    run: models.run,
     endpoints: (caller) =>
       [...follower.current().endpoints.values()].filter(({ plan }) => plan.workspace === caller.workspace && visible(caller, plan.name)),
     endpoint: (caller, name) => {
@@ -126,24 +138,40 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       .then((segments) => ({ status: 200, body: JSON.stringify({ replica, plan: follower.current().number, segments }) }));
   };
 
+  const problem = (dialect: string, error: unknown): Problem => {
+    const known = isProblem(error);
+    const told = known ? error : defect();
+    if (!known) log.error({ event: 'serving.defect', id: told.params.id, error });
+    metrics.refused(dialect, told.code);
+    return told;
+  };
+  const gate = { plan: () => follower.current(), now, loopback: isLoopback(host) };
   const server = openFront({
-    plan: () => follower.current(),
+    ...gate,
     plane,
+    problem,
     dialects: [gyreProtocol, ...options.dialects],
     metrics,
-    log,
     bodyLimitBytes: options.bodyLimitBytes ?? 8 * 1024 * 1024,
-    now,
-    loopback: isLoopback(host),
     internal,
   });
+  const listening: Awaited<ReturnType<ServingListener['open']>>[] = [];
+  const urls: Record<string, string> = {};
+  const stopListening = (): Promise<unknown> => Promise.all(listening.map((l) => l.close()));
   try {
     // The plan first: a caller that gets through finds the endpoints of before a restart.
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ host, port: options.port }, resolve));
     const { port } = server.address() as AddressInfo;
     url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    for (const { name, open } of options.listeners ?? []) {
+      const opened = await open({ plane, host, identify: (headers) => identify(headers, gate), problem: (error) => problem(name, error) });
+      listening.push(opened);
+      urls[name] = opened.url;
+    }
     follower.acknowledge();
   } catch (error) {
+    await stopListening();
+    server.close();
     await follower.close();
     await inferenceLog.close();
     unlock();
@@ -156,15 +184,16 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     await new Promise((resolve) => setTimeout(resolve, GRACE_MS));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     const late = setTimeout(() => server.closeAllConnections(), 5000);
-    await closed;
+    await Promise.all([closed, stopListening()]);
     clearTimeout(late);
     await predictor.idle();
+    await models.close();
     await follower.close();
     await inferenceLog.close();
     unlock();
   };
 
-  return { url, replica, refresh: () => follower.refresh(), close };
+  return { url, urls, replica, refresh: () => follower.refresh(), close };
 }
 
 /** Live: the wall clock. Replay: the header, or the plan's time. Raises `event-time-not-replay`, `event-time-invalid`. */

@@ -57,25 +57,30 @@ const modelFile = (path: string): string => (statSync(path, { throwIfNoEntry: fa
 
 /** Loads an ONNX file, or that of a model folder. Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
 export async function openModel(path: string): Promise<ModelSession> {
+  const { ort, session } = await openSession(path);
+  try {
+    return wrap(ort, session);
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+/** Raises `onnx-unreadable`. */
+export async function openSession(path: string): Promise<{ readonly ort: Ort; readonly session: InferenceSession }> {
   const ort = await loadOrt();
-  let session: InferenceSession;
   try {
     const bytes = replaceZipMaps(readFileSync(modelFile(path)));
-    session = await ort.InferenceSession.create(bytes, {
+    const session = await ort.InferenceSession.create(bytes, {
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 4,
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     });
+    return { ort, session };
   } catch (error) {
     return fail('onnx-unreadable', { file: basename(modelFile(path)), why: reasonOf(error) });
-  }
-  try {
-    return wrap(ort, session);
-  } catch (error) {
-    await session.release();
-    throw error;
   }
 }
 
@@ -96,11 +101,7 @@ function wrap(ort: Ort, session: InferenceSession): ModelSession {
       });
     return { name, type: type as ElementType, rank: shape.length as 1 | 2 };
   });
-  const tensors = (metadata: InferenceSession['inputMetadata']): ModelTensor[] =>
-    metadata.flatMap((m) =>
-      m.isTensor ? [{ name: m.name, type: m.type, shape: m.shape.map((d) => (typeof d === 'string' ? d || 'N' : d)) }] : [],
-    );
-  const signature = { inputs: tensors(session.inputMetadata), outputs: tensors(session.outputMetadata) };
+  const signature = { inputs: tensorsOf(session.inputMetadata), outputs: tensorsOf(session.outputMetadata) };
   const batches = signature.inputs.every((input) => typeof input.shape[0] === 'string');
   return {
     inputs,
@@ -124,6 +125,11 @@ function wrap(ort: Ort, session: InferenceSession): ModelSession {
     release: () => session.release(),
   };
 }
+
+export const tensorsOf = (metadata: InferenceSession['inputMetadata']): ModelTensor[] =>
+  metadata.flatMap((m) =>
+    m.isTensor ? [{ name: m.name, type: m.type, shape: m.shape.map((d) => (typeof d === 'string' ? d || 'N' : d)) }] : [],
+  );
 
 function toTensor(ort: Ort, { type, rank }: ModelInput, values: ColumnValues, rows: number): OrtTensor {
   const dims = rank === 1 ? [rows] : [rows, 1];

@@ -2,8 +2,8 @@
 // a statement that answers no rows is kept until somebody asks for an answer, and goes with that question: BEGIN with the
 // first one, commands with the next one, COMMIT with the last of them. A command that failed shows there, as its own error.
 import type pg from 'pg';
-import type { Connection } from './database.ts';
-import { runBatch, toWire, type Outcome, type Result, type Statement } from './postgres-batch.ts';
+import type { Connection } from '../database.ts';
+import { runBatch, toWire, type Outcome, type Result, type Statement } from './batch.ts';
 
 /** A transaction as the server knows it: what can be asked after when the answer to its commit is lost. */
 export interface Known {
@@ -11,7 +11,7 @@ export interface Known {
   readonly began: string;
 }
 
-export interface Pipeline extends Connection {
+interface Pipeline extends Connection {
   send(sql: string, binds: readonly unknown[], name?: string): Promise<void>;
   commit(): Promise<void>;
   /** A body that goes on after this must not write into somebody else's transaction, or outside of any. */
@@ -24,7 +24,7 @@ export interface Pipeline extends Connection {
   readonly failure: unknown;
 }
 
-export interface PipelineOptions {
+interface PipelineOptions {
   readonly client: pg.PoolClient;
   readonly begin: readonly string[];
   /** What a prepared statement is called on this connection. */

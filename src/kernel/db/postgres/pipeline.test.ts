@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { accounts } from '../../../test/support/accounts-table.ts';
-import { eachDatabase, openTestDatabase } from '../../../test/support/databases.ts';
-import type { Database, Db } from './database.ts';
-import { insertMany } from './insert-many.ts';
-import { command, statement } from './statement.ts';
+import { accounts } from '../../../../test/support/accounts-table.ts';
+import { eachDatabase, openTestDatabase } from '../../../../test/support/databases.ts';
+import type { Database, Db } from '../database.ts';
+import { insertMany } from '../insert-many.ts';
+import { command, statement } from '../statement.ts';
 
 const put = command('insert into accounts (id, amount, open, note) values (?, ?, 1, ?)');
 const setAmount = command('update accounts set amount = ? where id = ?');

@@ -2,7 +2,7 @@
 // lost; whoever missed them looks by himself every few seconds.
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import type { Signals } from './database.ts';
+import type { Signals } from '../database.ts';
 
 const AGAIN_MS = 1000;
 // A burst of commits is one word.

@@ -1,5 +1,5 @@
 // What PostgreSQL and the line to it may answer instead of what was asked for, and what that means.
-import { defineErrors } from '../errors.ts';
+import { defineErrors } from '../../errors.ts';
 
 // SQLSTATE: serialization_failure, deadlock_detected.
 const RACES = ['40001', '40P01'];

@@ -1,0 +1,115 @@
+// The protocol's datatypes: their names in ONNX, their width, and the array that holds them.
+import { refuseBody } from '../../domains/serving/public.ts';
+
+export type Elements = ArrayLike<number | bigint | string | boolean | null>;
+
+/** A tensor of a request or an answer, row-major. BOOL elements are booleans or 0 and 1; FP16 and BF16 numbers or bits (`isBits`). */
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly data: Elements;
+}
+
+type TypedArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigUint64Array
+  | BigInt64Array
+  | Float32Array
+  | Float64Array;
+type ArrayType = new (elements: number | ArrayBuffer | SharedArrayBuffer, offset?: number, length?: number) => TypedArray;
+
+export interface Datatype {
+  readonly bytes: number;
+  /** Bits of FP16 and BF16 travel as whole numbers. */
+  readonly array: ArrayType;
+  readonly kind: 'integer' | 'big' | 'float' | 'half' | 'bool';
+  readonly range?: readonly [number | bigint, number | bigint];
+}
+
+const whole = (bits: number, array: unknown): Datatype => ({
+  bytes: bits / 8,
+  array: array as ArrayType,
+  kind: 'integer',
+  range: [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1],
+});
+const unsigned = (bits: number, array: unknown): Datatype => ({
+  bytes: bits / 8,
+  array: array as ArrayType,
+  kind: 'integer',
+  range: [0, 2 ** bits - 1],
+});
+
+/** All of fixed width: every one but BYTES. */
+const fixed: Readonly<Record<string, Datatype>> = {
+  BOOL: { bytes: 1, array: Uint8Array as ArrayType, kind: 'bool' },
+  INT8: whole(8, Int8Array),
+  INT16: whole(16, Int16Array),
+  INT32: whole(32, Int32Array),
+  INT64: { bytes: 8, array: BigInt64Array as ArrayType, kind: 'big', range: [-(2n ** 63n), 2n ** 63n - 1n] },
+  UINT8: unsigned(8, Uint8Array),
+  UINT16: unsigned(16, Uint16Array),
+  UINT32: unsigned(32, Uint32Array),
+  UINT64: { bytes: 8, array: BigUint64Array as ArrayType, kind: 'big', range: [0n, 2n ** 64n - 1n] },
+  FP16: { bytes: 2, array: Uint16Array as ArrayType, kind: 'half' },
+  BF16: { bytes: 2, array: Uint16Array as ArrayType, kind: 'half' },
+  FP32: { bytes: 4, array: Float32Array as ArrayType, kind: 'float' },
+  FP64: { bytes: 8, array: Float64Array as ArrayType, kind: 'float' },
+};
+
+export const fixedWidth = (datatype: string): Datatype | undefined => (Object.hasOwn(fixed, datatype) ? fixed[datatype] : undefined);
+export const isDatatype = (datatype: string): boolean => datatype === 'BYTES' || fixedWidth(datatype) !== undefined;
+
+const names: Readonly<Record<string, string>> = {
+  float32: 'FP32',
+  float64: 'FP64',
+  float16: 'FP16',
+  bfloat16: 'BF16',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  bool: 'BOOL',
+  string: 'BYTES',
+};
+
+/** The protocol's name of an ONNX element type. */
+export const datatypeOf = (onnxType: string): string => names[onnxType] ?? onnxType.toUpperCase();
+
+const MAX_RANK = 32;
+const MAX_ELEMENTS = 2 ** 31;
+
+/** Checks a shape and counts its elements. Raises `prediction-body-invalid`. */
+export function shapeOf(shape: unknown, name: string): { readonly shape: readonly number[]; readonly count: number } {
+  if (!Array.isArray(shape) || shape.length > MAX_RANK || !shape.every((d) => Number.isInteger(d) && d >= 0 && d < MAX_ELEMENTS))
+    return refuseBody(`the input "${name}" needs a "shape" of whole numbers, from 0 to ${MAX_ELEMENTS - 1} each and ${MAX_RANK} at most.`);
+  const count = (shape as number[]).reduce((product, d) => product * d, 1);
+  // The product of huge dimensions is no longer exact, and no body could hold it.
+  return count <= MAX_ELEMENTS
+    ? { shape: shape as number[], count }
+    : refuseBody(`the "shape" of the input "${name}" says more elements than a request can hold.`);
+}
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** The number that the bits of an FP16 or BF16 are. */
+export function halfOf(datatype: string, bits: number): number {
+  scratch.setUint32(0, bits << 16);
+  return datatype === 'BF16' ? scratch.getFloat32(0) : scratch.getFloat16(0);
+}
+
+/** The bits of a number as FP16; as BF16 it is cut. */
+export function bitsOf(datatype: string, value: number): number {
+  if (datatype === 'BF16') scratch.setFloat32(0, value);
+  else scratch.setFloat16(0, value);
+  return scratch.getUint16(0);
+}

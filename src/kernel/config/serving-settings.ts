@@ -1,0 +1,28 @@
+// The data plane's protocols.
+import { integer, oneOf, setting } from './setting.ts';
+
+const port = integer(0, 65_535);
+
+export const servingSettings = {
+  grpcPort: setting<string>({
+    env: 'GYRE_GRPC_PORT',
+    expected: 'a port from 0 to 65535, or nothing',
+    default: '',
+    doc: 'The port on which the data plane answers gRPC; empty means none, 0 takes a free one.',
+    parse: (v) => (v === '' || port(v) !== undefined ? v : undefined),
+  }),
+  grpcContents: setting<'mirror' | 'raw' | 'typed'>({
+    env: 'GYRE_GRPC_CONTENTS',
+    expected: 'mirror, raw or typed',
+    default: 'mirror',
+    doc: 'The form of tensors in answers of gRPC; `mirror` takes that of the request.',
+    parse: oneOf('mirror', 'raw', 'typed'),
+  }),
+  grpcLimitBytes: setting<number>({
+    env: 'GYRE_GRPC_LIMIT_BYTES',
+    expected: 'bytes, from 1024 to 2147483647',
+    default: 64 * 1024 * 1024,
+    doc: 'The largest message of gRPC that the data plane reads.',
+    parse: integer(1024, 2 ** 31 - 1),
+  }),
+};
