@@ -307,6 +307,12 @@ create table storage_holds (
   primary key ("id")
 );
 
+create table removed_packs (
+  "pack" text collate "C" not null,
+  "removed_ms" bigint not null,
+  primary key ("pack")
+);
+
 create table projects (
   "workspace_id" text collate "C" not null,
   "name" text collate "C" not null,

@@ -307,6 +307,12 @@ create table storage_holds (
   primary key ("id")
 ) strict;
 
+create table removed_packs (
+  "pack" text not null,
+  "removed_ms" integer not null,
+  primary key ("pack")
+) strict;
+
 create table projects (
   "workspace_id" text not null,
   "name" text not null,
