@@ -44,8 +44,8 @@ function gyreInserts(id: string): string[] {
     `insert into tracking_runs (workspace_id, id, experiment_id, name, user_id, status, start_ms, end_ms, artifact_uri, lifecycle)::
       select 'default', ${id}, '0', 'run-' || i, 'ada', 'FINISHED', ${start}, ${start} + 500, 'mlflow-artifacts:/0/x/artifacts', 'active'`,
     ...METRIC_STEPS.map(
-      (_, m) => `insert into latest_metrics (workspace_id, run_id, key, timestamp_ms, step, value, is_nan)::
-        select 'default', ${id}, 'm${m}', ${start}, 0, ${valueOf(m)}, 0`,
+      (_, m) => `insert into latest_metrics (workspace_id, run_id, key, timestamp_ms, step, value, is_nan, points, blocks, in_last)::
+        select 'default', ${id}, 'm${m}', ${start}, 0, ${valueOf(m)}, 0, 0, 0, 0`,
     ),
     ...PARAM_VALUES.map(
       (_, p) => `insert into tracking_params (workspace_id, run_id, key, value, short_value)::

@@ -268,11 +268,14 @@ create table device_logins (
   "user_name" text collate "C",
   "denied_ms" bigint,
   "expires_ms" bigint not null,
+  "place" text collate "C" not null,
   primary key ("device_digest"),
   unique ("user_code")
 );
 
 create index device_logins__expires_ms on device_logins ("expires_ms");
+
+create index device_logins__place on device_logins ("place");
 
 create table blobs (
   "workspace_id" text collate "C" not null,
@@ -302,6 +305,12 @@ create table storage_holds (
   "what" text collate "C" not null,
   "until_ms" bigint not null,
   primary key ("id")
+);
+
+create table removed_packs (
+  "pack" text collate "C" not null,
+  "removed_ms" bigint not null,
+  primary key ("pack")
 );
 
 create table projects (
@@ -687,20 +696,6 @@ create table tracking_tags (
 
 create index tracking_tags__workspace_id__key__short_value__run_id on tracking_tags ("workspace_id", "key", "short_value", "run_id");
 
-create table tracking_metrics (
-  "workspace_id" text collate "C" not null,
-  "run_id" text collate "C" not null,
-  "key" text collate "C" not null,
-  "timestamp_ms" bigint not null,
-  "step" bigint not null,
-  "value" double precision not null,
-  "is_nan" smallint not null,
-  "rarity" bigint not null,
-  primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
-);
-
-create index tracking_metrics__workspace_id__run_id__key__rarity____0a4c2453 on tracking_metrics ("workspace_id", "run_id", "key", "rarity", "step", "timestamp_ms", "value", "is_nan") where rarity > 0;
-
 create table latest_metrics (
   "workspace_id" text collate "C" not null,
   "run_id" text collate "C" not null,
@@ -709,10 +704,31 @@ create table latest_metrics (
   "step" bigint not null,
   "value" double precision not null,
   "is_nan" smallint not null,
+  "points" bigint not null,
+  "blocks" bigint not null,
+  "in_last" bigint not null,
   primary key ("workspace_id", "run_id", "key")
 );
 
 create index latest_metrics__workspace_id__key__value__run_id__is_nan on latest_metrics ("workspace_id", "key", "value", "run_id", "is_nan");
+
+create table metric_blocks (
+  "workspace_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "key" text collate "C" not null,
+  "number" bigint not null,
+  "count" bigint not null,
+  "in_order" smallint not null,
+  "least_step" bigint not null,
+  "greatest_step" bigint not null,
+  "least_ms" bigint not null,
+  "greatest_ms" bigint not null,
+  "least" double precision,
+  "greatest" double precision,
+  "sample" bytea not null,
+  "points" bytea not null,
+  primary key ("workspace_id", "run_id", "key", "number")
+);
 
 create table tracking_datasets (
   "workspace_id" text collate "C" not null,

@@ -268,11 +268,14 @@ create table device_logins (
   "user_name" text,
   "denied_ms" integer,
   "expires_ms" integer not null,
+  "place" text not null,
   primary key ("device_digest"),
   unique ("user_code")
 ) strict;
 
 create index device_logins__expires_ms on device_logins ("expires_ms");
+
+create index device_logins__place on device_logins ("place");
 
 create table blobs (
   "workspace_id" text not null,
@@ -302,6 +305,12 @@ create table storage_holds (
   "what" text not null,
   "until_ms" integer not null,
   primary key ("id")
+) strict;
+
+create table removed_packs (
+  "pack" text not null,
+  "removed_ms" integer not null,
+  primary key ("pack")
 ) strict;
 
 create table projects (
@@ -687,20 +696,6 @@ create table tracking_tags (
 
 create index tracking_tags__workspace_id__key__short_value__run_id on tracking_tags ("workspace_id", "key", "short_value", "run_id");
 
-create table tracking_metrics (
-  "workspace_id" text not null,
-  "run_id" text not null,
-  "key" text not null,
-  "timestamp_ms" integer not null,
-  "step" integer not null,
-  "value" real not null,
-  "is_nan" integer not null,
-  "rarity" integer not null,
-  primary key ("workspace_id", "run_id", "key", "timestamp_ms", "step", "value", "is_nan")
-) strict, without rowid;
-
-create index tracking_metrics__workspace_id__run_id__key__rarity____0a4c2453 on tracking_metrics ("workspace_id", "run_id", "key", "rarity", "step", "timestamp_ms", "value", "is_nan") where rarity > 0;
-
 create table latest_metrics (
   "workspace_id" text not null,
   "run_id" text not null,
@@ -709,10 +704,31 @@ create table latest_metrics (
   "step" integer not null,
   "value" real not null,
   "is_nan" integer not null,
+  "points" integer not null,
+  "blocks" integer not null,
+  "in_last" integer not null,
   primary key ("workspace_id", "run_id", "key")
 ) strict, without rowid;
 
 create index latest_metrics__workspace_id__key__value__run_id__is_nan on latest_metrics ("workspace_id", "key", "value", "run_id", "is_nan");
+
+create table metric_blocks (
+  "workspace_id" text not null,
+  "run_id" text not null,
+  "key" text not null,
+  "number" integer not null,
+  "count" integer not null,
+  "in_order" integer not null,
+  "least_step" integer not null,
+  "greatest_step" integer not null,
+  "least_ms" integer not null,
+  "greatest_ms" integer not null,
+  "least" real,
+  "greatest" real,
+  "sample" blob not null,
+  "points" blob not null,
+  primary key ("workspace_id", "run_id", "key", "number")
+) strict;
 
 create table tracking_datasets (
   "workspace_id" text not null,

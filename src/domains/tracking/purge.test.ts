@@ -23,6 +23,7 @@ import {
   deleteLoggedModel,
   getRun,
   logBatch,
+  metricPoints,
   pathOfUri,
   setExperimentLifecycle,
   setExperimentTag,
@@ -56,7 +57,7 @@ async function purged(p: TestPlatform, ctx: Ctx, more: Partial<PurgeAsked> = {})
 const TABLES = [
   'experiments',
   'tracking_runs',
-  'tracking_metrics',
+  'metric_blocks',
   'latest_metrics',
   'tracking_params',
   'tracking_tags',
@@ -104,13 +105,14 @@ eachDatabase('what is deleted goes for good, with all that belonged to it, and i
   assert.deepEqual(await rowsIn(ctx), {
     experiments: 2,
     tracking_runs: 1,
-    tracking_metrics: 3,
+    metric_blocks: 1,
     latest_metrics: 1,
     tracking_params: 1,
     tracking_tags: 1,
     logged_models: 0,
     logged_model_entries: 0,
   });
+  assert.equal((await metricPoints(ctx, other, 'm', 0, 10)).length, 3);
   await assert.rejects(getRun(ctx, gone), (e) => isProblem(e, 'tracking-run-not-found'));
   const again = await createExperiment(ctx, { name: 'doomed' });
   assert.equal(Number(again), Number(stays) + 1, 'no number is given twice');
@@ -212,7 +214,8 @@ eachDatabase('the history of one metric goes alone', async (t, kind) => {
       metrics: Array.from({ length: 1000 }, (_, step) => ({ key: 'long', value: i, timestampMs: i, step })),
     });
   assert.equal(await purgeMetric(ctx, id, 'long'), 3000);
-  assert.deepEqual([(await rowsIn(ctx)).tracking_metrics, (await rowsIn(ctx)).latest_metrics], [3, 1]);
+  assert.deepEqual([(await rowsIn(ctx)).metric_blocks, (await rowsIn(ctx)).latest_metrics], [1, 1]);
+  assert.deepEqual([(await metricPoints(ctx, id, 'long', 0, 10)).length, (await metricPoints(ctx, id, 'm', 0, 10)).length], [0, 3]);
   await assert.rejects(purgeMetric(ctx, id, 'long'), (e) => isProblem(e, 'metric-not-found'));
 });
 
@@ -279,7 +282,7 @@ test('a purge that is killed at any of its steps is gone on with, and counts eac
       [{ runs: 5, loggedModels: 0, points: 3000, files: 5, bytes: 50, experiment: true }],
       point,
     );
-    for (const table of ['tracking_runs', 'tracking_metrics', 'latest_metrics', 'tracking_params', 'tracking_tags'])
+    for (const table of ['tracking_runs', 'metric_blocks', 'latest_metrics', 'tracking_params', 'tracking_tags'])
       assert.deepEqual({ ...after.prepare(`select count(*) as n from ${table}`).get() }, { n: 0 }, `${point}: ${table}`);
     after.close();
   }

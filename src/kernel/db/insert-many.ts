@@ -8,6 +8,11 @@ export interface Insert {
   readonly columns: Readonly<Record<string, ColumnType>>;
   /** What follows the values, for example `on conflict do nothing`. */
   readonly then?: string;
+  /**
+   * Where not the lists themselves are put there: the columns of the table, and a query of `given`, which has the lists
+   * under the names of `columns`, and of what `also` adds to it: `, name as (…)`.
+   */
+  readonly select?: { readonly into: string; readonly query: string; readonly also?: string };
 }
 
 const ROWS = 20;
@@ -27,19 +32,22 @@ const listTypes: Readonly<Record<ColumnType, string>> = {
  * A way to put lists of values, in the order of the columns, into a table. Where `then` changes a row that is
  * there, no two of the lists may be of the same one. A failure shows as a `command`'s does.
  */
-export function insertMany({ table, columns, then = '' }: Insert): (db: Db, lists: readonly (readonly Bind[])[]) => Promise<void> {
+export function insertMany({ table, columns, then = '', select }: Insert): (db: Db, lists: readonly (readonly Bind[])[]) => Promise<void> {
   const names = Object.keys(columns);
-  const into = `insert into ${table} (${names.map((n) => `"${n}"`).join(', ')})`;
+  const list = names.map((n) => `"${n}"`).join(', ');
+  // SQLite would read "on conflict" as the condition of a join.
+  const text = (rows: string): string =>
+    select
+      ? `with given (${list}) as (${rows})${select.also ?? ''} insert into ${table} (${select.into}) ${select.query} where true ${then}`
+      : `insert into ${table} (${list}) ${rows} ${then}`;
   const values = `(${names.map(() => '?').join(', ')})`;
-  const one = `${into} values ${values} ${then}`;
+  const one = text(`values ${values}`);
   // Where a statement is a call, not a message: a few rows by each save most of the calls, and more of them save no more.
-  const some = `${into} values ${Array.from({ length: ROWS }, () => values).join(', ')} ${then}`;
-  const whole = numberBinds(
-    `${into} select * from unnest(${Object.values(columns)
-      .map((type) => `?::${listTypes[type]}[]`)
-      .join(', ')}) ${then}`,
-  );
-  const [oneNumbered, oneName, wholeName] = [numberBinds(one), nextName(), nextName()];
+  const some = text(`values ${Array.from({ length: ROWS }, () => values).join(', ')}`);
+  const types = Object.values(columns).map((type) => listTypes[type]);
+  const whole = numberBinds(text(`select * from unnest(${types.map((type) => `?::${type}[]`).join(', ')})`));
+  const oneNumbered = numberBinds(text(`values (${types.map((type) => `?::${type}`).join(', ')})`));
+  const [oneName, wholeName] = [nextName(), nextName()];
   return async (db, lists) => {
     if (lists.length === 0) return;
     const { connection } = boundTo(db);

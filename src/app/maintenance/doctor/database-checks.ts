@@ -32,6 +32,7 @@ const REFERENCES = [
   ['tracking_runs', 'experiment_id', 'experiments', 'id'],
   ['tracking_params', 'run_id', 'tracking_runs', 'id'],
   ['latest_metrics', 'run_id', 'tracking_runs', 'id'],
+  ['metric_blocks', 'run_id', 'tracking_runs', 'id'],
   ['model_versions', 'model', 'models', 'name'],
   ['model_version_files', 'version_id', 'model_versions', 'id'],
   ['model_version_files', 'digest', 'blobs', 'digest'],

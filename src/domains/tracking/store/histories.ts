@@ -1,26 +1,45 @@
 // Points of many runs at once, and a sample of one run's for a chart.
-import { sql, type RawBuilder } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
 import type { Metric } from '../model.ts';
-import { toMetric } from './metrics.ts';
-import { drawPoints } from './sample.ts';
-import type { MetricRow } from './tables.ts';
+import { findHeads, unpackRuns } from './blocks.ts';
+import { packedHistory } from './metrics.ts';
+import { byTime, countOf, metricAt, ordered, slice, type Packed } from './points.ts';
+import { drawPoints, type Steps } from './sample.ts';
 
+export type { Steps } from './sample.ts';
 export type PointOfRun = Metric & { readonly runId: string };
-const toPoint = (r: MetricRow): PointOfRun => ({ ...toMetric(r), runId: r.run_id });
+
+const toPoints = (points: Packed, runId: string, key: string): PointOfRun[] =>
+  Array.from({ length: countOf(points) }, (_, i) => ({ ...metricAt(points, i, key), runId }));
+
+/** Metrics with no more points are unpacked whole, several runs at once. */
+const SHORT = 50_000;
 
 /** The first points by run, then time. */
 export async function pointsOf(db: Db, workspace: string, runIds: readonly string[], key: string, limit: number): Promise<PointOfRun[]> {
-  if (runIds.length === 0) return [];
-  const { rows } = await sql<MetricRow>`select * from tracking_metrics where workspace_id = ${workspace} and key = ${key}
-    and run_id in (${sql.join(runIds.map((id) => sql`${id}`))})
-    order by run_id, timestamp_ms, step, value limit ${limit}`.execute(db);
-  return rows.map(toPoint);
-}
-
-export interface Steps {
-  readonly first: number;
-  readonly last: number;
+  const counts = new Map<string, number>();
+  for (const h of await findHeads(db, workspace, runIds, key)) counts.set(h.run_id, (counts.get(h.run_id) ?? 0) + h.count);
+  const ids = [...counts.keys()].sort();
+  const found: PointOfRun[] = [];
+  for (let from = 0; from < ids.length && found.length < limit;) {
+    const some: string[] = [];
+    for (let left = SHORT; from < ids.length; from++) {
+      left -= counts.get(ids[from]!)!;
+      if (left < 0) break;
+      some.push(ids[from]!);
+    }
+    if (some.length > 0) {
+      const points = await unpackRuns(db, workspace, some, key);
+      for (const id of some) {
+        const all = ordered(points.get(id) ?? new Float64Array(), byTime);
+        found.push(...toPoints(slice(all, 0, limit - found.length), id, key));
+      }
+    } else {
+      const id = ids[from++]!;
+      for (const points of await packedHistory(db, workspace, id, key, 0, limit - found.length)) found.push(...toPoints(points, id, key));
+    }
+  }
+  return found;
 }
 
 /**
@@ -33,24 +52,7 @@ export async function samplePoints(
   runId: string,
   key: string,
   most: number,
-  steps: Steps | undefined,
+  steps: Steps = { first: Number.MIN_SAFE_INTEGER, last: Number.MAX_SAFE_INTEGER },
 ): Promise<PointOfRun[]> {
-  const drawn = await drawPoints(db, workspace, runId, key, most, steps);
-  if (drawn) return drawn.map(toPoint);
-  const within: RawBuilder<unknown> = steps ? sql`and step between ${steps.first} and ${steps.last}` : sql``;
-  const of = sql`from tracking_metrics where workspace_id = ${workspace} and run_id = ${runId} and key = ${key} ${within}`;
-  const order = sql`step, timestamp_ms, value, is_nan`;
-  const { rows } = await sql<MetricRow>`select * from (
-      select p.*, row_number() over (partition by part order by ${order}) as place from (
-        select m.*, ntile(cast(${most} as integer)) over (order by ${order}) as part from (select * ${of}) m
-      ) p
-    ) q where place = 1 order by ${order}`.execute(db);
-  const { rows: ends } =
-    await sql<MetricRow>`select * ${of} order by step desc, timestamp_ms desc, value desc, is_nan desc limit 1`.execute(db);
-  const points = rows.map(toPoint);
-  const [end] = ends.map(toPoint);
-  if (end && !isSame(points.at(-1)!, end)) points.splice(points.length < most ? points.length : -1, 1, end);
-  return points;
+  return toPoints((await drawPoints(db, workspace, runId, key, most, steps)).points, runId, key);
 }
-
-const isSame = (a: Metric, b: Metric): boolean => a.step === b.step && a.timestampMs === b.timestampMs && Object.is(a.value, b.value);

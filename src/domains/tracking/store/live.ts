@@ -3,6 +3,8 @@ import { sql } from 'kysely';
 import { statement } from '../../../kernel/db/statement.ts';
 import type { Db } from '../../../kernel/db/database.ts';
 import type { Lifecycle, RunStatus } from '../model.ts';
+import { findHeads, groupsOf, inTime } from './blocks.ts';
+import { countOf, stepAt, timeAt, valueAt } from './points.ts';
 import type { MetricRow } from './tables.ts';
 
 export type Mark = Pick<MetricRow, 'key' | 'timestamp_ms' | 'step' | 'value' | 'is_nan'>;
@@ -25,27 +27,35 @@ export async function latestMarks(
   return rows;
 }
 
-const everything = statement<Mark>(
-  `select key, timestamp_ms, step, value, is_nan from tracking_metrics where workspace_id = ? and run_id = ? and key = ?
-    order by timestamp_ms, step, value limit ?`,
-);
-const behind = statement<Mark>(
-  `select key, timestamp_ms, step, value, is_nan from tracking_metrics where workspace_id = ? and run_id = ? and key = ?
-    and (timestamp_ms, step, value) > (?, ?, ?) order by timestamp_ms, step, value limit ?`,
-);
-
 /** Points by time, step and value, behind one; without a value behind all of its time and step. */
-export const pointsAfter = (
+export async function pointsAfter(
   db: Db,
   workspace: string,
   runId: string,
   key: string,
   after: { readonly timestamp_ms: number; readonly step: number; readonly value?: number } | undefined,
   limit: number,
-): Promise<readonly Mark[]> =>
-  after
-    ? behind(db, workspace, runId, key, after.timestamp_ms, after.step, after.value ?? Number.MAX_VALUE, limit)
-    : everything(db, workspace, runId, key, limit);
+): Promise<readonly Mark[]> {
+  const heads = (await findHeads(db, workspace, [runId], key)).filter((h) => !after || h.greatest_ms >= after.timestamp_ms);
+  // NaN is 0 to whoever says how far he has come.
+  const isBehind = (m: Mark): boolean => {
+    if (!after) return true;
+    const far = m.timestamp_ms - after.timestamp_ms || m.step - after.step;
+    return far > 0 || (far === 0 && m.value > (after.value ?? Number.MAX_VALUE));
+  };
+  const found: Mark[] = [];
+  for await (const points of inTime(db, workspace, runId, key, groupsOf(heads), limit)) {
+    for (let i = 0; i < countOf(points); i++) {
+      const value = valueAt(points, i);
+      const isNan = Number.isNaN(value) ? 1 : 0;
+      const point = { key, timestamp_ms: timeAt(points, i), step: stepAt(points, i), value: isNan ? 0 : value, is_nan: isNan };
+      if (!isBehind(point)) continue;
+      found.push(point);
+      if (found.length === limit) return found;
+    }
+  }
+  return found;
+}
 
 export interface RunChange {
   readonly id: string;

@@ -2,6 +2,7 @@
 // follows in small steps, which a process that comes after a killed one goes on with.
 import { sql, type RawBuilder } from 'kysely';
 import type { Db } from '../../../kernel/db/database.ts';
+import { countPointsOf, findAllHeads, findHeads, groupsOf } from './blocks.ts';
 import { trackingIn, type PurgeRow, type RemovalRow } from './tables.ts';
 
 export interface PurgeScope {
@@ -195,7 +196,7 @@ export async function deleteRecords(db: Db, workspace: string, kind: RemovalRow[
 /** Tables of what belongs to a record: their column of its id and the rest of their key. */
 export const belongings = {
   run: [
-    ['tracking_metrics', 'run_id', ['key', 'timestamp_ms', 'step', 'value', 'is_nan']],
+    ['metric_blocks', 'run_id', ['key', 'number']],
     ['latest_metrics', 'run_id', ['key']],
     ['tracking_params', 'run_id', ['key']],
     ['tracking_tags', 'run_id', ['key']],
@@ -231,12 +232,15 @@ export async function deleteBelongings(
   return Number(numAffectedRows ?? 0);
 }
 
-export async function countPoints(db: Db, workspace: string, of: readonly string[]): Promise<number> {
+/** How many different points these runs have; of one metric if that is named. */
+export async function countPoints(db: Db, workspace: string, of: readonly string[], key?: string): Promise<number> {
   if (of.length === 0) return 0;
-  const { rows } = await sql<{
-    n: number;
-  }>`select count(*) as n from tracking_metrics where workspace_id = ${workspace} and run_id in ${ids(of)}`.execute(db);
-  return Number(rows[0]!.n);
+  const heads = key === undefined ? await findAllHeads(db, workspace, of) : await findHeads(db, workspace, of, key);
+  let count = 0;
+  for (const ofRun of Map.groupBy(heads, (h) => h.run_id).values())
+    for (const some of Map.groupBy(ofRun, (h) => h.key).values())
+      count += await countPointsOf(db, workspace, some[0]!.run_id, some[0]!.key, groupsOf(some));
+  return count;
 }
 
 /** Of the metric with this key alone. */

@@ -1,6 +1,7 @@
 // Least and greatest value of each metric of a run, over its whole history.
 import { statement } from '../../../kernel/db/statement.ts';
 import type { Db } from '../../../kernel/db/database.ts';
+import { countPointsOf, findAllHeads, groupsOf } from './blocks.ts';
 
 export interface Range {
   readonly key: string;
@@ -9,10 +10,16 @@ export interface Range {
   readonly points: number;
 }
 
-const ranges = statement<Range>(
-  `select key, min(case when is_nan = 0 then value end) as least, max(case when is_nan = 0 then value end) as greatest, count(*) as points
-    from tracking_metrics where workspace_id = ? and run_id = ? group by key`,
+const ranges = statement<Omit<Range, 'points'>>(
+  'select key, min(least) as least, max(greatest) as greatest from metric_blocks where workspace_id = ? and run_id = ? group by key',
 );
 
-export const rangesOf = async (db: Db, workspace: string, runId: string): Promise<Range[]> =>
-  (await ranges(db, workspace, runId)).map((r) => ({ ...r, points: Number(r.points) }));
+export async function rangesOf(db: Db, workspace: string, runId: string): Promise<Range[]> {
+  const heads = Map.groupBy(await findAllHeads(db, workspace, [runId]), (h) => h.key);
+  const found: Range[] = [];
+  for (const r of await ranges(db, workspace, runId)) {
+    const points = await countPointsOf(db, workspace, runId, r.key, groupsOf(heads.get(r.key) ?? []));
+    found.push({ ...r, points });
+  }
+  return found;
+}

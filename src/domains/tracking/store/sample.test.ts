@@ -1,28 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { eachDatabase, openPlatform } from '../../../../test/support/platform.ts';
 import { createRun } from '../public.ts';
 import { samplePoints } from './histories.ts';
 import { addMetrics } from './metrics.ts';
-import { drawPoints, rarityOf } from './sample.ts';
+import { drawPoints, SHARE } from './sample.ts';
 
 const POINTS = 40_000;
 const start = 1_700_000_000_000;
-
-test('one of 8 points is rare, whatever the distance of steps and times', () => {
-  for (const [stride, pauseMs] of [
-    [1, 0],
-    [1, 1000],
-    [64, 1],
-    [1000, 60_000],
-    [0, 1],
-  ] as const) {
-    const rare = Array.from({ length: 160_000 }, (_, i) => rarityOf({ step: i * stride, timestampMs: start + i * pauseMs }));
-    const share = rare.filter((r) => r > 0).length / rare.length;
-    assert.ok(Math.abs(share - 1 / 8) < 0.01, `${stride}, ${pauseMs}: ${share}`);
-    assert.ok(rare.every((r) => r === 0 || r >= 3));
-  }
-});
 
 eachDatabase('a sample of many points is even, holds both ends, and is of what is in sight', async (t, kind) => {
   const ctx = (await openPlatform(t, { database: kind })).ctx();
@@ -46,7 +30,10 @@ eachDatabase('a sample of many points is even, holds both ends, and is of what i
     assert.ok(Math.min(...gaps) > 0, 'by step, and none twice');
     if (most === 100) assert.ok(Math.max(...gaps) < (7 * POINTS * 3) / most, `a gap of ${Math.max(...gaps)}`);
   }
-  assert.ok(await drawPoints(ctx.db, ctx.workspace, id, 'm', 1000, undefined), 'not all points are looked at');
+  const all = { first: 0, last: POINTS * 3 };
+  const drawn = await drawPoints(ctx.db, ctx.workspace, id, 'm', POINTS / SHARE / 2, all);
+  assert.equal(drawn.looked, 'samples', 'not all points are looked at');
+  assert.equal((await drawPoints(ctx.db, ctx.workspace, id, 'm', 10, { first: 0, last: 3 * 20_000 - 1 })).looked, 'all');
   assert.ok(Number.isNaN((await sample(10))[0]!.value));
   const near = await sample(20, { first: 3000, last: 100_000 });
   assert.equal(near.length, 20);

@@ -1,88 +1,90 @@
-// Samples of very long metrics in a time that does not grow with them. Each point gets a rarity from its step and time by
-// a hash: one of 8 points has at least 3, one of 32 at least 5, and so on. An index leads to the rare ones, and
-// those of a rarity that leaves a little more than a chart can show are read instead of all.
+// A chart of a metric in a time that does not grow with it. Of its points as they were logged, every so many-th is in the
+// sample that each block carries beside its points; a chart of very many is drawn from the samples and the two ends.
 import type { Db } from '../../../kernel/db/database.ts';
 import { statement } from '../../../kernel/db/statement.ts';
-import type { MetricRow } from './tables.ts';
+import { unpack } from './blocks.ts';
+import { byStep, countOf, joined, ordered, pointsIn, slice, stepAt, WIDTH, type Packed } from './points.ts';
 
-/** Less rare ones are not in the index; it would cost more than reading so few points as need them. */
-const LEAST = 3;
-const MOST = 32;
-/** Points of a rarity in between count as less rare ones: a batch then puts its points into half as many places of the index. */
-const GAP = 2;
+/** One of so many points is in a sample. */
+export const SHARE = 32;
 /** So many points are looked at one by one soon enough. */
 const FEW = 20_000;
-/** So many times more are read than shown: the gaps between them are random, those between every other one less so. */
+/** So many times more are read than shown. */
 const SPARE = 2;
 
-/** 0, or 3, 5, 7 and so on: one of 2^number points has at least that. The same point always has the same. */
-export function rarityOf(p: { readonly step: number; readonly timestampMs: number }): number {
-  let hash =
-    Math.imul(p.step ^ Math.floor(p.step / 2 ** 32), 0x9e37_79b1) ^
-    Math.imul(p.timestampMs ^ Math.floor(p.timestampMs / 2 ** 32), 0x85eb_ca77);
-  // The finish of MurmurHash3 (public domain): every bit of the input changes half of those of the hash.
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-  const rarity = Math.clz32(hash ^ (hash >>> 16));
-  return rarity < LEAST ? 0 : rarity - ((rarity - LEAST) % GAP);
+export interface Steps {
+  readonly first: number;
+  readonly last: number;
 }
 
-/** What differs between points of one metric. */
-type Drawn = Pick<MetricRow, 'timestamp_ms' | 'step' | 'value' | 'is_nan'>;
-
-/** Beyond this one of 8192 points is left, so that all that are rarer are counted at once. */
-const RARE = 13;
-const rarities = Array.from({ length: Math.floor((MOST - LEAST) / GAP) + 1 }, (_, i) => LEAST + i * GAP);
-const listOf = (from: number): string => rarities.filter((r) => r >= from).join(', ');
-
-// One range of the index for each rarity, and nothing but the index: it holds all that is asked for.
-const of = (which: string) =>
-  `where workspace_id = ? and run_id = ? and key = ? and rarity > 0 and rarity in (${which}) and step between ? and ?`;
-const counted = new Map(
-  rarities
-    .filter((r) => r <= RARE)
-    .map((r) => [r, statement<{ n: number }>(`select count(*) as n from tracking_metrics ${of(r === RARE ? listOf(r) : String(r))}`)]),
-);
-const listed = new Map(
-  rarities.map((r) => [r, statement<Drawn>(`select timestamp_ms, step, value, is_nan from tracking_metrics ${of(listOf(r))}`)]),
-);
-const earliest = statement<Drawn>(
-  'select timestamp_ms, step, value, is_nan from tracking_metrics where workspace_id = ? and run_id = ? and key = ? order by timestamp_ms, step, value limit 1',
-);
-const latest = statement<Drawn>(
-  'select timestamp_ms, step, value, is_nan from latest_metrics where workspace_id = ? and run_id = ? and key = ?',
+const ofSteps = 'from metric_blocks where workspace_id = ? and run_id = ? and key = ? and greatest_step >= ? and least_step <= ?';
+const numbers = statement<{ number: number }>(`select number ${ofSteps}`);
+const leftmost = statement<{ number: number }>(`select number ${ofSteps} order by least_step limit 1`);
+const rightmost = statement<{ number: number }>(`select number ${ofSteps} order by greatest_step desc limit 1`);
+const samples = statement<{ count: number; sample: Uint8Array }>(`select count, sample ${ofSteps}`);
+// The number is in the index, so that the others are not looked at.
+const someSamples = statement<{ count: number; sample: Uint8Array }>(`select count, sample ${ofSteps} and number % ? = 0`);
+const sizes = statement<{ points: number; blocks: number }>(
+  'select points, blocks from latest_metrics where workspace_id = ? and run_id = ? and key = ?',
 );
 
-/** At most `most` points by step, evenly among the rare ones; undefined if there are not enough of them, so that all have to be looked at. */
+/** At most `most` points by step: the first of as many equal parts, and the last of all. */
 export async function drawPoints(
   db: Db,
   workspace: string,
   runId: string,
   key: string,
   most: number,
-  steps: { readonly first: number; readonly last: number } | undefined,
-): Promise<MetricRow[] | undefined> {
-  const [first, last] = [steps?.first ?? Number.MIN_SAFE_INTEGER, steps?.last ?? Number.MAX_SAFE_INTEGER];
-  const countOf = async (r: number): Promise<number> => Number((await counted.get(r)!(db, workspace, runId, key, first, last))[0]!.n);
-  let rarity = RARE;
-  let found = await countOf(rarity);
-  while (found < SPARE * most) {
-    if ((rarity -= GAP) < LEAST) return undefined;
-    found += await countOf(rarity);
+  { first, last }: Steps,
+): Promise<{ readonly points: Packed; readonly looked: 'all' | 'samples' }> {
+  const inRange = [workspace, runId, key, first, last] as const;
+  const read = async (of: readonly { number: number }[]): Promise<Packed> => {
+    const blocks = await unpack(db, workspace, runId, key, [...new Set(of.map((b) => b.number))]);
+    return inSight(ordered(joined([...blocks.values()]), byStep), first, last);
+  };
+  const [size] = await sizes(db, workspace, runId, key);
+  if (size && size.points > FEW) {
+    // Of very many blocks some are as even as all, if there are more of them than points wanted.
+    const every = Math.floor(Math.min(size.blocks / most, size.points / SHARE / (2 * SPARE * most)));
+    const enough = (blocks: readonly { count: number; sample: Uint8Array }[], times: number): Packed | undefined => {
+      if (blocks.reduce((sum, b) => sum + b.count, 0) * times <= FEW) return undefined;
+      const drawn = inSight(ordered(joined(blocks.map((b) => pointsIn(b.sample))), byStep), first, last);
+      return countOf(drawn) >= SPARE * most ? drawn : undefined;
+    };
+    const drawn =
+      (every > 1 ? enough(await someSamples(db, ...inRange, every), every) : undefined) ?? enough(await samples(db, ...inRange), 1);
+    if (drawn) {
+      // The first and the last in sight are in the blocks that reach farthest.
+      const ends = await read([...(await leftmost(db, ...inRange)), ...(await rightmost(db, ...inRange))]);
+      // They may have gone meanwhile.
+      const low = countOf(ends) > 0 && byStep(ends, 0, drawn, 0) < 0 ? [slice(ends, 0, 1)] : [];
+      const [end, drawnEnd] = [countOf(ends) - 1, countOf(drawn) - 1];
+      const high = end >= 0 && byStep(ends, end, drawn, drawnEnd) > 0 ? [slice(ends, end, end + 1)] : [];
+      const points = joined([...low, drawn, ...high]);
+      return { points: partsOf(points, most), looked: 'samples' };
+    }
   }
-  if (found * 2 ** rarity < FEW) return undefined;
-  const rows = await listed.get(rarity)!(db, workspace, runId, key, first, last);
-  // The ends of the whole history are shown where they are in sight.
-  const ends = [...(await earliest(db, workspace, runId, key)), ...(await latest(db, workspace, runId, key))].filter(
-    (e) => e.step >= first && e.step <= last,
-  );
-  const others = rows.filter((p) => ends.every((e) => byStep(p, e) !== 0)).sort(byStep);
-  const drawn = [...evenly(others, Math.max(0, most - ends.length)), ...ends].sort(byStep).slice(-most);
-  return drawn.map((p) => ({ workspace_id: workspace, run_id: runId, key, ...p }));
+  return { points: partsOf(await read(await numbers(db, ...inRange)), most), looked: 'all' };
 }
 
-const byStep = (a: Drawn, b: Drawn): number =>
-  a.step - b.step || a.timestamp_ms - b.timestamp_ms || a.value - b.value || a.is_nan - b.is_nan;
+/** Of points by step those in sight. */
+function inSight(points: Packed, first: number, last: number): Packed {
+  let [from, to] = [0, countOf(points)];
+  while (from < to && stepAt(points, from) < first) from++;
+  while (to > from && stepAt(points, to - 1) > last) to--;
+  return slice(points, from, to);
+}
 
-const evenly = <T>(items: readonly T[], count: number): T[] =>
-  items.length <= count ? [...items] : Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
+/** The first of each of so many equal parts, of which the first ones have one more if they cannot be equal; and the last of all. */
+function partsOf(points: Packed, most: number): Packed {
+  const count = countOf(points);
+  if (count <= most) return points;
+  const [size, longer] = [Math.floor(count / most), count % most];
+  const parts = new Float64Array(most * WIDTH);
+  for (let part = 0; part < most; part++) {
+    // Some part is longer than one, so that the last of all is first of none, or of the last part, which it is alone.
+    const first = part === most - 1 ? count - 1 : part * size + Math.min(part, longer);
+    for (let i = 0; i < WIDTH; i++) parts[part * WIDTH + i] = points[first * WIDTH + i]!;
+  }
+  return parts;
+}

@@ -35,6 +35,23 @@ export type MetricRow = {
   value: number;
   is_nan: number;
 };
+/** See blocks.ts and points.ts. */
+export type BlockRow = {
+  workspace_id: string;
+  run_id: string;
+  key: string;
+  number: number;
+  count: number;
+  in_order: number;
+  least_step: number;
+  greatest_step: number;
+  least_ms: number;
+  greatest_ms: number;
+  least: number | null;
+  greatest: number | null;
+  sample: Uint8Array;
+  points: Uint8Array;
+};
 export type DatasetRow = {
   workspace_id: string;
   experiment_id: string;
@@ -102,8 +119,8 @@ export type TrackingTables = {
   tracking_runs: RunRow;
   tracking_params: EntryRow & { short_value: string };
   tracking_tags: EntryRow & { short_value: string };
-  tracking_metrics: MetricRow & { rarity: number };
-  latest_metrics: MetricRow;
+  latest_metrics: MetricRow & { points: number; blocks: number; in_last: number };
+  metric_blocks: BlockRow;
   tracking_datasets: DatasetRow;
   tracking_inputs: InputRow;
   model_links: LinkRow;

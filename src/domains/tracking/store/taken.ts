@@ -4,8 +4,9 @@ import { insertMany } from '../../../kernel/db/insert-many.ts';
 import { statement } from '../../../kernel/db/statement.ts';
 import { DATASET_CONTEXT_TAG, type Pair, type TrackingRun } from '../model.ts';
 import { entryColumns, overwrittenEntry, toEntry } from './entries.ts';
-import { toMetric } from './metrics.ts';
-import { chunks, trackingIn, type DatasetRow, type InputRow, type MetricRow } from './tables.ts';
+import { findHeads, groupsOf, inTime } from './blocks.ts';
+import { countOf, stepAt, timeAt, valueAt } from './points.ts';
+import { chunks, trackingIn, type DatasetRow, type InputRow } from './tables.ts';
 
 export interface TakenInput {
   readonly name: string;
@@ -139,12 +140,6 @@ export async function putTakenRuns(
   );
 }
 
-const pageOfPoints = statement<MetricRow>(
-  `select * from tracking_metrics where workspace_id = ? and run_id = ? and key = ?
-    order by timestamp_ms, step, value, is_nan limit ? offset ?`,
-);
-const PAGE = 50_000;
-
 /** All points of one metric in the order of time, step and value. */
 export async function* pointsInOrder(
   db: Db,
@@ -152,11 +147,9 @@ export async function* pointsInOrder(
   runId: string,
   key: string,
 ): AsyncGenerator<(readonly [number, number, number])[]> {
-  for (let offset = 0; ; offset += PAGE) {
-    const rows = (await pageOfPoints(db, workspace, runId, key, PAGE, offset)).map(toMetric);
-    if (rows.length > 0) yield rows.map((m) => [m.timestampMs, m.step, m.value]);
-    if (rows.length < PAGE) return;
-  }
+  const groups = groupsOf(await findHeads(db, workspace, [runId], key));
+  for await (const points of inTime(db, workspace, runId, key, groups))
+    yield Array.from({ length: countOf(points) }, (_, i) => [timeAt(points, i), stepAt(points, i), valueAt(points, i)] as const);
 }
 
 const keys = statement<{ key: string }>('select key from latest_metrics where workspace_id = ? and run_id = ?');

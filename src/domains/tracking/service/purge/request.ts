@@ -7,7 +7,7 @@ import { experimentIdOf } from '../../model.ts';
 import * as store from '../../store/purges.ts';
 import { deleteBelongings } from '../../store/purges.ts';
 import { getExperiment } from '../experiments.ts';
-import { insertPurge, nextRows, toPurge, type Purge } from './run-purge.ts';
+import { insertPurge, MOST_BLOCKS, nextRows, toPurge, type Purge } from './run-purge.ts';
 import { activeRun, getRun } from '../runs.ts';
 import { checkUnscoped } from '../scope.ts';
 
@@ -59,18 +59,19 @@ export const listPurges = async (ctx: Ctx, before: string, limit: number): Promi
 export async function purgeMetric(ctx: Ctx, runId: string, key: string): Promise<number> {
   const run = await activeRun(ctx, runId);
   requireLevel(ctx, 'experiment', run.experimentId, 'MANAGE');
-  const [history, latest] = store.belongings.run;
+  const [blocks, latest] = store.belongings.run;
   const of = store.ofKey(key);
-  let points = 0;
-  for (let removed = Infinity, asked = 0, rows = 500; removed >= asked;) {
+  const points = await store.countPoints(ctx.db, ctx.workspace, [runId], key);
+  for (let removed = Infinity, asked = 0, rows = MOST_BLOCKS; removed >= asked;) {
     const begun = performance.now();
     const most = (asked = rows);
-    removed = await ctx.tx((tx) => deleteBelongings(tx.db, tx.workspace, history, [runId], most, of));
-    points += removed;
-    rows = nextRows(asked, performance.now() - begun);
+    removed = await ctx.tx((tx) => deleteBelongings(tx.db, tx.workspace, blocks, [runId], most, of));
+    rows = Math.min(MOST_BLOCKS, nextRows(asked, performance.now() - begun));
   }
   await ctx.tx(async (tx) => {
+    // Whoever logs to it meanwhile waits for the row of its latest point, so that no block is left without that.
     const shown = await deleteBelongings(tx.db, tx.workspace, latest, [runId], 1, of);
+    await deleteBelongings(tx.db, tx.workspace, blocks, [runId], Number.MAX_SAFE_INTEGER, of);
     if (shown + points === 0) fail('metric-not-found', { key, run: runId });
     await tx.emit({ type: 'tracking-run.metric-purged', subject: { kind: 'tracking-run', id: runId }, payload: { key, points } });
   });

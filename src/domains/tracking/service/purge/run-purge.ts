@@ -20,6 +20,8 @@ const MOST_KEPT_SHOWN = 1000;
 const AIM_MS = 15;
 const MOST_REST_MS = 50;
 const [FEWEST_ROWS, MOST_ROWS] = [50, 5000];
+/** Blocks of points are long rows. */
+export const MOST_BLOCKS = 100;
 
 export interface Purge {
   readonly id: string;
@@ -215,10 +217,15 @@ async function finishRemovals(work: Work): Promise<void> {
     const { kind, experiment_id: experimentId } = open[0]!;
     const some = open.filter((r) => r.kind === kind && r.experiment_id === experimentId);
     const ids = some.map((r) => r.id);
-    for (const table of store.belongings[kind]) await removeRows(work, table, ids, experimentId);
     const pending = some.filter((r) => r.state === 'pending');
     if (pending.length > 0) {
       for (const r of pending) await weigh(work, kind, r.id, experimentId, r.artifact_uri);
+      if (kind === 'run')
+        tallyOf(work, experimentId).points += await store.countPoints(
+          ctx.db,
+          ctx.workspace,
+          pending.map((r) => r.id),
+        );
       // Counted once, though they may have to be removed twice.
       await step(
         work,
@@ -232,6 +239,7 @@ async function finishRemovals(work: Work): Promise<void> {
           )),
       );
     }
+    for (const table of store.belongings[kind]) await removeRows(work, table, ids);
     for (const r of some) await removeArtifacts(ctx, kind, r.id, r.artifact_uri);
     failpoint('tracking.purge-artifacts-removed');
     await step(work, async (tx) => {
@@ -242,18 +250,11 @@ async function finishRemovals(work: Work): Promise<void> {
   }
 }
 
-async function removeRows(
-  work: Work,
-  table: readonly [string, string, readonly string[]],
-  ids: readonly string[],
-  experimentId: string,
-): Promise<void> {
+async function removeRows(work: Work, table: readonly [string, string, readonly string[]], ids: readonly string[]): Promise<void> {
+  const most = table[0] === 'metric_blocks' ? MOST_BLOCKS : MOST_ROWS;
   for (let removed = Infinity, asked = 0; removed >= asked;) {
-    asked = work.rows;
-    const tookMs = await step(work, async (tx) => {
-      removed = await store.deleteBelongings(tx.db, tx.workspace, table, ids, asked);
-      if (table[0] === 'tracking_metrics') tallyOf(work, experimentId).points += removed;
-    });
+    asked = Math.min(work.rows, most);
+    const tookMs = await step(work, async (tx) => void (removed = await store.deleteBelongings(tx.db, tx.workspace, table, ids, asked)));
     if (removed >= asked) work.rows = nextRows(asked, tookMs);
   }
 }
