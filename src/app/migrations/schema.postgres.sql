@@ -876,6 +876,7 @@ create table endpoint_revisions (
   "variants" text not null,
   "project_revision" text collate "C" not null,
   "decision" text collate "C" not null,
+  "trial" text collate "C",
   "created_ms" bigint not null,
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "endpoint", "number")
@@ -943,6 +944,26 @@ create table serving_plans (
   "id" text collate "C" not null,
   "number" bigint not null,
   primary key ("id")
+);
+
+create table trials (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "project" text collate "C" not null,
+  "endpoint" text collate "C" not null,
+  "name" text collate "C" not null,
+  "state" text collate "C" not null check ("state" in ('planned', 'running', 'stopped', 'decided')),
+  "plan" text not null,
+  "started" text,
+  "settled" smallint not null,
+  "standing" text collate "C" not null,
+  "decision" text,
+  "release_id" text collate "C",
+  "ended_us" bigint,
+  "created_ms" bigint not null,
+  "version" bigint not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "endpoint", "name")
 );
 
 create table lineage_nodes (

@@ -876,6 +876,7 @@ create table endpoint_revisions (
   "variants" text not null,
   "project_revision" text not null,
   "decision" text not null,
+  "trial" text,
   "created_ms" integer not null,
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "endpoint", "number")
@@ -943,6 +944,26 @@ create table serving_plans (
   "id" text not null,
   "number" integer not null,
   primary key ("id")
+) strict;
+
+create table trials (
+  "workspace_id" text not null,
+  "id" text not null,
+  "project" text not null,
+  "endpoint" text not null,
+  "name" text not null,
+  "state" text not null check ("state" in ('planned', 'running', 'stopped', 'decided')),
+  "plan" text not null,
+  "started" text,
+  "settled" integer not null,
+  "standing" text not null,
+  "decision" text,
+  "release_id" text,
+  "ended_us" integer,
+  "created_ms" integer not null,
+  "version" integer not null,
+  primary key ("workspace_id", "id"),
+  unique ("workspace_id", "project", "endpoint", "name")
 ) strict;
 
 create table lineage_nodes (

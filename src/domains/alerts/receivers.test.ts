@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { openAlerts, startReceiver, type AlertBench } from '../../../test/support/alert-bench.ts';
-import { post } from '../../kernel/http/post.ts';
-import { isAllowed, isInside, reach, Refused } from '../../kernel/http/reach.ts';
+import { post } from '../../kernel/http/outgoing/post.ts';
+import { isAllowed, isInside, reach, Refused } from '../../kernel/http/outgoing/reach.ts';
 
 const environment = { GYRE_ALERT_ALLOW_HOSTS: '127.0.0.1', GYRE_URL: 'https://gyre.example.org' };
 

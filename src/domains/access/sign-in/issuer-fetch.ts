@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Settings } from '../../../kernel/config/settings.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
-import { isAllowed, isInside, reach, Refused } from '../../../kernel/http/reach.ts';
+import { isAllowed, isInside, reach, Refused } from '../../../kernel/http/outgoing/reach.ts';
 
 /** Of the largest providers the keys have some ten kilobytes. */
 export const ANSWER_BYTES = 1024 * 1024;

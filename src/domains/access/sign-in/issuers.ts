@@ -3,7 +3,7 @@ import type { Configuration } from 'openid-client';
 import type { Platform } from '../../../kernel/ctx.ts';
 import type { Database } from '../../../kernel/db/database.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
-import { Refused } from '../../../kernel/http/reach.ts';
+import { Refused } from '../../../kernel/http/outgoing/reach.ts';
 import { resolveSecret } from '../../../kernel/secrets.ts';
 import { fail } from '../errors.ts';
 import { fetchOf, leadsInside } from './issuer-fetch.ts';

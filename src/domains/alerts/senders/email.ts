@@ -1,7 +1,7 @@
 // E-mail over SMTP. The library is loaded when the first mail is sent.
 import type { ReceiverDefinition } from '../../projects/public.ts';
 import { headline, type Message } from '../service/tell.ts';
-import { reach, Refused } from '../../../kernel/http/reach.ts';
+import { reach, Refused } from '../../../kernel/http/outgoing/reach.ts';
 import { mailText } from './shapes.ts';
 
 type Email = Extract<ReceiverDefinition, { kind: 'email' }>;

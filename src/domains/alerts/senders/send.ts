@@ -5,8 +5,8 @@ import { redactorOf, resolveSecret } from '../../../kernel/secrets.ts';
 import type { ReceiverDefinition } from '../../projects/public.ts';
 import type { Message } from '../service/tell.ts';
 import { sendMail } from './email.ts';
-import { attemptOf, faultOf, type Attempt } from '../../../kernel/http/attempts.ts';
-import { post, type Answered } from '../../../kernel/http/post.ts';
+import { attemptOf, faultOf, type Attempt } from '../../../kernel/http/outgoing/attempts.ts';
+import { post, type Answered } from '../../../kernel/http/outgoing/post.ts';
 import { alertmanagerPush, alertmanagerWebhook, slackMessage } from './shapes.ts';
 
 /** `v1=` + HMAC-SHA256 of "timestamp.body" in hexadecimal. */

@@ -2,7 +2,7 @@
 // receiver's answer and our record of it sends the same delivery id again.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
-import { afterAttempt, type Attempt } from '../../../kernel/http/attempts.ts';
+import { afterAttempt, type Attempt } from '../../../kernel/http/outgoing/attempts.ts';
 import { currentRevision } from '../../projects/public.ts';
 import type { Delivery } from '../model.ts';
 import { send } from '../senders/send.ts';

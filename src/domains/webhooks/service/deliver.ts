@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
-import { afterAttempt, type Attempt } from '../../../kernel/http/attempts.ts';
+import { afterAttempt, type Attempt } from '../../../kernel/http/outgoing/attempts.ts';
 import { base32 } from '../../../kernel/ids.ts';
 import { defineJob } from '../../../kernel/jobs/jobs.ts';
 import { bodyOf, type Delivery, type WebhookEvent } from '../model.ts';

@@ -1,7 +1,7 @@
 // One attempt to reach a receiver. Whatever goes wrong is the outcome, in words without secrets.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { attemptOf, faultOf, type Attempt } from '../../../kernel/http/attempts.ts';
-import { post } from '../../../kernel/http/post.ts';
+import { attemptOf, faultOf, type Attempt } from '../../../kernel/http/outgoing/attempts.ts';
+import { post } from '../../../kernel/http/outgoing/post.ts';
 import { redactorOf } from '../../../kernel/secrets.ts';
 import { openText } from '../../../kernel/sealed-text.ts';
 import { signatureOf, type Webhook } from '../model.ts';

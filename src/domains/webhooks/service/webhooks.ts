@@ -1,6 +1,6 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { fail as failAny } from '../../../kernel/errors.ts';
-import { isAllowed, reach, Refused } from '../../../kernel/http/reach.ts';
+import { isAllowed, reach, Refused } from '../../../kernel/http/outgoing/reach.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { sealText } from '../../../kernel/sealed-text.ts';
 import { fail } from '../errors.ts';
