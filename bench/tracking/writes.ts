@@ -1,4 +1,8 @@
 // Requests per second of the three writes that training does most.
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { drive } from '../load.ts';
 import { createRun, requests } from './calls.ts';
 import { compare, type Figure } from './figure.ts';
@@ -20,7 +24,7 @@ export async function writes(database?: (side: Side) => Promise<string>): Promis
       await server.stop();
     }
   }
-  return kinds.flatMap((kind) =>
+  const figures = kinds.flatMap((kind) =>
     clientCounts.map((clients) => {
       const rate = (side: Side): number => rates.get(`${side} ${kind} ${clients}`)!;
       const [installed, lean] = database ? [10, 10] : clients === 1 ? [50, 25] : [20, 20];
@@ -35,10 +39,30 @@ export async function writes(database?: (side: Side) => Promise<string>): Promis
       });
     }),
   );
+  return database ? figures : [...figures, await bareInsert()];
 }
 
-async function rateOf(url: string, kind: (typeof kinds)[number], clients: number): Promise<number> {
-  const run = await createRun(url);
+/** What the disk and the HTTP server of the runtime allow with one client. */
+async function bareInsert(): Promise<Figure> {
+  const folder = mkdtempSync(join(tmpdir(), 'gyre-bench-'));
+  const bare = fork(join(import.meta.dirname, 'bare-insert.ts'), [folder], { execArgv: ['--no-warnings'] });
+  try {
+    const port = await new Promise<number>((resolve) => bare.once('message', (p) => resolve(p as number)));
+    const rate = await rateOf(`http://127.0.0.1:${port}`, 'log-metric', 1, 'bare');
+    return compare({
+      what: '  for comparison: one row and one commit by a bare node:http program, 1 client',
+      unit: '/s',
+      more: true,
+      gyre: rate,
+    });
+  } finally {
+    bare.kill();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function rateOf(url: string, kind: (typeof kinds)[number], clients: number, known?: string): Promise<number> {
+  const run = known ?? (await createRun(url));
   // A first load warms up and says how many requests fill the time.
   let from = 0;
   const load = async (n: number): Promise<number> => {
