@@ -41,7 +41,7 @@ const table: readonly (readonly [RegExp, Need])[] = [
   [/^DELETE \/api\/gyre\/v1\/models\/:model/, ['model', 'MANAGE']],
   [/^(PUT|POST) \/api\/gyre\/v1\/models\/:model/, ['model', 'EDIT']],
   // Endpoints and datasets.
-  [/^GET .*projects\/:project\/endpoints\/:endpoint\/(freeze|release|releases|revisions)/, ['endpoint', 'READ']],
+  [/^GET .*projects\/:project\/endpoints\/:endpoint\/(freeze|release|releases|revisions|trials)/, ['endpoint', 'READ']],
   [/^(POST|DELETE) .*projects\/:project\/endpoints\/:endpoint\//, ['endpoint', 'EDIT']],
   // A monitor is of an endpoint, a model or both; neither may be closed: test/attacks/hidden.test.ts.
   [/^GET .*projects\/:project\/monitors\/:monitor/, ['endpoint', 'READ']],

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { requireEndpoint } from '../releases/public.ts';

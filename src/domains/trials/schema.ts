@@ -1,5 +1,6 @@
 // Wire shapes of trials.
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from '../../kernel/http/json-schema.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { corrections, trialMetrics, trialRules, trialStates, type Decision, type Readout, type Trial, type TrialMetric } from './model.ts';
 

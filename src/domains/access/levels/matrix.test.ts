@@ -103,7 +103,8 @@ function ask(b: PipelineBench, route: AnyRoute, of: Resource, headers: Record<st
     ...(route.path.endsWith('/logged-models') ? { name: 'l' } : {}),
   };
   const own = {
-    ...(route.path.endsWith('/freeze') || /\/release\/\w+$/.test(route.path) ? { reason: 'r' } : {}),
+    ...(/\/freeze$|\/trials\/:trial\/(stop|decide)$|\/release\/\w+$/.test(route.path) ? { reason: 'r' } : {}),
+    ...(route.path.endsWith('/trials') ? { name: 't', arms: [{ name: 'b', version: '1' }], metric: 'label', effect: 0.1 } : {}),
     ...(route.path.endsWith('/aliases/:alias') ? { version: 1 } : {}),
     ...(route.path.endsWith('/endpoints/:endpoint/releases') ? { version: '1' } : {}),
     ...(route.path.endsWith('/:dataset/versions') ? { files: [] } : {}),
