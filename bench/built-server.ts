@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 import { checkoutEnvironment } from '../scripts/environment.ts';
 
 const repository = join(import.meta.dirname, '..');
+/** As bin/gyre.js has it. */
+const compiled = join(repository, '.cache/compiled');
 
 export function build(): void {
   execFileSync(join(repository, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: repository, stdio: 'inherit' });
@@ -22,7 +24,7 @@ export async function startBuilt(dir: string, environment: Readonly<Record<strin
   const began = performance.now();
   const child = spawn(process.execPath, ['--no-warnings', join(repository, 'dist/app/main.js'), 'up', '--dir', dir, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...withoutOurs(checkoutEnvironment()), GYRE_LOG_LEVEL: 'warn', ...environment },
+    env: { ...withoutOurs(checkoutEnvironment()), GYRE_LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: compiled, ...environment },
   });
   const atExit = (): void => void child.kill('SIGKILL');
   process.once('exit', atExit);
