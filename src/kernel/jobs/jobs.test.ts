@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Database } from '../db/database.ts';
 import { sql } from 'kysely';
 import { eachDatabase, openTestDatabase } from '../../../test/support/databases.ts';
 import { kernelSchema, openSmallPlatform } from '../../../test/support/small-platform.ts';
@@ -446,6 +447,11 @@ test('of two that claim the same job, one gets it', async (t) => {
   );
 });
 
+async function listens({ reader }: Database): Promise<boolean> {
+  const { rows } = await sql`select 1 from pg_stat_activity where query = 'listen "gyre_' || current_schema() || '"'`.execute(reader);
+  return rows.length > 0;
+}
+
 eachDatabase('with nothing due the worker sleeps, however much waits for event time', async (t, kind) => {
   const database = await openTestDatabase(t, kind, kernelSchema);
   const { job } = jobOf();
@@ -453,6 +459,8 @@ eachDatabase('with nothing due the worker sleeps, however much waits for event t
   await ctx().tx((tx) => establishTimeline(tx, 'flights', 'replay', 0));
   await enqueue(ctx(), job, 'a', { project: 'flights', dueUs: S });
   await enqueue(ctx(), job, 'b', { runAtMs: clock.now() + 3_600_000 });
+  // Who begins to listen to other replicas looks once, for what was said before.
+  while (kind === 'postgres' && !(await listens(database))) await delay(5);
   await worker.drain();
   // Each look at the queue reads the clock; a second of sleep leaves it alone.
   let looks = 0;
