@@ -34,13 +34,17 @@ export async function openTestDatabase(t: TestContext, kind: DatabaseKind, schem
   }
   const schema = `t${randomBytes(8).toString('hex')}`;
   const url = await postgresUrl();
-  const admin = await openPostgres(url, { poolSize: 1 });
-  await sql.raw(`create schema ${schema}`).execute(admin.reader);
-  await admin.close();
+  const administer = async (statement: string): Promise<void> => {
+    const admin = await openPostgres(url, { poolSize: 1 });
+    // A transaction is repeated if it gets into the way of another one.
+    await admin.tx((db) => sql.raw(statement).execute(db)).finally(() => admin.close());
+  };
+  await administer(`create schema ${schema}`);
   const database = await openPostgres(url, { schema, poolSize: 4 });
   t.after(async () => {
-    await sql.raw(`drop schema ${schema} cascade`).execute(database.reader);
+    // What still runs in it comes to its end first.
     await database.close();
+    await administer(`drop schema ${schema} cascade`);
   });
   await migrate(database, schemaOf);
   return database;
