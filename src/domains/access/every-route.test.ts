@@ -55,7 +55,8 @@ const ask = async (
 const verdict = (reply: Heard): '401' | '403' | 'in' => {
   if (reply.statusCode === 401) return '401';
   // MLflow's clients are told in MLflow's words.
-  return reply.statusCode === 403 && (reply.payload.includes('the permission \\"') || reply.payload.startsWith('Permission denied'))
+  return reply.statusCode === 403 &&
+    (reply.payload.includes('the permission \\"') || /^Permission denied(: code of a pipeline step .*)?$/.test(reply.payload))
     ? '403'
     : 'in';
 };
