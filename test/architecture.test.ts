@@ -95,8 +95,8 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
     'model-view.ts',
     'truth.ts',
   ],
-  // The data plane is a program of its own with four parts.
-  serving: ['http', 'log', 'plan.ts', 'plane', 'runtime'],
+  // The data plane is a program of its own with five parts.
+  serving: ['batching', 'http', 'log', 'plan.ts', 'plane', 'runtime'],
   tracking: ['search'],
 };
 

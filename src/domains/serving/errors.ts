@@ -48,6 +48,17 @@ export const { fail } = defineErrors({
     detail: (p: { endpoint: string; modelVersion: string }) =>
       `Version ${p.modelVersion} behind endpoint "${p.endpoint}" failed on this input; the inference log has the reason under the prediction id.`,
   },
+  'serving-overloaded': {
+    status: 503,
+    title: 'Too much at once',
+    detail: (p: { why: string; retryAfterS: number }) =>
+      `Nothing was predicted, because ${p.why}. Repeat the request in ${p.retryAfterS} s, or send fewer at once.`,
+  },
+  'serving-deadline-exceeded': {
+    status: 504,
+    title: 'The time for the request is up',
+    detail: (_p: object) => 'The time that the caller gave the request was over before the model had a turn for it. Nothing was predicted.',
+  },
   'serving-method-not-allowed': {
     status: 405,
     title: 'Not with this method',
