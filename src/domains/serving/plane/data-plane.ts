@@ -1,4 +1,5 @@
 // The data plane, `gyre serve`: answers predictions from the plan on disk and survives the other processes.
+import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { isProblem, type Fault, type Problem } from '../../../kernel/errors.ts';
@@ -17,10 +18,15 @@ import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { openPredictor } from './predictor.ts';
 import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
+import type { PlanToken } from '../schema.ts';
+import { withoutLog, withoutPlan, withTokens } from './without-folder.ts';
 import { openWholeModels, type WholeModelSource } from './whole-models.ts';
 
 export interface DataPlaneOptions {
-  readonly dir: string;
+  /** Where the plan and the inference log lie; without it there are neither. */
+  readonly dir?: string;
+  /** Who may ask, beside the plan's tokens; then also the loopback address is answered only with one. */
+  readonly tokens?: readonly PlanToken[];
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -64,26 +70,39 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(replica))
     throw new Error(`the replica name "${replica}" must be lowercase letters, digits and "-"`);
   // Two processes of one name would write the same segments.
-  const unlock = takeLock(join(servingPaths(dir).root, 'replicas', `${replica}.pid`), (pid) => fail('replica-running', { replica, pid }));
-  const key = servingKey(dir);
-  const inferenceLog = openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
+  const unlock =
+    dir === undefined
+      ? () => undefined
+      : takeLock(join(servingPaths(dir).root, 'replicas', `${replica}.pid`), (pid) => fail('replica-running', { replica, pid }));
+  const key = dir === undefined ? randomBytes(32) : servingKey(dir);
+  const inferenceLog =
+    dir === undefined
+      ? withoutLog(replica)
+      : openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
   const metrics = openServingMetrics(inferenceLog.state);
   const predictor = openPredictor(inferenceLog, metrics, now);
-  const models = await openWholeModels(options.models ?? [], metrics);
+  const models = await openWholeModels(options.models ?? [], metrics).catch(async (error: unknown) => {
+    await inferenceLog.close();
+    unlock();
+    throw error;
+  });
   let accepting = true;
 
   let url = '';
-  const follower = await followPlan({
-    dir,
-    replica,
-    url: () => url,
-    log,
-    openFacts: options.openFacts,
-    pollMs: options.pollMs ?? 1000,
-    now,
-    retire: predictor.retire,
-    onSwap: (plan) => metrics.plan(plan.number),
-  });
+  const follower =
+    dir === undefined
+      ? withoutPlan()
+      : await followPlan({
+          dir,
+          replica,
+          url: () => url,
+          log,
+          openFacts: options.openFacts,
+          pollMs: options.pollMs ?? 1000,
+          now,
+          retire: predictor.retire,
+          onSwap: (plan) => metrics.plan(plan.number),
+        });
 
   const visible = (caller: ServingCaller, name: string): boolean => caller.endpoints === '*' || caller.endpoints.includes(name);
   const plane: Plane = {
@@ -145,7 +164,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     metrics.refused(dialect, told.code);
     return told;
   };
-  const gate = { plan: () => follower.current(), now, loopback: isLoopback(host) };
+  const gate = { plan: withTokens(follower.current, options.tokens), now, loopback: isLoopback(host) };
   const server = openFront({
     ...gate,
     plane,
@@ -172,6 +191,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   } catch (error) {
     await stopListening();
     server.close();
+    await models.close();
     await follower.close();
     await inferenceLog.close();
     unlock();
