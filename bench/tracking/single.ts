@@ -12,6 +12,7 @@ import { openClient, path } from '../../src/kernel/cli/client.ts';
 import { usageOf } from '../built-server.ts';
 import { quantile } from '../table.ts';
 import { compare, type Figure } from './figure.ts';
+import { fromMemory } from './from-memory.ts';
 import { mlflowExecutable, sides, start, type Side } from './servers.ts';
 
 /** Longer than the watch of the control process needs to see that it rests (src/app/rest.ts). */
@@ -54,21 +55,17 @@ async function controlPid(url: string): Promise<number> {
 
 export async function script(): Promise<Figure[]> {
   const seconds = {} as Record<Side, number>;
-  for (const side of sides) {
-    const server = await start(side);
-    const cwd = mkdtempSync(join(tmpdir(), 'gyre-bench-'));
+  for (const side of sides) seconds[side] = await withServer(side, runScript);
+  const client = await withServer('gyre', async (url) => {
+    const memory = await fromMemory(url);
     try {
-      const { stdout } = await promisify(execFile)(join(dirname(mlflowExecutable()), 'python'), [join(import.meta.dirname, 'script.py')], {
-        cwd,
-        timeout: 120_000,
-        env: { ...process.env, MLFLOW_TRACKING_URI: server.url, MLFLOW_DISABLE_TELEMETRY: 'true' },
-      });
-      seconds[side] = Number(stdout.trim().split('\n').at(-1));
+      await runScript(memory.url);
+      memory.replay();
+      return await runScript(memory.url);
     } finally {
-      await server.stop();
-      rmSync(cwd, { recursive: true, force: true });
+      memory.close();
     }
-  }
+  });
   return [
     compare({
       what: 'script: 20 params, 500 single metrics, log_model, register, load back',
@@ -78,7 +75,31 @@ export async function script(): Promise<Figure[]> {
       lean: seconds.lean,
       atMost: 2,
     }),
+    compare({ what: '  the same script, answered from memory: the time of the client alone', unit: ' s', gyre: client }),
   ];
+}
+
+async function withServer<T>(side: Side, use: (url: string) => Promise<T>): Promise<T> {
+  const server = await start(side);
+  try {
+    return await use(server.url);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function runScript(url: string): Promise<number> {
+  const cwd = mkdtempSync(join(tmpdir(), 'gyre-bench-'));
+  try {
+    const { stdout } = await promisify(execFile)(join(dirname(mlflowExecutable()), 'python'), [join(import.meta.dirname, 'script.py')], {
+      cwd,
+      timeout: 120_000,
+      env: { ...process.env, MLFLOW_TRACKING_URI: url, MLFLOW_DISABLE_TELEMETRY: 'true' },
+    });
+    return Number(stdout.trim().split('\n').at(-1));
+  } finally {
+    rmSync(cwd, { recursive: true, force: true });
+  }
 }
 
 const GIB = 1024 ** 3;
