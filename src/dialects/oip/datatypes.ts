@@ -88,15 +88,29 @@ export const datatypeOf = (onnxType: string): string => names[onnxType] ?? onnxT
 const MAX_RANK = 32;
 const MAX_ELEMENTS = 2 ** 31;
 
-/** Checks a shape and counts its elements. Raises `prediction-body-invalid`. */
-export function shapeOf(shape: unknown, name: string): { readonly shape: readonly number[]; readonly count: number } {
-  if (!Array.isArray(shape) || shape.length > MAX_RANK || !shape.every((d) => Number.isInteger(d) && d >= 0 && d < MAX_ELEMENTS))
-    return refuseBody(`the input "${name}" needs a "shape" of whole numbers, from 0 to ${MAX_ELEMENTS - 1} each and ${MAX_RANK} at most.`);
-  const count = (shape as number[]).reduce((product, d) => product * d, 1);
+const MAX_INT64 = 2n ** 63n - 1n;
+
+/** Checks a shape and counts its elements. Raises `prediction-body-invalid`; the texts are Triton's, which its clients' tests match. */
+export function shapeOf(shape: unknown, name: string, datatype: string): { readonly shape: readonly number[]; readonly count: number } {
+  if (!Array.isArray(shape)) return refuseBody(`the input "${name}" needs a "shape", a list of whole numbers.`);
+  if (shape.length > MAX_RANK) return refuseBody(`the "shape" of the input "${name}" has more than ${MAX_RANK} dimensions.`);
+  let count = 1;
+  let isSmall = true;
+  for (const d of shape as unknown[]) {
+    if (!(typeof d === 'bigint' ? d >= 0n : Number.isInteger(d) && (d as number) >= 0))
+      return refuseBody(
+        `Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer; the input "${name}" needs whole numbers from 0.`,
+      );
+    if (typeof d === 'bigint' || (d as number) >= MAX_ELEMENTS) isSmall = false;
+    else count *= d as number;
+  }
   // The product of huge dimensions is no longer exact, and no body could hold it.
-  return count <= MAX_ELEMENTS
-    ? { shape: shape as number[], count }
-    : refuseBody(`the "shape" of the input "${name}" says more elements than a request can hold.`);
+  if (isSmall && count <= MAX_ELEMENTS) return { shape: shape as number[], count };
+  const exact = shape.reduce((product: bigint, d: number | bigint) => product * BigInt(d), 1n);
+  if (exact > MAX_INT64)
+    return refuseBody(`the "shape" of the input "${name}" causes total element count to exceed maximum size of ${MAX_INT64}.`);
+  if (exact * BigInt(fixedWidth(datatype)?.bytes ?? 4) > MAX_INT64) return refuseBody(`byte size overflow for input "${name}".`);
+  return refuseBody(`the "shape" of the input "${name}" says more elements than a request can hold.`);
 }
 
 const scratch = new DataView(new ArrayBuffer(4));

@@ -92,14 +92,18 @@ function readInputs(inputs: unknown, raw: Buffer, { columns }: Served): Tensor[]
 }
 
 /** A body that is one tensor. Its shape is the model's, with what is variable in it counted from the bytes. */
-function readWhole(body: Buffer, { inputs }: Served): Tensor {
+function readWhole(body: Buffer, { name: model, inputs }: Served): Tensor {
   const [spec] = inputs;
-  if (inputs.length !== 1) return refuseBody(`a body without JSON holds one tensor, and the model has ${inputs.length} inputs.`);
+  if (inputs.length !== 1)
+    return refuseBody(
+      `Raw request must only have 1 input (found 1) to be deduced but got ${inputs.length} inputs in '${model}' model configuration.`,
+    );
   const { name, datatype, shape } = spec!;
   const type = fixedWidth(datatype);
   if (!type) {
-    // The bytes are the text itself, without a length.
-    if (shape.some((d) => d !== 1 && d !== -1)) return refuseBody('a body without JSON holds one text, and the model takes several.');
+    // The bytes are the text itself, without a length. Before the one element there may be the batch, which is one.
+    if (shape.slice(shape.length > 1 ? 1 : 0).some((d) => d !== 1 && (d !== -1 || shape.length > 1)) || (shape[0] ?? 1) > 1)
+      return refuseBody(`For BYTE datatype raw input '${name}', the model must have input shape [1].`);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(body.length);
     return readRaw(
@@ -111,7 +115,10 @@ function readWhole(body: Buffer, { inputs }: Served): Tensor {
   }
   // Of several variable dimensions the first is the batch, which is one.
   const variable = shape.flatMap((d, i) => (d === -1 ? [i] : []));
-  if (variable.length > 2) return refuseBody(`the shape of a body without JSON cannot be told: the model takes [${shape.join(', ')}].`);
+  if (variable.length > 2)
+    return refuseBody(
+      `The shape of the raw input '${name}' can not be deduced because there are more than one variable-sized dimension; the model takes [${shape.join(', ')}].`,
+    );
   const known = shape.reduce((product, d) => (d === -1 ? product : product * d), type.bytes);
   const open = variable.at(-1);
   const length = known === 0 ? 0 : body.length / known;
@@ -143,7 +150,15 @@ function readOutputs(outputs: unknown, served: Served, byDefault: boolean): Want
       ? { name: output.name, binary }
       : refuseBody(`"binary_data" of the output "${shown}" must be true or false.`);
   });
-  return new Set(wanted.map((w) => w.name)).size === wanted.length ? wanted : refuseBody('"outputs" names an output twice.');
+  requireDistinct(wanted.map((w) => w.name));
+  return wanted;
+}
+
+/** Raises `prediction-body-invalid`. */
+export function requireDistinct(names: readonly string[]): void {
+  if (new Set(names).size === names.length) return;
+  const twice = names.find((name, i) => names.indexOf(name) !== i)!;
+  refuseBody(`Duplicate output name '${twice}' is not allowed in a request.`);
 }
 
 function write(

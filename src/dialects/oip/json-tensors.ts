@@ -8,7 +8,7 @@ const FLOAT32_MAX = 3.4028234663852886e38;
 
 /** Elements of `data`. `columns` keeps them as values with null for what is missing; otherwise they become a typed array. */
 export function readJson(name: string, datatype: string, shapeSent: unknown, data: unknown, columns: boolean): Tensor {
-  const { shape, count } = shapeOf(shapeSent, name);
+  const { shape, count } = shapeOf(shapeSent, name, datatype);
   if (!Array.isArray(data)) return refuseBody(`the input "${name}" needs "data", a list.`);
   const flat = Array.isArray(data[0]) || (count === 0 && data.length > 0) ? flatten(data, shape, name) : (data as unknown[]);
   if (flat.length !== count) return refuseBody(`the input "${name}" has ${flat.length} elements, its shape says ${count}.`);
@@ -30,15 +30,19 @@ export function readJson(name: string, datatype: string, shapeSent: unknown, dat
   return { name, datatype, shape, data: array };
 }
 
-/** Nested lists must have exactly the lengths of the shape. */
+/** Nested lists have the lengths of the shape, except that a dimension of one may be left out or added. */
 function flatten(data: unknown[], shape: readonly number[], name: string): unknown[] {
+  const lengths: number[] = [];
+  for (let list: unknown = data; Array.isArray(list); list = list[0]) lengths.push(list.length);
   const flat: unknown[] = [];
-  const walk = (list: unknown, dim: number): void => {
-    if (!Array.isArray(list) || list.length !== shape[dim])
-      return refuseBody(`the nested "data" of the input "${name}" does not have the lengths of its shape.`);
-    if (dim === shape.length - 1) for (const value of list) flat.push(value);
-    else for (const inner of list) walk(inner, dim + 1);
+  const ragged = (): never => refuseBody(`the nested "data" of the input "${name}" does not have the lengths of its shape.`);
+  const walk = (list: unknown, depth: number): void => {
+    if (!Array.isArray(list) || list.length !== lengths[depth]) return ragged();
+    if (depth === lengths.length - 1) for (const value of list) flat.push(value);
+    else for (const inner of list) walk(inner, depth + 1);
   };
+  const long = lengths.filter((n) => n !== 1);
+  if (long.length !== shape.filter((n) => n !== 1).length || long.some((n, i) => n !== shape.filter((d) => d !== 1)[i])) return ragged();
   walk(data, 0);
   return flat;
 }

@@ -5,7 +5,7 @@ import { bitsOf, fixedWidth, shapeOf, type Elements, type Tensor } from './datat
 
 /** Raises `prediction-body-invalid`. */
 export function readRaw(name: string, datatype: string, shapeSent: unknown, bytes: Buffer): Tensor {
-  const { shape, count } = shapeOf(shapeSent, name);
+  const { shape, count } = shapeOf(shapeSent, name, datatype);
   const type = fixedWidth(datatype);
   if (!type) return { name, datatype, shape, data: readTexts(name, count, bytes) };
   if (bytes.length !== count * type.bytes)

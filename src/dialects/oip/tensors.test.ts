@@ -124,19 +124,26 @@ test('Shapes and lists that do not fit each other or the model are refused', asy
   const ok = await sendInfer(plane, 'fixed', say('[1,2,2]', '[[[1,2],[3,4]]]'));
   assert.equal(ok.status, 200, ok.text);
   assert.equal((await sendInfer(plane, 'fixed', say('[0,2,2]', '[]'))).status, 200);
+  // A dimension of one may be left out or added, up to the depth that is read at all.
+  for (const data of ['[[1,2],[3,4]]', '[[[[1],[2]],[[3],[4]]]]', `${'['.repeat(90)}[1,2],[3,4]${']'.repeat(90)}`])
+    assert.match((await sendInfer(plane, 'fixed', say('[1,2,2]', data))).text, /"data":\[1,2,3,4\]/, data);
   for (const [shape, data, error] of [
     ['[1,2,2]', '[[[1,2],[3]]]', /nested/],
-    ['[1,2,2]', '[[1,2],[3,4]]', /nested/],
     ['[1,2,2]', '[[[1,2],[3,4]],[[1,2],[3,4]]]', /nested/],
-    ['[1,2,2]', '[[[[1],[2]],[[3],[4]]]]', /element 0/],
+    ['[1,2,2]', '[[[1,2,3,4]]]', /nested/],
+    ['[1,2,2]', '[[[1,2]],[[3,4]],[[5,6]]]', /nested/],
     ['[1,2,2]', '[1,2,3,[4]]', /element 3/],
     ['[1,2,2]', '[1,2,3]', /3 elements, its shape says 4/],
     ['[1,2,2]', '{}', /a list/],
-    ['[-1,2,2]', '[1,2,3,4]', /"shape"/],
-    ['[1.5,2,2]', '[1,2,3,4]', /"shape"/],
-    ['["1",2,2]', '[1,2,3,4]', /"shape"/],
-    ['[1152921504606846976,4,4]', '[]', /"shape"/],
-    ['[2147483647,2147483647,2147483647]', '[1]', /"shape"/],
+    ['[-1,2,2]', '[1,2,3,4]', /Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer/],
+    ['[1.5,2,2]', '[1,2,3,4]', /'shape'/],
+    ['["1",2,2]', '[1,2,3,4]', /'shape'/],
+    ['[1152921504606846978,16]', '[1]', /causes total element count to exceed maximum size of 9223372036854775807/],
+    ['[1152921504606846978,4]', '[1]', /byte size overflow for input "x"/],
+    ['[2147483647,2147483647,2147483647]', '[1]', /causes total element count to exceed/],
+    ['[2147483647,2147483647]', '[1]', /byte size overflow/],
+    ['[2147483647,2]', '[1]', /more elements than a request can hold/],
+    [`[${'1,'.repeat(40)}1]`, '[1]', /more than 32 dimensions/],
     ['[0,2147483647,2]', '[]', /takes \[-1, 2, 2\]/],
     ['[4]', '[1,2,3,4]', /takes \[-1, 2, 2\]/],
     ['[2,2,1]', '[1,2,3,4]', /takes \[-1, 2, 2\]/],
@@ -153,7 +160,8 @@ test('Shapes and lists that do not fit each other or the model are refused', asy
     ['{"inputs":[{"name":"y","datatype":"INT32","shape":[1],"data":[1]}]}', /"x" is missing/],
   ] as const)
     assert.match((await sendInfer(plane, 'identity-int32', body)).text.replaceAll('\\"', '"'), error);
-  assert.equal((await sendInfer(plane, 'identity-int32', `{"inputs":${'['.repeat(101)}${']'.repeat(101)}}`)).status, 400);
+  const deep = await sendInfer(plane, 'identity-int32', `{"inputs":${'['.repeat(101)}${']'.repeat(101)}}`);
+  assert.match(deep.text, /JSON nesting depth exceeds maximum allowed limit \(100\)/);
 });
 
 test('Lengths of raw tensors are checked to the byte', async (t) => {
@@ -213,12 +221,16 @@ test('A body without JSON is one tensor, and its answer is bytes', async (t) => 
   assert.match((await ask('fixed', '00'.repeat(32))).text, /"shape":\[2,2,2\]/);
   const text = await ask('text', Buffer.from('hello').toString('hex'));
   assert.equal(text.raw.toString('hex'), '0500000068656c6c6f');
-  for (const [model, hex] of [
-    ['fixed', '00'.repeat(31)],
-    ['all', '00'],
-    ['identity-int16', '00'],
-  ] as const)
-    assert.equal((await ask(model, hex)).status, 400, model);
+  for (const [model, hex, error] of [
+    ['fixed', '00'.repeat(31), /31 bytes/],
+    ['all', '00', /Raw request must only have 1 input \(found 1\) to be deduced but got 13 inputs in 'all' model configuration/],
+    ['identity-int16', '00', /1 bytes/],
+    ['cube', '00', /shape of the raw input 'x' can not be deduced because there are more than one variable-sized dimension/],
+    ['identity-bytes', '00', /For BYTE datatype raw input 'x', the model must have input shape \[1\]/],
+  ] as const) {
+    const reply = await ask(model, hex);
+    assert.deepEqual([reply.status, error.test(reply.text)], [400, true], `${model}: ${reply.text}`);
+  }
 });
 
 test('Outputs are chosen, in any order, each as it is asked for', async (t) => {

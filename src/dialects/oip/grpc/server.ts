@@ -4,6 +4,7 @@ import type { handleUnaryCall, Metadata, ServerUnaryCall, ServiceError, status a
 import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import { refuseBody, type Exchange, type ListenerContext, type ServingListener } from '../../../domains/serving/public.ts';
 import { isProblem } from '../../../kernel/errors.ts';
+import { requireDistinct } from '../infer.ts';
 import { extensions, platform } from '../oip.ts';
 import { servedOf } from '../served.ts';
 import { healthOf } from './health.ts';
@@ -134,7 +135,7 @@ const methods = ({ plane }: ListenerContext, form: GrpcOptions['contents']): Rec
 function requireOutputs(names: readonly string[], available: readonly string[]): void {
   const unknown = names.find((name) => !available.includes(name));
   if (unknown !== undefined) refuseBody(`there is no output "${unknown.slice(0, 100)}"; there are ${available.join(', ')}.`);
-  if (new Set(names).size !== names.length) refuseBody('"outputs" names an output twice.');
+  requireDistinct(names);
 }
 
 function unary(grpc: Grpc, context: ListenerContext, name: string, use: Use): handleUnaryCall<unknown, unknown> {

@@ -27,7 +27,7 @@ export function readInputs({ inputs, raw, modelName }: WireRequest): Tensor[] {
 }
 
 function readTyped({ name, datatype, shape: sent, contents }: WireTensor, shown: string): Tensor {
-  const { shape, count } = shapeOf(sent, shown);
+  const { shape, count } = shapeOf(sent, shown, datatype);
   const field = contentsField(datatype);
   if (field === undefined) return refuseBody(`the input "${shown}" is ${datatype}, which travels in raw_input_contents only.`);
   for (const [other, pieces] of contents)
