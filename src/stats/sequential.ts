@@ -2,7 +2,7 @@
 import { erfc } from './normal.ts';
 import { logGamma } from './special/gamma.ts';
 
-const logBeta = (a: number, b: number): number => logGamma(a) + logGamma(b) - logGamma(a + b);
+export const logBeta = (a: number, b: number): number => logGamma(a) + logGamma(b) - logGamma(a + b);
 
 /** The mixing parameter with which a confidence sequence of level 1 - alpha is narrowest at `nStar` observations. */
 export const mixingRho = (alpha: number, nStar: number): number =>
@@ -130,9 +130,10 @@ export function excessShare(
   return { difference, low: inside, pValue: Math.min(1, Math.exp(-evidence(margin))) };
 }
 
-const logMixture = ({ events, n }: Count): number => logBeta(events + 0.5, n - events + 0.5) - logBeta(0.5, 0.5);
+/** Log of the likelihood of a count, mixed over all shares with Beta(1/2, 1/2). */
+export const logMixture = ({ events, n }: Count): number => logBeta(events + 0.5, n - events + 0.5) - logBeta(0.5, 0.5);
 
-const logLikelihood = ({ events, n }: Count, p: number): number =>
+export const logLikelihood = ({ events, n }: Count, p: number): number =>
   (events === 0 ? 0 : events * Math.log(p)) + (events === n ? 0 : (n - events) * Math.log1p(-p));
 
 /** Over all pairs of shares with the candidate's above the other's by at most d. */
