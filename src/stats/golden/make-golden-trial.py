@@ -98,6 +98,5 @@ golden = {
     ],
     "cuped": adjusted_by_regression(x, y, z, w),
     "ratio": {"value": ratio, "standardError": residual.std(ddof=1) / math.sqrt(len(residual))},
-    "best": {"beta": float(stats.beta(53, 49).expect(lambda p: stats.beta(51, 51).cdf(p)))},
 }
 Path(__file__).with_name("golden-trial.json").write_text(json.dumps(golden, indent=1) + "\n")

@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { momentsOf } from '../moments.ts';
 import { confidenceSequence } from '../sequential.ts';
 import { cuped, ratioOf, shareOf, type ArmEstimate, type CovariateMoments } from '../trial/arms.ts';
-import { bestShares, seeded } from '../trial/bandit.ts';
 import { adjusted, sampleMismatch } from '../trial/corrections.ts';
 import { compareMeans, compareShares, relative, waldInterval } from '../trial/readout.ts';
 import { unitsForMeans, unitsForShares } from '../trial/sample-size.ts';
@@ -21,7 +20,6 @@ interface Golden {
   readonly mismatch: readonly { counts: readonly number[]; shares: readonly number[]; p: number }[];
   readonly cuped: { difference: number; theta: number };
   readonly ratio: { value: number; standardError: number };
-  readonly best: { beta: number };
 }
 const golden = JSON.parse(readFileSync(join(import.meta.dirname, 'golden-trial.json'), 'utf8')) as Golden;
 
@@ -127,13 +125,4 @@ test('relative uplift and its sequence are those of gbstats for 1396 of 3000 aga
   const { low, high } = confidenceSequence({ ...found, n: 6461 }, 0.05);
   near(low, 0.400978496686, 'low');
   near(high, 0.606748206678, 'high');
-});
-
-test('the chance that an arm is the best is that of the integral', () => {
-  const arms = [
-    { kind: 'beta', successes: 50, failures: 50 },
-    { kind: 'beta', successes: 52, failures: 48 },
-  ] as const;
-  // Of 200 000 draws the share is right to 0.0033, three standard errors.
-  near(bestShares(arms, 200_000, seeded(1))[1]!, golden.best.beta, 'Beta(53, 49) above Beta(51, 51)', 0.0033);
 });

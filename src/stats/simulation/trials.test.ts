@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { normalQuantile } from '../normal.ts';
 import { cuped, meanOf, shareOf, type ArmEstimate } from '../trial/arms.ts';
-import { adjusted, sampleMismatch } from '../trial/corrections.ts';
+import { adjusted, mismatchOf, sampleMismatch, type Counted } from '../trial/corrections.ts';
 import { compareAlways, compareMeans, compareShares, waldInterval } from '../trial/readout.ts';
 import { unitsForMeans, unitsForShares, type Wanted } from '../trial/sample-size.ts';
 import { generator, normalOf } from './generator.ts';
@@ -237,6 +237,35 @@ test('sample ratio mismatch at every look: one in a thousand without a fault, an
   );
   atLeast(
     rateOf(200, () => run([0.42, 0.28, 0.3])),
+    0.9,
+    200,
+    'found',
+  );
+});
+
+test('sample ratio where the shares move at each look by what the units did: one in a thousand, and a fault is found', () => {
+  const random = generator(23);
+  const run = (fault: number): boolean => {
+    const times: Counted[] = [];
+    let share = 0.5;
+    for (let look = 0; look < 15; look++) {
+      const first = events(800, share + fault, random);
+      times.push({ counts: [first, 800 - first], shares: [share, 1 - share] });
+      if (mismatchOf(times).pValue < 0.001) return true;
+      // A bandit gone wild: whoever had more gets more.
+      share = Math.min(0.9, Math.max(0.1, first / 800 + 0.05 * normalOf(random)));
+    }
+    return false;
+  };
+  const trials = 1500;
+  atMost(
+    rateOf(trials, () => run(0)),
+    0.001,
+    trials,
+    'false mismatches',
+  );
+  atLeast(
+    rateOf(200, () => run(0.05)),
     0.9,
     200,
     'found',

@@ -45,17 +45,38 @@ export interface Mismatch {
   readonly pValue: number;
 }
 
-/** Sample ratio mismatch of any number of arms: counts against planned shares, which sum to 1. */
-export function sampleMismatch(counts: readonly number[], shares: readonly number[]): Mismatch {
+/** Units that were assigned while the shares were the same. */
+export interface Counted {
+  readonly counts: readonly number[];
+  /** Planned; they sum to 1. */
+  readonly shares: readonly number[];
+}
+
+/** Sample ratio mismatch of any number of arms: counts against planned shares. */
+export const sampleMismatch = (counts: readonly number[], shares: readonly number[]): Mismatch => mismatchOf([{ counts, shares }]);
+
+/**
+ * The same where the shares moved while it ran: each unit counts where it was assigned first. The evidence of one time after
+ * the other is multiplied, which stays valid at every look, whatever moved the shares.
+ */
+export function mismatchOf(times: readonly Counted[]): Mismatch {
+  const met = times.filter(({ counts }) => counts.some((count) => count > 0));
+  if (met.length === 0) return { chiSquare: 0, chiSquareP: 1, pValue: 1 };
+  const chiSquare = met.reduce((sum, t) => sum + chiSquareOf(t), 0);
+  const df = met.reduce((sum, { counts }) => sum + counts.length - 1, 0);
+  const logEvidence = met.reduce((sum, t) => sum + evidenceOf(t), 0);
+  return { chiSquare, chiSquareP: chiSquareAbove(chiSquare, df), pValue: Math.min(1, Math.exp(-logEvidence)) };
+}
+
+function chiSquareOf({ counts, shares }: Counted): number {
   const n = counts.reduce((sum, count) => sum + count, 0);
-  if (n === 0) return { chiSquare: 0, chiSquareP: 1, pValue: 1 };
-  const chiSquare = counts.reduce((sum, count, i) => sum + (count - n * shares[i]!) ** 2 / (n * shares[i]!), 0);
+  return counts.reduce((sum, count, i) => sum + (count - n * shares[i]!) ** 2 / (n * shares[i]!), 0);
+}
+
+function evidenceOf({ counts, shares }: Counted): number {
   const logBeta = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + logGamma(value), 0) - logGamma(values.reduce((sum, value) => sum + value, 0));
   const prior = shares.map((share) => PRIOR * share);
-  const logEvidence =
-    logBeta(prior.map((value, i) => value + counts[i]!)) -
-    logBeta(prior) -
-    counts.reduce((sum, count, i) => sum + count * Math.log(shares[i]!), 0);
-  return { chiSquare, chiSquareP: chiSquareAbove(chiSquare, counts.length - 1), pValue: Math.min(1, Math.exp(-logEvidence)) };
+  const chance = counts.reduce((sum, count, i) => sum + count * Math.log(shares[i]!), 0);
+  return logBeta(prior.map((value, i) => value + counts[i]!)) - logBeta(prior) - chance;
 }
