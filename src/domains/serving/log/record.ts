@@ -22,6 +22,8 @@ export interface RecordDefinition {
   readonly model: string;
   readonly modelVersion: string;
   readonly modelDigest: string;
+  /** Share of the traffic that the variant had in this revision: the chance with which it was drawn. */
+  readonly propensity?: number;
   /** Columns the caller sends. */
   readonly request: readonly string[];
   readonly views: readonly { readonly view: string; readonly entity: readonly string[]; readonly columns: readonly string[] }[];
@@ -54,9 +56,10 @@ export interface RecordBody {
 
 /** A record as it is read back, with names. */
 export interface InferenceRecord
-  extends Omit<RecordDefinition, 'request' | 'views' | 'inputs' | 'types'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
+  extends Omit<RecordDefinition, 'request' | 'views' | 'inputs' | 'types' | 'propensity'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
   /** `<replica>.<segment>.<index>` */
   readonly id: string;
+  readonly propensity: number | null;
   readonly request: Readonly<Record<string, Value>>;
   readonly inputs: Readonly<Record<string, Value>>;
   readonly features: readonly ServedView[];
@@ -68,6 +71,10 @@ export interface ServedView {
   /** null: no fact was known for this entity at that moment, or it was older than the view's TTL. */
   readonly fact: { readonly knownAtUs: number; readonly occurredAtUs: number; readonly values: Readonly<Record<string, Value>> } | null;
 }
+
+/** The chance with which the variant was drawn; null where the caller named it. */
+export const propensityOf = ({ propensity }: RecordDefinition, { assignment }: Pick<RecordBody, 'assignment'>): number | null =>
+  assignment === 'pinned' ? null : (propensity ?? null);
 
 export const encodeBody = (definition: number, b: RecordBody): string =>
   JSON.stringify([
@@ -126,11 +133,12 @@ export function decodeBody(
 
 /** The same with names. */
 export function withNames(id: string, definition: RecordDefinition, body: RecordBody): InferenceRecord {
-  const { request: requestNames, views, inputs: inputNames, types: _types, ...fixed } = definition;
+  const { request: requestNames, views, inputs: inputNames, types: _types, propensity: _propensity, ...fixed } = definition;
   const { request, facts, inputs, ...rest } = body;
   return {
     ...fixed,
     id,
+    propensity: propensityOf(definition, body),
     ...rest,
     request: named(requestNames, request),
     features: views.map(({ view, entity, columns }, i) => {

@@ -4,7 +4,7 @@ import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { LoggedColumn } from '../model.ts';
-import type { RecordDefinition, Value } from './record.ts';
+import { propensityOf, type RecordDefinition, type Value } from './record.ts';
 import { readEntries } from './segment.ts';
 
 export interface LinesFile {
@@ -66,6 +66,7 @@ export function writeLines(segmentPath: string, folder: string): LinesFile[] {
           model: definition.model,
           modelVersion: definition.modelVersion,
           modelDigest: definition.modelDigest,
+          propensity: propensityOf(definition, body),
           ...fixed,
           request: structOf(own.request, request),
           inputs: structOf(own.inputs, inputs),

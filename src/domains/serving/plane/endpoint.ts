@@ -213,6 +213,7 @@ const definitionOf = (
   model: variant.model,
   modelVersion: variant.modelVersion,
   modelDigest: variant.modelDigest,
+  propensity: variant.weight / plan.variants.reduce((sum, v) => sum + v.weight, 0),
   request: plan.request.map((c) => c.name),
   views: (plan.featureService?.views ?? []).map((v) => ({ view: v.view, entity: v.entity, columns: v.columns.map((c) => c.name) })),
   inputs: session.inputs.map((i) => i.name),

@@ -53,7 +53,7 @@ export function parquetShape(columns: readonly ComputeColumn[], facts: BatchFact
     list.length === 0 ? '' : `, struct_pack(${list.map((c) => `${sqlName(c.name)} := ${c.sql}`).join(', ')}) as ${name}`;
   const rows = `select row_number() over () as n, ${has('id') ? '"id"::varchar' : 'null::varchar'} as id, ${sqlText(facts.workspace)} as workspace,
     ${sqlText(facts.project)} as project, ${sqlText(facts.endpoint)} as endpoint, 0::bigint as revision, ${text('variant', "''")} as variant, '' as model,
-    ${text('model_version', "''")} as "modelVersion", '' as "modelDigest", ${momentOf(types.get('at'))} as "eventTimeUs", ${facts.recordedMs}::bigint as "recordedMs",
+    ${text('model_version', "''")} as "modelVersion", '' as "modelDigest", null::double as propensity, ${momentOf(types.get('at'))} as "eventTimeUs", ${facts.recordedMs}::bigint as "recordedMs",
     ${latency}::bigint as "latencyUs", null::varchar as "assignmentKey", null::varchar as assignment${pack('request', request)}${pack('inputs', inputs)},
     []::STRUCT("view" VARCHAR, "knownAtUs" BIGINT, "occurredAtUs" BIGINT)[] as features, ${score} as score, ${text('error', 'null::varchar')} as error from t`;
   const checks: readonly (readonly [string, string, string])[] = [

@@ -21,7 +21,7 @@ export interface Span {
  * the endpoint is the monitor's name.
  *
  * Columns of a file: id, workspace, project, endpoint, revision, variant, model, "modelVersion", "modelDigest",
- * "eventTimeUs", "recordedMs", "latencyUs", "assignmentKey", assignment, request STRUCT, inputs STRUCT,
+ * propensity, "eventTimeUs", "recordedMs", "latencyUs", "assignmentKey", assignment, request STRUCT, inputs STRUCT,
  * features STRUCT(view, "knownAtUs", "occurredAtUs")[], score DOUBLE, error. The structs have the columns that
  * `request` and `inputs` of the file name, typed by `sqlType`; one without columns is left out. Read together
  * (union_by_name) the structs of several files become one with all their columns, null where a file lacks one;
@@ -101,6 +101,7 @@ export const lineColumns = ({ request, inputs }: store.LoggedColumns): Record<st
     model: 'VARCHAR',
     modelVersion: 'VARCHAR',
     modelDigest: 'VARCHAR',
+    propensity: 'DOUBLE',
     eventTimeUs: 'BIGINT',
     recordedMs: 'BIGINT',
     latencyUs: 'BIGINT',
