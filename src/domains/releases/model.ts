@@ -46,6 +46,8 @@ export interface EndpointRevision {
   readonly decision: string;
   /** The trial whose arms the variants are: keys are shuffled anew for each. */
   readonly trial: string | null;
+  /** Drawn anew for each request, whatever its key: a trial may ask for it. */
+  readonly perRequest: boolean;
   readonly createdMs: number;
 }
 

@@ -19,6 +19,7 @@ export const releaseTables: readonly Table[] = [
       decision: 'id',
       // Set while the variants are the arms of a trial.
       trial: 'id?',
+      per_request: 'bool',
       created_ms: 'int',
     },
     primary: ['workspace_id', 'id'],

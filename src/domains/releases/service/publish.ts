@@ -60,7 +60,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     project: revision.project,
     revision: revision.number,
     timeline,
-    assignBy: endpoint.assignBy[0] ?? null,
+    assignBy: revision.perRequest ? null : (endpoint.assignBy[0] ?? null),
     salt: saltOf(ctx.workspace, revision),
     variants: await Promise.all(
       revision.variants.map(async (v, i) => ({

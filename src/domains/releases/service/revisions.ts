@@ -8,11 +8,14 @@ import * as store from '../store/endpoints.ts';
 /** Makes the revision the endpoint's current one. Inside a transaction. */
 export async function makeRevision(
   tx: Ctx,
-  of: Pick<EndpointRevision, 'project' | 'endpoint' | 'variants' | 'projectRevision' | 'decision'> & { readonly trial?: string | null },
+  of: Pick<EndpointRevision, 'project' | 'endpoint' | 'variants' | 'projectRevision' | 'decision'> & {
+    readonly trial?: string | null;
+    readonly perRequest?: boolean;
+  },
 ): Promise<EndpointRevision> {
   const { project, endpoint, variants, projectRevision, decision } = of;
   const revision: EndpointRevision = {
-    ...{ project, endpoint, variants, projectRevision, decision, trial: of.trial ?? null },
+    ...{ project, endpoint, variants, projectRevision, decision, trial: of.trial ?? null, perRequest: of.perRequest ?? false },
     id: newId('epr', tx.ids),
     number: await store.takeNumber(tx.db, tx.workspace, project, endpoint),
     createdMs: tx.clock.now(),

@@ -25,6 +25,8 @@ export interface NewSplit {
   readonly trial: string;
   /** The control first; weights sum to 1. */
   readonly arms: readonly ArmOfSplit[];
+  /** Draws an arm for each request, instead of once for each key. */
+  readonly perRequest?: boolean;
 }
 
 export interface Split {
@@ -40,7 +42,7 @@ export interface Split {
  * transaction; who calls publishes the plan. Raises `endpoint-not-found`, `endpoint-frozen`, `release-under-way`,
  * `endpoint-in-trial`, `trial-arm-unusable`, `gate-not-passed`, `model-version-not-found`, `endpoint-signature-mismatch`.
  */
-export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms }: NewSplit): Promise<Split> {
+export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms, perRequest = false }: NewSplit): Promise<Split> {
   await requireEndpoint(tx, { project, endpoint }, 'EDIT');
   await requireNotFrozen(tx, { project, endpoint });
   const underWay = await store.findActive(tx.db, tx.workspace, endpoint);
@@ -69,12 +71,32 @@ export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms }: Ne
     return { id: name, versionId: id, model, number, weight };
   });
   const decision = decisions.at(-1) ?? current.decision;
-  const revision = await makeRevision(tx, { project, endpoint, variants, projectRevision: applied.id, decision, trial });
+  const revision = await makeRevision(tx, { project, endpoint, variants, projectRevision: applied.id, decision, trial, perRequest });
   return { revision, before: current, decisions };
 }
 
+/**
+ * New weights for the arms of the trial that splits the traffic; undefined if it no longer does. Inside a transaction; who calls
+ * publishes the plan.
+ */
+export async function moveSplit(
+  tx: Ctx,
+  { project, endpoint, trial }: Omit<NewSplit, 'arms' | 'perRequest'>,
+  weights: readonly number[],
+): Promise<{ readonly revision: EndpointRevision; readonly before: EndpointRevision } | undefined> {
+  const before = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);
+  if (before?.trial !== trial) return undefined;
+  const variants = before.variants.map((v, i): Variant => ({ ...v, weight: weights[i]! }));
+  const { projectRevision, decision, perRequest } = before;
+  return { revision: await makeRevision(tx, { project, endpoint, variants, projectRevision, decision, trial, perRequest }), before };
+}
+
 /** All traffic to the control again, as it was served before. Inside a transaction; who calls publishes the plan. */
-export async function endSplit(tx: Ctx, { project, endpoint, trial }: Omit<NewSplit, 'arms'>, before: string): Promise<void> {
+export async function endSplit(
+  tx: Ctx,
+  { project, endpoint, trial }: Omit<NewSplit, 'arms' | 'perRequest'>,
+  before: string,
+): Promise<void> {
   const current = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);
   if (current?.trial !== trial) return;
   const { variants, projectRevision, decision } = await endpoints.getRevision(tx.db, tx.workspace, before);

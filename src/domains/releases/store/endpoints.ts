@@ -13,6 +13,7 @@ type RevisionRow = {
   project_revision: string;
   decision: string;
   trial: string | null;
+  per_request: number;
   created_ms: number;
 };
 const tablesIn = (db: Db) =>
@@ -32,6 +33,7 @@ const toRevision = (r: RevisionRow): EndpointRevision => ({
   projectRevision: r.project_revision,
   decision: r.decision,
   trial: r.trial,
+  perRequest: r.per_request === 1,
   createdMs: r.created_ms,
 });
 export async function findCurrent(db: Db, workspace: string, project: string, endpoint: string): Promise<EndpointRevision | undefined> {
@@ -129,6 +131,7 @@ export const insertRevision = (db: Db, workspace: string, r: EndpointRevision) =
       project_revision: r.projectRevision,
       decision: r.decision,
       trial: r.trial,
+      per_request: r.perRequest ? 1 : 0,
       created_ms: r.createdMs,
     })
     .execute();
