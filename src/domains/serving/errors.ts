@@ -13,6 +13,18 @@ export const { fail } = defineErrors({
     detail: (p: { endpoint: string; version: string; served: readonly string[] }) =>
       `Endpoint "${p.endpoint}" does not serve the model version "${p.version}"; it serves ${p.served.join(', ')}.`,
   },
+  'served-model-not-found': {
+    status: 404,
+    title: 'No such model to load',
+    detail: (p: { model: string }) => `Model ${p.model} not found: this server was not given one of that name when it started.`,
+  },
+  'model-control-off': {
+    status: 503,
+    title: 'Models are not loaded and unloaded here',
+    // The words of Triton, which its clients' tests match.
+    detail: () =>
+      'explicit model load / unload is not allowed if polling is enabled; it takes a server that was started with models and "--model-control explicit", and a caller who may ask all of them.',
+  },
   'prediction-input-invalid': {
     status: 400,
     title: 'The input of the prediction cannot be used',

@@ -17,6 +17,7 @@ export {
   type ServingListener,
 } from './http/protocol.ts';
 export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
+export type { ModelControl } from './plane/model-repository.ts';
 export { faultOf } from './plane/fault-injection.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
 export type { PredictedRow } from './plane/predictor.ts';

@@ -6,6 +6,8 @@ import type { LiveEndpoint, Row } from '../plane/endpoint.ts';
 import { fail } from '../errors.ts';
 import { INFINITE, NOT_A_NUMBER } from '../model.ts';
 import type { PredictedRow } from '../plane/predictor.ts';
+import type { ModelRepository } from '../plane/model-repository.ts';
+import type { VariantStatistics } from '../plane/serving-metrics.ts';
 import type { WholeModel, WholeModels } from '../plane/whole-models.ts';
 
 export interface Exchange {
@@ -57,6 +59,9 @@ export interface Plane {
   readonly model: (caller: ServingCaller, name: string) => WholeModel | undefined;
   /** Raises `model-run-failed`. */
   readonly run: WholeModels['run'];
+  readonly repository: ModelRepository;
+  /** What a version of an endpoint or model has answered so far, over all protocols. */
+  readonly statistics: (name: string, variants: readonly string[]) => VariantStatistics;
   /** Raises `endpoint-not-served`. */
   readonly endpoint: (caller: ServingCaller, name: string) => LiveEndpoint;
   /** Raises `served-version-not-found`. */

@@ -15,6 +15,7 @@ import { endpointKey, followPlan } from './live-plan.ts';
 import { openInferenceLog, type InferenceLogOptions } from '../log/inference-log.ts';
 import { parseEventTime } from '../model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
+import { openModelRepository, type ModelControl } from './model-repository.ts';
 import { openPredictor } from './predictor.ts';
 import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
@@ -44,6 +45,8 @@ export interface DataPlaneOptions {
   readonly now?: () => number;
   /** Served as they are, beside the plan. */
   readonly models?: readonly WholeModelSource[];
+  /** Whether callers may load and unload those models (default "none"). */
+  readonly modelControl?: ModelControl;
   /** Protocols with a port of their own. */
   readonly listeners?: readonly ServingListener[];
   readonly inferenceLog?: Partial<Omit<InferenceLogOptions, 'folder' | 'replica' | 'log'>>;
@@ -111,6 +114,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     models: (caller) => models.all().filter(({ name }) => visible(caller, name)),
     model: (caller, name) => (visible(caller, name) ? models.find(name) : undefined),
     run: models.run,
+    repository: openModelRepository(models, options.modelControl ?? 'none'),
+    statistics: metrics.statistics,
     endpoints: (caller) =>
       [...follower.current().endpoints.values()].filter(({ plan }) => plan.workspace === caller.workspace && visible(caller, plan.name)),
     endpoint: (caller, name) => {

@@ -10,6 +10,18 @@ export interface ServingMetrics {
   readonly fault: (endpoint: string, column: string, kind: FaultKind, outcome: string) => void;
   readonly batch: (rows: number) => void;
   readonly plan: (number: number) => void;
+  /** Of some variants of an endpoint together. */
+  readonly statistics: (endpoint: string, variants: readonly string[]) => VariantStatistics;
+}
+
+/** Since the process started. A request is counted once, a row by its own. */
+export interface VariantStatistics {
+  readonly succeeded: number;
+  readonly succeededSeconds: number;
+  readonly failed: number;
+  readonly rows: number;
+  /** 0 before the first. */
+  readonly lastMs: number;
 }
 
 export function openServingMetrics(log: () => { dropped: number; written: number }): ServingMetrics {
@@ -45,6 +57,13 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     help: 'Rows per run of a model',
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
   });
+  const counted = new Map<string, { -readonly [K in keyof VariantStatistics]: VariantStatistics[K] }>();
+  const countOf = (endpoint: string, variant: string) => {
+    const key = `${endpoint}\n${variant}`;
+    let count = counted.get(key);
+    if (!count) counted.set(key, (count = { succeeded: 0, succeededSeconds: 0, failed: 0, rows: 0, lastMs: 0 }));
+    return count;
+  };
   let plan = 0;
   registry.watched({ name: 'gyre_serving_plan_number', help: 'Number of the plan in use' }, 'gauge', () => plan);
   registry.watched({ name: 'gyre_inference_records_written_total', help: 'Inference records appended' }, 'counter', () => log().written);
@@ -58,8 +77,27 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     predicted: (labels, rows, took) => {
       predictions.inc(labels, rows);
       seconds.observe(labels, took);
+      const count = countOf(labels.endpoint, labels.variant);
+      count.succeeded++;
+      count.succeededSeconds += took;
+      count.rows += rows;
+      count.lastMs = Date.now();
     },
-    failed: (labels, rows) => failures.inc(labels, rows),
+    failed: (labels, rows) => {
+      failures.inc(labels, rows);
+      countOf(labels.endpoint, labels.variant).failed++;
+    },
+    statistics: (endpoint, variants) => {
+      const counts = variants.map((variant) => countOf(endpoint, variant));
+      const total = (of: (c: VariantStatistics) => number): number => counts.reduce((sum, c) => sum + of(c), 0);
+      return {
+        succeeded: total((c) => c.succeeded),
+        succeededSeconds: total((c) => c.succeededSeconds),
+        failed: total((c) => c.failed),
+        rows: total((c) => c.rows),
+        lastMs: Math.max(0, ...counts.map((c) => c.lastMs)),
+      };
+    },
     refused: (dialect, code) => refusals.inc({ dialect, code }),
     fault: (endpoint, column, kind, outcome) => faults.inc({ endpoint, column, kind, outcome }),
     batch: (rows) => batches.observe({}, rows),

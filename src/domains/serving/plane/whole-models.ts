@@ -19,9 +19,21 @@ export interface WholeModel {
   readonly versions: readonly { readonly version: string; readonly session: TensorSession }[];
 }
 
+/** What is known of a version that was given at the start, loaded or not. */
+export interface KnownVersion {
+  readonly name: string;
+  readonly version: string;
+  readonly loaded: boolean;
+}
+
 export interface WholeModels {
   readonly all: () => readonly WholeModel[];
   readonly find: (name: string) => WholeModel | undefined;
+  readonly known: () => readonly KnownVersion[];
+  /** Reads the files of a model anew; its old sessions answer until the new ones can. Raises what `openWholeModels` raises. */
+  readonly load: (name: string) => Promise<void>;
+  /** Takes a model out; what is under way is answered. */
+  readonly unload: (name: string) => void;
   /** Raises `model-run-failed`. */
   readonly run: (model: WholeModel, version: string, inputs: readonly DenseTensor[], outputs: readonly string[]) => Promise<DenseTensor[]>;
   close(): Promise<void>;
@@ -38,31 +50,65 @@ export function wholeVersion({ name, versions }: WholeModel, version: string | u
   });
 }
 
+interface LoadedVersion {
+  readonly version: string;
+  readonly session: TensorSession;
+  running: number;
+  retired: boolean;
+}
+
 /** Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
 export async function openWholeModels(sources: readonly WholeModelSource[], metrics: ServingMetrics): Promise<WholeModels> {
-  const models = new Map<string, { name: string; versions: { version: string; session: TensorSession }[] }>();
-  for (const { name, version = '1', path } of sources) {
-    const session = await openTensorSession(path);
-    const model = models.get(name) ?? { name, versions: [] };
-    models.set(name, model);
-    model.versions.push({ version, session });
-    model.versions.sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
-  }
+  const models = new Map<string, { readonly name: string; readonly versions: readonly LoadedVersion[] }>();
+  const retire = async (name: string): Promise<void> => {
+    for (const loaded of models.get(name)?.versions ?? []) {
+      loaded.retired = true;
+      if (loaded.running === 0) await loaded.session.release();
+    }
+  };
+  const load = async (name: string): Promise<void> => {
+    const versions: LoadedVersion[] = [];
+    try {
+      for (const { version = '1', path } of sources.filter((s) => s.name === name))
+        versions.push({ version, session: await openTensorSession(path), running: 0, retired: false });
+    } catch (error) {
+      for (const { session } of versions) await session.release();
+      throw error;
+    }
+    const old = retire(name);
+    models.set(name, { name, versions: versions.sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true })) });
+    await old;
+  };
+  for (const name of new Set(sources.map((s) => s.name))) await load(name);
   return {
     all: () => [...models.values()],
     find: (name) => models.get(name),
+    known: () =>
+      sources.map(({ name, version = '1' }) => ({
+        name,
+        version,
+        loaded: models.get(name)?.versions.some((v) => v.version === version) ?? false,
+      })),
+    load,
+    unload: (name) => {
+      void retire(name);
+      models.delete(name);
+    },
     run: async (model, version, inputs, outputs) => {
-      const { session } = model.versions.find((v) => v.version === version)!;
+      const loaded = (model.versions as readonly LoadedVersion[]).find((v) => v.version === version)!;
       const labels = { endpoint: model.name, variant: version };
       const began = performance.now();
+      loaded.running++;
       try {
-        const results = await session.run(inputs, outputs);
+        const results = await loaded.session.run(inputs, outputs);
         metrics.predicted(labels, inputs[0]?.shape[0] ?? 1, (performance.now() - began) / 1000);
         return results;
       } catch (error) {
         if (isProblem(error)) throw error;
         metrics.failed(labels, 1);
         return fail('model-run-failed', { endpoint: model.name, modelVersion: version });
+      } finally {
+        if (--loaded.running === 0 && loaded.retired) void loaded.session.release();
       }
     },
     close: async () => {
