@@ -1,26 +1,79 @@
 // The data plane with its dialects.
-import { mlflowScoringDialect } from '../dialects/mlflow-scoring/mlflow-scoring.ts';
+import { mlflowScoring } from '../dialects/mlflow-scoring/mlflow-scoring.ts';
+import type { ModelSignature } from '../dialects/mlflow-scoring/signature.ts';
 import { oipGrpc } from '../dialects/oip/grpc/server.ts';
 import { oipDialect } from '../dialects/oip/oip.ts';
 import { openOnlineReader } from '../domains/features/public.ts';
-import { startDataPlane, type DataPlane } from '../domains/serving/public.ts';
+import { startDataPlane, type DataPlane, type WholeModelSource } from '../domains/serving/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { openLog } from '../kernel/log.ts';
+import { fail } from './serving/errors.ts';
+import type { ModelArgument } from './serving/model-arguments.ts';
+import { readModelFolder } from './serving/model-folder.ts';
+import type { ServingToken } from './serving/token-file.ts';
 import { programVersion } from './version.ts';
 
-export const startServe = (
-  { dir, host, servePort, logLevel, bodyLimitBytes, grpcPort, grpcContents, grpcLimitBytes }: Settings,
-  replica?: string,
-): Promise<DataPlane> =>
-  startDataPlane({
-    dir,
-    host,
-    port: servePort,
-    log: openLog(logLevel),
-    programVersion,
-    dialects: [oipDialect, mlflowScoringDialect],
-    listeners: grpcPort === '' ? [] : [oipGrpc({ port: Number(grpcPort), contents: grpcContents, limitBytes: grpcLimitBytes })],
-    openFacts: openOnlineReader,
-    bodyLimitBytes,
-    ...(replica === undefined ? {} : { replica }),
-  });
+/** What a data plane is told beside the settings. */
+export interface ServeOptions {
+  readonly replica?: string;
+  readonly models?: readonly ModelArgument[];
+  readonly tokens?: readonly ServingToken[];
+  /** No plan is followed and nothing is logged; nothing is written to the folder. */
+  readonly withoutFolder?: boolean;
+}
+
+/** Raises `address-unusable`, and what the models and the folder have to say. */
+export async function startServe(settings: Settings, options: ServeOptions = {}): Promise<DataPlane> {
+  const { dir, host, servePort, logLevel, bodyLimitBytes, grpcPort, grpcContents, grpcLimitBytes } = settings;
+  const { replica, tokens, models = [], withoutFolder = false } = options;
+  const signatures = new Map<string, ModelSignature>();
+  const sources: WholeModelSource[] = [];
+  for (const { name, version, path, isFolder } of models) {
+    if (!isFolder) {
+      sources.push({ name, version, path });
+      continue;
+    }
+    const { onnxFile, flavors, signature } = await readModelFolder(path);
+    if (onnxFile === undefined) return fail('model-folder-invalid', { path, why: `it has no ONNX flavor, only ${flavors.join(', ')}` });
+    sources.push({ name, version, path: onnxFile });
+    signatures.set(`${name}@${version}`, signature);
+  }
+  try {
+    return await startDataPlane({
+      host,
+      port: servePort,
+      log: openLog(logLevel),
+      programVersion,
+      dialects: [oipDialect, mlflowScoring((name, version) => signatures.get(`${name}@${version}`))],
+      listeners: grpcPort === '' ? [] : [oipGrpc({ port: Number(grpcPort), contents: grpcContents, limitBytes: grpcLimitBytes })],
+      openFacts: openOnlineReader,
+      bodyLimitBytes,
+      models: sources,
+      ...(withoutFolder ? {} : { dir }),
+      ...(replica === undefined ? {} : { replica }),
+      ...(tokens === undefined ? {} : { tokens }),
+    });
+  } catch (error) {
+    throw explained(error, host, [servePort, Number(grpcPort)]);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is taken; stop what listens there, or choose another port',
+  EADDRNOTAVAIL: 'is no address of this machine',
+  EACCES: 'may not be listened on by this user; ports below 1024 are the administrator’s',
+  ENOTFOUND: 'is no address that is known here',
+};
+
+// Both servers say it in an error of Node's, or in a text that holds one.
+function explained(error: unknown, host: string, ports: readonly number[]): unknown {
+  const { message, code, port } = error instanceof Error ? (error as { message: string; code?: unknown; port?: number }) : { message: '' };
+  const known = Object.keys(REASONS).find((reason) => code === reason || message.includes(`${reason}:`) || message.includes(` ${reason} `));
+  if (known === undefined || (typeof code === 'string' && code !== known)) return error;
+  const said = port ?? ports.find((p) => message.includes(`:${p}`)) ?? ports[0];
+  try {
+    return fail('address-unusable', { address: `${host.includes(':') ? `[${host}]` : host}:${said}`, why: REASONS[known]! });
+  } catch (problem) {
+    return problem;
+  }
+}

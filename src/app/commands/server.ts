@@ -1,19 +1,12 @@
 // Commands that run the server itself, and what it says of itself.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { defineErrors } from '../../kernel/errors.ts';
 import { parseSetting, processSettings, settingsTable, type Settings } from '../../kernel/config/settings.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { count, table } from '../../kernel/cli/terminal.ts';
 import { act, type Program } from './command.ts';
-
-const { fail } = defineErrors({
-  'option-invalid': {
-    status: 400,
-    title: 'An option cannot be used',
-    detail: (p: { option: string; value: string; expected: string }) => `${p.option} ${p.value} cannot be used: ${p.expected} is expected.`,
-  },
-});
+import { fail, port, present } from './option-values.ts';
+import { serveCommand } from './serve.ts';
 
 interface UpOptions {
   readonly dir?: string;
@@ -30,13 +23,6 @@ interface UpOptions {
   readonly dataPlane: boolean;
 }
 
-const port = (option: string, value: string | undefined): number | undefined => {
-  if (value === undefined) return undefined;
-  return /^\d+$/.test(value) && Number(value) <= 65_535
-    ? Number(value)
-    : fail('option-invalid', { option, value, expected: 'a port from 0 to 65535' });
-};
-
 const basicAuth = (value: string): 'basic' =>
   value === 'basic' ? value : fail('option-invalid', { option: '--auth', value, expected: 'basic' });
 
@@ -50,9 +36,6 @@ function readHead(file: string): { seq: number; hash: string } {
   }
   return fail('option-invalid', { option: '--head', value: file, expected: 'a file with what "gyre audit head" printed' });
 }
-
-const present = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 
 interface Audit {
   readonly ok: boolean;
@@ -120,32 +103,7 @@ export function serverCommands(program: Program, root: Command): void {
       program.exit(await running.ended);
     });
 
-  root
-    .command('serve')
-    .description('answer predictions from the serving plan in a folder, without a control plane')
-    .option('--dir <folder>', 'the server’s folder (GYRE_DIR, default .gyre)')
-    .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1)')
-    .option('--port <number>', 'the port; 0 takes a free one (GYRE_SERVE_PORT)')
-    .option('--grpc-port <number>', 'the port for gRPC; 0 takes a free one (GYRE_GRPC_PORT, default none)')
-    .option('--replica <name>', 'the name of this data plane, the first part of its prediction ids', 'r1')
-    .action(async (options: { dir?: string; host?: string; port?: string; grpcPort?: string; replica: string }) => {
-      const { startServe } = await import('../serve.ts');
-      const plane = await startServe(
-        processSettings(
-          present({
-            dir: options.dir,
-            host: options.host,
-            servePort: port('--port', options.port),
-            grpcPort: port('--grpc-port', options.grpcPort)?.toString(),
-          }) as Partial<Settings>,
-        ),
-        options.replica,
-      );
-      const stop = (): void => void plane.close().then(() => program.exit(exitCodes.ok));
-      process.on('SIGINT', stop);
-      process.on('SIGTERM', stop);
-      program.terminal.out(`Gyre answers predictions at ${plane.url}${plane.urls.grpc ? `, and gRPC at ${plane.urls.grpc}` : ''}`);
-    });
+  serveCommand(program, root);
 
   act(program, root.command('status').description('processes, addresses and endpoints of the server'), async (use) => {
     const status = await use.client().get<Status>('/status');

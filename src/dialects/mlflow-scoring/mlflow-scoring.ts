@@ -1,10 +1,10 @@
-// MLflow's scoring protocol, JSON shapes: dataframe_split, dataframe_records, instances, inputs. The answer
-// is {"predictions": [score, ...]}. Reference: MLflow documentation, "Inference Server Specification".
+// MLflow's scoring protocol. Behind a name is an endpoint of the plan, whose answer is {"predictions": [score, ...]}, or a model that
+// is served as it is (whole-model.ts). Reference: MLflow documentation, "Inference Server Specification".
 import {
   decodeSegment,
-  isRecord,
   jsonValue,
   parseBody,
+  parseJson,
   predictionHeaders,
   refuseBody,
   requireMethod,
@@ -14,15 +14,21 @@ import {
   type Plane,
   type Row,
   type ServingDialect,
+  type WholeModel,
 } from '../../domains/serving/public.ts';
+import { contentTypeOf, readInvocation, type Invocation } from './body.ts';
+import { readCsv } from './csv.ts';
 import { fail } from './errors.ts';
+import type { ModelSignature } from './signature.ts';
+import { invokeWhole } from './whole-model.ts';
 
-const PATH = /^\/endpoints\/([^/]+)\/invocations\/?$/;
+const PATH = /^\/(?:endpoints|models)\/([^/]+)(?:\/versions\/([^/]+))?\/invocations\/?$/;
 const FIXED = new Set(['/ping', '/version', '/invocations']);
-const FORMATS = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const;
-const EXACTLY_ONE = `the input must be a JSON dictionary with exactly one of the input fields ${FORMATS.map((f) => `"${f}"`).join(', ')}.`;
 
-async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
+/** What a model folder says of a version's inputs; undefined where there is no folder. */
+export type SignatureOf = (name: string, version: string) => ModelSignature | undefined;
+
+async function answer(exchange: Exchange, plane: Plane, signatureOf: SignatureOf): Promise<Answer> {
   if (exchange.path === '/ping') {
     requireMethod(exchange, 'GET');
     return { status: plane.accepting() ? 200 : 503, body: '\n' };
@@ -32,13 +38,15 @@ async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
     return { status: 200, contentType: 'text/plain', body: plane.programVersion };
   }
   requireMethod(exchange, 'POST');
-  const endpoint = endpointOf(exchange, plane);
-  requireJson(exchange.headers['content-type']);
-  const { rows, pointer } = readRows(
-    parseBody(exchange.body),
-    endpoint.plan.request.map((c) => c.name),
-  );
-  const predicted = await plane.predict(exchange, endpoint, rows, { pointer });
+  const { endpoint, model, version } = servedOf(exchange, plane);
+  const isCsv = contentTypeOf(exchange.headers['content-type']) === 'csv';
+  if (model)
+    return invokeWhole(plane, model, version, signatureOf, isCsv ? await readCsv(exchange.body) : readInvocation(parseJson(exchange.body)));
+  const invocation = isCsv ? await readCsv(exchange.body) : readInvocation(parseBody(exchange.body));
+  const predicted = await plane.predict(exchange, endpoint, rowsOf(invocation, endpoint), {
+    pointer: invocation.pointer,
+    ...(version === undefined ? {} : { version }),
+  });
   return {
     status: 200,
     headers: predictionHeaders(predicted),
@@ -46,89 +54,77 @@ async function answer(exchange: Exchange, plane: Plane): Promise<Answer> {
   };
 }
 
-function endpointOf(exchange: Exchange, plane: Plane): LiveEndpoint {
-  const named = PATH.exec(exchange.path)?.[1];
-  if (named !== undefined) return plane.endpoint(exchange.caller, decodeSegment(named));
-  const header = exchange.headers['x-gyre-endpoint'];
-  if (typeof header === 'string') return plane.endpoint(exchange.caller, header);
-  const all = plane.endpoints(exchange.caller);
-  if (all.length === 1) return all[0]!;
-  return all.length === 0 ? plane.endpoint(exchange.caller, '') : fail('endpoint-unnamed', { endpoints: all.map((e) => e.plan.name) });
+type Named = { readonly version: string | undefined } & (
+  | { readonly endpoint: LiveEndpoint; readonly model: undefined }
+  | { readonly endpoint: undefined; readonly model: WholeModel }
+);
+
+/** By path, by header, or the only one that there is. An endpoint of the plan comes before a model of the same name. */
+function servedOf({ path, headers, caller }: Exchange, plane: Plane): Named {
+  const [, segment, pinned] = PATH.exec(path) ?? [];
+  const header = headers['x-gyre-endpoint'];
+  const name = segment === undefined ? (typeof header === 'string' ? header : onlyOne(plane, caller)) : decodeSegment(segment);
+  const version = pinned === undefined ? undefined : decodeSegment(pinned);
+  const model = plane.model(caller, name);
+  return model && !plane.endpoints(caller).some((e) => e.plan.name === name)
+    ? { model, version, endpoint: undefined }
+    : { endpoint: plane.endpoint(caller, name), version, model: undefined };
 }
 
-/** As MLflow: application/json, at most with charset=utf-8. */
-function requireJson(contentType: string | undefined): void {
-  const [type, ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase());
-  if (type === 'application/json' && parameters.every((p) => p === '' || p === 'charset=utf-8')) return;
-  fail('scoring-content-type', { contentType: (contentType ?? '').slice(0, 100) });
+function onlyOne(plane: Plane, caller: Exchange['caller']): string {
+  const names = [...new Set([...plane.endpoints(caller).map((e) => e.plan.name), ...plane.models(caller).map((m) => m.name)])];
+  return names.length > 1 ? fail('endpoint-unnamed', { endpoints: names.slice(0, 50) }) : (names[0] ?? '');
 }
 
-interface Rows {
-  readonly rows: readonly Row[];
-  readonly pointer: (row: number) => string;
+// --- Rows of an endpoint -----------------------------------------------------------------------------------------
+
+/** Rows by the names of columns; what has only places is in the order of the endpoint's request columns. */
+function rowsOf({ input, pointer }: Invocation, { plan: { request } }: LiveEndpoint): Row[] {
+  const byPlace = (row: unknown, i: number): Row =>
+    Array.isArray(row) && row.length === request.length
+      ? Object.fromEntries(request.map(({ name }, c) => [name, row[c] as unknown]))
+      : refuseBody(`row ${i} of "${pointer(i).split('/')[1]!}" must be a list of ${request.length} values, one per column.`);
+  if (input.form === 'table') {
+    const { columns, rows, texts } = input;
+    if (!columns) return rows.map(byPlace);
+    const types = new Map(request.map(({ name, type }) => [name, type]));
+    const read = columns.map((name) => (texts ? (cell: unknown) => cellOf(types.get(name), cell) : (cell: unknown) => cell));
+    return rows.map((row) => {
+      // Without a prototype a column may have any name, also "__proto__"; what a record lacks is no member of it.
+      const record = Object.create(null) as Record<string, unknown>;
+      for (const [c, name] of columns.entries()) if (row[c] !== undefined) record[name] = read[c]!(row[c]);
+      return record;
+    });
+  }
+  if (input.form === 'array') {
+    const { value } = input;
+    return Array.isArray(value) ? value.map(byPlace) : refuseBody('"inputs" must be an object of columns, or a list of rows.');
+  }
+  const entries = Object.entries(input.values);
+  if (entries.every(([, v]) => !Array.isArray(v))) return [input.values];
+  const length = Array.isArray(entries[0]![1]) ? entries[0]![1].length : 0;
+  const columns = entries.map(([name, v]): [string, unknown[]] =>
+    Array.isArray(v) && v.length === length
+      ? [name, v]
+      : refuseBody(`the column "${name.slice(0, 100)}" must be a list of ${length} values, as long as the others.`),
+  );
+  return Array.from({ length }, (_, r) => {
+    const record = Object.create(null) as Record<string, unknown>;
+    for (const [name, column] of columns) if (column[r] !== undefined) record[name] = single(column[r]);
+    return record;
+  });
 }
 
-function readRows(body: unknown, columns: readonly string[]): Rows {
-  if (!isRecord(body)) return refuseBody(EXACTLY_ONE);
-  const formats = FORMATS.filter((name) => Object.hasOwn(body, name));
-  const [format] = formats;
-  if (formats.length !== 1 || format === undefined) return refuseBody(EXACTLY_ONE);
-  if (Object.hasOwn(body, 'signature_name')) return refuseBody('"signature_name" is not supported.');
-  if (body.params !== undefined && !isRecord(body.params)) return refuseBody('"params" must be an object.');
-  const value = body[format];
-  const rows =
-    format === 'dataframe_split'
-      ? fromSplit(value)
-      : format === 'dataframe_records'
-        ? fromRecords(value, format)
-        : format === 'instances'
-          ? fromInstances(value, columns)
-          : fromInputs(value, columns);
-  return rows.length === 0 ? refuseBody(`"${format}" has no rows.`) : { rows, pointer: (i) => `/${format}/${i}` };
-}
+/** Columns may be nested as [N, 1]. */
+const single = (element: unknown): unknown => (Array.isArray(element) && element.length === 1 ? (element[0] as unknown) : element);
 
-function fromSplit(value: unknown): Row[] {
-  if (!isRecord(value) || !Array.isArray(value.data) || !Array.isArray(value.columns))
-    return refuseBody('"dataframe_split" needs "columns" and "data", both lists.');
-  const { columns } = value;
-  if (!columns.every((c) => typeof c === 'string') || new Set(columns).size !== columns.length)
-    return refuseBody('"dataframe_split.columns" must be different strings.');
-  return value.data.map((row, i) => zip(columns as string[], row, `row ${i} of "dataframe_split.data"`));
-}
-
-function zip(columns: readonly string[], row: unknown, what: string): Row {
-  if (!Array.isArray(row) || row.length !== columns.length)
-    return refuseBody(`${what} must be a list of ${columns.length} values, one per column.`);
-  return Object.fromEntries(columns.map((name, c) => [name, row[c] as unknown]));
-}
-
-const fromRecords = (value: unknown, format: string): Row[] =>
-  Array.isArray(value) && value.every(isRecord)
-    ? (value as Row[])
-    : refuseBody(`"${format}" must be a list of objects of column names and values.`);
-
-/** TensorFlow Serving's row form: objects, or lists in the order of the endpoint's request columns. */
-function fromInstances(value: unknown, columns: readonly string[]): Row[] {
-  if (!Array.isArray(value)) return refuseBody('"instances" must be a list of rows.');
-  return value.every(isRecord) ? (value as Row[]) : value.map((row, i) => zip(columns, row, `row ${i} of "instances"`));
-}
-
-/** Column form: {name: [values]} (or one value each), or a list of rows as in "instances". */
-function fromInputs(value: unknown, columns: readonly string[]): Row[] {
-  if (Array.isArray(value)) return fromInstances(value, columns);
-  if (!isRecord(value)) return refuseBody('"inputs" must be an object of columns, or a list of rows.');
-  const entries = Object.entries(value);
-  if (entries.length > 0 && entries.every(([, v]) => !Array.isArray(v))) return [value];
-  const length = Array.isArray(entries[0]?.[1]) ? entries[0][1].length : 0;
-  for (const [name, v] of entries)
-    if (!Array.isArray(v) || v.length !== length)
-      return refuseBody(`the column "${name.slice(0, 100)}" of "inputs" must be a list of ${length} values, as long as the others.`);
-  // Columns may be nested as [N, 1].
-  const at = (v: unknown, i: number): unknown => {
-    const element = (v as unknown[])[i];
-    return Array.isArray(element) && element.length === 1 ? (element[0] as unknown) : element;
-  };
-  return Array.from({ length }, (_, i) => Object.fromEntries(entries.map(([name, v]) => [name, at(v, i)])));
+/** The text of a cell as its column's type, or as it is where it is none: the endpoint then says what it wants. */
+function cellOf(type: string | undefined, cell: unknown): unknown {
+  if (typeof cell !== 'string') return cell;
+  const text = cell.trim();
+  if (type === 'number' || type === 'integer') return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : cell;
+  if (type === 'boolean') return /^true$/i.test(text) ? true : /^false$/i.test(text) ? false : cell;
+  return cell;
 }
 
 const CODES: Readonly<Record<number, string>> = {
@@ -140,18 +136,23 @@ const CODES: Readonly<Record<number, string>> = {
   503: 'TEMPORARILY_UNAVAILABLE',
 };
 
-export const mlflowScoringDialect: ServingDialect = {
+export const mlflowScoring = (signatureOf: SignatureOf = () => undefined): ServingDialect => ({
   name: 'mlflow-scoring',
   owns: (path) => FIXED.has(path) || PATH.test(path),
-  answer,
-  renderProblem: (problem) =>
-    problem.status === 415
-      ? { status: 415, contentType: 'text/plain', body: problem.message }
-      : {
-          status: problem.status,
-          body: JSON.stringify({
-            error_code: CODES[problem.status] ?? (problem.status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST'),
-            message: [problem.message, ...(problem.faults.length > 1 ? problem.faults.map((f) => f.detail) : [])].join('; '),
-          }),
-        },
-};
+  answer: (exchange, plane) => answer(exchange, plane, signatureOf),
+  renderProblem: (problem) => {
+    if (problem.status === 415) return { status: 415, contentType: 'text/plain', body: problem.message };
+    // A model that chokes on an input is the input's fault in this protocol, whose clients would repeat a 5xx.
+    const status = problem.code === 'model-run-failed' ? 400 : problem.status;
+    const code = problem.code === 'scoring-input-mismatch' ? 'INVALID_PARAMETER_VALUE' : CODES[status];
+    return {
+      status,
+      body: JSON.stringify({
+        error_code: code ?? (status >= 500 ? 'INTERNAL_ERROR' : 'BAD_REQUEST'),
+        message: [problem.message, ...(problem.faults.length > 1 ? problem.faults.map((f) => f.detail) : [])].join('; '),
+      }),
+    };
+  },
+});
+
+export const mlflowScoringDialect: ServingDialect = mlflowScoring();

@@ -1,7 +1,6 @@
 // An inference over REST: JSON alone, JSON followed by raw tensors (binary tensor data extension), or one raw tensor alone.
-import { isRecord, refuseBody, type Answer, type Exchange } from '../../domains/serving/public.ts';
+import { isRecord, parseJson, refuseBody, type Answer, type Exchange } from '../../domains/serving/public.ts';
 import { fixedWidth, isDatatype, type Tensor } from './datatypes.ts';
-import { parseJson } from './json-text.ts';
 import { hasJson, jsonData, readJson } from './json-tensors.ts';
 import { readRaw, writeRaw } from './raw-tensors.ts';
 import type { Inferred, Served } from './served.ts';

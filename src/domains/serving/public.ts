@@ -1,5 +1,5 @@
 // What other rooms may use of serving.
-export { startDataPlane, type DataPlane, type DataPlaneOptions } from './plane/data-plane.ts';
+export { startDataPlane, type DataPlane, type DataPlaneOptions, type ServedModel } from './plane/data-plane.ts';
 export {
   decodeSegment,
   isRecord,
@@ -16,6 +16,7 @@ export {
   type ServingDialect,
   type ServingListener,
 } from './http/protocol.ts';
+export { bare, parseJson } from './http/json-text.ts';
 export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
 export type { ModelControl } from './plane/model-repository.ts';
 export { faultOf } from './plane/fault-injection.ts';

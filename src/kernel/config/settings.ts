@@ -239,6 +239,9 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
 /** The settings of this process. */
 export const processSettings = (overrides: Partial<Settings> = {}): Settings => readSettings(process.env, overrides);
 
+/** Says whether the environment of this process names the setting. */
+export const isGiven = (name: keyof Settings): boolean => process.env[settingsTable[name].env] !== undefined;
+
 /** The values that no log may show: the secret settings, and the password inside an address. */
 export function secretsOf(settings: Settings): string[] {
   const secret = Object.entries(settingsTable).filter(([, entry]) => 'secret' in entry);

@@ -17,6 +17,7 @@ import { parseEventTime } from '../model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { openModelRepository, type ModelControl } from './model-repository.ts';
 import { openPredictor } from './predictor.ts';
+import { openShadows } from './shadow.ts';
 import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
 import type { PlanToken } from '../schema.ts';
@@ -57,15 +58,24 @@ export interface DataPlane {
   readonly replica: string;
   /** Addresses of the listeners, by their names. */
   readonly urls: Readonly<Record<string, string>>;
+  /** Models that are served as they are, in use now. */
+  readonly models: () => readonly ServedModel[];
   /** Takes the plan on disk now instead of at the next notice. */
   refresh(): Promise<void>;
   /** Stops accepting, answers what is under way, seals the log. */
   close(): Promise<void>;
 }
 
+export interface ServedModel {
+  readonly name: string;
+  readonly version: string;
+}
+
 const MAX_FAULTS = 20;
 /** A request that is on its way when the process is told to stop gets this long to arrive. */
 const GRACE_MS = 100;
+/** So long what is sealed waits for the copies that shadows still have to answer. */
+const SHADOW_GRACE_MS = 5000;
 
 /** Starts a data plane; it is ready when the promise resolves, with or without a plan. Raises `replica-running`. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
@@ -83,7 +93,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       ? withoutLog(replica)
       : openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
   const metrics = openServingMetrics(inferenceLog.state);
-  const predictor = openPredictor(inferenceLog, metrics, now);
+  const shadows = dir === undefined ? undefined : openShadows({ dir, log: inferenceLog, registry: metrics.registry, now });
+  const predictor = openPredictor(inferenceLog, metrics, now, shadows);
   const models = await openWholeModels(options.models ?? [], metrics).catch(async (error: unknown) => {
     await inferenceLog.close();
     unlock();
@@ -157,8 +168,9 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
         fail('serving-token-refused', { why: 'This route is for the control plane of the same folder.' }),
       );
     if (route === 'GET /internal/counts') return Promise.resolve({ status: 200, body: JSON.stringify({ items: predictor.counts() }) });
-    return inferenceLog
-      .seal()
+    // Copies of what was answered until now belong to the same segments.
+    return (shadows?.idle(SHADOW_GRACE_MS) ?? Promise.resolve())
+      .then(() => inferenceLog.seal())
       .then((segments) => ({ status: 200, body: JSON.stringify({ replica, plan: follower.current().number, segments }) }));
   };
 
@@ -212,13 +224,16 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     await Promise.all([closed, stopListening()]);
     clearTimeout(late);
     await predictor.idle();
+    await shadows?.idle(SHADOW_GRACE_MS);
+    shadows?.close();
     await models.close();
     await follower.close();
     await inferenceLog.close();
     unlock();
   };
 
-  return { url, urls, replica, refresh: () => follower.refresh(), close };
+  const served = (): ServedModel[] => models.all().flatMap(({ name, versions }) => versions.map(({ version }) => ({ name, version })));
+  return { url, urls, replica, models: served, refresh: () => follower.refresh(), close };
 }
 
 /** Live: the wall clock. Replay: the header, or the plan's time. Raises `event-time-not-replay`, `event-time-invalid`. */

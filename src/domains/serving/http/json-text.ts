@@ -1,7 +1,7 @@
 // The JSON of a request, parsed once. A scan of its bytes says beforehand what the parser has to look out for: whole
 // numbers of more than fifteen digits, which become BigInt, and bare NaN and Infinity, which Python writes.
 import { isUtf8 } from 'node:buffer';
-import { refuseBody } from '../../domains/serving/public.ts';
+import { refuseBody } from './protocol.ts';
 
 const MAX_DEPTH = 100;
 /** Lists and objects take many times their bytes once they are parsed; so many are a matrix of as many rows. */
