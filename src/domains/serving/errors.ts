@@ -126,6 +126,12 @@ export const { fail } = defineErrors({
     detail: (p: { what: string }) =>
       `${p.what} Inputs must be named tensors of shape [N] or [N, 1], one per column, of type float, double, int32, int64, string or bool, and the score a numeric tensor with N rows.`,
   },
+  'model-files-changed': {
+    status: 409,
+    title: 'The model files are not those that were sealed',
+    detail: (p: { digest: string; found: string }) =>
+      `The files of the model have the digest ${p.found.slice(0, 12)}…, and ${p.digest.slice(0, 12)}… was sealed. What is served goes on; remove the folder and publish again.`,
+  },
   'model-columns-mismatch': {
     status: 400,
     title: 'The model does not fit the endpoint’s columns',

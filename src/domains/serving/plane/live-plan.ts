@@ -8,7 +8,9 @@ import type { Log } from '../../../kernel/log.ts';
 import { subjectKey } from '../../subjects/public.ts';
 import { makeEndpoint, type FactReader, type LiveEndpoint } from './endpoint.ts';
 import { readPlan, servingKey, servingPaths, writeAck } from '../plan.ts';
-import { openModel, warmUp, type ModelSession } from '../runtime/onnx-runtime.ts';
+import type { ModelSession } from '../runtime/onnx-runtime.ts';
+import { requireDigest } from '../runtime/model-file.ts';
+import { placeModel } from '../runtime/placement.ts';
 import type { PlanAck, PlanEndpoint, PlanToken, ServingPlan } from '../schema.ts';
 
 export interface LivePlan {
@@ -79,7 +81,7 @@ export async function followPlan(options: LivePlanOptions): Promise<PlanFollower
     for (const wanted of plan.endpoints) {
       const id = endpointKey(wanted.workspace, wanted.name);
       try {
-        await loadModels(dir, wanted, sessions, kept);
+        await loadModels(dir, log, wanted, sessions, kept);
         endpoints.set(id, makeEndpoint(wanted, kept, readerOf, key, subjectKey(dir)));
       } catch (error) {
         const why = isProblem(error) ? error.message : String(error);
@@ -163,17 +165,26 @@ const stampOf = (path: string): string => {
 
 async function loadModels(
   dir: string,
+  log: Log,
   endpoint: PlanEndpoint,
   have: ReadonlyMap<string, ModelSession>,
   into: Map<string, ModelSession>,
 ): Promise<void> {
-  for (const { modelDigest, modelPath } of endpoint.variants) {
+  for (const { model, modelVersion, modelDigest, modelPath, process } of endpoint.variants) {
     if (into.has(modelDigest)) continue;
     const existing = have.get(modelDigest);
-    const session = existing ?? (await openModel(resolve(dir, modelPath)));
+    if (existing) {
+      into.set(modelDigest, existing);
+      continue;
+    }
+    const path = resolve(dir, modelPath);
+    await requireDigest(path, modelDigest);
+    const session = await placeModel(path, [endpoint.output.score], {
+      own: process === 'own',
+      ended: (why) => log.error({ event: 'serving.model.process-ended', model, modelVersion, why }),
+    });
     into.set(modelDigest, session);
-    const score = session.signature.outputs.find((o) => o.name === endpoint.output.score);
-    if (!existing && score) await warmUp(session, [score.name]);
+    log.info({ event: 'serving.model.placed', model, modelVersion, ...session.placement });
   }
 }
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { isProblem } from '../../../kernel/errors.ts';
 import { folder } from '../fixtures/plane.ts';
-import { openModel, scoreAt, warmUp } from './onnx-runtime.ts';
+import { openModel, scoreAt } from './onnx-runtime.ts';
 import { scoreTable, validateModel } from './score-table.ts';
 import { replaceZipMaps } from './zip-map.ts';
 
@@ -19,7 +19,6 @@ const columns = [
 
 test('Named inputs of numbers, integers and strings are scored in one batch as one by one', async () => {
   const session = await openModel(model('late'));
-  await warmUp(session, ['probabilities']);
   const batch = (await session.run(3, (i) => columns[i]!, ['probabilities'])).get('probabilities')!;
   for (let row = 0; row < 3; row++) {
     const alone = (await session.run(1, (i) => [columns[i]![row]!], ['probabilities'])).get('probabilities')!;

@@ -1,12 +1,11 @@
-// Model sessions of ONNX Runtime: named inputs of shape [N] or [N, 1], one per column. One thread without
-// spinning: tabular models take microseconds, and a spinning pool burns a core while idle. The package is
-// loaded on first use. `run` is synchronous inside, so a large model is scored in a process of its own
-// (score-table.ts), never in the control process.
-import { readFileSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node';
+// Model sessions of ONNX Runtime: named inputs of shape [N] or [N, 1], one per column. A run is synchronous inside, so a
+// slow model is given a process of its own (placement.ts), and tables are scored in one (score-table.ts).
+import { basename } from 'node:path';
 import { fail } from '../errors.ts';
-import { replaceZipMaps } from './zip-map.ts';
+import { loadModelBytes, modelFile } from './model-file.ts';
+import { openNative, type EngineSession, type EngineTensor, type EngineTensors } from './native-session.ts';
+import type { Placement } from './placement.ts';
+import { openInProcess } from './process-session.ts';
 
 export type ElementType = 'float32' | 'float64' | 'int32' | 'int64' | 'string' | 'bool';
 const elementTypes = new Set<string>(['float32', 'float64', 'int32', 'int64', 'string', 'bool'] satisfies ElementType[]);
@@ -43,42 +42,39 @@ export interface ModelSession {
   readonly signature: ModelSignature;
   /** False when the model takes exactly one row at a time. */
   readonly batches: boolean;
+  /** It runs in a process of its own, so that a run holds up nobody here. */
+  readonly aside?: boolean;
+  /** Where it runs; absent of one that was not placed, which runs in this thread. */
+  readonly placement?: Placement;
+  /** As `run`, of a session in this thread: it returns when the model has run. */
+  readonly runNow?: (rows: number, column: (input: number) => ColumnValues, outputs: readonly string[]) => Map<string, OutputColumn>;
   /** `column(i)` gives the values of input i. Asks for the outputs named. */
   run(rows: number, column: (input: number) => ColumnValues, outputs: readonly string[]): Promise<Map<string, OutputColumn>>;
   release(): Promise<void>;
 }
 
-type Ort = typeof import('onnxruntime-node');
-let loaded: Promise<Ort> | undefined;
-const loadOrt = (): Promise<Ort> => (loaded ??= import('onnxruntime-node'));
-
-/** The ONNX file of a sealed folder: `model.onnx`, where MLflow's onnx flavour puts it. */
-const modelFile = (path: string): string => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, 'model.onnx') : path);
-
 /** Loads an ONNX file, or that of a model folder. Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
-export async function openModel(path: string): Promise<ModelSession> {
-  const { ort, session } = await openSession(path);
+export async function openModel(path: string, where: EngineOptions = {}): Promise<ModelSession> {
+  const engine = await openEngine(path, where);
   try {
-    return wrap(ort, session);
+    return wrap(engine);
   } catch (error) {
-    await session.release();
+    await engine.release();
     throw error;
   }
 }
 
+export interface EngineOptions {
+  /** A process of its own instead of this thread. */
+  readonly own?: boolean;
+  /** Hears that the process ended, and why. */
+  readonly ended?: (why: string) => void;
+}
+
 /** Raises `onnx-unreadable`. */
-export async function openSession(path: string): Promise<{ readonly ort: Ort; readonly session: InferenceSession }> {
-  const ort = await loadOrt();
+export async function openEngine(path: string, { own = false, ended }: EngineOptions = {}): Promise<EngineSession> {
   try {
-    const bytes = replaceZipMaps(readFileSync(modelFile(path)));
-    const session = await ort.InferenceSession.create(bytes, {
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      logSeverityLevel: 4,
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-    });
-    return { ort, session };
+    return own ? await openInProcess(path, ended) : openNative(loadModelBytes(path));
   } catch (error) {
     return fail('onnx-unreadable', { file: basename(modelFile(path)), why: reasonOf(error) });
   }
@@ -90,8 +86,8 @@ const reasonOf = (error: unknown): string =>
     .replaceAll(/\/\S*\//g, '')
     .slice(0, 500);
 
-function wrap(ort: Ort, session: InferenceSession): ModelSession {
-  const inputs = session.inputMetadata.map((meta): ModelInput => {
+function wrap(engine: EngineSession): ModelSession {
+  const inputs = engine.inputMetadata.map((meta): ModelInput => {
     if (!meta.isTensor) return fail('onnx-signature-unsupported', { what: `Input "${meta.name}" is not a tensor.` });
     const { name, type, shape } = meta;
     const fits = (shape.length === 1 || (shape.length === 2 && (shape[1] === 1 || typeof shape[1] === 'string'))) && elementTypes.has(type);
@@ -101,75 +97,58 @@ function wrap(ort: Ort, session: InferenceSession): ModelSession {
       });
     return { name, type: type as ElementType, rank: shape.length as 1 | 2 };
   });
-  const signature = { inputs: tensorsOf(session.inputMetadata), outputs: tensorsOf(session.outputMetadata) };
+  const signature = { inputs: tensorsOf(engine.inputMetadata), outputs: tensorsOf(engine.outputMetadata) };
   const batches = signature.inputs.every((input) => typeof input.shape[0] === 'string');
+  const feed = (rows: number, column: (input: number) => ColumnValues): EngineTensors => {
+    const feeds: EngineTensors = {};
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]!;
+      feeds[input.name] = toTensor(input, column(i), rows);
+    }
+    return feeds;
+  };
+  const read = (rows: number, results: EngineTensors, outputs: readonly string[]): Map<string, OutputColumn> => {
+    const columns = new Map<string, OutputColumn>();
+    for (const name of outputs) {
+      const { type, dims, data } = results[name]!;
+      columns.set(name, { type, shape: dims, width: rows === 0 ? 0 : data.length / rows, values: data });
+    }
+    return columns;
+  };
+  const { runNow } = engine;
   return {
     inputs,
     signature,
     batches,
-    run: async (rows, column, outputs) => {
-      const feeds: Record<string, OrtTensor> = {};
-      for (let i = 0; i < inputs.length; i++) {
-        const input = inputs[i]!;
-        feeds[input.name] = toTensor(ort, input, column(i), rows);
-      }
-      const results = await session.run(feeds, outputs);
-      const columns = new Map<string, OutputColumn>();
-      for (const name of outputs) {
-        const tensor = results[name] as TypedTensor<'float32'>;
-        const values = tensor.data as unknown as OutputColumn['values'];
-        columns.set(name, { type: tensor.type, shape: tensor.dims, width: rows === 0 ? 0 : values.length / rows, values });
-      }
-      return columns;
-    },
-    release: () => session.release(),
+    ...(runNow ? { runNow: (rows, column, outputs) => read(rows, runNow(feed(rows, column), outputs), outputs) } : {}),
+    run: async (rows, column, outputs) => read(rows, await engine.run(feed(rows, column), outputs), outputs),
+    release: () => engine.release(),
   };
 }
 
-export const tensorsOf = (metadata: InferenceSession['inputMetadata']): ModelTensor[] =>
+export const tensorsOf = (metadata: EngineSession['inputMetadata']): ModelTensor[] =>
   metadata.flatMap((m) =>
     m.isTensor ? [{ name: m.name, type: m.type, shape: m.shape.map((d) => (typeof d === 'string' ? d || 'N' : d)) }] : [],
   );
 
-function toTensor(ort: Ort, { type, rank }: ModelInput, values: ColumnValues, rows: number): OrtTensor {
-  const dims = rank === 1 ? [rows] : [rows, 1];
+function toTensor({ type, rank }: ModelInput, values: ColumnValues, rows: number): EngineTensor {
+  return { type, dims: rank === 1 ? [rows] : [rows, 1], data: elementsOf(type, values, rows), location: 'cpu' };
+}
+
+function elementsOf(type: ElementType, values: ColumnValues, rows: number): EngineTensor['data'] {
   switch (type) {
     case 'string':
-      return new ort.Tensor(
-        'string',
-        Array.from({ length: rows }, (_, i) => String(values[i] ?? '')),
-        dims,
-      );
+      return Array.from({ length: rows }, (_, i) => String(values[i] ?? ''));
     case 'int64':
-      return new ort.Tensor(
-        'int64',
-        fill(new BigInt64Array(rows), (i) => BigInt(values[i] as number | boolean | bigint)),
-        dims,
-      );
+      return fill(new BigInt64Array(rows), (i) => BigInt(values[i] as number | boolean | bigint));
     case 'int32':
-      return new ort.Tensor(
-        'int32',
-        fill(new Int32Array(rows), (i) => Number(values[i])),
-        dims,
-      );
+      return fill(new Int32Array(rows), (i) => Number(values[i]));
     case 'bool':
-      return new ort.Tensor(
-        'bool',
-        fill(new Uint8Array(rows), (i): number => (values[i] ? 1 : 0)),
-        dims,
-      );
+      return fill(new Uint8Array(rows), (i): number => (values[i] ? 1 : 0));
     case 'float64':
-      return new ort.Tensor(
-        'float64',
-        fill(new Float64Array(rows), (i) => Number(values[i] ?? NaN)),
-        dims,
-      );
+      return fill(new Float64Array(rows), (i) => Number(values[i] ?? NaN));
     case 'float32':
-      return new ort.Tensor(
-        'float32',
-        fill(new Float32Array(rows), (i) => Number(values[i] ?? NaN)),
-        dims,
-      );
+      return fill(new Float32Array(rows), (i) => Number(values[i] ?? NaN));
   }
 }
 
@@ -178,11 +157,10 @@ function fill<T, A extends { readonly length: number; [i: number]: T }>(array: A
   return array;
 }
 
-/** Runs the model on rows of zeros so that the first caller does not pay for its first run. */
-export async function warmUp(session: ModelSession, outputs: readonly string[]): Promise<void> {
-  const zero = { string: '', bool: false } as Record<ElementType, string | boolean>;
-  for (let i = 0; i < 3; i++) await session.run(1, (n) => [zero[session.inputs[n]!.type] ?? 0], outputs);
-}
+/** A row of zeros, for the first runs of a model, which a caller should not pay for. */
+export const zeroColumn =
+  ({ inputs }: ModelSession) =>
+  (n: number): ColumnValues => [{ string: '', bool: false }[inputs[n]!.type as string] ?? 0];
 
 /** The output that holds the scores. Raises `onnx-signature-unsupported`. */
 export function requireScore(signature: ModelSignature, score: string): void {

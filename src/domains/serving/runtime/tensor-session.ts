@@ -1,8 +1,9 @@
 // A model of ONNX Runtime as it is: any number of tensors of any shape in and out. A model whose inputs are columns is
 // opened by onnx-runtime.ts instead.
-import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { fail } from '../errors.ts';
-import { openSession, tensorsOf, type ModelSignature } from './onnx-runtime.ts';
+import type { EngineTensor, EngineTensors } from './native-session.ts';
+import { openEngine, tensorsOf, type EngineOptions, type ModelSignature } from './onnx-runtime.ts';
+import type { Placement } from './placement.ts';
 
 /** A dense tensor: a typed array of the element type, or texts. FP16 is its bits in a Uint16Array, bool 0 and 1. */
 export interface DenseTensor {
@@ -13,48 +14,60 @@ export interface DenseTensor {
   readonly data: ArrayLike<number | bigint | string>;
 }
 
+export type RunParameters = Readonly<Record<string, unknown>>;
+
 export interface TensorSession {
   readonly signature: ModelSignature;
-  /** What the model refuses is thrown as the runtime says it. */
-  run(inputs: readonly DenseTensor[], outputs: readonly string[]): Promise<DenseTensor[]>;
+  /** Where it runs; absent of one that was not placed, which runs in this thread. */
+  readonly placement?: Placement;
+  /** As `run`, of a session in this thread: it returns when the model has run. */
+  readonly runNow?: (inputs: readonly DenseTensor[], outputs: readonly string[]) => DenseTensor[];
+  /** What the model refuses is thrown as the runtime says it. `parameters` are those of the request, for models that take some. */
+  run(inputs: readonly DenseTensor[], outputs: readonly string[], parameters?: RunParameters): Promise<DenseTensor[]>;
   release(): Promise<void>;
 }
 
 const held = /^(float16|float32|float64|u?int(8|16|32|64)|bool|string)$/;
 
 /** Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
-export async function openTensorSession(path: string): Promise<TensorSession> {
-  const { ort, session } = await openSession(path);
-  const signature = { inputs: tensorsOf(session.inputMetadata), outputs: tensorsOf(session.outputMetadata) };
+export async function openTensorSession(path: string, where: EngineOptions = {}): Promise<TensorSession> {
+  const engine = await openEngine(path, where);
+  const signature = { inputs: tensorsOf(engine.inputMetadata), outputs: tensorsOf(engine.outputMetadata) };
   const strange = signature.inputs.find((input) => !held.test(input.type));
-  const missing = session.inputMetadata.find((m) => !m.isTensor);
+  const missing = engine.inputMetadata.find((m) => !m.isTensor);
   if (strange || missing) {
-    await session.release();
+    await engine.release();
     return fail('onnx-signature-unsupported', {
       what: strange ? `Input "${strange.name}" is ${strange.type}.` : `Input "${missing!.name}" is not a tensor.`,
     });
   }
+  const { runNow } = engine;
   return {
     signature,
-    run: async (inputs, outputs) => {
-      const feeds: Record<string, OrtTensor> = Object.create(null) as Record<string, OrtTensor>;
-      for (const input of inputs) feeds[input.name] = tensorOf(ort, input);
-      const results: InferenceSession.OnnxValueMapType = await session.run(feeds, outputs);
-      return outputs.map((name) => {
-        const { type, dims, data } = results[name] as OrtTensor;
-        return { name, type, shape: dims, data: bitsOf(data as DenseTensor['data']) };
-      });
-    },
-    release: () => session.release(),
+    ...(runNow ? { runNow: (inputs, outputs) => read(runNow(feed(inputs), outputs), outputs) } : {}),
+    run: async (inputs, outputs) => read(await engine.run(feed(inputs), outputs), outputs),
+    release: () => engine.release(),
   };
 }
 
-function tensorOf(ort: typeof import('onnxruntime-node'), { type, shape, data }: DenseTensor): OrtTensor {
-  const tensor = new ort.Tensor(type as 'float32', data as Float32Array, shape as number[]) as OrtTensor;
-  // Where the engine has Float16Array the package makes one of the bits, which its own native part then cannot read.
-  if (type === 'float16') Object.defineProperty(tensor, 'data', { value: data });
-  return tensor;
+function feed(inputs: readonly DenseTensor[]): EngineTensors {
+  // Without a prototype an input may have any name, also "__proto__".
+  const feeds = Object.create(null) as EngineTensors;
+  for (const { name, type, shape, data } of inputs) {
+    let length = 1;
+    for (const dim of shape) length *= dim;
+    // The runtime would read what lies behind the data.
+    if (length !== data.length) throw new Error(`the input "${name}" has ${data.length} elements, its shape wants ${length}`);
+    feeds[name] = { type, dims: shape, data, location: 'cpu' } satisfies EngineTensor;
+  }
+  return feeds;
 }
+
+const read = (results: EngineTensors, outputs: readonly string[]): DenseTensor[] =>
+  outputs.map((name) => {
+    const { type, dims, data } = results[name]!;
+    return { name, type, shape: dims, data: bitsOf(data as DenseTensor['data']) };
+  });
 
 const bitsOf = (data: DenseTensor['data']): DenseTensor['data'] =>
   data instanceof Float16Array ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
