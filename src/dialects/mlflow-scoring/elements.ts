@@ -90,8 +90,11 @@ export function enforceScalar(type: ScalarType, value: unknown): unknown {
     case 'long':
       return integer(INT_OF[type]!, value);
     case 'float':
-    case 'double':
-      return float(FLOAT_OF[type]!, value);
+    case 'double': {
+      const number = float(FLOAT_OF[type]!, value);
+      // A bare Infinity keeps its form, by which it is told from a number that was too large.
+      return Math.abs(number) === Infinity ? value : number;
+    }
     case 'string':
       return value === null || value === undefined ? null : string(value);
     case 'binary':

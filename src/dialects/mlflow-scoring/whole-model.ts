@@ -1,6 +1,6 @@
 // An invocation of a model that is served as it is: what was sent is held against the model's signature, becomes the tensors of the
 // model, and what comes out is written as MLflow writes it. A table is answered with records, arrays with arrays by name.
-import { wholeVersion, type Answer, type Plane, type WholeModel } from '../../domains/serving/public.ts';
+import { refuseBody, wholeVersion, type Answer, type Plane, type WholeModel } from '../../domains/serving/public.ts';
 import { tableOf, type Input, type Invocation } from './body.ts';
 import { elementsOf, enforceScalar, Unfit } from './elements.ts';
 import { fail } from './errors.ts';
@@ -90,10 +90,10 @@ function byColumns(columns: readonly ColumnSpec[], input: Input, specs: readonly
       const value = places[c]! < 0 ? undefined : row[places[c]!];
       if (type === 'array' || type === 'object' || type === 'map' || type === 'any') return value;
       if (!required && (value === null || value === undefined)) return null;
-      return told(() => enforceScalar(type as ScalarType, value), `Incompatible input types for column ${names[c]}: row ${r}`, refuse);
+      return told(() => enforceScalar(type as ScalarType, value), `incompatible input types for column ${names[c]}: row ${r}`);
     }),
   );
-  return { records: true, arrays: fromColumns(names, enforced, specs, refuse) };
+  return { records: true, arrays: fromColumns(names, enforced, specs) };
 }
 
 function byTensors(tensors: readonly TensorInput[], input: Input, specs: readonly Spec[], refuse: Refuse): Feeds {
@@ -115,14 +115,14 @@ function asSent(input: Input, specs: readonly Spec[], refuse: Refuse): Feeds {
   if (input.form === 'table') {
     const names = input.columns ?? input.rows[0]!.map((_, c) => String(c));
     const columns = names.map((_, c) => input.rows.map((row) => row[c]));
-    return { records: true, arrays: fromColumns(names, columns, specs, refuse) };
+    return { records: true, arrays: fromColumns(names, columns, specs) };
   }
   if (input.form === 'array') {
     if (specs.length !== 1)
       refuse(
         `One array can only be used as input of a model with a single input. This model requires ${specs.length} inputs: ${list(specs.map((s) => s.name))}.`,
       );
-    return { records: false, arrays: new Map([[specs[0]!.name, rectangular(input.value, specs[0]!.name, refuse)]]) };
+    return { records: false, arrays: new Map([[specs[0]!.name, rectangular(input.value, specs[0]!.name)]]) };
   }
   const stray = Object.keys(input.values).find((name) => !specs.some((s) => s.name === name));
   // The columns of a model with one matrix, by their names.
@@ -130,7 +130,7 @@ function asSent(input: Input, specs: readonly Spec[], refuse: Refuse): Feeds {
   if (stray !== undefined) refuse(`There is no input "${stray.slice(0, 100)}"; there are ${list(specs.map((s) => s.name))}.`);
   return {
     records: false,
-    arrays: new Map(Object.entries(input.values).map(([name, value]) => [name, rectangular(value, name, refuse)])),
+    arrays: new Map(Object.entries(input.values).map(([name, value]) => [name, rectangular(value, name)])),
   };
 }
 
@@ -141,7 +141,7 @@ function asTable(input: Input, refuse: Refuse): Table {
   if (input.form === 'array') {
     const { value } = input;
     const rows = (Array.isArray(value) ? value : [value]).map((row: unknown) => (Array.isArray(row) ? (row as unknown[]) : [row]));
-    if (rows.some((row) => row.length !== rows[0]!.length)) refuse('The rows of the input are not all as long as the first.');
+    if (rows.some((row) => row.length !== rows[0]!.length)) refuseBody('the rows of the input are not all as long as the first.');
     return { form: 'table', columns: undefined, rows, texts: false };
   }
   const entries = Object.entries(input.values);
@@ -163,12 +163,7 @@ function asTable(input: Input, refuse: Refuse): Table {
 }
 
 /** The columns as inputs of the model: each its own, or all of them as the one matrix. */
-function fromColumns(
-  names: readonly string[],
-  columns: readonly (readonly unknown[])[],
-  specs: readonly Spec[],
-  refuse: Refuse,
-): Map<string, Nested> {
+function fromColumns(names: readonly string[], columns: readonly (readonly unknown[])[], specs: readonly Spec[]): Map<string, Nested> {
   const rows = columns[0]?.length ?? 0;
   const [only] = specs;
   if (specs.length === 1 && !(names.length === 1 && columns[0]!.some(Array.isArray)))
@@ -181,7 +176,7 @@ function fromColumns(
   return new Map(
     specs.flatMap((spec): [string, Nested][] => {
       const c = specs.length === 1 ? 0 : names.indexOf(spec.name);
-      return c < 0 ? [] : [[spec.name, rectangular(columns[c], names[c]!, refuse)]];
+      return c < 0 ? [] : [[spec.name, rectangular(columns[c], names[c]!)]];
     }),
   );
 }
@@ -192,25 +187,24 @@ function arrayOf(input: Input, name: string | undefined, count: number, refuse: 
     const key = name ?? (Object.keys(input.values).length === 1 ? Object.keys(input.values)[0] : undefined);
     if (key === undefined) refuse('This model has one input without a name; send one array.');
     if (!Object.hasOwn(input.values, key!)) refuse(`Model is missing inputs ${list([key!])}.`);
-    return rectangular(input.values[key!], key!, refuse);
+    return rectangular(input.values[key!], key!);
   }
   if (input.form === 'array') {
     if (count !== 1) refuse('This model has several inputs; send an object of their names and arrays.');
-    return rectangular(input.value, name ?? 'input', refuse);
+    return rectangular(input.value, name ?? 'input');
   }
   const { columns, rows } = input;
   if (name !== undefined && columns?.includes(name))
     return rectangular(
       rows.map((row) => row[columns.indexOf(name)]),
       name,
-      refuse,
     );
   if (count !== 1) refuse(`Model is missing inputs ${list([name ?? ''])}.`);
-  return rectangular(rows.length > 0 && rows[0]!.length === 1 ? rows.map((row) => row[0]) : rows, name ?? 'input', refuse);
+  return rectangular(rows.length > 0 && rows[0]!.length === 1 ? rows.map((row) => row[0]) : rows, name ?? 'input');
 }
 
-const rectangular = (value: unknown, name: string, refuse: Refuse): Nested =>
-  flatten(value) ?? refuse(`The input "${name.slice(0, 100)}" is ragged: its lists must all be of the same length.`);
+const rectangular = (value: unknown, name: string): Nested =>
+  flatten(value) ?? refuseBody(`the input "${name.slice(0, 100)}" is ragged: its lists must all be of the same length.`);
 
 function tensorFor({ name, type, shape }: Spec, sent: Nested | undefined, refuse: Refuse) {
   if (!sent) return refuse(`Model is missing inputs ${list([name])}.`);
@@ -218,16 +212,16 @@ function tensorFor({ name, type, shape }: Spec, sent: Nested | undefined, refuse
   const fitted = fitShape(sent.shape, wanted);
   if (!fitted) return refuse(`The input "${name}" has the shape ${tuple(sent.shape)}, the model takes ${tuple(wanted)}.`);
   const { data, put } = elementsOf(type, sent.values.length);
-  for (const [i, value] of sent.values.entries()) told(() => put(i, value), `Element ${i} of the input "${name}"`, refuse);
+  for (const [i, value] of sent.values.entries()) told(() => put(i, value), `element ${i} of the input "${name}"`);
   return { name, type, shape: fitted, data };
 }
 
 /** What `Unfit` says, as a sentence about its place. */
-function told<T>(work: () => T, place: string, refuse: Refuse): T {
+function told<T>(work: () => T, place: string): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof Unfit) return refuse(`${place} ${error.message}.`);
+    if (error instanceof Unfit) return refuseBody(`${place} ${error.message}.`);
     throw error;
   }
 }
