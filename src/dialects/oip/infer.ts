@@ -14,14 +14,15 @@ interface Wanted {
 
 interface InferRequest {
   readonly id: string | undefined;
+  readonly deadlineMs: number | undefined;
   readonly tensors: readonly Tensor[];
   readonly outputs: readonly Wanted[];
 }
 
 export async function infer(exchange: Exchange, served: Served): Promise<Answer> {
-  const { id, tensors, outputs } = readRequest(exchange, served);
+  const { id, deadlineMs, tensors, outputs } = readRequest(exchange, served);
   const inferred = await served.infer(
-    exchange,
+    deadlineMs === undefined ? exchange : { ...exchange, deadlineMs },
     tensors,
     outputs.map((o) => o.name),
   );
@@ -31,14 +32,35 @@ export async function infer(exchange: Exchange, served: Served): Promise<Answer>
 function readRequest({ headers, body }: Exchange, served: Served): InferRequest {
   const length = headerLength(headers[HEADER], body.length);
   if (length === 0)
-    return { id: undefined, tensors: [readWhole(body, served)], outputs: served.outputs.map(({ name }) => ({ name, binary: true })) };
+    return {
+      id: undefined,
+      deadlineMs: undefined,
+      tensors: [readWhole(body, served)],
+      outputs: served.outputs.map(({ name }) => ({ name, binary: true })),
+    };
   const json = parseJson(length === undefined ? body : body.subarray(0, length));
   if (!isRecord(json)) return refuseBody('it must be an object with "inputs".');
   const { id, parameters, inputs } = json;
   if (id !== undefined && typeof id !== 'string') return refuseBody('"id" must be a string.');
   requireParameters(parameters, 'the request');
   const outputs = readOutputs(json.outputs, served, isRecord(parameters) && parameters.binary_data_output === true);
-  return { id, outputs, tensors: readInputs(inputs, body.subarray(length ?? body.length), served) };
+  const deadlineMs = isRecord(parameters) ? deadlineOf(parameters.timeout, parameters.priority) : undefined;
+  return { id, deadlineMs, outputs, tensors: readInputs(inputs, body.subarray(length ?? body.length), served) };
+}
+
+/**
+ * When a request of so many microseconds is given up, by `performance.now()`. A priority is taken and has no effect: nothing is
+ * served out of its turn. Raises `prediction-body-invalid`.
+ */
+export function deadlineOf(timeout: unknown, priority: unknown): number | undefined {
+  for (const [name, value] of [
+    ['timeout', timeout],
+    ['priority', priority],
+  ] as const)
+    if (value !== undefined && !(typeof value === 'bigint' ? value >= 0n : Number.isInteger(value) && (value as number) >= 0))
+      return refuseBody(`"${name}" among the parameters of the request must be a whole number from 0.`);
+  // 0 is none, as in Triton.
+  return timeout === undefined || Number(timeout) === 0 ? undefined : performance.now() + Number(timeout) / 1000;
 }
 
 function headerLength(header: string | string[] | undefined, limit: number): number | undefined {

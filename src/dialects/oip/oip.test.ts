@@ -19,9 +19,10 @@ const run = (t: Parameters<typeof runPlane>[0], options: Parameters<typeof runPl
 
 test('Server and model answer their metadata, health and readiness as JSON', async (t) => {
   const plane = await run(t);
+  const extensions = ['binary_tensor_data', 'model_configuration', 'model_repository', 'parameters', 'statistics'];
   const get = async (path: string) => (await plane.send(path)).body as unknown;
-  assert.deepEqual(await get('/v2'), { name: 'gyre', version: '0.1.0', extensions: ['binary_tensor_data'] });
-  assert.deepEqual(await get('/v2/'), { name: 'gyre', version: '0.1.0', extensions: ['binary_tensor_data'] });
+  assert.deepEqual(await get('/v2'), { name: 'gyre', version: '0.1.0', extensions });
+  assert.deepEqual(await get('/v2/'), { name: 'gyre', version: '0.1.0', extensions });
   assert.deepEqual(await get('/v2/models'), { models: ['late-arrival'] });
   assert.deepEqual([await get('/v2/health/live'), await get('/v2/health/ready')], [{ live: true }, { ready: true, live: true }]);
   assert.deepEqual(

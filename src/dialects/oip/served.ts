@@ -34,6 +34,8 @@ export interface Served {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly properties: Readonly<Record<string, string>>;
+  /** The names under which the answers of a version are counted. */
+  readonly variantsOf: (version: string) => readonly string[];
   /** Inputs are columns: null is a missing value, and any numeric datatype does that can hold the values. */
   readonly columns: boolean;
   readonly infer: (exchange: Exchange, tensors: readonly Tensor[], outputs: readonly string[]) => Promise<Inferred>;
@@ -77,8 +79,9 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
     inputs,
     outputs,
     properties: {},
+    variantsOf: (v) => [v],
     columns: false,
-    infer: async (_exchange, tensors, wanted) => {
+    infer: async ({ deadlineMs }, tensors, wanted) => {
       requireInputs(inputs, signature.inputs, tensors);
       const types = new Map(signature.inputs.map(({ name, type }) => [name, type]));
       const results = await plane.run(
@@ -86,6 +89,7 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
         version,
         tensors.map(({ name, shape, data }) => ({ name, type: types.get(name)!, shape, data: data as ArrayLike<number> })),
         wanted,
+        { deadlineMs },
       );
       return {
         version,
@@ -157,6 +161,7 @@ function columnsOf(plane: Plane, endpoint: LiveEndpoint, version: string | undef
     versions: endpoint.variants.map((v) => v.plan.modelVersion),
     ...specs,
     properties: { revision: String(endpoint.plan.revision) },
+    variantsOf: (v) => endpoint.plan.variants.filter((variant) => variant.modelVersion === v).map(({ id }) => id),
     columns: true,
     infer: async (exchange, tensors, outputs) => {
       const predicted = await plane.predict(exchange, endpoint, rowsOf(tensors), {

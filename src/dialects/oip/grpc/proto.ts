@@ -10,6 +10,18 @@ service GRPCInferenceService {
   rpc ServerMetadata(ServerMetadataRequest) returns (ServerMetadataResponse) {}
   rpc ModelMetadata(ModelMetadataRequest) returns (ModelMetadataResponse) {}
   rpc ModelInfer(ModelInferRequest) returns (ModelInferResponse) {}
+  rpc ModelStreamInfer(stream ModelInferRequest) returns (stream ModelStreamInferResponse) {}
+  rpc ModelConfig(ModelConfigRequest) returns (ModelConfigResponse) {}
+  rpc ModelStatistics(ModelStatisticsRequest) returns (ModelStatisticsResponse) {}
+  rpc RepositoryIndex(RepositoryIndexRequest) returns (RepositoryIndexResponse) {}
+  rpc RepositoryModelLoad(RepositoryModelLoadRequest) returns (RepositoryModelLoadResponse) {}
+  rpc RepositoryModelUnload(RepositoryModelUnloadRequest) returns (RepositoryModelUnloadResponse) {}
+  rpc SystemSharedMemoryStatus(SharedMemoryRequest) returns (SharedMemoryStatusResponse) {}
+  rpc SystemSharedMemoryUnregister(SharedMemoryRequest) returns (SharedMemoryUnregisterResponse) {}
+  rpc CudaSharedMemoryStatus(SharedMemoryRequest) returns (SharedMemoryStatusResponse) {}
+  rpc CudaSharedMemoryUnregister(SharedMemoryRequest) returns (SharedMemoryUnregisterResponse) {}
+  rpc TraceSetting(TraceSettingRequest) returns (TraceSettingResponse) {}
+  rpc LogSettings(LogSettingsRequest) returns (LogSettingsResponse) {}
 }
 
 message ServerLiveRequest {}
@@ -83,6 +95,9 @@ message ModelInferResponse {
   repeated bytes raw_output_contents = 6;
 }
 `;
+
+/** MLServer streams plain responses, Triton wraps each of them. */
+export const PLAIN_STREAM = INFERENCE.replace('returns (stream ModelStreamInferResponse)', 'returns (stream ModelInferResponse)');
 
 export const HEALTH = `
 syntax = "proto3";

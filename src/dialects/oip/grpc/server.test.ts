@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { planOf } from '../../../domains/serving/fixtures/plane.ts';
 import { definition, MB, runGrpc } from '../fixtures/grpc-call.ts';
+import { extensions } from '../management.ts';
 import { nameOf } from '../fixtures/identities.ts';
 
 const { INVALID_ARGUMENT, NOT_FOUND, OK, RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNIMPLEMENTED } = grpc.status;
@@ -12,7 +13,7 @@ const typedInput = (datatype: string, shape: readonly number[], contents: object
 
 test('Server and models answer their metadata, and what is not there is said to be so', async (t) => {
   const { call } = await runGrpc(t);
-  assert.deepEqual((await call('ServerMetadata', {})).value, { name: 'gyre', version: '0.1.0', extensions: ['binary_tensor_data'] });
+  assert.deepEqual((await call('ServerMetadata', {})).value, { name: 'gyre', version: '0.1.0', extensions: [...extensions] });
   assert.deepEqual([(await call('ServerLive', {})).value, (await call('ServerReady', {})).value], [{ live: true }, { ready: true }]);
   assert.deepEqual((await call('ModelMetadata', { name: 'versions', version: 'v9' })).value, {
     name: 'versions',
@@ -196,7 +197,7 @@ test('Health and reflection answer, and who watches is told of the end', async (
   assert.match(listed, /grpc\.health\.v1\.Health/);
   const unbuilt = await new Promise<number>((resolve) =>
     client.makeUnaryRequest(
-      '/inference.GRPCInferenceService/RepositoryIndex',
+      '/inference.GRPCInferenceService/SystemSharedMemoryRegister',
       (b: Buffer) => b,
       (b) => b,
       Buffer.alloc(0),

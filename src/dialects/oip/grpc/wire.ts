@@ -30,20 +30,44 @@ export interface WireRequest {
   readonly inputs: WireTensor[];
   readonly outputs: string[];
   readonly raw: Buffer[];
+  /** Of the request, as far as one has a meaning here. */
+  readonly parameters: Map<string, bigint | boolean>;
 }
 
+const KNOWN_PARAMETERS = new Set(['timeout', 'priority', 'triton_enable_empty_final_response']);
+
 export function readInferRequest(bytes: Buffer): WireRequest {
-  const request: WireRequest = { modelName: '', modelVersion: '', id: '', inputs: [], outputs: [], raw: [] };
+  const request: WireRequest = { modelName: '', modelVersion: '', id: '', inputs: [], outputs: [], raw: [], parameters: new Map() };
   for (const { field, wire, content } of fields(bytes)) {
     if (wire !== 2) continue;
     if (field === 1) request.modelName = content.toString('utf8');
     else if (field === 2) request.modelVersion = content.toString('utf8');
     else if (field === 3) request.id = content.toString('utf8');
+    else if (field === 4) readParameter(content, request.parameters);
     else if (field === 5) push(request.inputs, readInput(content));
     else if (field === 6) push(request.outputs, nameOf(content));
     else if (field === 7) push(request.raw, content);
   }
   return request;
+}
+
+/** An entry of map<string, InferParameter>: bool = 1, int64 = 2, uint64 = 5; what is a text or a double is not looked at. */
+function readParameter(bytes: Buffer, into: Map<string, bigint | boolean>): void {
+  let name = '';
+  let value: bigint | boolean | undefined;
+  for (const { field, wire, content } of fields(bytes)) {
+    if (field === 1 && wire === 2) name = content.toString('utf8');
+    else if (field === 2 && wire === 2)
+      for (const choice of fields(content)) {
+        if (choice.wire !== 0) continue;
+        const [low, high] = varint(choice.content, { at: 0 });
+        const whole = (BigInt(high) << 32n) | BigInt(low);
+        if (choice.field === 1) value = whole !== 0n;
+        else if (choice.field === 2) value = BigInt.asIntN(64, whole);
+        else if (choice.field === 5) value = whole;
+      }
+  }
+  if (value !== undefined && KNOWN_PARAMETERS.has(name)) into.set(name, value);
 }
 
 function push<T>(list: T[], item: T): void {

@@ -17,6 +17,8 @@ export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   readonly caller: ServingCaller;
+  /** By `performance.now()`: what has not begun then is given up. */
+  readonly deadlineMs?: number;
 }
 
 /** Who asks, as far as the plan knows: a workspace, and the endpoints a token is for. */

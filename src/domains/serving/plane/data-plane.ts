@@ -22,7 +22,7 @@ import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDia
 import { openServingMetrics } from './serving-metrics.ts';
 import type { PlanToken } from '../schema.ts';
 import { withoutLog, withoutPlan, withTokens } from './without-folder.ts';
-import { openWholeModels, type WholeModelSource } from './whole-models.ts';
+import { openWholeModels, type WholeModelSource, type WholeModelsOptions } from './whole-models.ts';
 
 export interface DataPlaneOptions {
   /** Where the plan and the inference log lie; without it there are neither. */
@@ -48,6 +48,8 @@ export interface DataPlaneOptions {
   readonly models?: readonly WholeModelSource[];
   /** Whether callers may load and unload those models (default "none"). */
   readonly modelControl?: ModelControl;
+  /** How much may wait for a model that runs in a process of its own. */
+  readonly queue?: Omit<WholeModelsOptions, 'log' | 'metrics'>;
   /** Protocols with a port of their own. */
   readonly listeners?: readonly ServingListener[];
   readonly inferenceLog?: Partial<Omit<InferenceLogOptions, 'folder' | 'replica' | 'log'>>;
@@ -95,7 +97,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const metrics = openServingMetrics(inferenceLog.state);
   const shadows = dir === undefined ? undefined : openShadows({ dir, log: inferenceLog, registry: metrics.registry, now });
   const predictor = openPredictor(inferenceLog, metrics, now, shadows);
-  const models = await openWholeModels(options.models ?? [], metrics).catch(async (error: unknown) => {
+  const models = await openWholeModels(options.models ?? [], { log, metrics, ...options.queue }).catch(async (error: unknown) => {
     await inferenceLog.close();
     unlock();
     throw error;
@@ -136,6 +138,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     requireVersion: (endpoint, version) => void versionOf(endpoint, version),
     predict: (exchange, endpoint, rows, predictOptions = {}) => {
       if (rows.length > maxRows) return fail('too-many-rows', { rows: rows.length, limit: maxRows });
+      if ((exchange.deadlineMs ?? Infinity) <= performance.now()) return fail('serving-deadline-exceeded', {});
       const eventTimeUs = eventTimeOf(exchange, endpoint, now);
       const pinned = predictOptions.version === undefined ? undefined : versionOf(endpoint, predictOptions.version);
       const prepared = prepareAll(endpoint, rows, predictOptions, eventTimeUs);

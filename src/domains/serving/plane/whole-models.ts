@@ -1,8 +1,11 @@
 // Models that are served as they are, given when the data plane starts: tensors in, tensors out, no columns, no features,
 // no inference log. They stand beside the endpoints of the plan, which come first where both have a name.
 import { isProblem } from '../../../kernel/errors.ts';
+import type { Log } from '../../../kernel/log.ts';
+import { openTensorRunner, type Patience, type QueueLimits, type TensorRunner } from '../batching/tensor-runner.ts';
 import { fail } from '../errors.ts';
-import { openTensorSession, type DenseTensor, type TensorSession } from '../runtime/tensor-session.ts';
+import { placeTensors } from '../runtime/placement.ts';
+import type { DenseTensor, RunParameters, TensorSession } from '../runtime/tensor-session.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
 
 export interface WholeModelSource {
@@ -11,6 +14,21 @@ export interface WholeModelSource {
   readonly version?: string;
   /** An ONNX file, or a folder with a `model.onnx`. */
   readonly path: string;
+  /** A process of its own, however quick it is. */
+  readonly process?: 'own';
+}
+
+export interface WholeModelsOptions extends QueueLimits {
+  readonly log: Log;
+  readonly metrics: ServingMetrics;
+  /** For tests: a row that takes longer does not run in this thread. */
+  readonly inlineMs?: number;
+}
+
+/** What a run may say beside its tensors. */
+export interface RunOptions extends Patience {
+  /** Of the request, for models that take some; requests with others do not run together. */
+  readonly parameters?: RunParameters;
 }
 
 export interface WholeModel {
@@ -34,8 +52,14 @@ export interface WholeModels {
   readonly load: (name: string) => Promise<void>;
   /** Takes a model out; what is under way is answered. */
   readonly unload: (name: string) => void;
-  /** Raises `model-run-failed`. */
-  readonly run: (model: WholeModel, version: string, inputs: readonly DenseTensor[], outputs: readonly string[]) => Promise<DenseTensor[]>;
+  /** `deadlineMs` by `performance.now()`. Raises `model-run-failed` and `serving-deadline-exceeded`. */
+  readonly run: (
+    model: WholeModel,
+    version: string,
+    inputs: readonly DenseTensor[],
+    outputs: readonly string[],
+    options?: { readonly deadlineMs?: number | undefined },
+  ) => Promise<DenseTensor[]>;
   close(): Promise<void>;
 }
 
@@ -53,32 +77,55 @@ export function wholeVersion({ name, versions }: WholeModel, version: string | u
 interface LoadedVersion {
   readonly version: string;
   readonly session: TensorSession;
-  running: number;
+  readonly runner: TensorRunner;
   retired: boolean;
 }
 
 /** Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
-export async function openWholeModels(sources: readonly WholeModelSource[], metrics: ServingMetrics): Promise<WholeModels> {
+export async function openWholeModels(sources: readonly WholeModelSource[], options: WholeModelsOptions): Promise<WholeModels> {
+  const { log, metrics, inlineMs, ...limits } = options;
   const models = new Map<string, { readonly name: string; readonly versions: readonly LoadedVersion[] }>();
+
   const retire = async (name: string): Promise<void> => {
     for (const loaded of models.get(name)?.versions ?? []) {
       loaded.retired = true;
-      if (loaded.running === 0) await loaded.session.release();
+      metrics.unplaced(name, loaded.version);
+      await loaded.runner.close();
     }
   };
+
+  const open = async ({ name, version = '1', path, process }: WholeModelSource): Promise<LoadedVersion> => {
+    const session = await placeTensors(path, {
+      own: process === 'own',
+      ...(inlineMs === undefined ? {} : { inlineMs }),
+      ended: (why) => log.error({ event: 'serving.model.process-ended', model: name, modelVersion: version, why }),
+    });
+    const runner = await openTensorRunner(session, metrics.batch, limits);
+    log.info({ event: 'serving.model.placed', model: name, modelVersion: version, ...session.placement, batched: runner.joins() });
+    return { version, session, runner, retired: false };
+  };
+
   const load = async (name: string): Promise<void> => {
     const versions: LoadedVersion[] = [];
     try {
-      for (const { version = '1', path } of sources.filter((s) => s.name === name))
-        versions.push({ version, session: await openTensorSession(path), running: 0, retired: false });
+      for (const source of sources.filter((s) => s.name === name)) versions.push(await open(source));
     } catch (error) {
-      for (const { session } of versions) await session.release();
+      for (const { runner } of versions) await runner.close();
       throw error;
     }
     const old = retire(name);
     models.set(name, { name, versions: versions.sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true })) });
+    for (const { version, session, runner } of versions) metrics.placed(name, version, session.placement, runner.state);
     await old;
   };
+
+  // One that was resolved a moment ago may have been replaced since.
+  const current = (model: WholeModel, version: string): LoadedVersion => {
+    const given = (model.versions as readonly LoadedVersion[]).find((v) => v.version === version)!;
+    if (!given.retired) return given;
+    return models.get(model.name)?.versions.find((v) => v.version === version) ?? fail('endpoint-not-served', { endpoint: model.name });
+  };
+
   for (const name of new Set(sources.map((s) => s.name))) await load(name);
   return {
     all: () => [...models.values()],
@@ -94,25 +141,23 @@ export async function openWholeModels(sources: readonly WholeModelSource[], metr
       void retire(name);
       models.delete(name);
     },
-    run: async (model, version, inputs, outputs) => {
-      const loaded = (model.versions as readonly LoadedVersion[]).find((v) => v.version === version)!;
+    run: async (model, version, inputs, outputs, { parameters, ...patience } = {}) => {
+      const { runner } = current(model, version);
       const labels = { endpoint: model.name, variant: version };
       const began = performance.now();
-      loaded.running++;
       try {
-        const results = await loaded.session.run(inputs, outputs);
+        const results = await runner.run({ inputs, outputs, ...(parameters ? { parameters } : {}) }, patience);
         metrics.predicted(labels, inputs[0]?.shape[0] ?? 1, (performance.now() - began) / 1000);
         return results;
       } catch (error) {
-        if (isProblem(error)) throw error;
+        if (isProblem(error) || patience.gone?.().aborted) throw error;
         metrics.failed(labels, 1);
+        log.warn({ event: 'serving.model.failed', model: model.name, modelVersion: version, error });
         return fail('model-run-failed', { endpoint: model.name, modelVersion: version });
-      } finally {
-        if (--loaded.running === 0 && loaded.retired) void loaded.session.release();
       }
     },
     close: async () => {
-      for (const { versions } of models.values()) for (const { session } of versions) await session.release();
+      for (const name of models.keys()) await retire(name);
     },
   };
 }
