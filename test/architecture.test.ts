@@ -98,6 +98,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   // The data plane is a program of its own with five parts.
   serving: ['batching', 'http', 'log', 'plan.ts', 'plane', 'runtime'],
   tracking: ['search'],
+  trials: ['views.ts'],
 };
 
 /** Who may read process.env besides kernel/config/settings.ts. */

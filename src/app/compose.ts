@@ -16,7 +16,7 @@ import { registryJobs, registrySubscribers } from '../domains/registry/jobs.ts';
 import { releaseJobs, releaseSubscribers } from '../domains/releases/jobs.ts';
 import { releaseRoutes } from '../domains/releases/routes.ts';
 import { reportRoutes } from '../domains/reports/routes.ts';
-import { trialJobs } from '../domains/trials/jobs.ts';
+import { trialJobs, trialSubscribers } from '../domains/trials/jobs.ts';
 import { trialRoutes } from '../domains/trials/routes.ts';
 import { trackingJobs } from '../domains/tracking/jobs.ts';
 import { trackingRoutes } from '../domains/tracking/routes.ts';
@@ -98,6 +98,7 @@ export function compose(blobs: BlobStore, serverUrl: () => string): Composition 
       ...webhookSubscribers,
       ...registrySubscribers,
       ...releaseSubscribers,
+      ...trialSubscribers,
       ...feedbackSubscribers,
       ...monitoringSubscribers,
       ...alertSubscribers,

@@ -8,7 +8,7 @@ export {
   snapshotFiles,
   snapshotText,
 } from './service.ts';
-export { namedFiles, parametersIn } from './model.ts';
+export { durationMs, namedFiles, parametersIn } from './model.ts';
 export { parseProject } from './parse.ts';
 export type {
   DatasetDefinition,

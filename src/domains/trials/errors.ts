@@ -28,6 +28,11 @@ export const { fail } = defineErrors({
     title: 'The trial cannot do that now',
     detail: (p: { trial: string; action: string; why: string }) => `Trial "${p.trial}" cannot ${p.action}: ${p.why}.`,
   },
+  'trial-weights-invalid': {
+    status: 422,
+    title: 'These are no weights for the trial',
+    detail: (p: { trial: string; why: string }) => `The weights of trial "${p.trial}" stay as they are: ${p.why}.`,
+  },
   'trial-undecided': {
     status: 409,
     title: 'The trial has no result yet',

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generator, normalOf } from '../../stats/simulation/generator.ts';
 import { unitsForMeans } from '../../stats/trial/sample-size.ts';
-import { judgeTrial, type Plan, type Verdict } from './model.ts';
+import type { Plan, Verdict } from './model.ts';
 import type { Measured } from './service/measure.ts';
 import { toReadout } from './service/readout.ts';
+import { judgeTrial } from './service/verdict.ts';
 
 const plan = (more: Partial<Plan> = {}, arms = 2, units = 2000): Plan => ({
   ...{ kind: 'ab', hypothesis: '', metric: 'brier', higherIsBetter: false, effect: 0.1, alpha: 0.05, power: 0.8 },
-  ...{ rule: 'fixed-horizon', correction: 'holm', covariate: null },
+  ...{ rule: 'fixed-horizon', correction: 'holm', covariate: null, bandit: null },
+  ...{ guardrails: [], guardAlpha: 0.01, guardUnits: 100, longestUs: null },
   arms: ['control', 'b', 'c', 'd'].slice(0, arms).map((name) => ({ name, version: null, weight: 1 / arms })),
   size: { units, unitsPerDay: 100, days: 20, baseline: { mean: 0, variance: 1, units: 100, from: 'log' }, reduction: 0 },
   ...more,

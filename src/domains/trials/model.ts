@@ -1,11 +1,15 @@
-// Trials: what was planned, what was found, and what follows from it by the rule that was fixed before. Pure.
+// Trials: what was planned, where it stands, what was found. Pure; `service/verdict.ts` says what follows.
 import type { Correction } from '../../stats/trial/corrections.ts';
 
 /** Where a trial may go from each state. */
 export const trialMoves = {
-  planned: ['running'],
+  // Written in gyre.yaml; there is no plan yet, for want of traffic to plan from.
+  declared: ['planned', 'stopped'],
+  planned: ['running', 'stopped'],
   // Back, if no data plane could take its arms.
-  running: ['planned', 'stopped', 'decided'],
+  running: ['planned', 'paused', 'stopped', 'decided'],
+  // All traffic is with the control until somebody resumes it.
+  paused: ['running', 'stopped'],
   stopped: [],
   decided: [],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
@@ -16,7 +20,7 @@ export const trialRules = ['fixed-horizon', 'confidence-sequence'] as const;
 export type TrialRule = (typeof trialRules)[number];
 export const corrections = ['holm', 'benjamini-hochberg'] as const satisfies readonly Correction[];
 
-/** What a trial may be about: a value of each answered request; `higher` says which way is better. */
+/** A value of each answered request; `higher` says which way is better. */
 export const trialMetrics = {
   label: { higher: true, title: 'the outcome itself', needsLabels: true },
   accuracy: { higher: true, title: 'accuracy at 0.5', needsLabels: true },
@@ -38,10 +42,41 @@ export interface Arm {
 /** A value known before a unit was assigned, that explains part of the metric. */
 export type Covariate = { readonly column: string } | { readonly beforeUs: number };
 
+/** An arm that is worse than the control by more than this stops the trial. */
+export interface Guardrail {
+  readonly metric: TrialMetric;
+  readonly margin: number;
+}
+
+export const rewardKinds = ['binary', 'continuous'] as const;
+export const drawnBy = ['key', 'request'] as const;
+
+/** The reward is the plan's metric. */
+export interface BanditPlan {
+  readonly reward: (typeof rewardKinds)[number];
+  /** Event time between updates. */
+  readonly everyUs: number;
+  /** Shares that every arm gets at least and at most. */
+  readonly floor: number;
+  readonly cap: number;
+  /** Rewards that every arm needs before the first update. */
+  readonly fewest: number;
+  readonly draws: number;
+  /** A reward weighs half after so long; null = all weigh the same. */
+  readonly halfLifeUs: number | null;
+  /** Only predictions older than this count, so that early rewards have no lead over late ones. */
+  readonly delayUs: number;
+  /** What a prediction without a reward counts as then; null = not at all. */
+  readonly missing: number | null;
+  /** An arm for each key, or for each request. */
+  readonly drawnBy: (typeof drawnBy)[number];
+  readonly seed: number;
+}
+
 /** Fixed before the trial starts, and never changed. */
 export interface Plan {
   /** `aa`: all arms serve the same version, so that whatever is found is a fault of the measurement. */
-  readonly kind: 'ab' | 'aa';
+  readonly kind: 'ab' | 'aa' | 'bandit';
   readonly hypothesis: string;
   /** The control first. */
   readonly arms: readonly Arm[];
@@ -54,6 +89,14 @@ export interface Plan {
   readonly rule: TrialRule;
   readonly correction: Correction;
   readonly covariate: Covariate | null;
+  readonly guardrails: readonly Guardrail[];
+  /** Chance that a guardrail stops a trial without harm, all of them, all arms and all looks together. */
+  readonly guardAlpha: number;
+  /** Units that an arm and the control need before a guardrail is asked. */
+  readonly guardUnits: number;
+  /** Event time after which it ends, with whatever its rule says then. */
+  readonly longestUs: number | null;
+  readonly bandit: BanditPlan | null;
   readonly size: SampleSize;
 }
 
@@ -83,14 +126,25 @@ export interface Trial {
   /** Versions that the arms serve, and the revision that splits; null before the start. */
   readonly started: {
     readonly revision: string;
-    /** As the log has it. */
-    readonly revisionNumber: number;
+    /** Revisions that split for it, as the log has them: first and last of each stretch without a pause. */
+    readonly spans: readonly (readonly [number, number])[];
     readonly previous: string;
+    /** It was resumed; and before that paused for a fault of the measurement, so that it counts anew when it is resumed. */
+    readonly again: boolean;
+    readonly invalid: boolean;
     readonly versions: readonly { readonly id: string; readonly model: string; readonly number: number }[];
     readonly atUs: number;
   } | null;
+  /** null while it has not started, and for a trial whose weights stay as planned. */
+  readonly steering: Steering | null;
   /** Whether the data planes have taken what its state says. */
   readonly settled: boolean;
+  /** Event time of the last look, and what the guardrails said then. */
+  readonly judgedUs: number;
+  readonly guards: readonly GuardFigures[];
+  readonly managedBy: ManagedBy;
+  /** Project revision whose file declares it as it is. */
+  readonly declaredBy: string | null;
   readonly standing: string;
   readonly decision: Decision | null;
   /** The release that brings its winner to all traffic. */
@@ -98,6 +152,70 @@ export interface Trial {
   readonly endedUs: number | null;
   readonly createdMs: number;
   readonly version: number;
+}
+
+/** `detached`: it was declared in gyre.yaml, and is not any more. */
+export const managers = ['file', 'api', 'detached'] as const;
+export type ManagedBy = (typeof managers)[number];
+
+/** Where a bandit stands. */
+export interface Steering {
+  readonly weights: readonly number[];
+  readonly updates: number;
+  /** Event time of the next update. */
+  readonly nextUs: number;
+  /** Nothing moves them until somebody lets them go. */
+  readonly fixed: { readonly by: Actor; readonly reason: string; readonly atUs: number } | null;
+  /** Where the weights go back to, if no data plane can take the new ones. */
+  readonly before: { readonly revision: string; readonly weights: readonly number[] } | null;
+}
+
+export interface GuardFigures {
+  readonly metric: TrialMetric;
+  readonly arm: string;
+  readonly verdict: 'harm' | 'ok' | 'too-little-data';
+  readonly units: number;
+  readonly control: number | null;
+  readonly value: number | null;
+  /** How much worse the arm is; positive is worse, whichever way is better. */
+  readonly worse: number | null;
+  /** The truth is above this at every look, with confidence 1 - alpha. */
+  readonly atLeast: number | null;
+  readonly margin: number;
+  readonly alpha: number;
+  readonly method: string;
+}
+
+/** What moved the traffic, or might have. */
+export const stepKinds = ['started', 'weights', 'kept', 'frozen', 'thawed', 'paused', 'resumed', 'stopped', 'decided'] as const;
+export type StepKind = (typeof stepKinds)[number];
+
+export interface Step {
+  readonly number: number;
+  readonly kind: StepKind;
+  /** Of the endpoint, from here on. */
+  readonly revision: number | null;
+  /** From here on; null = the control alone. */
+  readonly weights: readonly number[] | null;
+  readonly why: string;
+  /** What an update was computed from, so that it can be told again. */
+  readonly update: Update | null;
+  readonly actor: Actor;
+  readonly atUs: number;
+  readonly atMs: number;
+}
+
+export interface Update {
+  readonly seed: number;
+  readonly draws: number;
+  readonly arms: readonly {
+    readonly name: string;
+    readonly rewards: number;
+    /** Beta: successes and failures; Gaussian: effective number, mean, variance. */
+    readonly posterior: Readonly<Record<string, number | string>>;
+    readonly chance: number;
+    readonly share: number;
+  }[];
 }
 
 export interface ArmFigures {
@@ -108,6 +226,19 @@ export interface ArmFigures {
   readonly units: number;
   readonly requests: number;
   readonly value: number | null;
+  readonly weighted: WeightedFigures | null;
+}
+
+/** Of an arm whose share moved: its reward by propensity, which is what it would have brought with all the traffic. */
+export interface WeightedFigures {
+  /** Share of the next traffic, and chance to be the best by the rewards that count now. */
+  readonly share: number;
+  readonly chance: number | null;
+  /** Without weights: biased, for comparison. */
+  readonly plain: number | null;
+  readonly ips: { readonly value: number; readonly low: number; readonly high: number } | null;
+  readonly snips: { readonly value: number; readonly low: number; readonly high: number } | null;
+  readonly effectiveSize: number;
 }
 
 interface Span {
@@ -124,26 +255,24 @@ export interface Comparison {
   readonly difference: number;
   /** As a share of the control's value. */
   readonly relative: number | null;
-  /** At the planned sample, once. */
   readonly fixed: Span | null;
-  /** At every look. */
   readonly always: Span | null;
 }
 
 export interface Readout {
   readonly atUs: number;
   readonly rule: TrialRule;
-  readonly kind: 'shares' | 'means' | 'ratios';
+  readonly kind: 'shares' | 'means' | 'ratios' | 'weighted';
   readonly arms: readonly ArmFigures[];
   readonly comparisons: readonly Comparison[];
-  /** Units with a value, and those that were planned. */
   readonly units: number;
   readonly planned: number;
   readonly ratio: { readonly pValue: number; readonly chiSquareP: number };
   /** Units that met more than one arm. */
   readonly exposedTwice: number;
-  /** Share of the variance that the covariate took away; null without one. */
   readonly reduction: number | null;
+  /** Mean reward of all traffic as it was split, and the predictions still too young to count; null without a bandit. */
+  readonly asRun: { readonly value: number | null; readonly waiting: number } | null;
   readonly verdict: Verdict;
 }
 
@@ -167,54 +296,5 @@ export interface Decision {
 export const RATIO_ALPHA = 0.001;
 export const EXPOSED_TWICE = 0.01;
 
-const CORRECTED = { holm: 'Holm', 'benjamini-hochberg': 'Benjamini and Hochberg' } as const;
-
-/** The rule of a plan as a decision names it. */
-export const ruleInWords = ({ rule, alpha, correction, arms, size }: Plan): string =>
-  [
-    rule === 'fixed-horizon' ? `fixed horizon at ${size.units} units` : 'confidence sequence, valid at every look',
-    `two-sided alpha ${alpha}`,
-    ...(arms.length > 2 ? [`${CORRECTED[correction]} over ${arms.length - 1} comparisons`] : []),
-  ].join(', ');
-
-/** What follows from a readout. */
-export function judgeTrial(plan: Plan, found: Omit<Readout, 'verdict'>): Verdict {
-  const rule = ruleInWords(plan);
-  const say = (kind: Verdict['kind'], why: string, arm: string | null = null): Verdict => ({ kind, arm, rule, why });
-  const assigned = found.arms.reduce((sum, arm) => sum + arm.assigned, 0);
-  if (found.ratio.pValue < RATIO_ALPHA)
-    return say(
-      'invalid',
-      `the units did not go where they were sent: ${found.arms.map((a) => `${a.name} ${a.assigned}`).join(', ')} of ${assigned} (p = ${found.ratio.pValue.toExponential(1)} at every look)`,
-    );
-  if (found.exposedTwice > EXPOSED_TWICE * (assigned + found.exposedTwice))
-    return say('invalid', `${found.exposedTwice} of ${assigned + found.exposedTwice} units met more than one arm`);
-  const isFixed = plan.rule === 'fixed-horizon';
-  const isFull = found.units >= found.planned;
-  if (isFixed && !isFull) return say('continue', `${found.units} of ${found.planned} planned units have an outcome`);
-  const sure = found.comparisons.flatMap((c) => {
-    const span = isFixed ? c.fixed : c.always;
-    return span && span.adjustedP <= plan.alpha ? [{ ...c, p: span.adjustedP }] : [];
-  });
-  if (plan.kind === 'aa') {
-    if (sure[0])
-      return say(
-        'invalid',
-        `arms that serve the same version differ (${sure[0].arm}: ${short(sure[0].difference)}, p = ${short(sure[0].p)}): assignment, log or outcomes are at fault, or chance, which is as rare as alpha`,
-      );
-    return isFull
-      ? say('no-difference', `the same version in all arms, and no difference in ${found.units} units`)
-      : say('continue', `no difference yet in ${found.units} of ${found.planned} planned units`);
-  }
-  const better = (c: Comparison): number => (plan.higherIsBetter ? c.difference : -c.difference);
-  const [best] = sure.filter((c) => better(c) > 0).sort((a, b) => better(b) - better(a));
-  if (best) return say('winner', `${best.arm} is better by ${short(Math.abs(best.difference))} (p = ${short(best.p)})`, best.arm);
-  const worse = sure.filter((c) => better(c) < 0);
-  if (worse.length === plan.arms.length - 1)
-    return say('keep-control', `all others are worse: ${worse.map((c) => `${c.arm} by ${short(Math.abs(c.difference))}`).join(', ')}`);
-  return isFull
-    ? say('keep-control', `no arm is shown to be better in ${found.units} units, ${found.planned} were planned: what is served stays`)
-    : say('continue', `nothing is shown yet; ${found.units} of ${found.planned} planned units have an outcome`);
-}
-
-const short = (x: number): string => String(Number(x.toPrecision(3)));
+export const roundTo = (x: number): number => Number(x.toPrecision(4));
+export const percent = (share: number): string => `${Number((100 * share).toFixed(1))} %`;

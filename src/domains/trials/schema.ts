@@ -1,25 +1,64 @@
-// Wire shapes of trials.
+// What is sent to plan a trial.
 import type { Static } from 'typebox';
 import Type from '../../kernel/http/json-schema.ts';
-import { usToIso } from '../../kernel/timeline/timeline.ts';
-import { corrections, trialMetrics, trialRules, trialStates, type Decision, type Readout, type Trial, type TrialMetric } from './model.ts';
+import { durationMs } from '../projects/public.ts';
+import { corrections, drawnBy, rewardKinds, trialMetrics, trialRules, type TrialMetric } from './model.ts';
+import type { NewTrial } from './service/plan.ts';
 
 const metricNames = Object.keys(trialMetrics) as [TrialMetric, ...TrialMetric[]];
-const Metric = Type.Enum(metricNames, {
+export const Metric = Type.Enum(metricNames, {
   description: Object.entries(trialMetrics)
     .map(([name, m]) => `${name}: ${m.title}`)
     .join('; '),
 });
-const Rule = Type.Enum([...trialRules]);
-const CorrectionName = Type.Enum([...corrections]);
-const NumberOrNull = Type.Union([Type.Number(), Type.Null()]);
-const TextOrNull = Type.Union([Type.String(), Type.Null()]);
 const Name = Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,62}$' });
 const MAX_DAYS = 365;
+export const DAY_US = 86_400_000_000;
+const Duration = (description: string) =>
+  Type.String({ pattern: '^\\d{1,6}(s|m|h|d|w)$', description: `${description}: 30m, 6h, 1d, 2w of event time` });
+const us = (duration: string): number => durationMs(duration) * 1000;
+
+const Guard = Type.Union([
+  Metric,
+  Type.Object({
+    metric: Metric,
+    margin: Type.Number({ minimum: 0, description: 'Harm up to this is tolerated, in the unit of the metric' }),
+  }),
+]);
+
+const BanditBody = Type.Object(
+  {
+    reward: Type.Optional(
+      Type.Enum([...rewardKinds], {
+        description: 'Of the metric: 0 or 1 (Beta posterior) or any number (Gaussian); absent: as the metric is',
+      }),
+    ),
+    every: Type.Optional(Duration('Time between updates; absent: 1d')),
+    floor: Type.Optional(Type.Number({ minimum: 0, maximum: 0.5, default: 0.05, description: 'Share that every arm gets at least' })),
+    cap: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'Share that every arm gets at most' })),
+    minRewards: Type.Optional(
+      Type.Integer({ minimum: 10, maximum: 1e9, default: 100, description: 'Of every arm, before the weights move' }),
+    ),
+    halfLife: Type.Optional(Duration('A reward weighs half after so long; absent: all weigh the same')),
+    delay: Type.Optional(Duration('Only predictions older than this count; absent: all with a reward')),
+    missing: Type.Optional(
+      Type.Number({ description: 'What a prediction without a reward counts as after the delay; absent: not at all' }),
+    ),
+    assign: Type.Optional(Type.Enum([...drawnBy], { default: 'key', description: 'An arm for each key, or for each request' })),
+    draws: Type.Optional(Type.Integer({ minimum: 1000, maximum: 100_000, default: 10_000 })),
+    seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1, description: 'Absent: from project, endpoint and name' })),
+  },
+  { description: 'Of a bandit: its weights move to the arms that are rewarded' },
+);
 
 export const NewTrialBody = Type.Object({
   name: Name,
-  kind: Type.Optional(Type.Enum(['ab', 'aa'], { default: 'ab', description: 'aa: all arms serve the same version' })),
+  kind: Type.Optional(
+    Type.Enum(['ab', 'aa', 'bandit'], {
+      default: 'ab',
+      description: 'aa: all arms serve the same version; bandit: the weights follow the rewards (Thompson sampling)',
+    }),
+  ),
   hypothesis: Type.Optional(Type.String({ maxLength: 2000 })),
   arms: Type.Array(
     Type.Object({
@@ -46,6 +85,15 @@ export const NewTrialBody = Type.Object({
       }),
     ]),
   ),
+  guardrails: Type.Optional(Type.Array(Guard, { maxItems: 10, description: 'What stops it, if an arm does harm; absent: error_rate' })),
+  guardAlpha: Type.Optional(
+    Type.Number({ minimum: 1e-6, maximum: 0.2, default: 0.01, description: 'Chance that they stop it without harm' }),
+  ),
+  guardUnits: Type.Optional(
+    Type.Integer({ minimum: 10, maximum: 1e9, default: 100, description: 'Units of an arm before they are asked' }),
+  ),
+  maxDuration: Type.Optional(Duration('It ends after so long, with what its rule says then; absent: never by itself')),
+  bandit: Type.Optional(BanditBody),
   given: Type.Optional(
     Type.Object(
       {
@@ -58,128 +106,30 @@ export const NewTrialBody = Type.Object({
   ),
 });
 
-const SizeView = Type.Object({
-  units: Type.Number({ description: 'Of all arms together' }),
-  unitsPerDay: Type.Number(),
-  days: Type.Number(),
-  baseline: Type.Object({ mean: Type.Number(), variance: Type.Number(), units: Type.Number(), from: Type.Enum(['log', 'given']) }),
-  reduction: Type.Number({ description: 'Share of the variance that the covariate is expected to take away' }),
-});
-
-const VerdictView = Type.Object({
-  kind: Type.Enum(['continue', 'winner', 'keep-control', 'no-difference', 'invalid']),
-  arm: TextOrNull,
-  rule: Type.String(),
-  why: Type.String(),
-});
-
-const SpanView = Type.Object({
-  low: Type.Number(),
-  high: Type.Number(),
-  pValue: Type.Number(),
-  adjustedP: Type.Number({ description: 'To be held against the plan’s alpha' }),
-  method: Type.String(),
-});
-
-export const ReadoutView = Type.Object({
-  at: Type.String({ description: 'Event time' }),
-  rule: Rule,
-  kind: Type.Enum(['shares', 'means', 'ratios']),
-  arms: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      version: NumberOrNull,
-      assigned: Type.Number(),
-      units: Type.Number({ description: 'With a value of the metric' }),
-      requests: Type.Number(),
-      value: NumberOrNull,
-    }),
-  ),
-  comparisons: Type.Array(
-    Type.Object({
-      arm: Type.String(),
-      difference: Type.Number({ description: 'Arm less control' }),
-      relative: NumberOrNull,
-      fixed: Type.Union([SpanView, Type.Null()], { description: 'Of the first planned units; null before they are there' }),
-      always: Type.Union([SpanView, Type.Null()], { description: 'Valid at every look' }),
-    }),
-  ),
-  units: Type.Number(),
-  planned: Type.Number(),
-  ratio: Type.Object({ pValue: Type.Number({ description: 'Valid at every look' }), chiSquareP: Type.Number() }),
-  exposedTwice: Type.Number({ description: 'Units that met more than one arm' }),
-  reduction: NumberOrNull,
-  verdict: VerdictView,
-});
-
-export const TrialView = Type.Object({
-  id: Type.String(),
-  project: Type.String(),
-  endpoint: Type.String(),
-  name: Type.String(),
-  state: Type.Enum([...trialStates] as [string, ...string[]]),
-  standing: Type.String(),
-  kind: Type.Enum(['ab', 'aa']),
-  hypothesis: Type.String(),
-  arms: Type.Array(Type.Object({ name: Type.String(), version: TextOrNull, weight: Type.Number() })),
-  metric: Metric,
-  higherIsBetter: Type.Boolean(),
-  effect: Type.Number(),
-  alpha: Type.Number(),
-  power: Type.Number(),
-  rule: Rule,
-  correction: CorrectionName,
-  covariate: Type.Union([Type.Object({ column: Type.String() }), Type.Object({ beforeDays: Type.Number() }), Type.Null()]),
-  size: SizeView,
-  revision: TextOrNull,
-  startedAt: Type.Union([Type.String(), Type.Null()], { description: 'Event time' }),
-  endedAt: Type.Union([Type.String(), Type.Null()], { description: 'Event time' }),
-  decision: Type.Union([
-    Type.Object({
-      verdict: VerdictView,
-      readout: ReadoutView,
-      by: Type.Object({ kind: Type.String(), id: Type.String() }),
-      reason: Type.String(),
-      at: Type.String({ description: 'Event time' }),
-    }),
-    Type.Null(),
-  ]),
-  release: Type.Union([Type.String(), Type.Null()], { description: 'The release that brings the winner to all traffic' }),
-  createdAt: Type.String(),
-});
-
-export const readoutView = ({ atUs, arms, comparisons, ...r }: Readout): Static<typeof ReadoutView> => ({
-  ...r,
-  at: usToIso(atUs),
-  arms: arms.map((a) => ({ ...a })),
-  comparisons: comparisons.map((c) => ({ ...c })),
-  ratio: { pValue: r.ratio.pValue, chiSquareP: r.ratio.chiSquareP },
-});
-
-const decisionView = ({ verdict, readout, by, reason, atUs }: Decision) => ({
-  ...{ verdict: { ...verdict }, by: { ...by }, reason },
-  readout: readoutView(readout),
-  at: usToIso(atUs),
-});
-
-export const DAY_US = 86_400_000_000;
-
-export const trialView = ({ plan, ...t }: Trial): Static<typeof TrialView> => ({
-  ...{ id: t.id, project: t.project, endpoint: t.endpoint, name: t.name, state: t.state, standing: t.standing },
-  ...{ kind: plan.kind, hypothesis: plan.hypothesis, metric: plan.metric, higherIsBetter: plan.higherIsBetter, effect: plan.effect },
-  ...{ alpha: plan.alpha, power: plan.power, rule: plan.rule, correction: plan.correction },
-  arms: plan.arms.map((a) => ({ ...a })),
-  covariate:
-    plan.covariate === null
-      ? null
-      : 'column' in plan.covariate
-        ? { column: plan.covariate.column }
-        : { beforeDays: plan.covariate.beforeUs / DAY_US },
-  size: { ...plan.size, baseline: { ...plan.size.baseline } },
-  revision: t.started?.revision ?? null,
-  startedAt: t.started && usToIso(t.started.atUs),
-  endedAt: t.endedUs === null ? null : usToIso(t.endedUs),
-  decision: t.decision && decisionView(t.decision),
-  release: t.release,
-  createdAt: new Date(t.createdMs).toISOString(),
+/** A body as `planTrial` takes it. */
+export const toNewTrial = (
+  of: { readonly project: string; readonly endpoint: string },
+  { covariate, given, guardrails, maxDuration, bandit, ...plan }: Static<typeof NewTrialBody>,
+): NewTrial => ({
+  ...{ ...of, name: plan.name, arms: plan.arms, metric: plan.metric, higherIsBetter: plan.higherIsBetter, effect: plan.effect },
+  kind: plan.kind ?? (bandit ? 'bandit' : 'ab'),
+  hypothesis: plan.hypothesis ?? '',
+  ...{ alpha: plan.alpha ?? 0.05, power: plan.power ?? 0.8, rule: plan.rule ?? 'fixed-horizon', correction: plan.correction ?? 'holm' },
+  covariate: !covariate ? null : 'column' in covariate ? { column: covariate.column } : { beforeUs: covariate.beforeDays * DAY_US },
+  guardrails: guardrails?.map((g) => (typeof g === 'string' ? { metric: g, margin: 0 } : g)),
+  ...{ guardAlpha: plan.guardAlpha, guardUnits: plan.guardUnits, longestUs: maxDuration === undefined ? null : us(maxDuration) },
+  bandit: bandit && {
+    ...(bandit.reward ? { reward: bandit.reward } : {}),
+    ...(bandit.every ? { everyUs: us(bandit.every) } : {}),
+    ...(bandit.halfLife ? { halfLifeUs: us(bandit.halfLife) } : {}),
+    ...(bandit.delay ? { delayUs: us(bandit.delay) } : {}),
+    ...(bandit.floor === undefined ? {} : { floor: bandit.floor }),
+    ...(bandit.cap === undefined ? {} : { cap: bandit.cap }),
+    ...(bandit.minRewards === undefined ? {} : { fewest: bandit.minRewards }),
+    ...(bandit.missing === undefined ? {} : { missing: bandit.missing }),
+    ...(bandit.assign ? { drawnBy: bandit.assign } : {}),
+    ...(bandit.draws === undefined ? {} : { draws: bandit.draws }),
+    ...(bandit.seed === undefined ? {} : { seed: bandit.seed }),
+  },
+  given: given ?? {},
 });

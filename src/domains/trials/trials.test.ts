@@ -8,7 +8,7 @@ import { assignVariant } from '../serving/plane/assignment.ts';
 import { readPlan } from '../serving/public.ts';
 import { beginSplit } from '../releases/public.ts';
 import { canaryProject, DAY_US, openCanary, policy, START_US, withStable, type CanaryBench } from '../releases/fixtures/canary.ts';
-import { settleLater, settleTrial } from './service/settle.ts';
+import { ON_THEIR_WAY, settleLater, settleTrial } from './service/settle.ts';
 import { findTrial, updateTrial } from './store.ts';
 
 const monitored = canaryProject(policy(), 'monitors:\n  e: { window: 1d }\n');
@@ -248,8 +248,16 @@ test('a server that dies between the split and the plan goes on with it', async 
     const trial = (await findTrial(tx.db, tx.workspace, body.id))!;
     const { revision, before } = await beginSplit(tx, { project: 'demo', endpoint: 'e', trial: trial.id, arms });
     const versions = revision.variants.map((v) => ({ id: v.versionId, model: v.model, number: v.number }));
-    const started = { revision: revision.id, revisionNumber: revision.number, previous: before.id, versions, atUs: START_US };
-    await updateTrial(tx.db, tx.workspace, { ...trial, state: 'running', started, settled: false });
+    const started = {
+      revision: revision.id,
+      spans: [[revision.number, revision.number]] as const,
+      previous: before.id,
+      again: false,
+      invalid: false,
+      versions,
+      atUs: START_US,
+    };
+    await updateTrial(tx.db, tx.workspace, { ...trial, state: 'running', started, settled: false, standing: ON_THEIR_WAY });
     await settleLater(tx, trial.id);
   });
   assert.equal((await act(b, 'stop', { reason: 'too soon' })).body.code, 'trial-action-not-possible');

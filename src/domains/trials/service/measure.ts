@@ -9,18 +9,7 @@ import { labelledFiles, recordFiles } from '../../releases/public.ts';
 import { columnsOf, inferenceFiles } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import { trialMetrics, type Covariate, type TrialMetric } from '../model.ts';
-
-/** Values per request. Scores are clipped as the metric of the same name clips them. */
-const valueSql: Readonly<Record<TrialMetric, string>> = {
-  label: 'o.label',
-  accuracy: 'case when o.label is null or r.score is null then null else ((r.score >= 0.5) = (o.label >= 0.5))::double end',
-  brier: '(r.score - o.label) ** 2',
-  log_loss:
-    '-(o.label * ln(greatest(1e-15, least(1 - 1e-15, r.score))) + (1 - o.label) * ln(1 - greatest(1e-15, least(1 - 1e-15, r.score))))',
-  mae: 'abs(r.score - o.label)',
-  error_rate: '(r.error is not null)::double',
-  latency_ms: 'case when r.error is null then r."latencyUs" / 1000.0 end',
-};
+import { outcomesSql, spansSql, unitSql, valueSql, type Spans } from './values.ts';
 
 export interface Question {
   readonly project: string;
@@ -29,8 +18,8 @@ export interface Question {
   readonly toUs: number;
   readonly metric: TrialMetric;
   readonly covariate: Covariate | null;
-  /** Which records count: those of one revision, or of one version whatever served it. */
-  readonly of: { readonly revision: number } | { readonly model: string; readonly version: number };
+  /** Which records count: those of the revisions of a trial, or of one version whatever served it. */
+  readonly of: { readonly spans: Spans } | { readonly model: string; readonly version: number };
   /** Only the units that were assigned first, so many; a fixed horizon looks at no others. */
   readonly first?: number;
 }
@@ -95,22 +84,15 @@ async function requireColumn(ctx: Ctx, q: Question, column: string): Promise<voi
     });
 }
 
-const unitSql = `case when r.assignment = 'sticky' then 'k' || r."assignmentKey" else 'r' || r.id end`;
-
 function sqlOf(q: Question, earlierUs: number, tables: ReadonlySet<string>): string {
-  const arm = 'revision' in q.of ? 'r.variant' : `''`;
-  const counted =
-    'revision' in q.of ? `r.revision = ${q.of.revision}` : `r.model = ${sqlText(q.of.model)} and r."modelVersion" = '${q.of.version}'`;
+  const arm = 'spans' in q.of ? 'r.variant' : `''`;
+  const counted = 'spans' in q.of ? spansSql(q.of.spans) : `r.model = ${sqlText(q.of.model)} and r."modelVersion" = '${q.of.version}'`;
   const value = valueSql[q.metric];
   const column = q.covariate && 'column' in q.covariate ? `try_cast(r.request.${sqlName(q.covariate.column)} as double)` : 'null::double';
   const none = (columns: string): string => `select ${columns} where false`;
   const first = q.first === undefined ? '' : `qualify row_number() over (order by first_us, unit) <= ${q.first}`;
   return `with
-    outcomes as (${
-      tables.has('labels')
-        ? 'select prediction_id as id, arg_max_null(label, seq) as label from labels group by prediction_id'
-        : none('null::varchar as id, null::double as label')
-    }),
+    outcomes as (${outcomesSql(tables.has('labels'))}),
     own as (
       select ${unitSql} as unit, ${arm} as arm, r."eventTimeUs" as us, (${value})::double as value, ${column} as known
       from records r left join outcomes o on o.id = r.id

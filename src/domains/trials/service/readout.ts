@@ -4,19 +4,26 @@ import { cuped, meanOf, ratioOf, shareOf, type ArmEstimate } from '../../../stat
 import { adjusted, sampleMismatch } from '../../../stats/trial/corrections.ts';
 import { compareAlways, compareMeans, compareShares, relative, type Compared } from '../../../stats/trial/readout.ts';
 import { comparisonAlpha } from '../../../stats/trial/sample-size.ts';
-import { judgeTrial, type Comparison, type Plan, type Readout, type Trial } from '../model.ts';
+import type { Comparison, Plan, Readout, Trial } from '../model.ts';
 import { fail } from '../errors.ts';
+import * as store from '../store.ts';
+import { armsInOrder, compareWeighted, ratioOfUnits, weightedFigures } from './bandit.ts';
+import { measureRewards, type Rewarded } from './measure-rewards.ts';
 import { measure, type Measured, type Question } from './measure.ts';
+import { judgeTrial } from './verdict.ts';
 
 /** Reads a trial that runs as of now; of one that has ended, up to its end. Raises `trial-action-not-possible`. */
-export async function readTrial(ctx: Ctx, trial: Trial): Promise<Readout> {
+export async function readTrial(ctx: Ctx, trial: Trial, momentUs?: number): Promise<Readout> {
   const { started, plan, project, endpoint, name } = trial;
   if (!started) return fail('trial-action-not-possible', { trial: name, action: 'be read', why: 'it has not started' });
-  const atUs = trial.endedUs ?? (await ctx.timeline.read(ctx.db, ctx.workspace, project)).nowUs;
-  const question: Question = {
-    ...{ project, endpoint, fromUs: started.atUs, toUs: atUs, metric: plan.metric, covariate: plan.covariate },
-    of: { revision: started.revisionNumber },
-  };
+  const atUs = trial.endedUs ?? momentUs ?? (await ctx.timeline.read(ctx.db, ctx.workspace, project)).nowUs;
+  const span = { project, endpoint, fromUs: started.atUs, toUs: atUs, metric: plan.metric };
+  if (plan.bandit) {
+    const { delayUs, missing, halfLifeUs } = plan.bandit;
+    const found = await measureRewards(ctx, { ...span, spans: started.spans, delayUs, missing, halfLifeUs });
+    return toWeightedReadout(trial, found, await store.listWeights(ctx.db, ctx.workspace, trial.id), atUs);
+  }
+  const question: Question = { ...span, covariate: plan.covariate, of: { spans: started.spans } };
   const all = await measure(ctx, question);
   // The first units that were planned and no others: whoever looks later, or twice, finds the same.
   const isFull = all.reduce((sum, arm) => sum + arm.means.n, 0) >= plan.size.units;
@@ -87,6 +94,7 @@ export function toReadout(
       units: arm.means.n,
       requests: arm.requests,
       value: known[i]! ? now.arms[i]!.value : null,
+      weighted: null,
     })),
     units: all.reduce((sum, arm) => sum + arm.means.n, 0),
     planned: plan.size.units,
@@ -95,6 +103,40 @@ export function toReadout(
       plan.arms.map((arm) => arm.weight),
     ),
     exposedTwice: Math.max(...all.map((arm) => arm.exposedTwice)),
+    asRun: null,
+  };
+  return { ...read, verdict: judgeTrial(plan, read) };
+}
+
+/** Pure: a readout of a bandit. Its units are rewarded requests. */
+export function toWeightedReadout(
+  { plan, started, steering }: Trial,
+  found: Rewarded,
+  weights: ReadonlyMap<number, readonly number[]>,
+  atUs: number,
+): Readout {
+  const arms = armsInOrder(plan, found);
+  const figures = weightedFigures(plan, plan.bandit!, found, steering!.weights, steering!.updates);
+  const compared = compareWeighted(plan, found, comparisonAlpha(plan.alpha, plan.arms.length - 1));
+  // One that says nothing yet has a p-value of 1.
+  const spans = correct(
+    plan,
+    compared.map(({ difference, always }) => ({ difference, ...(always ?? { low: -Infinity, high: Infinity, pValue: 1, method: '' }) })),
+  );
+  const base = figures[0]!.snips?.value ?? 0;
+  const read: Omit<Readout, 'verdict'> = {
+    ...{ atUs, rule: plan.rule, kind: 'weighted' as const, reduction: null, exposedTwice: found.moved },
+    arms: arms.map(({ arm, assigned, requests, sums }, i) => ({
+      ...{ name: arm, version: started!.versions[i]?.number ?? null, assigned, units: sums.n, requests },
+      ...{ value: figures[i]!.snips?.value ?? null, weighted: figures[i]! },
+    })),
+    comparisons: compared.map(({ difference, always }, i) => ({
+      ...{ arm: plan.arms[i + 1]!.name, difference, fixed: null, always: always && spans[i]! },
+      relative: always && base !== 0 ? difference / Math.abs(base) : null,
+    })),
+    ...{ units: found.all.requests, planned: plan.size.units },
+    ratio: ratioOfUnits(plan, found, weights),
+    asRun: { value: found.mean, waiting: found.waiting },
   };
   return { ...read, verdict: judgeTrial(plan, read) };
 }

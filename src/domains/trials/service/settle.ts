@@ -11,6 +11,7 @@ import { tell } from './tell.ts';
 /** A change whose server died in the middle is taken up again so long after it began. */
 const RECOVER_MS = 3000;
 const ELSEWHERE_MS = 20_000;
+export const ON_THEIR_WAY = 'its arms are on their way to the data planes';
 
 export const settleTrialJob = defineJob<{ trialId: string }>({
   name: 'trials.settle',
@@ -34,16 +35,36 @@ export async function settleTrial(ctx: Ctx, id: string): Promise<Trial> {
   failpoint('trials.before-settle');
   const isRefused = 'why' in taken && trial.state === 'running';
   await ctx.tx(async (tx) => {
-    const { started } = trial;
-    const next: Trial = isRefused
-      ? { ...trial, state: 'planned', started: null, settled: true, standing: taken.why }
-      : { ...trial, settled: true, standing: trial.state === 'running' ? 'its arms answer' : trial.standing };
+    const next = isRefused ? afterRefusal(trial, taken.why) : afterTaking(trial);
     if (!(await store.updateTrial(tx.db, tx.workspace, next)) || !isRefused) return;
-    await giveUpSplit(tx, trial, started!.revision, started!.previous);
+    const { started, steering } = trial;
+    await giveUpSplit(tx, trial, started!.revision, steering?.before?.revision ?? started!.previous);
     await tell(tx, trial, 'refused', { why: taken.why });
   });
   if (isRefused) await publishPlan(ctx);
   return get(ctx, id);
+}
+
+function afterTaking(trial: Trial): Trial {
+  const steering = trial.steering && { ...trial.steering, before: null };
+  const isNew = trial.state === 'running' && trial.standing === ON_THEIR_WAY;
+  return { ...trial, steering, settled: true, standing: isNew ? 'its arms answer' : trial.standing };
+}
+
+/** New weights that no data plane takes leave the old ones in place; arms that none takes leave a plan. */
+function afterRefusal(trial: Trial, why: string): Trial {
+  const { started, steering } = trial;
+  if (!steering?.before)
+    return started!.again
+      ? { ...trial, state: 'paused', settled: true, standing: `paused: ${why}` }
+      : { ...trial, state: 'planned', started: null, steering: null, settled: true, standing: why };
+  const { revision, weights } = steering.before;
+  return {
+    ...trial,
+    started: { ...started!, revision },
+    steering: { ...steering, weights, before: null },
+    ...{ settled: true, standing: `its weights stay: ${why}` },
+  };
 }
 
 /** The data planes are with another control plane: its job ends the change, and here it is waited for. */
