@@ -31,7 +31,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   ],
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving', 'tracking'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
-  pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'subjects', 'tracking'],
+  pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'serving', 'subjects', 'tracking'],
   registry: ['access', 'projects', 'serving', 'subjects', 'tracking'],
   releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   reports: [
@@ -78,6 +78,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
     'loop-schema.ts',
     'normalise.ts',
     'parse.ts',
+    'predict-normalise.ts',
     'purposes.ts',
   ],
   // `scan`: what model files would run, by format; it knows nothing of the registry.

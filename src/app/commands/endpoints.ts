@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { defineErrors } from '../../kernel/errors.ts';
 import { act, assignments, moment, type Program } from './command.ts';
-import { columnTypes, predict } from './prediction.ts';
+import { columnTypes, predict } from './predict/prediction.ts';
+import { predictDataset, predictDatasetOptions, type PredictDatasetOptions } from './predict/predict-dataset.ts';
 import { releaseCommands } from './releases/release-commands.ts';
 import { trialCommands } from './releases/trial-commands.ts';
 
@@ -40,15 +41,27 @@ export function endpointCommands(program: Program, root: Command): void {
     },
   );
 
-  act<[string, string[]], { asOf?: string }>(
+  const command = root.command('predict');
+  act<[string | undefined, string[]], { asOf?: string } & PredictDatasetOptions>(
     program,
-    root
-      .command('predict')
-      .description('ask an endpoint for one prediction')
-      .argument('<endpoint>', 'its name in gyre.yaml')
-      .argument('<column=value...>', 'the columns of the request')
-      .option('--as-of <moment>', 'event time of a replay, UTC'),
+    predictDatasetOptions(
+      command
+        .description('ask an endpoint for one prediction, or score a whole dataset')
+        .usage('<endpoint> <column=value...>\n       gyre predict --dataset <name> --model <name> --into <dataset>')
+        .argument('[endpoint]', 'its name in gyre.yaml')
+        .argument('[column=value...]', 'the columns of the request')
+        .optionsGroup('One prediction:')
+        .option('--as-of <moment>', 'event time of a replay, UTC'),
+    ).optionsGroup('Options:'),
     async (use, endpoint, columns) => {
+      const { dataset, model, into } = use.options;
+      if (dataset !== undefined || model !== undefined || into !== undefined) {
+        if (endpoint !== undefined)
+          command.error(`error: "${endpoint}" is an endpoint to ask, and --dataset scores a dataset: give one of the two`);
+        return predictDataset(program, use, command);
+      }
+      if (endpoint === undefined || columns.length === 0)
+        return command.error('error: name an endpoint and the columns of one row, or a dataset with --dataset, --model and --into');
       const given = Object.entries(assignments(columns));
       const { dataPlane } = await use.client().get<{ dataPlane: { url: string | null } }>('/status');
       const url = dataPlane.url ?? fail('no-data-plane', {});

@@ -1,6 +1,17 @@
 // What other rooms may use of datasets.
 export { listQuarantined } from './queries.ts';
-export { currentVersion, diffVersions, getVersion, newestVersion, stageVersion, versionByNumber } from './service/read.ts';
+export { createVersion } from './service/create-version.ts';
+export {
+  currentVersion,
+  diffVersions,
+  filesOfVersion,
+  getVersion,
+  isCurrent,
+  newestVersion,
+  stageVersion,
+  versionBuiltAs,
+  versionByNumber,
+} from './service/read.ts';
 export { contractsOf, describeDatasets, personalColumns, type DatasetDescription } from './service/describe.ts';
 export { inspectionOf, inspectionSql, inspectTable, profileTable, type Inspection } from './service/inspect.ts';
 export { recogniseVersions, type Recognised } from './service/recognise.ts';

@@ -66,6 +66,28 @@ export async function findCurrent(db: Db, workspace: string, project: string, da
   return row && toVersion(row);
 }
 
+/** The newest version under a build key that broke no contract. */
+export async function findBuilt(
+  db: Db,
+  workspace: string,
+  project: string,
+  dataset: string,
+  buildKey: string,
+): Promise<DatasetVersion | undefined> {
+  const row = await tablesIn(db)
+    .selectFrom('dataset_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('project', '=', project)
+    .where('dataset', '=', dataset)
+    .where('build_key', '=', buildKey)
+    .where('state', '!=', 'quarantined')
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && toVersion(row);
+}
+
 export async function listVersions(
   db: Db,
   workspace: string,
@@ -197,7 +219,14 @@ export async function listAllFiles(
   db: Db,
   workspace: string,
 ): Promise<
-  { readonly project: string; readonly dataset: string; readonly version: string; readonly path: string; readonly digest: string }[]
+  {
+    readonly project: string;
+    readonly dataset: string;
+    readonly version: string;
+    readonly path: string;
+    readonly digest: string;
+    readonly inputs: readonly string[];
+  }[]
 > {
   const rows = await tablesIn(db)
     .selectFrom('dataset_files')
@@ -213,10 +242,18 @@ export async function listAllFiles(
       'dataset_files.version_id',
       'dataset_files.path',
       'dataset_files.digest',
+      'dataset_versions.inputs',
     ])
     .where('dataset_files.workspace_id', '=', workspace)
     .execute();
-  return rows.map((r) => ({ project: r.project, dataset: r.dataset, version: r.version_id, path: r.path, digest: r.digest }));
+  return rows.map((r) => ({
+    project: r.project,
+    dataset: r.dataset,
+    version: r.version_id,
+    path: r.path,
+    digest: r.digest,
+    inputs: r.inputs === '[]' ? [] : (JSON.parse(r.inputs) as string[]),
+  }));
 }
 
 /** Versions of all datasets of a project, in the order in which they were made. */

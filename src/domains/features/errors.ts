@@ -24,6 +24,24 @@ export const { fail } = defineErrors({
     detail: (p: { dataset: string; from: string; to: string }) =>
       `No row of "${p.dataset}" has its moment between ${p.from} and ${p.to} with a label known in time. Check the bounds, and which months were pushed.`,
   },
+  'scoring-rows-empty': {
+    status: 409,
+    title: 'There are no rows to score',
+    detail: (p: { dataset: string; between: readonly string[] | null }) =>
+      `No row of "${p.dataset}" ${p.between === null ? 'is left to score' : `has its moment from ${p.between.join(' to ')}`}. Check "where" and "between", and which files were pushed.`,
+  },
+  'scoring-moment-missing': {
+    status: 400,
+    title: 'Rows have no moment',
+    detail: (p: { dataset: string; at: string; rows: number }) =>
+      `${p.rows} rows of "${p.dataset}" have no moment (${p.at}), so nobody can say what was known of them. Leave them out with "where", or mend "at". Nothing was scored.`,
+  },
+  'scoring-column-missing': {
+    status: 400,
+    title: 'A column is missing',
+    detail: (p: { rows: string; column: string }) =>
+      `The rows to score, from ${p.rows}, have no column "${p.column}", which the model, the feature service, the key or "columns" names.`,
+  },
   'moment-invalid': {
     status: 400,
     title: 'Not a moment',

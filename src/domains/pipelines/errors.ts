@@ -44,6 +44,18 @@ export const { fail } = defineErrors({
     title: 'The step failed',
     detail: (p: { step: string; why: string }) => `Step "${p.step}" failed: ${p.why}`,
   },
+  'row-not-scored': {
+    status: 400,
+    title: 'A row cannot be scored',
+    detail: (p: { dataset: string; row: number; key: string | null; column: string; why: string }) =>
+      `Row ${p.row}${p.key === null ? '' : ` (${p.key})`} by moment and key, column "${p.column}": ${p.why}. Nothing was written to "${p.dataset}". Leave such rows out with "where", give the endpoint a "missing:" rule, or mend the data.`,
+  },
+  'predictions-not-there': {
+    status: 409,
+    title: 'Scores cannot go into this dataset',
+    detail: (p: { dataset: string }) =>
+      `Dataset "${p.dataset}" has files or SQL of its own in gyre.yaml, so nothing is scored into it. Name another dataset; one that is not declared is made.`,
+  },
   'secret-missing': {
     status: 400,
     title: 'A secret is not there',

@@ -36,7 +36,8 @@ export type StepOutput =
   | { readonly kind: 'folder'; readonly digest: string; readonly files: readonly StoredFile[] }
   | { readonly kind: 'logged-model'; readonly digest: string; readonly id: string }
   | { readonly kind: 'evaluation'; readonly digest: string; readonly id: string }
-  | { readonly kind: 'model-version'; readonly digest: string; readonly id: string };
+  | { readonly kind: 'model-version'; readonly digest: string; readonly id: string }
+  | { readonly kind: 'dataset-version'; readonly digest: string; readonly id: string };
 
 export type Outputs = Readonly<Record<string, StepOutput>>;
 

@@ -6,6 +6,7 @@ import type { StepEngine } from './engine.ts';
 import { fail } from './errors.ts';
 import type { PipelineJobs } from './service/advance.ts';
 import { cancelRun, resumeRun } from './service/control.ts';
+import { startPredict } from './service/start-predict.ts';
 import { startRun } from './service/start-run.ts';
 import { stepLog } from './service/step-log.ts';
 import { stageStep } from './service/workspace.ts';
@@ -100,6 +101,63 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
           jobs.advance,
         ),
       ),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/projects/:project/predictions',
+    permission: 'pipelines:run',
+    summary: 'Score a dataset version with a model version into a new version of a dataset; answers with the run that does it',
+    errors: [
+      'project-not-found',
+      'not-found',
+      'dataset-empty',
+      'dataset-version-not-found',
+      'model-version-not-found',
+      'version-unsealed',
+      'predictions-not-there',
+      'parameter-invalid',
+      'moment-invalid',
+      'purpose-not-allowed',
+      'erasure-running',
+    ],
+    params: Type.Object({ project: name }),
+    body: Type.Object({
+      dataset: name,
+      datasetVersion: Type.Optional(Type.String({ maxLength: 100, description: 'Number or id; default the current one' })),
+      model: Type.String({ minLength: 1, maxLength: 256 }),
+      modelVersion: Type.Optional(Type.String({ maxLength: 256, description: 'Number, alias or "latest"; default champion' })),
+      into: Type.String({
+        pattern: '^[a-z][a-z0-9_-]{0,62}$',
+        description: 'Dataset that gets the new version; made if it is not declared',
+      }),
+      columns: Type.Optional(
+        Type.Array(name, { maxItems: 1000, uniqueItems: true, description: 'Columns of the rows to keep beside the scores' }),
+      ),
+      features: Type.Optional(Type.String({ maxLength: 100, description: 'Feature service; default that of the endpoint' })),
+      endpoint: Type.Optional(
+        Type.String({ maxLength: 100, description: 'Its rules for missing values hold; default the endpoint of the model' }),
+      ),
+      at: Type.Optional(Type.String({ maxLength: 2000, description: 'SQL expression: the moment of a row; default occurred_at' })),
+      where: Type.Optional(Type.String({ maxLength: 10_000, description: 'SQL condition' })),
+      between: Type.Optional(Type.Array(Type.String({ maxLength: 40 }), { minItems: 2, maxItems: 2 })),
+      monitor: Type.Optional(Type.String({ maxLength: 100, description: 'Monitor without an endpoint that gets the scored rows' })),
+      purpose: Type.Optional(Type.String({ maxLength: 100 })),
+      noCache: Type.Optional(Type.Boolean()),
+      reason: Type.Optional(Type.String({ maxLength: 500 })),
+    }),
+    reply: { 201: View },
+    idempotent: true,
+    handler: async (ctx, { params, body }) => {
+      const { modelVersion = 'champion', columns = [], noCache = false, between, ...asked } = body;
+      const bounds = between && ([between[0]!, between[1]!] as const);
+      return runView(
+        await startPredict(
+          ctx,
+          { ...asked, project: params.project, modelVersion, columns, noCache, ...(bounds ? { between: bounds } : {}) },
+          jobs.advance,
+        ),
+      );
+    },
   }),
   route({
     method: 'GET',

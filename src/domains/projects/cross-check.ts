@@ -3,13 +3,14 @@ import type { Fault } from '../../kernel/errors.ts';
 import { nearest } from '../../kernel/config/settings.ts';
 import { metrics } from '../../stats/metrics.ts';
 import { checkLoop } from './loop-check.ts';
-import { parametersIn, type PipelineDefinition, type ProjectDefinition, type SpineDefinition } from './model.ts';
+import { parametersIn, type PipelineDefinition, type PredictStep, type ProjectDefinition, type SpineDefinition } from './model.ts';
 import type { KeyPath, RawProject } from './parse.ts';
 
 type Place = (path: KeyPath, onKey?: boolean) => string;
 
 // Names of our own in view tables and training tables. DuckDB tells names apart without regard to case.
 const TABLE_NAMES = ['row_key', 'at_us', 'label'];
+const SCORED_NAMES = ['row_key', 'event_time', 'at_us', 'n', 'prediction_id', 'score', 'model_version', 'scored_at'];
 const VIEW_NAMES = ['occurred_at', 'known_at', 'occurred_us', 'known_us'];
 
 // Variables that every step with a command has.
@@ -33,9 +34,13 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
 
   checkPaths(d, add);
   if (d.timeline.mode === 'replay' && !raw.timeline?.start) add(['timeline'], 'a replay timeline needs "start"');
+  const scored = new Set(Object.values(d.pipelines).flatMap((p) => p.steps.flatMap((s) => (s.kind === 'predict' ? [s.into] : []))));
   for (const [name, ds] of Object.entries(d.datasets)) {
     const path = ['datasets', name];
-    if (ds.source.length > 0 === (ds.sql !== null)) add(path, 'needs exactly one of "source" and "sql"');
+    // Scores come from their step alone; what it makes may be declared for a key, a contract or a retention of its own.
+    if (scored.has(name)) {
+      if (ds.source.length > 0 || ds.sql !== null) add(path, 'is made by a predict step, so it has neither "source" nor "sql"');
+    } else if (ds.source.length > 0 === (ds.sql !== null)) add(path, 'needs exactly one of "source" and "sql"');
     if (ds.sql !== null && ds.from.length === 0) add(path, '"sql" needs "from": the datasets it reads');
     if (ds.sql === null && ds.from.length > 0) add(path, '"from" goes with "sql"');
     ds.from.forEach((f, i) => refer([...path, 'from', i], 'dataset', f, d.datasets));
@@ -144,16 +149,54 @@ function checkPipeline(
     if (wanted && kind !== undefined && kind !== wanted) add(path, `"${ref}" is a ${kind} and a ${wanted} is needed`);
     if (wanted && owner.kind !== 'run') add(path, `"${ref}" is made by a ${owner.kind} step and a ${wanted} is needed`);
   };
-  const spine = (path: KeyPath, s: SpineDefinition): void => {
-    refer([...path, 'dataset'], 'dataset', s.dataset, d.datasets);
-    s.between.forEach((b, i) => {
+  const bounds = (path: KeyPath, between: readonly string[]): void =>
+    between.forEach((b, i) => {
       if (!b.startsWith('$') && !MOMENT.test(b))
-        add([...path, 'between', i], `"${b}" is neither a moment (2013-01-31 or 2013-01-31T10:00:00Z) nor a $parameter`);
+        add([...path, i], `"${b}" is neither a moment (2013-01-31 or 2013-01-31T10:00:00Z) nor a $parameter`);
       const name = b.slice(1);
       if (b.startsWith('$') && Object.hasOwn(pipeline.params, name) && !MOMENT.test(String(pipeline.params[name])))
         add(['pipelines', pipeline.name, 'params', name], `"${String(pipeline.params[name])}" is not a moment, and "between" needs one`);
     });
+  const spine = (path: KeyPath, s: SpineDefinition): void => {
+    refer([...path, 'dataset'], 'dataset', s.dataset, d.datasets);
+    bounds([...path, 'between'], s.between);
     usesParams(path, [s.at, s.label, s.where ?? '', ...s.between, s.knownBy ?? '']);
+  };
+  const checkPredict = (path: KeyPath, step: PredictStep): void => {
+    refer([...path, 'predict'], 'model', step.model, d.models);
+    const maker = step.version.split('.')[0]!;
+    if (step.needs.includes(maker) && Object.hasOwn(steps, maker) && steps[maker]!.kind !== 'register')
+      output([...path, 'version'], step.version, 'logged-model');
+    if (step.endpoint !== null) refer([...path, 'endpoint'], 'endpoint', step.endpoint, d.endpoints);
+    if (step.monitor !== null) {
+      refer([...path, 'monitor'], 'monitor', step.monitor, d.monitors);
+      const monitor = Object.hasOwn(d.monitors, step.monitor) ? d.monitors[step.monitor]! : undefined;
+      if (monitor && monitor.endpoint !== null)
+        add([...path, 'monitor'], `"${step.monitor}" watches endpoint "${monitor.endpoint}"; scores go to a monitor without "endpoint"`);
+    }
+    const { on } = step;
+    if (on.kind === 'step') {
+      const owner = on.ref.split('.')[0]!;
+      if (Object.hasOwn(steps, owner) && steps[owner]!.kind !== 'features') output([...path, 'on'], on.ref, 'table');
+      else refer([...path, 'on'], 'step', owner, steps);
+      return;
+    }
+    const place = [...path, 'on', ...(on.spine ? ['spine'] : [])];
+    refer([...place, 'dataset'], 'dataset', on.dataset, d.datasets);
+    if (on.dataset === step.into) add([...path, 'out', 'dataset'], `"${step.into}" is what it reads; scores go to another dataset`);
+    if (on.service !== null) refer([...path, 'on', 'features'], 'feature service', on.service, d.services);
+    step.columns
+      .filter((c) => SCORED_NAMES.includes(c.toLowerCase()))
+      .forEach((c) => add([...path, 'columns'], `"${c}" is a name that Gyre gives to a column of its own; rename it in the data`));
+    if (
+      (on.service !== null || on.between !== null) &&
+      on.at === null &&
+      Object.hasOwn(d.datasets, on.dataset) &&
+      d.datasets[on.dataset]!.occurredAt === null
+    )
+      add(place, `the rows need a moment, and dataset "${on.dataset}" has no "occurred_at": say "at"`);
+    bounds([...place, 'between'], on.between ?? []);
+    usesParams(place, [on.at ?? '', on.where ?? '', ...(on.between ?? [])]);
   };
   for (const step of pipeline.steps) {
     const path = [...base, step.name];
@@ -172,6 +215,8 @@ function checkPipeline(
       output([...path, 'evaluate'], step.model, 'logged-model');
       refer([...path, 'on', 'features'], 'feature service', step.service, d.services);
       spine([...path, 'on', 'spine'], step.spine);
+    } else if (step.kind === 'predict') {
+      checkPredict(path, step);
     } else {
       refer([...path, 'model'], 'model', step.model, d.models);
       output([...path, 'from'], step.from, 'logged-model');

@@ -1,5 +1,12 @@
 // A project file with its defaults applied: what the other domains read.
-import type { AlertRuleDefinition, MonitorDefinition, ReceiverDefinition, ReleasePolicy, RetrainingDefinition } from './loop-model.ts';
+import type {
+  AlertRuleDefinition,
+  FreezeWindow,
+  MonitorDefinition,
+  ReceiverDefinition,
+  ReleasePolicy,
+  RetrainingDefinition,
+} from './loop-model.ts';
 
 export interface DatasetDefinition {
   readonly name: string;
@@ -83,7 +90,36 @@ export interface RegisterStep extends StepBase {
   readonly from: string;
   readonly evaluation: string;
 }
-export type StepDefinition = FeaturesStep | RunStep | EvaluateStep | RegisterStep;
+/** Rows to score: a table that a step made, or rows of a dataset, with features as they were known at each row's moment. */
+export type PredictRows =
+  | { readonly kind: 'step'; readonly ref: string }
+  | {
+      readonly kind: 'dataset';
+      readonly dataset: string;
+      /** Written as "features" and "spine". */
+      readonly spine: boolean;
+      /** null = the rows have all that the model reads. */
+      readonly service: string | null;
+      /** Expression: the moment of a row; null = the dataset's occurred_at. */
+      readonly at: string | null;
+      readonly where: string | null;
+      /** Moments or `$parameters`; null = all rows. */
+      readonly between: readonly [string, string] | null;
+    };
+export interface PredictStep extends StepBase {
+  readonly kind: 'predict';
+  readonly model: string;
+  /** A number, an alias or "latest"; or the step (or step.output) that makes the model. */
+  readonly version: string;
+  readonly on: PredictRows;
+  /** Endpoint whose rules hold for values that are missing; null = the model has none. */
+  readonly endpoint: string | null;
+  readonly into: string;
+  /** Columns of the rows that are kept beside the scores. */
+  readonly columns: readonly string[];
+  readonly monitor: string | null;
+}
+export type StepDefinition = FeaturesStep | RunStep | EvaluateStep | RegisterStep | PredictStep;
 
 export type Parameter = string | number | boolean;
 
@@ -130,6 +166,9 @@ export interface EndpointDefinition {
   readonly retentionUs: number | null;
   /** null = the candidate gets all traffic at once. */
   readonly release: ReleasePolicy | null;
+  readonly freeze: readonly FreezeWindow[];
+  /** The alias whose move by a client begins a release. */
+  readonly follow: 'champion' | null;
 }
 
 export interface ProjectDefinition {
@@ -187,6 +226,8 @@ export interface Change {
     | 'subject';
   readonly name: string;
   readonly change: 'added' | 'changed' | 'detached';
+  /** Of what has changed: the members that differ, such as "release.steps: [0.1,1] -> [0.1,0.5,1]". */
+  readonly differs?: readonly string[];
 }
 
 /** What applying `next` over `current` changes; what vanished is detached, never destroyed. */
@@ -212,7 +253,24 @@ export function diffProjects(current: ProjectDefinition | undefined, next: Proje
     return names.flatMap((name): Change[] => {
       if (!(name in before)) return [{ kind, name, change: 'added' }];
       if (!(name in after)) return [{ kind, name, change: 'detached' }];
-      return JSON.stringify(before[name]) === JSON.stringify(after[name]) ? [] : [{ kind, name, change: 'changed' }];
+      const differs = differencesOf(before[name], after[name]);
+      return differs.length === 0 ? [] : [{ kind, name, change: 'changed', differs }];
     });
   });
+}
+
+const isMembers = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const shown = (value: unknown): string => {
+  const text = value === undefined ? 'none' : JSON.stringify(value);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+};
+
+function differencesOf(before: unknown, after: unknown, path = ''): string[] {
+  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  if (!isMembers(before) || !isMembers(after)) return [`${path}: ${shown(before)} -> ${shown(after)}`];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const found = names.flatMap((name) => differencesOf(before[name], after[name], path === '' ? name : `${path}.${name}`));
+  // The same members in another order.
+  return found.length > 0 ? found : [`${path === '' ? 'order' : path}: the order of its members`];
 }

@@ -11,10 +11,11 @@ import {
   type SpineDefinition,
   type StepDefinition,
 } from './model.ts';
-import { loopOf, releasePolicyOf } from './loop-normalise.ts';
+import { predictStepOf, withScoredDatasets } from './predict-normalise.ts';
+import { freezeWindowOf, loopOf, releasePolicyOf } from './loop-normalise.ts';
 import type { RawProject } from './parse.ts';
 
-type RawStep = NonNullable<RawProject['pipelines']>[string]['steps'][string];
+export type RawStep = NonNullable<RawProject['pipelines']>[string]['steps'][string];
 type RawSpine = Extract<RawStep, { spine: unknown }>['spine'];
 
 const DEFAULT_TIMEOUT = '1h';
@@ -33,7 +34,7 @@ const spineOf = (s: RawSpine): SpineDefinition => ({
   knownBy: s.known_by ?? null,
 });
 
-function stepOf(name: string, step: RawStep): StepDefinition {
+function stepOf(name: string, step: RawStep, raw: RawProject): StepDefinition {
   const needs = step.needs ?? [];
   const owners = (refs: readonly string[]): string[] => [...new Set([...needs, ...refs.map((r) => r.split('.')[0]!)])];
   if ('features' in step)
@@ -48,6 +49,7 @@ function stepOf(name: string, step: RawStep): StepDefinition {
       spine: spineOf(step.on.spine),
       slices: step.slices ?? [],
     } satisfies EvaluateStep;
+  if ('predict' in step) return predictStepOf(name, step, raw);
   if ('run' in step)
     return {
       kind: 'run',
@@ -74,7 +76,7 @@ function stepOf(name: string, step: RawStep): StepDefinition {
 }
 
 export function normalise(raw: RawProject): ProjectDefinition {
-  return {
+  return withScoredDatasets({
     project: raw.project,
     description: raw.description ?? '',
     code: raw.code ?? [],
@@ -107,7 +109,7 @@ export function normalise(raw: RawProject): ProjectDefinition {
       name,
       params: p.params ?? {},
       purpose: p.purpose ?? null,
-      steps: Object.entries(p.steps).map(([n, s]) => stepOf(n, s)),
+      steps: Object.entries(p.steps).map(([n, s]) => stepOf(n, s, raw)),
     })),
     models: mapped(raw.models, (name, m) => ({
       name,
@@ -135,6 +137,8 @@ export function normalise(raw: RawProject): ProjectDefinition {
       personal: e.personal ?? [],
       retentionUs: e.retention ? durationMs(e.retention) * 1000 : null,
       release: e.release ? releasePolicyOf(e.release) : null,
+      freeze: (e.freeze ?? []).map(freezeWindowOf),
+      follow: e.follow ?? null,
       missing: mapped(e.missing, (_, rule): MissingRule =>
         rule === null || rule === 'null'
           ? { kind: 'null' }
@@ -144,5 +148,5 @@ export function normalise(raw: RawProject): ProjectDefinition {
       ),
     })),
     ...loopOf(raw),
-  };
+  });
 }

@@ -178,6 +178,7 @@ const marks: Readonly<Record<string, readonly string[]>> = {
   features: ['spine'],
   run: [],
   evaluate: ['on'],
+  predict: ['on', 'out'],
   model: ['from', 'evaluation'],
 };
 
@@ -185,7 +186,8 @@ const marks: Readonly<Record<string, readonly string[]>> = {
 function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean][] {
   const path = pathOf(union.instancePath);
   const step = path.reduce<unknown>((node, part) => (node as Record<string, unknown>)[part as string], raw);
-  if (typeof step !== 'object' || step === null) return [[path, 'must be a step with "features", "run", "evaluate" or "model"', false]];
+  if (typeof step !== 'object' || step === null)
+    return [[path, 'must be a step with "features", "run", "evaluate", "predict" or "model"', false]];
   const word = Object.keys(marks).find((w) => w in step);
   if (!word)
     return [

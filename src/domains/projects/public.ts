@@ -8,6 +8,7 @@ export {
   snapshotFiles,
   snapshotText,
 } from './service.ts';
+export { endpointOfModel, scoredDataset } from './predict-normalise.ts';
 export { durationMs, namedFiles, parametersIn } from './model.ts';
 export { parseProject } from './parse.ts';
 export type {
@@ -22,6 +23,8 @@ export type {
   ModelDefinition,
   Parameter,
   PipelineDefinition,
+  PredictRows,
+  PredictStep,
   ProjectDefinition,
   RegisterStep,
   RunStep,
@@ -32,6 +35,8 @@ export type {
   AlertCondition,
   AlertRuleDefinition,
   DriftMethod,
+  FreezeWindow,
+  GuardrailPolicy,
   LabelQuery,
   MonitorDefinition,
   ReceiverDefinition,
@@ -40,6 +45,6 @@ export type {
   TriggerCause,
 } from './loop-model.ts';
 export { alertOf, isForPossible, parseCondition } from './loop-normalise.ts';
-export { endpointOf, isPerformanceSignal, monitorOfEndpoint, monitorSignals } from './loop-model.ts';
+export { DEFAULT_ROLLBACK_WINDOW, endpointOf, isPerformanceSignal, monitorOfEndpoint, monitorSignals } from './loop-model.ts';
 export { listAllProjects, type Revision, type SnapshotFiles } from './store.ts';
 export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';

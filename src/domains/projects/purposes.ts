@@ -27,7 +27,11 @@ export const datasetsOfService = (definition: ProjectDefinition, service: string
 export const datasetsOfPipeline = (definition: ProjectDefinition, pipeline: PipelineDefinition): string[] => [
   ...new Set(
     pipeline.steps.flatMap((s) =>
-      s.kind === 'features' || s.kind === 'evaluate' ? [s.spine.dataset, ...datasetsOfService(definition, s.service)] : [],
+      s.kind === 'features' || s.kind === 'evaluate'
+        ? [s.spine.dataset, ...datasetsOfService(definition, s.service)]
+        : s.kind === 'predict' && s.on.kind === 'dataset'
+          ? [s.on.dataset, ...(s.on.service === null ? [] : datasetsOfService(definition, s.on.service))]
+          : [],
     ),
   ),
 ];

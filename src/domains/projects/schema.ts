@@ -1,7 +1,7 @@
 // gyre.yaml as a JSON Schema. Editors complete it, the docs page is generated from it, `parse.ts` checks
 // with it; what a schema cannot say (references, cycles) is checked there.
 import Type from '../../kernel/http/json-schema.ts';
-import { AlertRule, Monitor, Receiver, Retraining, StagedRelease } from './loop-schema.ts';
+import { AlertRule, FreezeWindow, Monitor, Receiver, Retraining, StagedRelease } from './loop-schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });
 const closed = { additionalProperties: false } as const;
@@ -93,6 +93,39 @@ const EvaluateStep = Type.Object(
   },
   closed,
 );
+const ScoredSpine = Type.Object(
+  {
+    dataset: name,
+    at: Type.Optional(Type.String({ description: 'Expression: the moment of prediction; default the dataset’s occurred_at' })),
+    where: Type.Optional(Type.String()),
+    between: Type.Optional(Spine.properties.between),
+  },
+  closed,
+);
+const PredictStep = Type.Object(
+  {
+    predict: Type.String({ minLength: 1, description: 'The registered model that scores the rows' }),
+    version: Type.Optional(
+      Type.Union([Type.String({ minLength: 1 }), Type.Integer({ minimum: 1 })], {
+        description: 'A number, an alias, "latest", or the step that makes the model (fit.model, register); default champion',
+      }),
+    ),
+    on: Type.Union([Type.String({ minLength: 1 }), ScoredSpine, Type.Object({ features: name, spine: ScoredSpine }, closed)], {
+      description:
+        'A table that a step made (step or step.output); rows of a dataset; or rows of a dataset with the features of a service, as they were known at each row’s moment',
+    }),
+    endpoint: Type.Optional(
+      Type.String({ description: 'Its "missing:" rules and features hold; default the endpoint of the model, if it has one' }),
+    ),
+    out: Type.Object({ dataset: name }, { ...closed, description: 'The dataset that gets a new version with the scores' }),
+    columns: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), { uniqueItems: true, description: 'Columns of the rows to keep beside the scores' }),
+    ),
+    monitor: Type.Optional(Type.String({ description: 'A monitor without an endpoint, which gets the scored rows as predictions' })),
+    ...common,
+  },
+  closed,
+);
 const RegisterStep = Type.Object({ model: Type.String(), from: Type.String(), evaluation: name, ...common }, closed);
 
 const Gate = Type.Object(
@@ -141,7 +174,7 @@ export const ProjectFile = Type.Object(
           {
             params: Type.Optional(Type.Record(Type.String(), scalar)),
             purpose: Type.Optional(Type.String({ description: 'What its runs use data for; refused where a dataset does not allow it' })),
-            steps: map(Type.Union([FeaturesStep, RunStep, EvaluateStep, RegisterStep]), 'Steps by name'),
+            steps: map(Type.Union([FeaturesStep, RunStep, EvaluateStep, PredictStep, RegisterStep]), 'Steps by name'),
           },
           closed,
         ),
@@ -186,6 +219,10 @@ export const ProjectFile = Type.Object(
             ),
             retention: Type.Optional(duration),
             release: Type.Optional(StagedRelease),
+            freeze: Type.Optional(Type.Array(FreezeWindow)),
+            follow: Type.Optional(
+              Type.Literal('champion', { description: 'Pointing this alias of the model at a version begins a release of it' }),
+            ),
           },
           closed,
         ),

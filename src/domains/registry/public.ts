@@ -19,6 +19,7 @@ export { compareVersions, type Compared } from './service/compare.ts';
 export { championAlias, currentDecision, decide, findDecision, getDecision, requirePassed } from './service/decide.ts';
 export { modelsOfVersions } from './store/versions.ts';
 export { listDecisions } from './store/evaluations.ts';
+export { loggedModelFolder } from './service/sealed-files.ts';
 export { sealedZone } from './service/sealed-bytes.ts';
 export { stageNamed, stages } from './model.ts';
 export { scanInWords } from './scan/findings.ts';

@@ -26,7 +26,7 @@ export { readAck, servingPaths, readPlan, writePlan } from './plan.ts';
 export type { ColumnType, Missing, PlanAck, PlanColumn, PlanEndpoint, PlanToken, PlanVariant, PlanView } from './schema.ts';
 export { findPrediction, parsePredictionId, type SegmentContents } from './log/segment.ts';
 export type { InferenceRecord, ServedView } from './log/record.ts';
-export { scoreTable, validateModel } from './runtime/score-table.ts';
+export { scoreRows, scoreTable, validateModel, type ScoredColumn } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
 export { liveCounts } from './service/live-counts.ts';
 export { shipLive, shipSegments } from './service/ship.ts';
@@ -46,3 +46,4 @@ export {
 export type { InferenceFile, LoggedColumns } from './store.ts';
 export { parseEventTime, sqlType, type LoggedColumn } from './model.ts';
 export { eraseFromSegments, eraseOldFromSegments, loggedValues, predictionsAbout, repointShipped, shippedFiles } from './service/erase.ts';
+export { shadowsOf } from './log/record.ts';

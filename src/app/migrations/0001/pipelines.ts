@@ -10,6 +10,7 @@ export const pipelineTables: readonly Table[] = [
       pipeline: 'text',
       number: 'int',
       revision_id: 'id',
+      own_steps: 'json?',
       snapshot: 'text',
       params: 'json',
       datasets: 'json',

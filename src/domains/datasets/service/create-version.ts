@@ -3,7 +3,7 @@ import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { findTombstones } from '../../../kernel/blobs/tombstones.ts';
 import type { ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import type { Edge } from '../../../kernel/events/events.ts';
+import type { Edge, Ref } from '../../../kernel/events/events.ts';
 import { fail as failAny, isProblem, Problem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { newId } from '../../../kernel/ids.ts';
@@ -22,11 +22,12 @@ export interface NewVersion {
   readonly definition: DatasetDefinition;
   readonly files: readonly { readonly path: string; readonly digest: string }[];
   readonly acceptSchemaChange?: boolean;
-  /** Set when SQL built it. */
+  /** Set when Gyre made it of other versions: by SQL, or by what `from` names. */
   readonly build?: {
     readonly key: string;
     readonly inputs: readonly string[];
-    readonly sqlFile: { readonly path: string; readonly digest: string };
+    readonly sqlFile?: { readonly path: string; readonly digest: string };
+    readonly from?: readonly { readonly to: Ref; readonly relation: string }[];
   };
 }
 
@@ -202,7 +203,10 @@ async function emitVersion(
   const edges: Edge[] = build
     ? [
         ...build.inputs.map((id): Edge => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' })),
-        { from: self, to: { kind: 'source-file', id: `${build.sqlFile.digest} ${build.sqlFile.path}` }, relation: 'code' },
+        ...(build.sqlFile
+          ? [{ from: self, to: { kind: 'source-file', id: `${build.sqlFile.digest} ${build.sqlFile.path}` }, relation: 'code' }]
+          : []),
+        ...(build.from ?? []).map(({ to, relation }): Edge => ({ from: self, to, relation })),
       ]
     : files.map((f): Edge => ({ from: self, to: { kind: 'source-file', id: `${f.digest} ${f.path}` }, relation: 'source' }));
   await tx.emit({

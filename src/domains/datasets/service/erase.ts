@@ -13,13 +13,21 @@ import { FILE, rowDigestsSql, sorted, SUMS_SQL } from './row-digests.ts';
 import { stageFiles } from './stage.ts';
 
 /** Files of every version, for who has to find rows of a subject. */
-export const versionFiles = async (ctx: Ctx): Promise<HeldFile[]> =>
-  (await store.listAllFiles(ctx.db, ctx.workspace)).map((f) => ({
-    digest: f.digest,
-    place: 'dataset version',
-    project: f.project,
-    dataset: f.dataset,
-  }));
+export async function versionFiles(ctx: Ctx): Promise<HeldFile[]> {
+  const files = await store.listAllFiles(ctx.db, ctx.workspace);
+  const names = files.some((f) => f.inputs.length > 0) ? await store.listVersionNames(ctx.db, ctx.workspace) : new Map();
+  return files.map((f) => {
+    // What was made of other versions may have their rows' keys and no column that names the subject.
+    const spines = [...new Set(f.inputs.flatMap((id): string[] => names.get(id)?.dataset ?? []))];
+    return {
+      digest: f.digest,
+      place: 'dataset version',
+      project: f.project,
+      dataset: f.dataset,
+      ...(spines.length > 0 ? { spines } : {}),
+    };
+  });
+}
 
 export interface ClearedVersion {
   readonly id: string;

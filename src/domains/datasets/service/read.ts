@@ -3,7 +3,7 @@ import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
 import { fail } from '../errors.ts';
-import { diffProfiles, type ColumnChange, type DatasetVersion } from '../model.ts';
+import { diffProfiles, type ColumnChange, type DatasetVersion, type VersionFile } from '../model.ts';
 import * as store from '../store.ts';
 import { stageFiles } from './stage.ts';
 
@@ -32,6 +32,17 @@ export async function versionByNumber(ctx: Ctx, project: string, dataset: string
   const [found] = await store.listVersions(ctx.db, ctx.workspace, project, dataset, number + 1, 1);
   return found?.number === number ? found : fail('dataset-version-not-found', { id: `${dataset}@${number}` });
 }
+
+/** Says whether a version is the one that readers get. */
+export const isCurrent = async (ctx: Ctx, id: string): Promise<boolean> =>
+  (await store.getVersion(ctx.db, ctx.workspace, id))?.state === 'current';
+
+/** The newest good version that was made under this key; undefined if there is none. */
+export const versionBuiltAs = (ctx: Ctx, project: string, dataset: string, key: string): Promise<DatasetVersion | undefined> =>
+  store.findBuilt(ctx.db, ctx.workspace, project, dataset, key);
+
+export const filesOfVersion = (ctx: Ctx, version: DatasetVersion): Promise<VersionFile[]> =>
+  store.listFiles(ctx.db, ctx.workspace, version);
 
 /** Absolute paths of a version's files, for compute. */
 export const stageVersion = async (ctx: Ctx, version: DatasetVersion): Promise<string[]> =>

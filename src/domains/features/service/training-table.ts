@@ -1,7 +1,15 @@
 // The point-in-time join: for each row of the spine, the features as they were known at its moment.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { getVersion, inspectionOf, inspectionSql, stageFiles, stageVersion, type Column } from '../../datasets/public.ts';
-import type { ProjectDefinition, SpineDefinition } from '../../projects/public.ts';
+import {
+  getVersion,
+  inspectionOf,
+  inspectionSql,
+  stageFiles,
+  stageVersion,
+  type Column,
+  type DatasetVersion,
+} from '../../datasets/public.ts';
+import type { FeatureServiceDefinition, ProjectDefinition, SpineDefinition } from '../../projects/public.ts';
 import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
 import { fail } from '../errors.ts';
 import { featureType, type ViewColumn } from '../model.ts';
@@ -51,6 +59,28 @@ function checkKey(view: string, key: ViewColumn, dataset: string, columns: reado
     });
 }
 
+/** The views of a service, made ready to be joined to rows of a dataset version, and the versions behind it all. */
+export async function viewsFor(
+  ctx: Ctx,
+  input: Pick<TrainingTableInput, 'definition' | 'snapshot' | 'datasets'>,
+  service: FeatureServiceDefinition,
+  rows: DatasetVersion,
+): Promise<{ views: JoinedView[]; tables: Record<string, { files: string[] }>; versions: Set<string> }> {
+  const views: JoinedView[] = [];
+  const tables: Record<string, { files: string[] }> = { [rows.dataset]: { files: await stageVersion(ctx, rows) } };
+  const versions = new Set([rows.id]);
+  for (const name of service.views) {
+    const view = input.definition.views[name]!;
+    const version = await getVersion(ctx, input.datasets[view.dataset]!);
+    versions.add(version.id);
+    const made = await materialiseView(ctx, { definition: input.definition, snapshot: input.snapshot, view, version });
+    for (const column of made.entityColumns) checkKey(name, column, rows.dataset, rows.columns);
+    tables[`view_${name}`] = { files: await stageFiles(ctx, [made.digest]) };
+    views.push({ view, table: `view_${name}` });
+  }
+  return { views, tables, versions };
+}
+
 /**
  * Builds the table and hands its Parquet file to `use` before it is removed. Exactly one row per spine row
  * whose moment lies in `between` and whose label was known by the cut-off. Columns: row_key, at_us, request
@@ -75,18 +105,7 @@ export async function buildTrainingTable<T>(
   for (const column of [...service.request, ...input.slices])
     if (!present.has(column)) fail('spine-column-missing', { dataset: spine.dataset, column, service: service.name });
 
-  const views: JoinedView[] = [];
-  const tables: Record<string, { files: string[] }> = { [spine.dataset]: { files: await stageVersion(ctx, spineVersion) } };
-  const versions = new Set([spineVersion.id]);
-  for (const name of service.views) {
-    const view = definition.views[name]!;
-    const version = await getVersion(ctx, input.datasets[view.dataset]!);
-    versions.add(version.id);
-    const made = await materialiseView(ctx, { definition, snapshot: input.snapshot, view, version });
-    for (const column of made.entityColumns) checkKey(name, column, spine.dataset, spineVersion.columns);
-    tables[`view_${name}`] = { files: await stageFiles(ctx, [made.digest]) };
-    views.push({ view, table: `view_${name}` });
-  }
+  const { views, tables, versions } = await viewsFor(ctx, input, service, spineVersion);
   const keyText = dataset.key.map((k) => `${sqlName(k)}::varchar`).join(', ');
   const plain = [...new Set([...service.request, ...input.slices])];
   const taken = [...new Set([...dataset.key, ...plain])].map(sqlName).join(', ');

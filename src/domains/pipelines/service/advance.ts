@@ -5,6 +5,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem, toProblemDocument } from '../../../kernel/errors.ts';
 import type { Edge } from '../../../kernel/events/events.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
+import { isCurrent } from '../../datasets/public.ts';
 import { getLoggedModel } from '../../tracking/public.ts';
 import { cacheKey, dependantsOf, doomedSteps, explainMiss, isReady, outcomeOf, reason, type KeyParts } from '../model.ts';
 import * as cache from '../store/cache.ts';
@@ -146,7 +147,9 @@ async function decide(ctx: Ctx, context: RunContext, step: StepSummary): Promise
 async function findHit(ctx: Ctx, key: string): Promise<cache.CacheEntry | undefined> {
   const hit = await cache.findCached(ctx.db, ctx.workspace, key);
   for (const output of Object.values(hit?.outputs ?? {}))
-    if (output.kind === 'logged-model' && !(await getLoggedModel(ctx, output.id).catch(() => undefined))) return undefined;
+    // Scores that are no longer what readers of their dataset get are put in place again.
+    if (output.kind === 'dataset-version' && !(await isCurrent(ctx, output.id))) return undefined;
+    else if (output.kind === 'logged-model' && !(await getLoggedModel(ctx, output.id).catch(() => undefined))) return undefined;
   return hit;
 }
 

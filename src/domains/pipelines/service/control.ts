@@ -40,7 +40,7 @@ export const cancelRun = (ctx: Ctx, runId: string, jobs: PipelineJobs): Promise<
 /** Ends whatever steps of a run that are no longer wanted have left running. Raises `run-not-found`. */
 export async function endRun(ctx: Ctx, runId: string, engine: StepEngine): Promise<void> {
   const { steps } = await loadRun(ctx, runId);
-  for (const step of steps.values()) if (step.kind === 'run') await endLeftovers(ctx, engine, step);
+  for (const step of steps.values()) if (step.kind === 'run' || step.kind === 'predict') await endLeftovers(ctx, engine, step);
 }
 
 async function cancelStepJob(tx: Ctx, step: StepSummary, jobs: PipelineJobs): Promise<void> {

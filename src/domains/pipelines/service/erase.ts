@@ -13,9 +13,19 @@ export async function stepFiles(ctx: Ctx): Promise<HeldFile[]> {
   for (const made of await store.listMadeSteps(ctx.db, ctx.workspace)) {
     let definition = definitions.get(made.revisionId);
     if (!definition) definitions.set(made.revisionId, (definition = (await revisionById(ctx, made.revisionId)).definition));
-    const steps = definition.pipelines[made.pipeline]?.steps ?? [];
+    const steps = made.ownSteps ?? definition.pipelines[made.pipeline]?.steps ?? [];
     // A command may pass on the key of any training table of its pipeline.
-    const spines = [...new Set(steps.flatMap((s) => (s.kind === 'features' || s.kind === 'evaluate' ? [s.spine.dataset] : [])))];
+    const spines = [
+      ...new Set(
+        steps.flatMap((s) =>
+          s.kind === 'features' || s.kind === 'evaluate'
+            ? [s.spine.dataset]
+            : s.kind === 'predict' && s.on.kind === 'dataset'
+              ? [s.on.dataset]
+              : [],
+        ),
+      ),
+    ];
     for (const output of Object.values(made.outputs))
       if (output.kind === 'table' || output.kind === 'folder')
         for (const file of output.files)

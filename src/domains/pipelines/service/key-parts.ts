@@ -1,11 +1,9 @@
 // What a step's result depends on, gathered part by part.
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { dirname, join, matchesGlob } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { folderKey } from '../../../kernel/folder-key.ts';
 import { resolveSecret } from '../../../kernel/secrets.ts';
-import { getVersion } from '../../datasets/public.ts';
-import { viewKey } from '../../features/public.ts';
 import {
   parametersIn,
   type ProjectDefinition,
@@ -17,9 +15,9 @@ import {
 import { fail } from '../errors.ts';
 import { RUNNER_VERSION, substitute, type KeyParts } from '../model.ts';
 import type { Run } from '../store/runs.ts';
+import { predictKeyParts } from './predict-parts.ts';
+import { tableInputs } from './table-inputs.ts';
 import { environmentOf, filesOfSnapshot, outputOf, type RunContext } from './run-context.ts';
-
-const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 /** The file of the project that a command runs: named as it is, or as a Python module ("-m package.module"). */
 export function scriptOf(command: string, files: SnapshotFiles): string | undefined {
@@ -72,24 +70,6 @@ export const spineFor = (run: Run, s: SpineDefinition): SpineDefinition => {
   };
 };
 
-async function tableInputs(ctx: Ctx, context: RunContext, service: string, spine: SpineDefinition): Promise<Record<string, string>> {
-  const { definition, run } = context;
-  const version = (dataset: string) =>
-    getVersion(
-      ctx,
-      run.datasets[dataset] ?? fail('step-failed', { step: service, why: `dataset "${dataset}" had no version when the run began` }),
-    );
-  const inputs: Record<string, string> = { [spine.dataset]: (await version(spine.dataset)).logicalDigest };
-  for (const name of definition.services[service]!.views) {
-    const view = definition.views[name]!;
-    inputs[`view ${name}`] = sha256([
-      await viewKey(ctx, { definition, snapshot: run.snapshot, view, version: await version(view.dataset) }),
-      view.ttlUs,
-    ]);
-  }
-  return inputs;
-}
-
 /** The key parts of a step whose needs have succeeded. */
 export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefinition): Promise<KeyParts> {
   const { run, definition } = context;
@@ -111,6 +91,7 @@ export async function keyPartsOf(ctx: Ctx, context: RunContext, step: StepDefini
       },
     };
   }
+  if (step.kind === 'predict') return { ...base, ...(await predictKeyParts(ctx, context, step, params)) };
   if (step.kind === 'register') {
     return {
       ...base,

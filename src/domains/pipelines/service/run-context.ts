@@ -30,11 +30,14 @@ const REVISIONS_KEPT = 20;
 const revisions = new Map<string, Pinned>();
 
 async function definitionOf(ctx: Ctx, run: Run): Promise<Pinned> {
-  const key = `${ctx.workspace} ${run.revisionId} ${run.pipeline}`;
+  const key = `${ctx.workspace} ${run.revisionId} ${run.ownSteps === null ? run.pipeline : `of ${run.id}`}`;
   const held = revisions.get(key);
   if (held) return held;
   const { definition } = await revisionById(ctx, run.revisionId);
-  const pinned = { definition, stepDefinitions: new Map(definition.pipelines[run.pipeline]!.steps.map((s) => [s.name, s])) };
+  const pinned = {
+    definition,
+    stepDefinitions: new Map((run.ownSteps ?? definition.pipelines[run.pipeline]!.steps).map((s) => [s.name, s])),
+  };
   if (revisions.size >= REVISIONS_KEPT) revisions.delete(revisions.keys().next().value!);
   revisions.set(key, pinned);
   return pinned;

@@ -11,6 +11,7 @@ import * as store from '../store/steps.ts';
 import type { Step, StepSummary } from '../store/steps.ts';
 import { advanceRun, type EndedStep, type PipelineJobs, type StepPayload } from './advance.ts';
 import { performEvaluate, performFeatures, performRegister, type Performed } from './perform.ts';
+import { performPredict } from './perform-predict.ts';
 import { endLeftovers, performRun, type RunParts } from './perform-run.ts';
 import { loadRun, type RunContext } from './run-context.ts';
 
@@ -47,6 +48,8 @@ export async function runStep(ctx: Ctx, payload: StepPayload, job: JobRun, jobs:
         return performEvaluate(ctx, context, definition);
       case 'register':
         return performRegister(ctx, context, definition);
+      case 'predict':
+        return performPredict(ctx, context, definition, step!, job.fence);
       case 'run':
         return performRun(ctx, context, definition, step!, job.fence, parts);
     }

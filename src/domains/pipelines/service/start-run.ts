@@ -11,6 +11,7 @@ import {
   type Parameter,
   type PipelineDefinition,
   type ProjectDefinition,
+  type StepDefinition,
 } from '../../projects/public.ts';
 import { refuseWhileErasing } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
@@ -18,6 +19,7 @@ import type { Job } from '../../../kernel/jobs/jobs.ts';
 import * as store from '../store/runs.ts';
 import type { Run } from '../store/runs.ts';
 import { insertSteps } from '../store/steps.ts';
+import { requirePredictLevels } from './predict-parts.ts';
 import { requireTrust } from './trust.ts';
 
 export interface StartRun {
@@ -27,17 +29,26 @@ export interface StartRun {
   /** Why; `by` is the record that started it, if one did. */
   readonly trigger: { readonly kind: string; readonly reason: string; readonly by?: Ref };
   readonly noCache: boolean;
+  /** Steps of their own instead of a pipeline's; `pipeline` is then how the run is called. */
+  readonly ownSteps?: readonly StepDefinition[];
+  readonly purpose?: string | null;
+  /** Versions to read instead of the current ones, by dataset. */
+  readonly datasets?: Readonly<Record<string, string>>;
 }
 
 /** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`, `process-engine-not-trusted`, `purpose-not-allowed`, `erasure-running`. */
 export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: string }>): Promise<Run> {
   const revision = await currentRevision(ctx, input.project);
   const { definition } = revision;
-  if (!Object.hasOwn(definition.pipelines, input.pipeline))
+  if (!input.ownSteps && !Object.hasOwn(definition.pipelines, input.pipeline))
     fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
-  const pipeline = definition.pipelines[input.pipeline]!;
+  const pipeline: PipelineDefinition = input.ownSteps
+    ? { name: input.pipeline, params: {}, purpose: input.purpose ?? null, steps: input.ownSteps }
+    : definition.pipelines[input.pipeline]!;
   // Its steps act in the name of the program, so whoever starts them must be able to do what they do.
-  for (const step of pipeline.steps) if (step.kind === 'register') requireLevel(ctx, 'model', step.model, 'EDIT');
+  for (const step of pipeline.steps)
+    if (step.kind === 'register') requireLevel(ctx, 'model', step.model, 'EDIT');
+    else if (step.kind === 'predict') requirePredictLevels(ctx, input.project, step);
   requirePurpose(definition, pipeline);
   await requireTrust(ctx, pipeline.steps);
   const params: Record<string, Parameter> = { ...pipeline.params };
@@ -54,6 +65,7 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
     });
     if (version) datasets[name] = version.id;
   }
+  Object.assign(datasets, input.datasets);
   const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, input.project);
   return ctx.tx(async (tx) => {
     await refuseWhileErasing(tx, input.project);
@@ -63,6 +75,7 @@ export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: 
       pipeline: input.pipeline,
       number: await store.nextRunNumber(tx.db, tx.workspace, input.project, input.pipeline),
       revisionId: revision.id,
+      ownSteps: input.ownSteps ?? null,
       snapshot: revision.snapshot,
       params,
       datasets,

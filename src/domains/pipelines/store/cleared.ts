@@ -1,5 +1,6 @@
 // What erasure reads and writes of steps: their outputs, and the cache entries made from removed rows.
 import type { Db } from '../../../kernel/db/database.ts';
+import type { StepDefinition } from '../../projects/public.ts';
 import type { KeyParts, Outputs } from '../model.ts';
 import { parsed } from './columns.ts';
 
@@ -13,7 +14,16 @@ type StepRow = {
   outputs: string | null;
   version: number;
 };
-type RunRow = { workspace_id: string; id: string; project: string; pipeline: string; number: number; revision_id: string; state: string };
+type RunRow = {
+  workspace_id: string;
+  id: string;
+  project: string;
+  pipeline: string;
+  number: number;
+  revision_id: string;
+  own_steps: string | null;
+  state: string;
+};
 type CacheRow = { workspace_id: string; cache_key: string; run_id: string; step: string; outputs: string };
 type AttemptRow = { workspace_id: string; id: string; run_id: string; state: string; dir: string };
 
@@ -27,6 +37,7 @@ export interface MadeStep {
   readonly pipeline: string;
   readonly runNumber: number;
   readonly revisionId: string;
+  readonly ownSteps: readonly StepDefinition[] | null;
   readonly cacheKey: string | null;
   readonly inputs: readonly string[];
   readonly outputs: Outputs;
@@ -50,6 +61,7 @@ export async function listMadeSteps(db: Db, workspace: string): Promise<MadeStep
       'pipeline_runs.pipeline',
       'pipeline_runs.number',
       'pipeline_runs.revision_id',
+      'pipeline_runs.own_steps',
     ])
     .where('steps.workspace_id', '=', workspace)
     .where('steps.outputs', 'is not', null)
@@ -63,6 +75,7 @@ export async function listMadeSteps(db: Db, workspace: string): Promise<MadeStep
     pipeline: r.pipeline,
     runNumber: r.number,
     revisionId: r.revision_id,
+    ownSteps: parsed<StepDefinition[]>(r.own_steps),
     cacheKey: r.cache_key,
     inputs: Object.values(parsed<KeyParts>(r.key_parts)?.inputs ?? {}),
     outputs: parsed<Outputs>(r.outputs)!,

@@ -1,4 +1,5 @@
 import type { Db } from '../../../kernel/db/database.ts';
+import type { StepDefinition } from '../../projects/public.ts';
 import type { RunState } from '../model.ts';
 import { parsed, toText } from './columns.ts';
 
@@ -8,6 +9,8 @@ export interface Run {
   readonly pipeline: string;
   readonly number: number;
   readonly revisionId: string;
+  /** Steps of a run that was asked for by itself and is of no pipeline of the project; null = those of its pipeline. */
+  readonly ownSteps: readonly StepDefinition[] | null;
   readonly snapshot: string;
   readonly params: Readonly<Record<string, string | number | boolean>>;
   /** Dataset name -> version that this run reads, pinned at its start. */
@@ -30,6 +33,7 @@ type RunRow = {
   pipeline: string;
   number: number;
   revision_id: string;
+  own_steps: string | null;
   snapshot: string;
   params: string;
   datasets: string;
@@ -51,6 +55,7 @@ const toRun = (r: RunRow): Run => ({
   pipeline: r.pipeline,
   number: r.number,
   revisionId: r.revision_id,
+  ownSteps: parsed<StepDefinition[]>(r.own_steps),
   snapshot: r.snapshot,
   params: JSON.parse(r.params) as Run['params'],
   datasets: JSON.parse(r.datasets) as Run['datasets'],
@@ -107,6 +112,7 @@ export const insertRun = (db: Db, workspace: string, r: Run) =>
       pipeline: r.pipeline,
       number: r.number,
       revision_id: r.revisionId,
+      own_steps: toText(r.ownSteps),
       snapshot: r.snapshot,
       params: JSON.stringify(r.params),
       datasets: JSON.stringify(r.datasets),

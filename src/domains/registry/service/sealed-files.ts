@@ -8,11 +8,20 @@ import { getBlob } from '../../../kernel/blobs/blob-index.ts';
 import { syncFolder, syncTree } from '../../../kernel/blobs/sync-folder.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
-import { filesDigest } from '../../tracking/public.ts';
+import { filesDigest, getLoggedModel, modelFiles } from '../../tracking/public.ts';
+import { fail } from '../errors.ts';
 
 export interface SealedFile {
   readonly path: string;
   readonly digest: string;
+}
+
+/** Folder of a logged model's files, absolute. Raises `logged-model-not-found`, `version-unsealed`. */
+export async function loggedModelFolder(ctx: Ctx, id: string): Promise<string> {
+  const model = await getLoggedModel(ctx, id);
+  const files = await modelFiles(ctx, model.id);
+  if (files.length === 0) return fail('version-unsealed', { model: model.name, version: 0 });
+  return join(ctx.settings.dir, await sealedFolder(ctx, files));
 }
 
 /** Folder of these files below the data folder ("models/<digest>"), relative to it. */

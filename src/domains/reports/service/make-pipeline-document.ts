@@ -1,6 +1,12 @@
 // What a pipeline does, reads and makes, and how its runs went.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { currentRevision, type PipelineDefinition, type ProjectDefinition, type StepDefinition } from '../../projects/public.ts';
+import {
+  currentRevision,
+  datasetsOfPipeline,
+  type PipelineDefinition,
+  type ProjectDefinition,
+  type StepDefinition,
+} from '../../projects/public.ts';
 import { DocumentWriter, say, type RecordedDocument, type Statement } from '../documents/document.ts';
 import { count, minute } from '../documents/markdown.ts';
 import { listEvents } from '../documents/queries.ts';
@@ -110,26 +116,24 @@ function stepText(s: StepDefinition): string {
     return `joins ${s.service} to rows of ${s.spine.dataset}, as known at ${s.spine.at}; label: ${s.spine.label}; from ${s.spine.between.join(' to ')}`;
   if (s.kind === 'evaluate')
     return `scores ${s.model} on rows of ${s.spine.dataset} from ${s.spine.between.join(' to ')}${s.slices.length === 0 ? '' : `, by ${s.slices.join(', ')}`}`;
+  if (s.kind === 'predict')
+    return `scores ${s.on.kind === 'dataset' ? `rows of ${s.on.dataset}` : s.on.ref} with ${s.model} ${s.version} into dataset ${s.into}${s.monitor === null ? '' : `, watched by ${s.monitor}`}`;
   if (s.kind === 'register') return `registers ${s.from} as a version of ${s.model}, with evaluation ${s.evaluation}`;
   return `runs ${s.command}${s.environment === null ? '' : ` in environment ${s.environment}`}; gives ${Object.keys(s.outputs).join(', ') || 'nothing'}`;
 }
 
 function dataOf(d: ProjectDefinition, p: PipelineDefinition, applied: { kind: string; id: string }) {
-  const read = new Set<string>();
-  for (const s of p.steps)
-    if (s.kind === 'features' || s.kind === 'evaluate') {
-      read.add(s.spine.dataset);
-      for (const v of d.services[s.service]?.views ?? []) read.add(d.views[v]!.dataset);
-    }
-  return [...read].sort().flatMap((name) => {
-    const dataset = d.datasets[name]!;
-    return [
-      say(
-        `Reads ${name}${dataset.purposes === null ? '' : `, which may be used for ${dataset.purposes.join(', ')}`}.`,
-        { kind: 'dataset', id: `${d.project}/${name}` },
-        applied,
-      ),
-      dataset.purposes === null ? { missing: `purposes of the dataset ${name}` } : null,
-    ];
-  });
+  return datasetsOfPipeline(d, p)
+    .sort()
+    .flatMap((name) => {
+      const dataset = d.datasets[name]!;
+      return [
+        say(
+          `Reads ${name}${dataset.purposes === null ? '' : `, which may be used for ${dataset.purposes.join(', ')}`}.`,
+          { kind: 'dataset', id: `${d.project}/${name}` },
+          applied,
+        ),
+        dataset.purposes === null ? { missing: `purposes of the dataset ${name}` } : null,
+      ];
+    });
 }

@@ -1,5 +1,11 @@
 // Who belongs to a policy: the model it retrains, the monitors that watch it, the data its pipeline reads.
-import type { MonitorDefinition, PipelineDefinition, ProjectDefinition, RetrainingDefinition } from '../../projects/public.ts';
+import {
+  datasetsOfPipeline,
+  type MonitorDefinition,
+  type PipelineDefinition,
+  type ProjectDefinition,
+  type RetrainingDefinition,
+} from '../../projects/public.ts';
 
 /** The model that a policy makes versions of: that of its endpoint, else that of the register step; null if neither is there. */
 export function modelOf(definition: ProjectDefinition, policy: RetrainingDefinition): string | null {
@@ -22,12 +28,7 @@ export function monitorsOf(definition: ProjectDefinition, policy: RetrainingDefi
 
 /** Datasets that a pipeline reads, with those that they are made from. */
 export function datasetsOf(definition: ProjectDefinition, pipeline: PipelineDefinition): string[] {
-  const named = pipeline.steps.flatMap((step) =>
-    step.kind === 'features' || step.kind === 'evaluate'
-      ? [step.spine.dataset, ...(definition.services[step.service]?.views ?? []).flatMap((v) => definition.views[v]?.dataset ?? [])]
-      : [],
-  );
-  const found = [...new Set(named)];
+  const found = datasetsOfPipeline(definition, pipeline);
   // The list grows while it is gone through.
   for (const name of found) for (const from of definition.datasets[name]?.from ?? []) if (!found.includes(from)) found.push(from);
   return found;

@@ -5,6 +5,7 @@ import { fork } from 'node:child_process';
 import { extname, join } from 'node:path';
 import { declaredErrors, Problem } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
+import type { ColumnType, Missing } from '../schema.ts';
 import type { ModelSignature } from './onnx-runtime.ts';
 
 export type ScoringTask =
@@ -15,14 +16,33 @@ export type ScoringTask =
       readonly rowsPath: string;
       readonly score: string;
       readonly outPath: string | null;
+    }
+  | {
+      readonly do: 'score-rows';
+      readonly modelPath: string;
+      readonly rowsPath: string;
+      readonly score: string;
+      readonly outputs: readonly string[];
+      readonly columns: readonly ScoredColumn[];
+      readonly outPath: string;
     };
+
+/** A column of rows to score, with what is done where a value is missing. */
+export interface ScoredColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly missing: Missing;
+}
 
 export type ScoringResult =
   | { readonly signature: ModelSignature }
   | { readonly scores: Float64Array }
+  | { readonly scored: number }
   | { readonly problem: { readonly code: string; readonly params: object } };
 
-function inChild(task: ScoringTask, signal?: AbortSignal): Promise<ScoringResult> {
+type Message = ScoringResult | { readonly progress: number };
+
+function inChild(task: ScoringTask, signal?: AbortSignal, progress?: (rows: number) => void): Promise<ScoringResult> {
   return new Promise((resolve, reject) => {
     const child = fork(join(import.meta.dirname, `scoring-process${extname(import.meta.filename)}`), [], {
       execArgv: ['--no-warnings'],
@@ -35,7 +55,11 @@ function inChild(task: ScoringTask, signal?: AbortSignal): Promise<ScoringResult
     const stop = (): void => void child.kill('SIGKILL');
     signal?.addEventListener('abort', stop, { once: true });
     child.stderr!.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-2000)));
-    child.on('message', (message) => (result = message as ScoringResult));
+    child.on('message', (sent) => {
+      const message = sent as Message;
+      if ('progress' in message) progress?.(message.progress);
+      else result = message;
+    });
     child.once('error', reject);
     child.once('close', (code, by) => {
       signal?.removeEventListener('abort', stop);
@@ -84,3 +108,25 @@ export const scoreTable = async (options: {
       options.signal,
     ),
   ).scores;
+
+export interface ScoreRowsOptions {
+  readonly modelPath: string;
+  /** Newline-delimited JSON, each line with `n` and the columns. */
+  readonly rowsPath: string;
+  /** Gets a line `{"n": n, "score": x}` for each row, with the further `outputs` by their names; a score that is no number is null. */
+  readonly outPath: string;
+  readonly score: string;
+  readonly outputs?: readonly string[];
+  readonly columns: readonly ScoredColumn[];
+  readonly signal?: AbortSignal;
+  /** Hears now and then how many rows are done. */
+  readonly progress?: (rows: number) => void;
+}
+
+/**
+ * Scores any number of rows in a process of its own that holds a few thousand of them at a time. Missing values are
+ * treated as an endpoint treats them. Returns how many rows there were. Raises `score-rows-invalid` with the `n` and
+ * the column of the first row that cannot be scored, and what `validateModel` raises.
+ */
+export const scoreRows = async ({ signal, progress, outputs = [], ...task }: ScoreRowsOptions): Promise<number> =>
+  orRaise<{ scored: number }>(await inChild({ do: 'score-rows', outputs, ...task }, signal, progress)).scored;

@@ -3,6 +3,7 @@ import { createReadStream, writeFileSync } from 'node:fs';
 import { isProblem } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
 import { openModel, requireScore, scoreAt, type ModelInput, type ModelSession } from './onnx-runtime.ts';
+import { scoreRows } from './scored-rows.ts';
 import type { ScoringResult, ScoringTask } from './score-table.ts';
 
 const BATCH = 1024;
@@ -23,6 +24,7 @@ async function perform(task: ScoringTask): Promise<ScoringResult> {
   const session = await openModel(task.modelPath);
   if (task.score !== null) requireScore(session.signature, task.score);
   if (task.do === 'inspect') return { signature: session.signature };
+  if (task.do === 'score-rows') return { scored: await scoreRows(session, task, parsedLines(task.rowsPath)) };
   const scores = await scoreFile(session, task.rowsPath, task.score);
   if (task.outPath !== null)
     writeFileSync(
@@ -70,6 +72,11 @@ async function* lines(path: string): AsyncGenerator<string> {
     for (const part of parts) if (part !== '') yield part;
   }
   if (rest.trim() !== '') yield rest;
+}
+
+async function* parsedLines(path: string): AsyncGenerator<Record<string, unknown>> {
+  let row = 0;
+  for await (const line of lines(path)) yield parseLine(line, ++row);
 }
 
 function parseLine(line: string, row: number): Record<string, unknown> {

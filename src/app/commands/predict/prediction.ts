@@ -1,6 +1,6 @@
 // One prediction over the data plane's own protocol.
-import { request } from '../../kernel/cli/client.ts';
-import { isProblem } from '../../kernel/errors.ts';
+import { request } from '../../../kernel/cli/client.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 
 interface Endpoint {
   readonly url: string;
