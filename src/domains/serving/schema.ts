@@ -52,6 +52,7 @@ export const PlanEndpoint = Type.Object({
   timeline: Type.Object({ mode: Type.Enum(['live', 'replay']), nowUs: Time }),
   assignBy: Type.Union([Name, Type.Null()]),
   salt: Type.String(),
+  perRequest: Type.Optional(Type.Boolean({ description: 'Each request is drawn for itself, whatever its key' })),
   variants: Type.Array(PlanVariant, { minItems: 1 }),
   request: Type.Array(PlanColumn, { description: 'Columns the caller sends: entity keys and request-time columns' }),
   featureService: Type.Union([Type.Null(), Type.Object({ name: Name, views: Type.Array(PlanView) })]),

@@ -60,8 +60,9 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     project: revision.project,
     revision: revision.number,
     timeline,
-    assignBy: revision.perRequest ? null : (endpoint.assignBy[0] ?? null),
+    assignBy: endpoint.assignBy[0] ?? null,
     salt: saltOf(ctx.workspace, revision),
+    ...(revision.perRequest ? { perRequest: true } : {}),
     variants: await Promise.all(
       revision.variants.map(async (v, i) => ({
         id: v.id,

@@ -189,9 +189,9 @@ function choose({ endpoint, pinned }: Call, { assignmentKey }: Prepared): { vari
   if (pinned) return { variant: pinned, assignment: 'pinned' };
   const { variants, plan } = endpoint;
   const only = variants[0]!;
-  const assignment: Assignment = assignmentKey === null ? 'random' : 'sticky';
+  const assignment: Assignment = assignmentKey === null || plan.perRequest ? 'random' : 'sticky';
   if (variants.length === 1) return { variant: only, assignment };
-  const chosen = assignVariant(plan.variants, plan.salt, assignmentKey ?? String(Math.random()));
+  const chosen = assignVariant(plan.variants, plan.salt, assignment === 'sticky' ? assignmentKey! : String(Math.random()));
   return { variant: variants.find((v) => v.plan === chosen) ?? only, assignment };
 }
 
