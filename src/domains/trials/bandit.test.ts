@@ -1,44 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
-import { settleTimeline } from '../../kernel/timeline/timeline.ts';
-import {
-  canaryProject,
-  DAY_US,
-  labelOf,
-  openCanary,
-  policy,
-  rowOf,
-  START_US,
-  type Answered,
-  type CanaryBench,
-} from '../releases/fixtures/canary.ts';
+import { labelOf, openCanary, rowOf, type Answered, type CanaryBench } from '../releases/fixtures/canary.ts';
 import { assignVariant } from '../serving/plane/assignment.ts';
+import { act, ask, at, day, get, history, monitored, tick, weightsServed, type TrialReply } from './fixtures/bench.ts';
 import { findPrediction, readPlan, servingPaths } from '../serving/public.ts';
 
-const monitored = canaryProject(policy(), 'monitors:\n  e: { window: 1d }\n');
-const at = '/projects/demo/endpoints/e/trials';
-
-interface BanditReply {
-  readonly id: string;
-  readonly code?: string;
-  readonly detail?: string;
-  readonly state: string;
-  readonly standing: string;
-  readonly release: string | null;
-  readonly bandit: { readonly seed: number; readonly reward: string };
-  readonly steering: { readonly weights: Record<string, number>; readonly updates: number; readonly fixed: { reason: string } | null };
-}
-interface StepReply {
-  readonly kind: string;
-  readonly revision: number | null;
-  readonly weights: Record<string, number> | null;
-  readonly why: string;
-  readonly update: {
-    seed: number;
-    arms: { name: string; rewards: number; chance: number; share: number; posterior: Record<string, number> }[];
-  } | null;
-}
 interface WeightedReadout {
   readonly kind: string;
   readonly arms: readonly {
@@ -59,23 +26,12 @@ interface WeightedReadout {
 }
 
 const plan = (b: CanaryBench, bandit: object = {}, more: object = {}) =>
-  b.send<BanditReply>('POST', at, {
+  b.send<TrialReply>('POST', at, {
     ...{ name: 't', kind: 'bandit', arms: [{ name: 'b', version: '2' }], metric: 'accuracy', effect: 0.2 },
     ...{ given: { mean: 0.6, unitsPerDay: 200 }, bandit: { minRewards: 40, floor: 0.1, cap: 0.8, ...bandit } },
     ...more,
   });
-const act = (b: CanaryBench, what: string, body: object = what === 'start' ? {} : { reason: 'test' }) =>
-  b.send<BanditReply>('POST', `${at}/t/${what}`, body);
-const get = async (b: CanaryBench): Promise<BanditReply> => (await b.send<BanditReply>('GET', `${at}/t`)).body;
-const history = async (b: CanaryBench): Promise<StepReply[]> => (await b.send<{ items: StepReply[] }>('GET', `${at}/t/history`)).body.items;
 const read = async (b: CanaryBench): Promise<WeightedReadout> => (await b.send<WeightedReadout>('GET', `${at}/t/readout`)).body;
-
-/** The barrier as a server runs it: what decides on a whole tick hears that it is settled. */
-async function tick(b: CanaryBench, toUs: number): Promise<void> {
-  await b.tick(toUs);
-  await settleTimeline(b.ctx(), 'demo', toUs);
-  await b.drain();
-}
 
 /** What is served scores by the column that says nothing, the arm by the one that tells the label. */
 async function open(t: Parameters<typeof openCanary>[0], kind: 'sqlite' | 'postgres'): Promise<CanaryBench> {
@@ -85,11 +41,6 @@ async function open(t: Parameters<typeof openCanary>[0], kind: 'sqlite' | 'postg
   await b.version('good');
   return b;
 }
-
-const day = (n: number): number => START_US + n * DAY_US;
-const ask = (b: CanaryBench, n: number, rows: number, first: number): Promise<Answered[]> =>
-  b.traffic(rows, day(n), day(n + 1) - 1, { first });
-const weightsServed = async (b: CanaryBench): Promise<number[]> => (await b.served()).map((v) => v.weight);
 
 eachDatabase(
   'a bandit moves its weights to the arm that is rewarded, with the propensity in every record, and its winner is released',
