@@ -40,6 +40,17 @@ test('All JSON shapes of the same rows give the same predictions', async (t) => 
   assert.deepEqual(await ask({ inputs: rows[0] }), expected.slice(0, 1));
 });
 
+test('CSV is read by the types of the endpoint’s columns', async (t) => {
+  const plane = await run(t);
+  const csv = `,hour,carrier,origin\n0,20,UA,EWR\n1,,,JFK\n`;
+  const asRecords = { dataframe_records: [rows[0], { origin: 'JFK', carrier: null, hour: null }] };
+  const expected = (await plane.send('/invocations', asRecords)).body.predictions;
+  const reply = await plane.send('/invocations', csv, { 'content-type': 'text/csv' });
+  assert.deepEqual([reply.status, reply.body.predictions], [200, expected], JSON.stringify(reply.body));
+  const wrong = await plane.send('/invocations', 'carrier,hour\nUA,3\n', { 'content-type': 'text/csv' });
+  assert.match(String(wrong.body.message), /"origin" is missing/);
+});
+
 test('A server of several endpoints is told which by path or header', async (t) => {
   const plane = await run(t, { plan: planOf(1, [endpointOf(), endpointOf({ name: 'other' })]) });
   const body = { instances: rows };
@@ -58,7 +69,7 @@ test('Ping and version answer as MLflow’s client expects', async (t) => {
 
 test('Another content type is 415 in plain text, with one sentence', async (t) => {
   const plane = await run(t);
-  for (const type of ['text/csv', 'application/json; charset=latin1', 'application/json; a=b', '']) {
+  for (const type of ['text/plain', 'application/json; charset=latin1', 'application/json; a=b', '']) {
     const reply = await plane.send('/invocations', { instances: rows }, { 'content-type': type });
     assert.deepEqual([reply.status, reply.headers.get('content-type')], [415, 'text/plain'], type);
   }
@@ -79,6 +90,8 @@ test('Every fault of a body is a BAD_REQUEST with one sentence and no stack trac
     [{ instances: 'x' }, /list of rows/],
     [{ instances: [['EWR']] }, /list of 3 values/],
     [{ dataframe_split: { columns } }, /"data"/],
+    [{ dataframe_split: { columns, data: [], rows: 1 } }, /no "rows"/],
+    [{ messages: [] }, /language models/],
     [{ dataframe_split: { columns: ['a', 'a'], data: [] } }, /different/],
     [{ dataframe_split: { columns, data: [['EWR', 'UA']] } }, /row 0/],
     [{ dataframe_records: [1] }, /objects/],
