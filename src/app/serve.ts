@@ -4,7 +4,7 @@ import type { ModelSignature } from '../dialects/mlflow-scoring/signature.ts';
 import { oipGrpc } from '../dialects/oip/grpc/server.ts';
 import { oipDialect } from '../dialects/oip/oip.ts';
 import { openOnlineReader } from '../domains/features/public.ts';
-import { startDataPlane, type DataPlane, type WholeModelSource } from '../domains/serving/public.ts';
+import { startDataPlane, type DataPlane, type ModelControl, type WholeModelSource } from '../domains/serving/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { openLog } from '../kernel/log.ts';
 import { fail } from './serving/errors.ts';
@@ -17,6 +17,8 @@ import { programVersion } from './version.ts';
 export interface ServeOptions {
   readonly replica?: string;
   readonly models?: readonly ModelArgument[];
+  /** Whether callers may load and unload the models. */
+  readonly modelControl?: ModelControl;
   readonly tokens?: readonly ServingToken[];
   /** No plan is followed and nothing is logged; nothing is written to the folder. */
   readonly withoutFolder?: boolean;
@@ -24,8 +26,8 @@ export interface ServeOptions {
 
 /** Raises `address-unusable`, and what the models and the folder have to say. */
 export async function startServe(settings: Settings, options: ServeOptions = {}): Promise<DataPlane> {
-  const { dir, host, servePort, logLevel, bodyLimitBytes, grpcPort, grpcContents, grpcLimitBytes } = settings;
-  const { replica, tokens, models = [], withoutFolder = false } = options;
+  const { dir, host, servePort, logLevel, serveLimitBytes, grpcPort, grpcContents, grpcStream, grpcLimitBytes } = settings;
+  const { replica, tokens, modelControl, models = [], withoutFolder = false } = options;
   const signatures = new Map<string, ModelSignature>();
   const sources: WholeModelSource[] = [];
   for (const { name, version, path, isFolder } of models) {
@@ -45,10 +47,14 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
       log: openLog(logLevel),
       programVersion,
       dialects: [oipDialect, mlflowScoring((name, version) => signatures.get(`${name}@${version}`))],
-      listeners: grpcPort === '' ? [] : [oipGrpc({ port: Number(grpcPort), contents: grpcContents, limitBytes: grpcLimitBytes })],
+      listeners:
+        grpcPort === ''
+          ? []
+          : [oipGrpc({ port: Number(grpcPort), contents: grpcContents, stream: grpcStream, limitBytes: grpcLimitBytes })],
       openFacts: openOnlineReader,
-      bodyLimitBytes,
+      bodyLimitBytes: serveLimitBytes,
       models: sources,
+      ...(modelControl === undefined ? {} : { modelControl }),
       ...(withoutFolder ? {} : { dir }),
       ...(replica === undefined ? {} : { replica }),
       ...(tokens === undefined ? {} : { tokens }),

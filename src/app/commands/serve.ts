@@ -12,6 +12,7 @@ interface ServeCommandOptions {
   readonly host?: string;
   readonly port?: string;
   readonly grpcPort?: string;
+  readonly modelControl?: string;
   readonly tokenFile?: string;
   readonly replica: string;
   readonly json?: true;
@@ -32,6 +33,7 @@ export function serveCommand(program: Program, root: Command): void {
     .option('--port <number>', 'the port; 0 takes a free one (GYRE_SERVE_PORT)')
     .option('--grpc-port <number>', 'the port for gRPC; 0 takes a free one (GYRE_GRPC_PORT, default none)')
     .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1); another one needs --token-file')
+    .option('--model-control <mode>', '"explicit": callers may load these models anew and unload them ("none" by default)')
     .option('--token-file <file>', 'a token on each line, and behind it the names it may ask, if not all; then nobody asks without one')
     .option('--dir <folder>', 'the server’s folder with the plan and the log (GYRE_DIR; default .gyre, with --model none)')
     .option('--replica <name>', 'the name of this data plane, the first part of its prediction ids', 'r1')
@@ -49,6 +51,9 @@ export function serveCommand(program: Program, root: Command): void {
       const models = findModels(
         options.model.map((value) => parseModelArgument(value) ?? failOption('option-invalid', { option: '--model', value, expected })),
       );
+      const { modelControl = 'none' } = options;
+      if (modelControl !== 'none' && modelControl !== 'explicit')
+        return failOption('option-invalid', { option: '--model-control', value: modelControl, expected: 'none or explicit' });
       const withoutFolder = models.length > 0 && options.dir === undefined && !isGiven('dir');
       const tokens =
         options.tokenFile === undefined ? undefined : (await import('../serving/token-file.ts')).readTokenFile(options.tokenFile);
@@ -57,7 +62,13 @@ export function serveCommand(program: Program, root: Command): void {
         fail('open-without-tokens', { host: settings.host });
       }
       const { startServe } = await import('../serve.ts');
-      const plane = await startServe(settings, { replica: options.replica, models, withoutFolder, ...(tokens ? { tokens } : {}) });
+      const plane = await startServe(settings, {
+        replica: options.replica,
+        models,
+        modelControl,
+        withoutFolder,
+        ...(tokens ? { tokens } : {}),
+      });
       const stop = (): void => void plane.close().then(() => program.exit(exitCodes.ok));
       process.on('SIGINT', stop);
       process.on('SIGTERM', stop);

@@ -18,6 +18,20 @@ export const servingSettings = {
     doc: 'The form of tensors in answers of gRPC; `mirror` takes that of the request.',
     parse: oneOf('mirror', 'raw', 'typed'),
   }),
+  grpcStream: setting<'triton' | 'mlserver'>({
+    env: 'GYRE_GRPC_STREAM',
+    expected: 'triton or mlserver',
+    default: 'triton',
+    doc: 'Whose answers a stream of gRPC has: Triton wraps each of them, MLServer does not.',
+    parse: oneOf('triton', 'mlserver'),
+  }),
+  serveLimitBytes: setting<number>({
+    env: 'GYRE_SERVE_LIMIT_BYTES',
+    expected: 'bytes, from 1024 to 1073741824',
+    default: 64 * 1024 * 1024,
+    doc: 'The largest body that the data plane reads, packed or not.',
+    parse: integer(1024, 1024 ** 3),
+  }),
   grpcLimitBytes: setting<number>({
     env: 'GYRE_GRPC_LIMIT_BYTES',
     expected: 'bytes, from 1024 to 2147483647',
