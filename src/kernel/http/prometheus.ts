@@ -15,6 +15,8 @@ export interface MetricRegistry {
   counter(definition: Definition): { inc: (labels?: Labels, by?: number) => void };
   /** A figure that is read when somebody asks. */
   watched(definition: Definition, type: 'counter' | 'gauge', read: () => number): void;
+  /** Figures with labels that are read when somebody asks. */
+  sampled(definition: Definition, type: 'counter' | 'gauge', read: () => Iterable<readonly [Labels, number]>): void;
   histogram(definition: Definition & { readonly buckets: readonly number[] }): { observe: (labels: Labels, value: number) => void };
   write(): string;
 }
@@ -34,6 +36,12 @@ export function openRegistry(): MetricRegistry {
       return { inc: (labels = {}, by = 1) => void (series.of(labels).value += by) };
     },
     watched: (definition, type, read) => add(definition, type, () => [line(definition.name, '', read())]),
+    sampled: (definition, type, read) =>
+      add(definition, type, () => {
+        const series = seriesOf(definition, () => ({ value: 0 }));
+        for (const [labels, value] of read()) series.of(labels).value = value;
+        return series.all().map(([labels, { value }]) => line(definition.name, labels, value));
+      }),
     histogram: ({ buckets, ...definition }) => {
       const { name } = definition;
       // The last bucket takes what is above all bounds.

@@ -12,6 +12,8 @@ export interface BatcherOptions<Q, A> {
   readonly maxRows: number;
   /** Beyond it `serving-overloaded`. An item that is larger than that waits only in an empty queue. */
   readonly maxQueuedRows: number;
+  /** More than a batch may wait only if its turn comes within so long, as far as the last batches say. */
+  readonly maxQueuedMs?: number;
   /** Told of each batch as it begins. */
   readonly observe?: (batch: BatchBegun) => void;
 }
@@ -56,13 +58,15 @@ interface Waiting<Q, A> {
 }
 
 export function openBatcher<Q, A>(options: BatcherOptions<Q, A>): Batcher<Q, A> {
-  const { run, lanes, maxRows, maxQueuedRows, observe } = options;
+  const { run, lanes, maxRows, maxQueuedRows, maxQueuedMs = Infinity, observe } = options;
   // By arrival, whatever the group; those that left are skipped when they come to the front.
   const order = fifo<Waiting<Q, A>>();
   const groups = new Map<string, Fifo<Waiting<Q, A>>>();
   let queuedRows = 0;
   let running = 0;
   let abandoned = 0;
+  // Of the last batches, the newest counting most.
+  let rowMs = 0;
   let closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let timerAtMs = Infinity;
@@ -75,13 +79,21 @@ export function openBatcher<Q, A>(options: BatcherOptions<Q, A>): Batcher<Q, A> 
       if (deadlineMs <= since) fail('serving-deadline-exceeded', {});
       // Whatever waits has a lane to wait for, so a free lane means that nothing waits.
       const begins = running < lanes;
-      if (!begins && queuedRows > 0 && queuedRows + rows > maxQueuedRows)
-        fail('serving-overloaded', { why: `${queuedRows} rows wait for the model already`, retryAfterS: 1 });
+      if (!begins && queuedRows > 0) requireRoom(rows);
       const onAbort = begins || !signal ? undefined : () => giveUp(one, () => reject(signal.reason));
       const one: Waiting<Q, A> = { item, rows, group, since, deadlineMs, signal, onAbort, resolve, reject, left: begins };
       if (begins) void begin([one]);
       else enqueue(one);
     });
+
+  const requireRoom = (rows: number): void => {
+    const waitMs = ((queuedRows + rows) * rowMs) / lanes;
+    if (queuedRows + rows <= maxQueuedRows && (queuedRows + rows <= maxRows || waitMs <= maxQueuedMs)) return;
+    fail('serving-overloaded', {
+      why: `${queuedRows} rows wait for the model already`,
+      retryAfterS: Math.min(60, Math.max(1, Math.ceil(waitMs / 1000))),
+    });
+  };
 
   const enqueue = (one: Waiting<Q, A>): void => {
     let group = groups.get(one.group);
@@ -166,14 +178,15 @@ export function openBatcher<Q, A>(options: BatcherOptions<Q, A>): Batcher<Q, A> 
 
   const begin = async (batch: readonly Waiting<Q, A>[]): Promise<void> => {
     running++;
-    if (observe) {
-      let rows = 0;
-      for (const one of batch) rows += one.rows;
-      observe({ rows, items: batch.length, waitedMs: performance.now() - batch[0]!.since });
-    }
+    const began = performance.now();
+    let rows = 0;
+    for (const one of batch) rows += one.rows;
+    observe?.({ rows, items: batch.length, waitedMs: began - batch[0]!.since });
     try {
       if (!(await attempt(batch))) for (const one of batch) await alone(one);
     } finally {
+      const took = (performance.now() - began) / Math.max(1, rows);
+      rowMs = rowMs === 0 ? took : rowMs * 0.8 + took * 0.2;
       running--;
       pump();
     }

@@ -1,6 +1,8 @@
 // The metrics of a data plane. Never labelled by prediction, row or a caller's own text.
 import { openRegistry, type MetricRegistry } from '../../../kernel/http/prometheus.ts';
+import type { BatchBegun } from '../batching/batcher.ts';
 import type { FaultKind } from '../model.ts';
+import type { Placement } from '../runtime/placement.ts';
 
 export interface ServingMetrics {
   readonly registry: MetricRegistry;
@@ -8,11 +10,26 @@ export interface ServingMetrics {
   readonly failed: (labels: { endpoint: string; variant: string }, rows: number) => void;
   readonly refused: (dialect: string, code: string) => void;
   readonly fault: (endpoint: string, column: string, kind: FaultKind, outcome: string) => void;
-  readonly batch: (rows: number) => void;
+  readonly batch: (batch: BatchBegun) => void;
+  /** Where a model runs, and what waits for it. */
+  readonly placed: (
+    endpoint: string,
+    variant: string,
+    placement: Placement | undefined,
+    state: () => { readonly queuedRows: number; readonly running: number },
+  ) => void;
+  readonly unplaced: (endpoint: string, variant: string) => void;
+  readonly stage: (stage: Stage, seconds: number) => void;
+  /** Requests that are being answered. */
+  readonly inFlight: (change: 1 | -1) => void;
   readonly plan: (number: number) => void;
   /** Of some variants of an endpoint together. */
   readonly statistics: (endpoint: string, variants: readonly string[]) => VariantStatistics;
 }
+
+/** Of a request: reading it, its features, waiting for the model, the model, the inference log, writing the answer. */
+export const stages = ['parse', 'features', 'queue', 'model', 'log', 'serialise'] as const;
+export type Stage = (typeof stages)[number];
 
 /** Since the process started. A request is counted once, a row by its own. */
 export interface VariantStatistics {
@@ -64,6 +81,47 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     if (!count) counted.set(key, (count = { succeeded: 0, succeededSeconds: 0, failed: 0, rows: 0, lastMs: 0 }));
     return count;
   };
+  const waits = registry.histogram({
+    name: 'gyre_serving_queue_seconds',
+    help: 'How long the oldest request of a batch waited for the model',
+    buckets: [0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2],
+  });
+  const stageSeconds = registry.histogram({
+    name: 'gyre_serving_stage_seconds',
+    help: 'Time of a request by what it was spent on',
+    labels: ['stage'],
+    buckets: [0.00001, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.1, 1],
+  });
+  const stageLabels = Object.fromEntries(stages.map((stage) => [stage, { stage }])) as Record<Stage, { stage: Stage }>;
+  const places = new Map<string, Parameters<ServingMetrics['placed']>>();
+  const ofPlaces = (value: (state: { queuedRows: number; running: number }) => number) => () =>
+    [...places.values()].map(([endpoint, variant, , state]) => [{ endpoint, variant }, value(state())] as const);
+  const perVariant = ['endpoint', 'variant'];
+  registry.sampled(
+    { name: 'gyre_serving_queued_rows', help: 'Rows that wait for the model', labels: perVariant },
+    'gauge',
+    ofPlaces((s) => s.queuedRows),
+  );
+  registry.sampled(
+    { name: 'gyre_serving_running_batches', help: 'Batches in a process of the model', labels: perVariant },
+    'gauge',
+    ofPlaces((s) => s.running),
+  );
+  registry.sampled(
+    {
+      name: 'gyre_serving_model_row_seconds',
+      help: 'A run of one row in warm-up, and where the model runs',
+      labels: [...perVariant, 'where'],
+    },
+    'gauge',
+    () =>
+      [...places.values()].map(
+        ([endpoint, variant, placement]) =>
+          [{ endpoint, variant, where: placement?.where ?? 'inline' }, (placement?.rowMs ?? Number.NaN) / 1000] as const,
+      ),
+  );
+  let answering = 0;
+  registry.watched({ name: 'gyre_serving_requests_in_flight', help: 'Requests that are being answered' }, 'gauge', () => answering);
   let plan = 0;
   registry.watched({ name: 'gyre_serving_plan_number', help: 'Number of the plan in use' }, 'gauge', () => plan);
   registry.watched({ name: 'gyre_inference_records_written_total', help: 'Inference records appended' }, 'counter', () => log().written);
@@ -100,7 +158,14 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     },
     refused: (dialect, code) => refusals.inc({ dialect, code }),
     fault: (endpoint, column, kind, outcome) => faults.inc({ endpoint, column, kind, outcome }),
-    batch: (rows) => batches.observe({}, rows),
+    batch: ({ rows, waitedMs }) => {
+      batches.observe({}, rows);
+      waits.observe({}, waitedMs / 1000);
+    },
+    placed: (...place) => void places.set(`${place[0]}\n${place[1]}`, place),
+    unplaced: (endpoint, variant) => void places.delete(`${endpoint}\n${variant}`),
+    stage: (stage, took) => stageSeconds.observe(stageLabels[stage], took),
+    inFlight: (change) => void (answering += change),
     plan: (number) => void (plan = number),
   };
 }

@@ -4,7 +4,8 @@ import { isProblem } from '../../../kernel/errors.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { openTensorRunner, type Patience, type QueueLimits, type TensorRunner } from '../batching/tensor-runner.ts';
 import { fail } from '../errors.ts';
-import { placeTensors } from '../runtime/placement.ts';
+import { openTensors, type PythonSettings } from '../runtime/open-model.ts';
+import { InputRefused } from '../runtime/python/python-model.ts';
 import type { DenseTensor, RunParameters, TensorSession } from '../runtime/tensor-session.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
 
@@ -12,8 +13,10 @@ export interface WholeModelSource {
   readonly name: string;
   /** Any text; "1" if left out. */
   readonly version?: string;
-  /** An ONNX file, or a folder with a `model.onnx`. */
+  /** An ONNX file, or a folder with a `model.onnx` or an `MLmodel`. */
   readonly path: string;
+  /** Python of the model's environment, for a model that is not of ONNX. */
+  readonly interpreter?: string | undefined;
   /** A process of its own, however quick it is. */
   readonly process?: 'own';
 }
@@ -21,6 +24,7 @@ export interface WholeModelSource {
 export interface WholeModelsOptions extends QueueLimits {
   readonly log: Log;
   readonly metrics: ServingMetrics;
+  readonly python?: PythonSettings | undefined;
   /** For tests: a row that takes longer does not run in this thread. */
   readonly inlineMs?: number;
 }
@@ -52,13 +56,13 @@ export interface WholeModels {
   readonly load: (name: string) => Promise<void>;
   /** Takes a model out; what is under way is answered. */
   readonly unload: (name: string) => void;
-  /** `deadlineMs` by `performance.now()`. Raises `model-run-failed` and `serving-deadline-exceeded`. */
+  /** Raises `model-run-failed`, `serving-overloaded`, `serving-deadline-exceeded`, and `endpoint-not-served` if it was unloaded meanwhile. */
   readonly run: (
     model: WholeModel,
     version: string,
     inputs: readonly DenseTensor[],
     outputs: readonly string[],
-    options?: { readonly deadlineMs?: number | undefined },
+    options?: RunOptions,
   ) => Promise<DenseTensor[]>;
   close(): Promise<void>;
 }
@@ -83,19 +87,21 @@ interface LoadedVersion {
 
 /** Raises `onnx-unreadable` and `onnx-signature-unsupported`. */
 export async function openWholeModels(sources: readonly WholeModelSource[], options: WholeModelsOptions): Promise<WholeModels> {
-  const { log, metrics, inlineMs, ...limits } = options;
+  const { log, metrics, inlineMs, python = {}, ...limits } = options;
   const models = new Map<string, { readonly name: string; readonly versions: readonly LoadedVersion[] }>();
 
   const retire = async (name: string): Promise<void> => {
-    for (const loaded of models.get(name)?.versions ?? []) {
+    const versions = models.get(name)?.versions ?? [];
+    for (const loaded of versions) {
       loaded.retired = true;
       metrics.unplaced(name, loaded.version);
-      await loaded.runner.close();
     }
+    for (const { runner } of versions) await runner.close();
   };
 
-  const open = async ({ name, version = '1', path, process }: WholeModelSource): Promise<LoadedVersion> => {
-    const session = await placeTensors(path, {
+  const open = async ({ name, version = '1', path, interpreter, process }: WholeModelSource): Promise<LoadedVersion> => {
+    const session = await openTensors(path, {
+      ...{ log, name, interpreter, python },
       own: process === 'own',
       ...(inlineMs === undefined ? {} : { inlineMs }),
       ended: (why) => log.error({ event: 'serving.model.process-ended', model: name, modelVersion: version, why }),
@@ -152,6 +158,7 @@ export async function openWholeModels(sources: readonly WholeModelSource[], opti
       } catch (error) {
         if (isProblem(error) || patience.gone?.().aborted) throw error;
         metrics.failed(labels, 1);
+        if (error instanceof InputRefused) return fail('model-input-refused', { model: model.name, why: error.message });
         log.warn({ event: 'serving.model.failed', model: model.name, modelVersion: version, error });
         return fail('model-run-failed', { endpoint: model.name, modelVersion: version });
       }

@@ -56,7 +56,7 @@ test('A process that is killed fails what is in it, and the next call finds a ne
   const session = await openInProcess(fixture('matrix'), (why) => told.push(why));
   t.after(() => session.release());
   const [spec] = session.inputMetadata;
-  const width = (spec as { shape: number[] }).shape[1]!;
+  const width = (spec as unknown as { shape: number[] }).shape[1]!;
   const feeds = { [spec!.name]: { type: 'float32', dims: [1, width], data: new Float32Array(width), location: 'cpu' as const } };
   const outputs = session.outputMetadata.filter((o) => o.isTensor).map((o) => o.name);
   const expected = await session.run(feeds, outputs);
