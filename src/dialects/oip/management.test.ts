@@ -8,6 +8,15 @@ import { endpointOf, folder, planOf, runPlane } from '../../domains/serving/fixt
 import { runIdentities } from './fixtures/identities.ts';
 import { oipDialect } from './oip.ts';
 
+interface Stat {
+  readonly name: string;
+  readonly version: string;
+  readonly inference_count: number;
+  readonly execution_count: number;
+  readonly inference_stats: Readonly<Record<'success' | 'fail', { readonly count: number }>>;
+  readonly last_inference: number;
+}
+
 const one = { inputs: [{ name: 'x', datatype: 'INT32', shape: [1, 2, 2], data: [1, 2, 3, 4] }] };
 
 test('The configuration of a model has the shape of Triton’s, with whole dimensions', async (t) => {
@@ -35,13 +44,13 @@ test('The configuration of a model has the shape of Triton’s, with whole dimen
 test('Statistics count requests and rows of each version, whatever protocol asked', async (t) => {
   const plane = await runIdentities(t, { plan: planOf(1) });
   const stats = async (path: string) =>
-    ((await plane.send(path)).body as unknown as { model_stats: Record<string, never>[] }).model_stats.map((s) => [
+    ((await plane.send(path)).body as unknown as { model_stats: Stat[] }).model_stats.map((s) => [
       s.name,
       s.version,
       s.inference_count,
       s.execution_count,
-      (s.inference_stats as { success: { count: number } }).success.count,
-      (s.inference_stats as { fail: { count: number } }).fail.count,
+      s.inference_stats.success.count,
+      s.inference_stats.fail.count,
       s.last_inference > 0,
     ]);
   assert.deepEqual(await stats('/v2/models/fixed/stats'), [['fixed', '1', 0, 0, 0, 0, false]]);
