@@ -4,7 +4,7 @@ import type { ModelSignature } from '../dialects/mlflow-scoring/signature.ts';
 import { oipGrpc } from '../dialects/oip/grpc/server.ts';
 import { oipDialect } from '../dialects/oip/oip.ts';
 import { openOnlineReader } from '../domains/features/public.ts';
-import { startDataPlane, type DataPlane, type ModelControl, type WholeModelSource } from '../domains/serving/public.ts';
+import { modelInterpreter, startDataPlane, type DataPlane, type ModelControl, type WholeModelSource } from '../domains/serving/public.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { openLog } from '../kernel/log.ts';
 import { fail } from './serving/errors.ts';
@@ -20,6 +20,8 @@ export interface ServeOptions {
   /** Whether callers may load and unload the models. */
   readonly modelControl?: ModelControl;
   readonly tokens?: readonly ServingToken[];
+  /** Python for the models that are not of ONNX; without it each has the environment that its folder describes. */
+  readonly python?: string;
   /** No plan is followed and nothing is logged; nothing is written to the folder. */
   readonly withoutFolder?: boolean;
 }
@@ -35,9 +37,10 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
       sources.push({ name, version, path });
       continue;
     }
-    const { onnxFile, flavors, signature } = await readModelFolder(path);
-    if (onnxFile === undefined) return fail('model-folder-invalid', { path, why: `it has no ONNX flavor, only ${flavors.join(', ')}` });
-    sources.push({ name, version, path: onnxFile });
+    const { onnxFile, signature } = await readModelFolder(path);
+    // The environment is made now: nothing is resolved when a request comes.
+    if (onnxFile === undefined) sources.push({ name, version, path, interpreter: await interpreterFor(path, settings, options) });
+    else sources.push({ name, version, path: onnxFile });
     signatures.set(`${name}@${version}`, signature);
   }
   try {
@@ -54,6 +57,7 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
       openFacts: openOnlineReader,
       bodyLimitBytes: serveLimitBytes,
       models: sources,
+      python: { workers: settings.pythonWorkers, limits: pythonLimits(settings) },
       ...(modelControl === undefined ? {} : { modelControl }),
       ...(withoutFolder ? {} : { dir }),
       ...(replica === undefined ? {} : { replica }),
@@ -63,6 +67,15 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
     throw explained(error, host, [servePort, Number(grpcPort)]);
   }
 }
+
+const interpreterFor = (path: string, { dir, uvCacheDir }: Settings, { python, withoutFolder = false }: ServeOptions): Promise<string> =>
+  modelInterpreter(path, { uvCacheDir, ...(python === undefined ? {} : { python }), ...(withoutFolder ? {} : { dir }) });
+
+const pythonLimits = ({ pythonMemoryMb, pythonBatchMs, picklePolicy }: Settings) => ({
+  memoryMb: pythonMemoryMb,
+  batchMs: pythonBatchMs,
+  pickle: picklePolicy === 'refuse' ? ('refuse' as const) : ('allow' as const),
+});
 
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is taken; stop what listens there, or choose another port',

@@ -14,6 +14,7 @@ interface ServeCommandOptions {
   readonly grpcPort?: string;
   readonly modelControl?: string;
   readonly tokenFile?: string;
+  readonly python?: string;
   readonly replica: string;
   readonly json?: true;
 }
@@ -35,6 +36,7 @@ export function serveCommand(program: Program, root: Command): void {
     .option('--host <address>', 'the address to listen on (GYRE_HOST, default 127.0.0.1); another one needs --token-file')
     .option('--model-control <mode>', '"explicit": callers may load these models anew and unload them ("none" by default)')
     .option('--token-file <file>', 'a token on each line, and behind it the names it may ask, if not all; then nobody asks without one')
+    .option('--python <path>', 'a Python that has what the models need; without it each gets the environment that its folder describes')
     .option('--dir <folder>', 'the server’s folder with the plan and the log (GYRE_DIR; default .gyre, with --model none)')
     .option('--replica <name>', 'the name of this data plane, the first part of its prediction ids', 'r1')
     .option('--json', 'print addresses and models as one line of JSON')
@@ -67,6 +69,7 @@ export function serveCommand(program: Program, root: Command): void {
         models,
         modelControl,
         withoutFolder,
+        ...(options.python === undefined ? {} : { python: options.python }),
         ...(tokens ? { tokens } : {}),
       });
       const stop = (): void => void plane.close().then(() => program.exit(exitCodes.ok));

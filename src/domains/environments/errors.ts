@@ -23,6 +23,11 @@ export const { fail } = defineErrors({
     title: 'The environment could not be made',
     detail: (p: { digest: string; why: string }) => `Environment ${p.digest.slice(0, 12)}: ${p.why}`,
   },
+  'environment-unresolvable': {
+    status: 409,
+    title: 'The packages do not fit together',
+    detail: (p: { why: string }) => `No set of versions fits what is asked for: ${p.why}`,
+  },
   'environment-cancelled': {
     status: 409,
     title: 'Making the environment was cancelled',

@@ -1,3 +1,4 @@
 // What other rooms may use of environments.
-export { declareEnvironment, diffEnvironments, getEnvironment, realiseEnvironment } from './service.ts';
-export type { ResolvedEnvironment } from './realise.ts';
+export { declareEnvironment, diffEnvironments, getEnvironment, lockRequirements, realiseEnvironment } from './service.ts';
+export { lockOf, realiseRequirements, type Requirements } from './requirements.ts';
+export type { RealiseOptions, ResolvedEnvironment } from './realise.ts';

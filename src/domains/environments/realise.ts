@@ -1,5 +1,6 @@
 // A virtual environment per environment digest, made by uv from the lock and shared by all steps.
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -72,6 +73,42 @@ export interface RealiseOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * A lock with hashes for what is asked for, found by uv for one interpreter and this platform; wheels only. Raises
+ * `environment-unresolvable`, `uv-missing`.
+ */
+export async function compileLock(requirements: readonly string[], { path }: Interpreter, options: RealiseOptions): Promise<string> {
+  const uv = await findUv(options.dir);
+  const folder = join(options.dir, 'environments');
+  await mkdir(folder, { recursive: true });
+  const asked = join(folder, `asked-${process.pid}-${randomBytes(6).toString('hex')}.in`);
+  await writeFile(asked, `${requirements.join('\n')}\n`);
+  const args = ['pip', 'compile', '--quiet', '--no-header', '--no-annotate', '--generate-hashes', '--only-binary', ':all:'];
+  try {
+    const { stdout } = await exec(uv, [...args, '--python', path, asked], {
+      env: uvEnvironment(options),
+      maxBuffer: 16 * 1024 * 1024,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    return stdout;
+  } catch (error) {
+    const { stderr, message } = error as { stderr?: string; message: string };
+    if (options.signal?.aborted) throw options.signal.reason;
+    return fail('environment-unresolvable', { why: (stderr || message).trim().replace(/\s+/g, ' ').slice(0, 1500) });
+  } finally {
+    await rm(asked, { force: true });
+  }
+}
+
+const uvEnvironment = (options: RealiseOptions): Record<string, string | undefined> => ({
+  PATH: process.env.PATH,
+  HOME: process.env.HOME ?? options.dir,
+  UV_CACHE_DIR: options.uvCacheDir || join(options.dir, 'cache', 'uv'),
+  UV_NO_PROGRESS: '1',
+  UV_PYTHON_DOWNLOADS: 'never',
+  ...proxies(),
+});
+
 const inFlight = new Map<string, Promise<Realisation>>();
 
 export interface Realisation {
@@ -122,23 +159,12 @@ async function make(
   const uv = await findUv(options.dir);
   const lockFile = join(options.dir, 'environments', `${environment.digest}.${lockName.split('/').at(-1)!}`);
   await writeFile(lockFile, lockText);
-  const env = {
-    PATH: process.env.PATH,
-    HOME: process.env.HOME ?? options.dir,
-    UV_CACHE_DIR: options.uvCacheDir || join(options.dir, 'cache', 'uv'),
-    UV_NO_PROGRESS: '1',
-    UV_PYTHON_DOWNLOADS: 'never',
-    ...proxies(),
-  };
   const run = async (...args: string[]): Promise<void> => {
-    try {
-      await exec(uv, args, { env, maxBuffer: 16 * 1024 * 1024, ...(options.signal ? { signal: options.signal } : {}) });
-    } catch (error) {
-      const { stderr, message } = error as { stderr?: string; message: string };
-      await rm(root, { recursive: true, force: true });
-      if (options.signal?.aborted) fail('environment-cancelled', { digest: environment.digest });
-      fail('environment-failed', { digest: environment.digest, why: (stderr || message).trim().replace(/\s+/g, ' ').slice(0, 1500) });
-    }
+    const why = await runUv(uv, args, options);
+    if (why === undefined) return;
+    await rm(root, { recursive: true, force: true });
+    if (options.signal?.aborted) fail('environment-cancelled', { digest: environment.digest });
+    fail('environment-failed', { digest: environment.digest, why });
   };
   await run('venv', '--quiet', '--python', environment.interpreter.path, root);
   const python = join(bin, 'python');
@@ -158,6 +184,23 @@ async function make(
   await handle.sync();
   await handle.close();
   return done(true);
+}
+
+/** Says why it failed, or nothing. What cannot be reached may lie in the cache. */
+export async function runUv(uv: string, args: readonly string[], options: RealiseOptions): Promise<string | undefined> {
+  const env = uvEnvironment(options);
+  const attempt = async (more: readonly string[]): Promise<string | undefined> => {
+    try {
+      await exec(uv, [...args, ...more], { env, maxBuffer: 16 * 1024 * 1024, ...(options.signal ? { signal: options.signal } : {}) });
+      return undefined;
+    } catch (error) {
+      const { stderr, message } = error as { stderr?: string; message: string };
+      return (stderr || message).trim().replace(/\s+/g, ' ').slice(0, 1500);
+    }
+  };
+  const why = await attempt([]);
+  if (why === undefined || options.signal?.aborted || !/connect|dns|timed out|network|fetch|request/i.test(why)) return why;
+  return (await attempt(['--offline'])) === undefined ? undefined : why;
 }
 
 // Registries reached through a mirror or with an own certificate are the machine's setting, not ours.

@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/ctx.ts';
 import { fail } from './errors.ts';
 import { diffLocks, parseLock, type PackageChange } from './lock.ts';
 import type { Environment } from './model.ts';
-import { realise, resolveEnvironment, type Realisation, type ResolvedEnvironment } from './realise.ts';
+import { compileLock, findInterpreter, realise, resolveEnvironment, type Realisation, type ResolvedEnvironment } from './realise.ts';
 import * as store from './store.ts';
 
 /** Names a lock's environment on this machine and records it. Raises `lock-invalid`, `python-missing`. */
@@ -33,6 +33,18 @@ export async function declareEnvironment(
     });
   });
   return resolved;
+}
+
+/** Locks what is asked for, names the environment and records it. Raises `environment-unresolvable`, `python-missing`, `uv-missing`. */
+export async function lockRequirements(
+  ctx: Ctx,
+  requirements: readonly string[],
+  file: string,
+  python: string | null,
+): Promise<{ resolved: ResolvedEnvironment; text: string }> {
+  const options = { dir: ctx.settings.dir, uvCacheDir: ctx.settings.uvCacheDir, signal: ctx.signal };
+  const text = await compileLock(requirements, await findInterpreter(python), options);
+  return { resolved: await declareEnvironment(ctx, text, file, python), text };
 }
 
 /** Makes the environment real if it is not. Raises `environment-failed`, `uv-missing`. */

@@ -138,6 +138,40 @@ export const { fail } = defineErrors({
     detail: (p: { what: string }) =>
       `${p.what} Train the model on the columns that the feature service and the request provide, or mend the service.`,
   },
+  'python-model-unreadable': {
+    status: 409,
+    title: 'The Python model cannot be loaded',
+    detail: (p: { why: string }) => `The model cannot be loaded in its environment: ${p.why}. The server's log has the details.`,
+  },
+  'python-environment-missing': {
+    status: 409,
+    title: 'The model has no environment',
+    detail: (p: { why: string }) =>
+      `No Python environment can be made for the model: ${p.why}. Log the model with its requirements, or name an interpreter that has them.`,
+  },
+  'model-process-ended': {
+    status: 503,
+    title: 'The process of the model ended',
+    detail: (p: { model: string; why: string }) =>
+      `The process of "${p.model}" ended while it worked on this request: ${p.why}. Another one is started; the request may be repeated.`,
+  },
+  'model-took-too-long': {
+    status: 504,
+    title: 'The model took too long',
+    detail: (p: { model: string; limitMs: number }) =>
+      `"${p.model}" took longer than ${p.limitMs} ms, so its process was stopped and another one is started. Send fewer rows, or raise the limit.`,
+  },
+  'model-process-away': {
+    status: 503,
+    title: 'The process of the model is away',
+    detail: (p: { model: string; why: string }) =>
+      `"${p.model}" has no process that could take the request, for ${p.why}. Repeat it in a few seconds.`,
+  },
+  'model-input-refused': {
+    status: 400,
+    title: 'The model does not take this input',
+    detail: (p: { model: string; why: string }) => `"${p.model}" does not take this input: ${p.why}. Nothing was predicted.`,
+  },
   'score-rows-invalid': {
     status: 400,
     title: 'The rows cannot be scored',

@@ -17,6 +17,10 @@ export {
   type ServingListener,
 } from './http/protocol.ts';
 export { bare, parseJson } from './http/json-text.ts';
+export { modelInterpreter, type InterpreterOptions } from './runtime/python/interpreter.ts';
+export { columnSignature, parseMlmodel } from './runtime/python/mlmodel.ts';
+export { requireScore } from './runtime/onnx-runtime.ts';
+export { runtimeOf, type PythonSettings } from './runtime/open-model.ts';
 export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
 export type { ModelControl } from './plane/model-repository.ts';
 export { faultOf } from './plane/fault-injection.ts';

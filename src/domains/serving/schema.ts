@@ -32,9 +32,16 @@ export const PlanVariant = Type.Object({
   modelDigest: Name,
   modelPath: Type.String({ minLength: 1, description: 'Folder of the sealed files, or the ONNX file itself, relative to the data folder' }),
   weight: Type.Number({ minimum: 0 }),
+  interpreter: Type.Optional(
+    Type.String({ minLength: 1, description: 'Python of the model’s environment, relative to the data folder; absent for ONNX' }),
+  ),
   process: Type.Optional(Type.Literal('own', { description: 'Runs in a process of its own, however quick it is' })),
   shadow: Type.Optional(
-    Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Share of the requests that this variant answers a copy of; its weight is 0' }),
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1,
+      description: 'Share of the requests that this variant answers a copy of; its weight is 0',
+    }),
   ),
   fault: Type.Optional(
     Type.Object(

@@ -25,6 +25,27 @@ export const servingSettings = {
     doc: 'Whose answers a stream of gRPC has: Triton wraps each of them, MLServer does not.',
     parse: oneOf('triton', 'mlserver'),
   }),
+  pythonWorkers: setting<number>({
+    env: 'GYRE_PYTHON_WORKERS',
+    expected: 'a number from 1 to 64',
+    default: 1,
+    doc: 'How many processes the data plane has for each model that runs in Python.',
+    parse: integer(1, 64),
+  }),
+  pythonMemoryMb: setting<number>({
+    env: 'GYRE_PYTHON_MEMORY_MB',
+    expected: 'megabytes, at least 128',
+    default: 4096,
+    doc: 'The memory that one such process may hold; one that holds more is stopped and started again.',
+    parse: integer(128, 10_000_000),
+  }),
+  pythonBatchMs: setting<number>({
+    env: 'GYRE_PYTHON_BATCH_MS',
+    expected: 'milliseconds, at least 10',
+    default: 60_000,
+    doc: 'How long a model in Python may work on one batch; then its process is stopped and started again.',
+    parse: integer(10, 86_400_000),
+  }),
   serveLimitBytes: setting<number>({
     env: 'GYRE_SERVE_LIMIT_BYTES',
     expected: 'bytes, from 1024 to 1073741824',

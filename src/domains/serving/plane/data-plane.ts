@@ -22,6 +22,7 @@ import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDia
 import { openServingMetrics } from './serving-metrics.ts';
 import type { PlanToken } from '../schema.ts';
 import { withoutLog, withoutPlan, withTokens } from './without-folder.ts';
+import type { PythonSettings } from '../runtime/open-model.ts';
 import { openWholeModels, type WholeModelSource, type WholeModelsOptions } from './whole-models.ts';
 
 export interface DataPlaneOptions {
@@ -46,6 +47,8 @@ export interface DataPlaneOptions {
   readonly now?: () => number;
   /** Served as they are, beside the plan. */
   readonly models?: readonly WholeModelSource[];
+  /** Processes and limits of models that run in Python. */
+  readonly python?: PythonSettings;
   /** Whether callers may load and unload those models (default "none"). */
   readonly modelControl?: ModelControl;
   /** How much may wait for a model that runs in a process of its own. */
@@ -97,11 +100,13 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const metrics = openServingMetrics(inferenceLog.state);
   const shadows = dir === undefined ? undefined : openShadows({ dir, log: inferenceLog, registry: metrics.registry, now });
   const predictor = openPredictor(inferenceLog, metrics, now, shadows);
-  const models = await openWholeModels(options.models ?? [], { log, metrics, ...options.queue }).catch(async (error: unknown) => {
-    await inferenceLog.close();
-    unlock();
-    throw error;
-  });
+  const models = await openWholeModels(options.models ?? [], { log, metrics, python: options.python, ...options.queue }).catch(
+    async (error: unknown) => {
+      await inferenceLog.close();
+      unlock();
+      throw error;
+    },
+  );
   let accepting = true;
 
   let url = '';
@@ -116,6 +121,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
           openFacts: options.openFacts,
           pollMs: options.pollMs ?? 1000,
           now,
+          python: options.python,
           retire: predictor.retire,
           onSwap: (plan) => metrics.plan(plan.number),
         });

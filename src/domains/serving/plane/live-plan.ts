@@ -10,7 +10,7 @@ import { makeEndpoint, type FactReader, type LiveEndpoint } from './endpoint.ts'
 import { readPlan, servingKey, servingPaths, writeAck } from '../plan.ts';
 import type { ModelSession } from '../runtime/onnx-runtime.ts';
 import { requireDigest } from '../runtime/model-file.ts';
-import { placeModel } from '../runtime/placement.ts';
+import { openColumns, type PythonSettings } from '../runtime/open-model.ts';
 import type { PlanAck, PlanEndpoint, PlanToken, ServingPlan } from '../schema.ts';
 
 export interface LivePlan {
@@ -29,6 +29,7 @@ export interface LivePlanOptions {
   readonly openFacts: (path: string) => FactReader;
   readonly pollMs: number;
   readonly now: () => number;
+  readonly python?: PythonSettings | undefined;
   /** Releases a session once no call uses it any more. */
   readonly retire: (session: ModelSession) => void;
   readonly onSwap: (plan: LivePlan) => void;
@@ -81,7 +82,7 @@ export async function followPlan(options: LivePlanOptions): Promise<PlanFollower
     for (const wanted of plan.endpoints) {
       const id = endpointKey(wanted.workspace, wanted.name);
       try {
-        await loadModels(dir, log, wanted, sessions, kept);
+        await loadModels(options, wanted, sessions, kept);
         endpoints.set(id, makeEndpoint(wanted, kept, readerOf, key, subjectKey(dir)));
       } catch (error) {
         const why = isProblem(error) ? error.message : String(error);
@@ -164,13 +165,12 @@ const stampOf = (path: string): string => {
 };
 
 async function loadModels(
-  dir: string,
-  log: Log,
+  { dir, log, python = {} }: LivePlanOptions,
   endpoint: PlanEndpoint,
   have: ReadonlyMap<string, ModelSession>,
   into: Map<string, ModelSession>,
 ): Promise<void> {
-  for (const { model, modelVersion, modelDigest, modelPath, process } of endpoint.variants) {
+  for (const { model, modelVersion, modelDigest, modelPath, process, interpreter } of endpoint.variants) {
     if (into.has(modelDigest)) continue;
     const existing = have.get(modelDigest);
     if (existing) {
@@ -179,7 +179,8 @@ async function loadModels(
     }
     const path = resolve(dir, modelPath);
     await requireDigest(path, modelDigest);
-    const session = await placeModel(path, [endpoint.output.score], {
+    const session = await openColumns(path, [endpoint.output.score], {
+      ...{ log, name: model, python, interpreter: interpreter === undefined ? undefined : resolve(dir, interpreter) },
       own: process === 'own',
       ended: (why) => log.error({ event: 'serving.model.process-ended', model, modelVersion, why }),
     });

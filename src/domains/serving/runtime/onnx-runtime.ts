@@ -24,6 +24,8 @@ export interface ModelSignature {
   readonly inputs: readonly ModelTensor[];
   /** Outputs that are tensors; others cannot be fetched. */
   readonly outputs: readonly ModelTensor[];
+  /** The only output is the score, whatever an endpoint calls it: what a Python model returns has no name of its own. */
+  readonly soleScore?: boolean;
 }
 
 /** One column of a batch; a missing number is NaN or null, a missing string "" or null. */
@@ -164,12 +166,13 @@ export const zeroColumn =
 
 /** The output that holds the scores. Raises `onnx-signature-unsupported`. */
 export function requireScore(signature: ModelSignature, score: string): void {
-  const output = signature.outputs.find((o) => o.name === score);
+  const [only, ...more] = signature.outputs;
+  const output = signature.outputs.find((o) => o.name === score) ?? (signature.soleScore && more.length === 0 ? only : undefined);
   const names = signature.outputs.map((o) => o.name).join(', ');
   if (!output)
     return fail('onnx-signature-unsupported', { what: `There is no tensor output "${score}" (the model has: ${names || 'none'}).` });
   if (!/^(float|double|u?int)/.test(output.type) || output.shape.length > 2)
-    fail('onnx-signature-unsupported', { what: `The score output "${score}" is ${output.type} of rank ${output.shape.length}.` });
+    fail('onnx-signature-unsupported', { what: `The score output "${output.name}" is ${output.type} of rank ${output.shape.length}.` });
 }
 
 /** The score of row `row`: the value itself, or of several columns the last (the positive class). */

@@ -12,7 +12,12 @@ export interface DenseTensor {
   readonly type: string;
   readonly shape: readonly number[];
   readonly data: ArrayLike<number | bigint | string>;
+  /** Its texts are JSON: lists and objects that a Python model returned. */
+  readonly json?: boolean;
 }
+
+/** What a Python model returned: a table, named arrays, or one array. */
+export type AnswerForm = 'records' | 'dict' | 'values';
 
 export type RunParameters = Readonly<Record<string, unknown>>;
 
@@ -20,6 +25,14 @@ export interface TensorSession {
   readonly signature: ModelSignature;
   /** Where it runs; absent of one that was not placed, which runs in this thread. */
   readonly placement?: Placement;
+  /** Known of a Python model: whether a row's answer is the same whatever runs beside it. Others are tried. */
+  readonly rowWise?: boolean;
+  /** Without a signature: any inputs by any names. */
+  readonly takesAnything?: boolean;
+  /** Inputs that may be left out. */
+  readonly optional?: ReadonlySet<string>;
+  /** The form of what a Python model returned last; null before it is known. */
+  readonly answerForm?: () => AnswerForm | null;
   /** As `run`, of a session in this thread: it returns when the model has run. */
   readonly runNow?: (inputs: readonly DenseTensor[], outputs: readonly string[]) => DenseTensor[];
   /** What the model refuses is thrown as the runtime says it. `parameters` are those of the request, for models that take some. */
