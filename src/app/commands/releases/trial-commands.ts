@@ -1,48 +1,45 @@
 // gyre trial: versions side by side on live traffic, until a rule that was fixed before says which is better.
 import type { Command } from 'commander';
-import { path } from '../../../kernel/cli/client.ts';
 import { table } from '../../../kernel/cli/terminal.ts';
-import { act, assignments, type Program, type Use } from '../command.ts';
-import { describePlan, describeReadout, describeTrial, type ReadoutRow, type TrialRow } from './trial-status.ts';
+import { act, assignments, type Program } from '../command.ts';
+import { ENDPOINT, planCommand, TRIAL, trialPath } from './trial-plan.ts';
+import {
+  describePlan,
+  describeReadout,
+  describeStep,
+  describeSteering,
+  describeTrial,
+  type ReadoutRow,
+  type StepRow,
+  type TrialRow,
+} from './trial-status.ts';
 
-interface PlanOptions {
-  readonly arm: readonly string[];
-  readonly weight?: readonly string[];
-  readonly aa?: true;
-  readonly metric: string;
-  readonly effect: string;
-  readonly alpha?: string;
-  readonly power?: string;
-  readonly rule?: string;
-  readonly correction?: string;
-  readonly covariate?: string;
-  readonly beforeDays?: string;
-  readonly lowerIsBetter?: true;
-  readonly hypothesis?: string;
-  readonly mean?: string;
-  readonly variance?: string;
-  readonly unitsPerDay?: string;
+/** An action that takes a reason and answers with the trial. */
+function steer(program: Program, trial: Command, action: string, description: string): void {
+  act<[string, string], { reason: string }>(
+    program,
+    trial
+      .command(action)
+      .description(description)
+      .argument('<endpoint>', ENDPOINT)
+      .argument('<trial>', TRIAL)
+      .requiredOption('--reason <text>', 'why, for the record'),
+    async (use, endpoint, name) => {
+      const { reason } = use.options;
+      const found = await use.client().post<TrialRow>(`${await trialPath(use, endpoint, name)}/${action}`, { reason });
+      use.print(found, () => [...describeTrial(found), ...describeSteering(found)]);
+    },
+  );
 }
-
-const ENDPOINT = 'its name in gyre.yaml';
-const TRIAL = 'name of the trial';
-
-const at = async <O>(use: Use<O>, endpoint: string, trial = ''): Promise<string> => {
-  const base = path`/projects/${await use.project()}/endpoints/${endpoint}/trials`;
-  return trial === '' ? base : `${base}/${encodeURIComponent(trial)}`;
-};
-
-const numbers = (given: Readonly<Record<string, string | undefined>>): Record<string, number> =>
-  Object.fromEntries(Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, Number(value)]])));
 
 export function trialCommands(program: Program, root: Command): void {
   const trial = root.command('trial').description('compare versions on live traffic by a rule fixed before');
-  plan(program, trial);
+  planCommand(program, trial);
   act<[string, string]>(
     program,
     trial.command('start').description('split the traffic between the arms').argument('<endpoint>', ENDPOINT).argument('<trial>', TRIAL),
     async (use, endpoint, name) => {
-      const found = await use.client().post<TrialRow>(`${await at(use, endpoint, name)}/start`, {});
+      const found = await use.client().post<TrialRow>(`${await trialPath(use, endpoint, name)}/start`, {});
       use.print(found, () => describeTrial(found));
     },
   );
@@ -50,8 +47,8 @@ export function trialCommands(program: Program, root: Command): void {
     program,
     trial.command('status').description('plan, standing and decision').argument('<endpoint>', ENDPOINT).argument('<trial>', TRIAL),
     async (use, endpoint, name) => {
-      const found = await use.client().get<TrialRow>(await at(use, endpoint, name));
-      use.print(found, () => [...describeTrial(found), ...describePlan(found)]);
+      const found = await use.client().get<TrialRow>(await trialPath(use, endpoint, name));
+      use.print(found, () => [...describeTrial(found), ...describeSteering(found), ...describePlan(found)]);
     },
   );
   act<[string, string]>(
@@ -62,22 +59,50 @@ export function trialCommands(program: Program, root: Command): void {
       .argument('<endpoint>', ENDPOINT)
       .argument('<trial>', TRIAL),
     async (use, endpoint, name) => {
-      const found = await use.client().get<ReadoutRow>(`${await at(use, endpoint, name)}/readout`);
+      const found = await use.client().get<ReadoutRow>(`${await trialPath(use, endpoint, name)}/readout`);
       use.print(found, () => describeReadout(found));
     },
   );
-  act<[string, string], { reason: string }>(
+  steer(program, trial, 'pause', 'all traffic to the control, until it is resumed');
+  steer(program, trial, 'resume', 'split the traffic again; what was counted still counts, unless the measurement was at fault');
+  steer(program, trial, 'stop', 'all traffic to the control again, without a result');
+  act<[string, string], { reason: string; weight?: readonly string[] }>(
     program,
     trial
-      .command('stop')
-      .description('all traffic to the control again, without a result')
+      .command('freeze-weights')
+      .description('the kill switch of a bandit: its weights stay, until thaw-weights')
       .argument('<endpoint>', ENDPOINT)
       .argument('<trial>', TRIAL)
-      .requiredOption('--reason <text>', 'why, for the record'),
+      .requiredOption('--reason <text>', 'why, for the record')
+      .option('--weight <arm=share>', 'a weight to stay at, once for each arm; one left out gets the rest. Otherwise as they are', collect),
     async (use, endpoint, name) => {
-      const { reason } = use.options;
-      const found = await use.client().post<TrialRow>(`${await at(use, endpoint, name)}/stop`, { reason });
-      use.print(found, () => describeTrial(found));
+      const { reason, weight } = use.options;
+      const weights = Object.fromEntries(Object.entries(assignments(weight ?? [])).map(([arm, share]) => [arm, Number(share)]));
+      const found = await use
+        .client()
+        .post<TrialRow>(`${await trialPath(use, endpoint, name)}/freeze-weights`, { reason, ...(weight ? { weights } : {}) });
+      use.print(found, () => [...describeTrial(found), ...describeSteering(found)]);
+    },
+  );
+  steer(program, trial, 'thaw-weights', 'let the weights of a bandit follow its rewards again');
+  act<[string, string]>(
+    program,
+    trial
+      .command('history')
+      .description('what moved its traffic, and what each update of a bandit was computed from')
+      .argument('<endpoint>', ENDPOINT)
+      .argument('<trial>', TRIAL),
+    async (use, endpoint, name) => {
+      const base = await trialPath(use, endpoint, name);
+      const steps: StepRow[] = [];
+      for (let next: string | null = ''; next !== null;) {
+        const page: { items: StepRow[]; nextCursor?: string | null } = await use
+          .client()
+          .get(`${base}/history?limit=500${next === '' ? '' : `&cursor=${encodeURIComponent(next)}`}`);
+        steps.push(...page.items);
+        next = page.nextCursor ?? null;
+      }
+      use.print(steps, () => steps.flatMap(describeStep));
     },
   );
   act<[string, string], { reason: string; promote?: true }>(
@@ -91,7 +116,9 @@ export function trialCommands(program: Program, root: Command): void {
       .option('--promote', 'release the winner, with its gate and by the steps of the endpoint'),
     async (use, endpoint, name) => {
       const { reason, promote } = use.options;
-      const found = await use.client().post<TrialRow>(`${await at(use, endpoint, name)}/decide`, { reason, promote: promote ?? false });
+      const found = await use
+        .client()
+        .post<TrialRow>(`${await trialPath(use, endpoint, name)}/decide`, { reason, promote: promote ?? false });
       use.print(found, () => describeTrial(found));
     },
   );
@@ -99,11 +126,12 @@ export function trialCommands(program: Program, root: Command): void {
     program,
     trial.command('list').description('trials of an endpoint, newest first').argument('<endpoint>', ENDPOINT),
     async (use, endpoint) => {
-      const { items } = await use.client().get<{ items: TrialRow[] }>(`${await at(use, endpoint)}?limit=50`);
+      const { items } = await use.client().get<{ items: TrialRow[] }>(`${await trialPath(use, endpoint)}?limit=50`);
       use.print(items, () =>
         table(items, [
           { title: 'TRIAL', value: (t) => t.name },
           { title: 'STATE', value: (t) => t.state },
+          { title: 'KIND', value: (t) => t.kind },
           { title: 'METRIC', value: (t) => t.metric },
           { title: 'ARMS', value: (t) => t.arms.map((a) => a.name).join(', ') },
           { title: 'UNITS', value: (t) => String(t.size.units) },
@@ -115,52 +143,3 @@ export function trialCommands(program: Program, root: Command): void {
 }
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
-
-function plan(program: Program, trial: Command): void {
-  act<[string, string], PlanOptions>(
-    program,
-    trial
-      .command('plan')
-      .description('write a trial down, with the units and days that it needs; nothing is served yet')
-      .argument('<endpoint>', ENDPOINT)
-      .argument('<trial>', TRIAL)
-      .requiredOption('--arm <name=version>', 'an arm beside the control; once for each (with --aa: the name alone)', collect)
-      .option('--weight <name=share>', 'its share of the units; otherwise equal shares', collect)
-      .option('--aa', 'A/A check: all arms serve what is served now')
-      .requiredOption('--metric <name>', 'label, accuracy, brier, log_loss, mae, error_rate or latency_ms')
-      .requiredOption('--effect <number>', 'smallest difference worth finding, in the unit of the metric')
-      .option('--alpha <number>', 'chance of a false winner, otherwise 0.05')
-      .option('--power <number>', 'chance to find the effect, otherwise 0.8')
-      .option('--rule <name>', 'fixed-horizon or confidence-sequence')
-      .option('--correction <name>', 'holm or benjamini-hochberg')
-      .option('--covariate <column>', 'a number in the request that explains part of the metric')
-      .option('--before-days <number>', 'the same from the unit’s own metric in so many days before')
-      .option('--lower-is-better', 'against how the metric is usually read')
-      .option('--hypothesis <text>', 'what is expected, for the record')
-      .option('--mean <number>', 'of the metric, where the log does not tell')
-      .option('--variance <number>', 'of the metric in a unit')
-      .option('--units-per-day <number>', 'where the log does not tell'),
-    async (use, endpoint, name) => {
-      const o = use.options;
-      const weights = assignments(o.weight ?? []);
-      const arms = o.aa ? o.arm.map((arm) => [arm, undefined] as const) : Object.entries(assignments(o.arm));
-      const made = await use.client().post<TrialRow>(await at(use, endpoint), {
-        ...{ name, metric: o.metric, effect: Number(o.effect) },
-        arms: arms.map(([arm, version]) => ({
-          name: arm,
-          ...(version === undefined ? {} : { version: String(version) }),
-          ...numbers({ weight: weights[arm] === undefined ? undefined : String(weights[arm]) }),
-        })),
-        ...(o.aa ? { kind: 'aa' } : {}),
-        ...numbers({ alpha: o.alpha, power: o.power }),
-        ...(o.rule ? { rule: o.rule } : {}),
-        ...(o.correction ? { correction: o.correction } : {}),
-        ...(o.covariate ? { covariate: { column: o.covariate } } : o.beforeDays ? { covariate: { beforeDays: Number(o.beforeDays) } } : {}),
-        ...(o.lowerIsBetter ? { higherIsBetter: false } : {}),
-        ...(o.hypothesis ? { hypothesis: o.hypothesis } : {}),
-        given: numbers({ mean: o.mean, variance: o.variance, unitsPerDay: o.unitsPerDay }),
-      });
-      use.print(made, () => [...describePlan(made), `"gyre trial start ${endpoint} ${name}" splits the traffic`]);
-    },
-  );
-}
