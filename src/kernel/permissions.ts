@@ -23,6 +23,7 @@ export const permissions = [
   'pipelines:read',
   'pipelines:run',
   'projects:read',
+  'releases:approve',
   'releases:read',
   'releases:write',
   'retraining:read',

@@ -26,12 +26,14 @@ interface Plan {
   readonly changes: Applied['changes'];
 }
 
-const changeLines = (changes: Applied['changes']): string[] =>
-  table(changes, [
+const changeLines = (changes: Applied['changes']): string[] => [
+  ...table(changes, [
     { title: 'CHANGE', value: (c) => c.change },
     { title: 'KIND', value: (c) => c.kind },
     { title: 'NAME', value: (c) => c.name },
-  ]);
+  ]),
+  ...changes.flatMap((c) => (c.differs ?? []).map((what) => `  ${c.kind} ${c.name}: ${what}`)),
+];
 
 /** Applies the project and pushes its local data; says what happened. */
 export async function applyAll(

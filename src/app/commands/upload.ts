@@ -36,7 +36,12 @@ export async function uploadMissing(client: Client, terminal: Terminal, what: st
 export interface Applied {
   readonly created: boolean;
   readonly revision: { readonly id: string; readonly number: number; readonly project: string };
-  readonly changes: readonly { readonly kind: string; readonly name: string; readonly change: string }[];
+  readonly changes: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly change: string;
+    readonly differs?: readonly string[];
+  }[];
 }
 
 /**

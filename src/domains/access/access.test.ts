@@ -279,6 +279,7 @@ test('what each role may do is this, and a change of it is a change of this tabl
     'models:write',
     'monitoring:write',
     'pipelines:run',
+    'releases:approve',
     'releases:write',
     'retraining:write',
     'serving:predict',

@@ -9,19 +9,35 @@ import type { KeyPath, RawProject } from './parse.ts';
 type Add = (path: KeyPath, detail: string) => void;
 type Refer = (path: KeyPath, kind: string, name: string, known: object) => void;
 
-const GUARDRAILS = ['error_rate', 'latency', 'prediction_drift'];
+const GUARDRAILS = [
+  ...['error_rate', 'latency', 'latency_p99', 'prediction_drift', 'disagreement', 'null_rate', 'feature_drift', 'reward'],
+];
 
 const metricsOf = (task: string): Record<string, unknown> => Object.fromEntries(Object.entries(metrics).filter(([, m]) => m.task === task));
 const named = (names: readonly string[]): Record<string, true> => Object.fromEntries(names.map((n) => [n, true]));
 
 export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer: Refer): void {
   for (const [name, e] of Object.entries(d.endpoints)) {
+    e.freeze.forEach((f, i) => {
+      const at = ['endpoints', name, 'freeze', i];
+      const fault = cronFault(f.cron, f.zone);
+      if (fault) add(at, `"${f.cron}" in ${f.zone} is not a schedule of five fields: ${fault}`);
+    });
     if (!e.release) continue;
     const path = ['endpoints', name, 'release'];
     const { steps } = e.release;
     if (steps.some((s, i) => s <= 0 || s > 1 || (i > 0 && s <= steps[i - 1]!)))
       add([...path, 'steps'], 'the steps are shares above 0% that grow: [10%, 50%, 100%]');
     if (steps.at(-1) !== 1) add([...path, 'steps'], 'the last step is 100%');
+    const { shadow, maxHoldUs, holdUs, guardrails } = e.release;
+    if (shadow && (shadow.share <= 0 || shadow.share > 1)) add([...path, 'shadow'], 'the share of a shadow is above 0% and at most 100%');
+    if (maxHoldUs !== null && maxHoldUs < holdUs) add([...path, 'max_hold'], 'max_hold is at least as long as hold');
+    if (maxHoldUs === null && raw.endpoints?.[name]?.release?.after_max_hold !== undefined)
+      add([...path, 'after_max_hold'], 'after_max_hold needs a max_hold');
+    const last = raw.endpoints?.[name]?.release?.steps.at(-1);
+    if (typeof last === 'object' && last.pause) add([...path, 'steps'], 'the last step has none after it to be let into; use bake');
+    if (guardrails.some((g) => g.metric === 'disagreement') && !shadow)
+      add([...path, 'guardrails'], 'disagreement is seen in a shadow, and there is none; add "shadow: 1d"');
     const known = { ...named(GUARDRAILS), ...metricsOf(d.models[e.model]?.task ?? 'binary') };
     e.release.guardrails.forEach((g, i) => refer([...path, 'guardrails', i], 'guardrail', g.metric, known));
   }
@@ -73,9 +89,9 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
   }
 }
 
-function cronFault(pattern: string): string | undefined {
+function cronFault(pattern: string, timezone = 'UTC'): string | undefined {
   try {
-    new Cron(pattern, { paused: true, timezone: 'UTC' });
+    new Cron(pattern, { paused: true, timezone }).nextRun();
     return undefined;
   } catch (error) {
     return (error as Error).message;

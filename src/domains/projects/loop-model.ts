@@ -1,14 +1,41 @@
 // The part of a project that keeps a model good, with its defaults applied.
 import type { Parameter } from './model.ts';
 
+export interface GuardrailPolicy {
+  readonly metric: string;
+  readonly margin: number | null;
+  readonly then: 'rollback' | 'pause';
+}
+
+/** Of an endpoint that declares none. */
+export const DEFAULT_ROLLBACK_WINDOW = 10;
+
 export interface ReleasePolicy {
+  /** null = the candidate gets traffic as soon as it is warm. */
+  readonly shadow: { readonly share: number; readonly holdUs: number; readonly minSample: number } | null;
   /** Shares of the traffic in (0, 1], growing; the last is 1. */
   readonly steps: readonly number[];
+  /** By position of `steps`: whether a person lets the release into it. */
+  readonly approve: readonly boolean[];
   readonly holdUs: number;
-  /** A step that could not be decided by then is rolled back; null = it waits. */
+  /** null = a step that lacks data waits. */
   readonly maxHoldUs: number | null;
+  /** What becomes of a step that could not be decided by then. */
+  readonly afterMaxHold: 'rollback' | 'pause' | 'promote-never';
   readonly minSample: number;
-  readonly guardrails: readonly { readonly metric: string; readonly margin: number | null }[];
+  /** null = with the last step it is promoted. */
+  readonly bakeUs: number | null;
+  /** So many promoted revisions can be gone back to without steps. */
+  readonly rollbackWindow: number;
+  readonly guardrails: readonly GuardrailPolicy[];
+}
+
+/** A calendar window in which no release moves forward, on event time. */
+export interface FreezeWindow {
+  readonly cron: string;
+  readonly lastsUs: number;
+  readonly zone: string;
+  readonly reason: string;
 }
 
 export const driftMethods = ['js', 'psi', 'ks', 'chi2', 'wasserstein', 'hellinger'] as const;

@@ -2,12 +2,14 @@
 import type {
   AlertCondition,
   AlertRuleDefinition,
+  FreezeWindow,
   MonitorDefinition,
   ReceiverDefinition,
   ReleasePolicy,
   RetrainingDefinition,
   TriggerCause,
 } from './loop-model.ts';
+import { DEFAULT_ROLLBACK_WINDOW } from './loop-model.ts';
 import { durationMs, type ProjectDefinition } from './model.ts';
 import type { RawProject } from './parse.ts';
 
@@ -16,22 +18,50 @@ type RawAlert = NonNullable<RawProject['alerts']>[number];
 type RawReceiver = NonNullable<RawProject['receivers']>[string];
 type RawRetraining = NonNullable<RawProject['retraining']>[string];
 type RawRelease = NonNullable<NonNullable<RawProject['endpoints']>[string]['release']>;
+type RawFreeze = NonNullable<NonNullable<RawProject['endpoints']>[string]['freeze']>[number];
 
 const us = (duration: string): number => durationMs(duration) * 1000;
 
 const DEFAULT_PERFORMANCE = { binary: ['roc_auc', 'log_loss', 'brier'], regression: ['mae', 'rmse', 'r2'] } as const;
 
+const shareOf = (text: string): number => Number(text.slice(0, -1)) / 100;
+
 export function releasePolicyOf(r: RawRelease): ReleasePolicy {
+  const holdUs = us(r.hold ?? '1d');
+  const minSample = r.min_sample ?? 300;
+  const shadow = typeof r.shadow === 'string' ? { hold: r.shadow } : r.shadow;
+  const steps = r.steps.map((s) => (typeof s === 'string' ? { share: s } : s));
   return {
-    steps: r.steps.map((s) => Number(s.slice(0, -1)) / 100),
-    holdUs: us(r.hold ?? '1d'),
+    shadow: shadow
+      ? {
+          share: shadow.share ? shareOf(shadow.share) : 1,
+          holdUs: shadow.hold ? us(shadow.hold) : holdUs,
+          minSample: shadow.min_sample ?? minSample,
+        }
+      : null,
+    steps: steps.map((s) => shareOf(s.share)),
+    // Out of a step is into the next one.
+    approve: steps.map((s, i) => s.approve === true || steps[i - 1]?.pause === 'manual'),
+    holdUs,
     maxHoldUs: r.max_hold ? us(r.max_hold) : null,
-    minSample: r.min_sample ?? 300,
-    guardrails: (r.guardrails ?? ['error_rate']).map((g) =>
-      typeof g === 'string' ? { metric: g, margin: null } : { metric: g.metric, margin: g.margin ?? null },
-    ),
+    afterMaxHold: r.after_max_hold ?? 'rollback',
+    minSample,
+    bakeUs: r.bake ? us(r.bake) : null,
+    rollbackWindow: r.rollback_window ?? DEFAULT_ROLLBACK_WINDOW,
+    guardrails: (r.guardrails ?? ['error_rate']).map((g) => {
+      const { metric, margin, then } = typeof g === 'string' ? { metric: g } : g;
+      // Callers who differ say that the comparison is unfair, not that the candidate is bad.
+      return { metric, margin: margin ?? null, then: then ?? (metric === 'feature_drift' ? 'pause' : 'rollback') };
+    }),
   };
 }
+
+export const freezeWindowOf = (f: RawFreeze): FreezeWindow => ({
+  cron: f.cron,
+  lastsUs: us(f.for),
+  zone: f.zone ?? 'UTC',
+  reason: f.reason ?? 'its calendar says so',
+});
 
 export function loopOf(raw: RawProject): Pick<ProjectDefinition, 'monitors' | 'alerts' | 'receivers' | 'retraining' | 'subjects'> {
   const of = <A, B>(record: Readonly<Record<string, A>> | undefined, make: (name: string, value: A) => B): Record<string, B> =>

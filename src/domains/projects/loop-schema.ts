@@ -6,30 +6,97 @@ const closed = { additionalProperties: false } as const;
 const duration = Type.String({ pattern: '^\\d+(s|m|h|d|w)$', description: 'A duration: 10s, 5m, 6h, 14d, 2w' });
 const scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean()]);
 
+const share = Type.String({ pattern: '^\\d{1,3}(\\.\\d+)?%$' });
+
 export const StagedRelease = Type.Object(
   {
-    steps: Type.Array(Type.String({ pattern: '^\\d{1,3}(\\.\\d+)?%$' }), {
-      minItems: 1,
-      description: 'Shares of live traffic that the candidate gets, one after the other; the last is 100%',
-    }),
+    shadow: Type.Optional(
+      Type.Union(
+        [
+          duration,
+          Type.Object(
+            {
+              share: Type.Optional(share),
+              hold: Type.Optional(duration),
+              min_sample: Type.Optional(Type.Integer({ minimum: 1 })),
+            },
+            closed,
+          ),
+        ],
+        { description: 'Before it gets traffic, the candidate answers copies of requests, and nobody gets its answers' },
+      ),
+    ),
+    steps: Type.Array(
+      Type.Union([
+        share,
+        Type.Object(
+          {
+            share,
+            approve: Type.Optional(Type.Boolean({ description: 'A person lets the release into this step: gyre release approve' })),
+            pause: Type.Optional(Type.Literal('manual', { description: 'A person lets the release out of this step' })),
+          },
+          closed,
+        ),
+      ]),
+      { minItems: 1, description: 'Shares of live traffic that the candidate gets, one after the other; the last is 100%' },
+    ),
     hold: Type.Optional(duration),
     max_hold: Type.Optional(duration),
+    after_max_hold: Type.Optional(
+      Type.Enum(['rollback', 'pause', 'promote-never'], {
+        description: 'What becomes of a step without enough data by then; promote-never: it stays as it is until a person decides',
+      }),
+    ),
     min_sample: Type.Optional(
       Type.Integer({
         minimum: 1,
         description: 'Requests that the candidate must have answered in a step before it may go on; default 300',
       }),
     ),
+    bake: Type.Optional(
+      Type.String({
+        pattern: '^\\d+(s|m|h|d|w)$',
+        description: 'So long the former version stays loaded and is compared with once the candidate has all traffic',
+      }),
+    ),
+    rollback_window: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 100,
+        description: 'So many promoted revisions back "gyre rollback" skips the steps; default 10',
+      }),
+    ),
     guardrails: Type.Optional(
       Type.Array(
-        Type.Union([Type.String(), Type.Object({ metric: Type.String(), margin: Type.Optional(Type.Number({ minimum: 0 })) }, closed)]),
+        Type.Union([
+          Type.String(),
+          Type.Object(
+            {
+              metric: Type.String(),
+              margin: Type.Optional(Type.Number({ minimum: 0 })),
+              then: Type.Optional(Type.Enum(['rollback', 'pause'], { description: 'What harm leads to; default rollback' })),
+            },
+            closed,
+          ),
+        ]),
         {
-          description: 'error_rate, prediction_drift, latency or a performance metric: the candidate against the concurrent stable variant',
+          description:
+            'error_rate, latency, latency_p99, prediction_drift, disagreement, null_rate, feature_drift, reward or a performance metric: the candidate against the concurrent stable variant',
         },
       ),
     ),
   },
   closed,
+);
+
+export const FreezeWindow = Type.Object(
+  {
+    cron: Type.String({ description: 'When it begins, in event time: five fields' }),
+    for: duration,
+    zone: Type.Optional(Type.String({ description: 'An IANA time zone; default UTC' })),
+    reason: Type.Optional(Type.String({ maxLength: 200 })),
+  },
+  { ...closed, description: 'While it lasts no release begins or takes a step; going back stays possible' },
 );
 
 const DriftMethod = Type.Enum(['js', 'psi', 'ks', 'chi2', 'wasserstein', 'hellinger']);

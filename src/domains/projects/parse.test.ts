@@ -6,6 +6,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { parse as parseYaml } from 'yaml';
 import { isProblem, type Fault } from '../../kernel/errors.ts';
+import { diffProjects } from './model.ts';
 import { parseProject } from './parse.ts';
 import { ProjectFile } from './schema.ts';
 
@@ -297,13 +298,18 @@ test('what keeps a model good gets its defaults', () => {
 retraining: { e: { pipeline: train, on: [alert, "cron: 0 3 * * 1"], params: { from: now - 60d } } }`),
   );
   assert.deepEqual(d.endpoints.e!.release, {
+    shadow: null,
     steps: [0.1, 0.5, 1],
+    approve: [false, false, false],
     holdUs: 86_400_000_000,
     maxHoldUs: null,
+    afterMaxHold: 'rollback',
     minSample: 300,
+    bakeUs: null,
+    rollbackWindow: 10,
     guardrails: [
-      { metric: 'error_rate', margin: null },
-      { metric: 'roc_auc', margin: 0.02 },
+      { metric: 'error_rate', margin: null, then: 'rollback' },
+      { metric: 'roc_auc', margin: 0.02, then: 'rollback' },
     ],
   });
   assert.equal(d.monitors.e!.endpoint, 'e');
@@ -353,4 +359,53 @@ test('what does not fit together there is named with its place', () => {
   const steps = (list: string): string => `project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, release: { steps: [${list}] } } }\n`;
   for (const list of ['50%, 10%, 100%', '10%, 50%', '0%, 100%'])
     assert.throws(() => parseProject(steps(list)), { code: 'project-invalid' }, list);
+});
+
+test('a release may begin in the shadow, wait for a person, bake, and keep out of calendar windows', () => {
+  const endpoint = (more: string): string => `project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, ${more} } }\n`;
+  const { e } = parseProject(
+    endpoint(
+      `follow: champion, freeze: [{ cron: "0 16 * * 5", for: 64h, zone: Europe/Berlin, reason: weekend }], release: {
+        shadow: { share: 20%, hold: 6h }, steps: [{ share: 10%, pause: manual }, 50%, { share: 100%, approve: true }], hold: 1d,
+        max_hold: 3d, after_max_hold: promote-never, bake: 1h, rollback_window: 3,
+        guardrails: [disagreement, { metric: feature_drift }, { metric: error_rate, then: pause }] }`,
+    ),
+  ).endpoints;
+  assert.deepEqual(e!.freeze, [{ cron: '0 16 * * 5', lastsUs: 230_400_000_000, zone: 'Europe/Berlin', reason: 'weekend' }]);
+  assert.equal(e!.follow, 'champion');
+  const { shadow, approve, bakeUs, afterMaxHold, guardrails, rollbackWindow } = e!.release!;
+  assert.deepEqual(shadow, { share: 0.2, holdUs: 21_600_000_000, minSample: 300 });
+  assert.deepEqual([approve, bakeUs, afterMaxHold, rollbackWindow], [[false, true, true], 3_600_000_000, 'promote-never', 3]);
+  assert.deepEqual(
+    guardrails.map((g) => g.then),
+    ['rollback', 'pause', 'pause'],
+  );
+  for (const [wrong, why] of [
+    ['release: { shadow: { share: 0% }, steps: [100%] }', /share of a shadow/],
+    ['release: { steps: [10%, { share: 100%, pause: manual }] }', /use bake/],
+    ['release: { steps: [10%, 100%], guardrails: [disagreement] }', /there is none; add "shadow: 1d"/],
+    ['release: { steps: [10%, 100%], hold: 2d, max_hold: 1d }', /at least as long as hold/],
+    ['release: { steps: [10%, 100%], after_max_hold: pause }', /needs a max_hold/],
+    ['freeze: [{ cron: "99 1 * * *", for: 1h }]', /not a schedule of five fields/],
+    ['freeze: [{ cron: "0 1 * * *", for: 1h, zone: Europe/Atlantis }]', /not a schedule of five fields/],
+  ] as const)
+    assert.match(
+      faultsOf(endpoint(wrong))
+        .map((f) => f.detail)
+        .join(' '),
+      why,
+      wrong,
+    );
+});
+
+test('a changed policy of releases is told member by member', () => {
+  const of = (release: string) => parseProject(`project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, release: ${release} } }\n`);
+  assert.deepEqual(diffProjects(of('{ steps: [10%, 100%] }'), of('{ steps: [5%, 100%], hold: 2d, bake: 1h }')), [
+    {
+      kind: 'endpoint',
+      name: 'e',
+      change: 'changed',
+      differs: ['release.steps: [0.1,1] -> [0.05,1]', 'release.holdUs: 86400000000 -> 172800000000', 'release.bakeUs: null -> 3600000000'],
+    },
+  ]);
 });

@@ -38,12 +38,12 @@ eachDatabase('Plan says what would change and changes nothing; apply makes numbe
   assert.deepEqual([again.get('created'), again.get('revision.id')], [false, first.get('revision.id')]);
   const changed = await c.apply({ 'gyre.yaml': text(second).replace('[k]', '[k, l]') });
   assert.deepEqual(changed.get('changes'), [
-    { kind: 'dataset', name: 'a', change: 'changed' },
+    { kind: 'dataset', name: 'a', change: 'changed', differs: ['key: ["k"] -> ["k","l"]'] },
     { kind: 'dataset', name: 'b', change: 'added' },
   ]);
   const detached = await c.apply({ 'gyre.yaml': text() });
   assert.deepEqual(detached.get('changes'), [
-    { kind: 'dataset', name: 'a', change: 'changed' },
+    { kind: 'dataset', name: 'a', change: 'changed', differs: ['key: ["k","l"] -> ["k"]'] },
     { kind: 'dataset', name: 'b', change: 'detached' },
   ]);
   const listed = (await c.call('GET', '/projects/p/revisions?limit=2')).get<{ number: number }[]>('items');

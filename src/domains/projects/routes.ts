@@ -22,7 +22,13 @@ const { fail: refuse } = defineErrors({
 
 const digest = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256, hexadecimal' });
 const ProjectParams = Type.Object({ project: Type.String({ maxLength: 100 }) });
-const Change = Type.Object({ kind: Type.String(), name: Type.String(), change: Type.String() });
+const Change = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  change: Type.String(),
+  differs: Type.Optional(Type.Array(Type.String(), { description: 'Members that differ, with what they were and will be' })),
+});
+const changeView = ({ differs, ...c }: service.Plan['changes'][number]) => ({ ...c, ...(differs ? { differs: [...differs] } : {}) });
 const PlanView = Type.Object({ project: Type.String(), baseRevision: Type.Integer(), digest: Type.String(), changes: Type.Array(Change) });
 const RevisionView = Type.Object({
   id: Type.String(),
@@ -182,7 +188,7 @@ export const projectRoutes: readonly AnyRoute[] = [
         project: plan.project,
         baseRevision: plan.baseRevision,
         digest: plan.digest,
-        changes: plan.changes,
+        changes: plan.changes.map(changeView),
         definition: plan.definition,
       };
     },
@@ -204,7 +210,7 @@ export const projectRoutes: readonly AnyRoute[] = [
     idempotent: true,
     handler: async (ctx, { body }) => {
       const result = await service.applyProject(ctx, body);
-      return { created: result.created, revision: revisionView(result.revision), changes: result.changes };
+      return { created: result.created, revision: revisionView(result.revision), changes: result.changes.map(changeView) };
     },
   }),
   route({

@@ -27,8 +27,8 @@ export const { fail } = defineErrors({
   'endpoint-frozen': {
     status: 409,
     title: 'The endpoint is frozen',
-    detail: (p: { endpoint: string; by: string; reason: string }) =>
-      `Endpoint "${p.endpoint}" was frozen by ${p.by}: ${p.reason} No release of it begins or goes on; "gyre unfreeze ${p.endpoint}" lets it move again. Going back with "gyre rollback" stays possible.`,
+    detail: (p: { endpoint: string; by: string; reason: string; until: string | null }) =>
+      `Endpoint "${p.endpoint}" was frozen by ${p.by}: ${p.reason} No release of it begins or goes on; ${p.until === null ? `"gyre unfreeze ${p.endpoint}" lets it move again` : `it may move again at ${p.until}`}. Going back with "gyre rollback" stays possible.`,
   },
   'endpoint-in-trial': {
     status: 409,

@@ -11,7 +11,7 @@ eachDatabase('a frozen endpoint begins no release until it is unfrozen, and both
   const b = await openPipelines(t, kind);
   await b.apply(project);
   const at = '/projects/demo/endpoints/e/freeze';
-  assert.deepEqual((await b.send('GET', at)).body, { frozen: null });
+  assert.deepEqual((await b.send('GET', at)).body, { frozen: null, calendar: null });
   const { status, body } = await b.send('POST', at, { reason: 'the data are being repaired' });
   assert.deepEqual([status, body.endpoint, body.reason, body.by], [200, 'e', 'the data are being repaired', 'local']);
   assert.deepEqual((await b.send<{ frozen: object }>('GET', at)).body.frozen, body);
@@ -23,7 +23,7 @@ eachDatabase('a frozen endpoint begins no release until it is unfrozen, and both
   assert.equal((await b.send('POST', at, { reason: 'still being repaired' })).body.reason, 'still being repaired');
   assert.equal((await b.send('DELETE', at)).status, 204);
   assert.equal((await b.send('DELETE', at)).status, 204);
-  assert.deepEqual((await b.send('GET', at)).body, { frozen: null });
+  assert.deepEqual((await b.send('GET', at)).body, { frozen: null, calendar: null });
   await assert.rejects(begin('e'), { code: 'model-version-not-found' });
   const events = await eventsIn(b.ctx().db)
     .selectFrom('events')

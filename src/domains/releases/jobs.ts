@@ -2,10 +2,12 @@ import { makeCtx, systemActor, type Ctx } from '../../kernel/ctx.ts';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
 import type { Subscriber } from '../../kernel/events/subscribers.ts';
 import { shipLive } from '../serving/public.ts';
+import { championAlias } from '../registry/public.ts';
 import { publishPlan } from './service/publish.ts';
 import { judgeProject, judgeRelease } from './service/judge.ts';
+import { followAlias } from './service/follow-alias.ts';
 import { liveAcks, settleRelease } from './service/settle.ts';
-import { listCanaries } from './store/releases.ts';
+import { listJudged } from './store/releases.ts';
 
 const publish = defineJob<object>({
   name: 'releases.publish',
@@ -40,7 +42,7 @@ export const shipLog = defineJob<object>({
 
 /** Staged releases on a live timeline, with the records just shipped. */
 async function judgeLive(ctx: Ctx): Promise<void> {
-  for (const { workspace, release } of await listCanaries(ctx.database.reader)) {
+  for (const { workspace, release } of await listJudged(ctx.database.reader)) {
     const scoped = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
     const { mode } = await scoped.timeline.read(scoped.db, workspace, release.project);
     if (mode !== 'live') continue;
@@ -53,9 +55,17 @@ async function judgeLive(ctx: Ctx): Promise<void> {
   }
 }
 
-export const releaseJobs: readonly Job<never>[] = [settleRelease, publish, judge, shipLog];
+export const releaseJobs: readonly Job<never>[] = [settleRelease, publish, judge, shipLog, followAlias];
 
 export const releaseSubscribers: readonly Subscriber[] = [
+  {
+    name: 'releases.follow-alias',
+    types: ['alias.set'],
+    handle: async (ctx, { subject, payload, actor }) => {
+      if (payload.alias !== championAlias) return;
+      await ctx.enqueue({ job: followAlias, payload: { model: subject.id, by: actor.id }, uniqueKey: subject.id });
+    },
+  },
   /** Data planes know who may ask from the plan alone, so a change of tokens or users is a new plan. */
   {
     name: 'releases.publish',
@@ -75,7 +85,7 @@ export const releaseSubscribers: readonly Subscriber[] = [
     types: ['timeline.advanced', 'watermark.passed'],
     handle: async (ctx, { type, project, payload }) => {
       if (project === null) return;
-      const canaries = await listCanaries(ctx.db);
+      const canaries = await listJudged(ctx.db);
       if (!canaries.some((c) => c.workspace === ctx.workspace && c.release.project === project)) return;
       const monitor = type === 'watermark.passed' ? String(payload.monitor) : null;
       const { nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);

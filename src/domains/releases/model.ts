@@ -3,9 +3,16 @@ import type { ReleasePolicy } from '../projects/public.ts';
 
 /** Where a release may go from each state. What nothing follows is its end. */
 export const releaseMoves = {
-  started: ['canary', 'promoted', 'aborted', 'failed'],
-  canary: ['canary', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed'],
-  paused: ['canary', 'promoted', 'rolled-back', 'aborted', 'failed'],
+  // Its first plan is on its way.
+  pending: ['warming', 'promoted', 'aborted', 'failed'],
+  // Every data plane has the candidate loaded and warm; it gets nothing yet.
+  warming: ['warming', 'shadow', 'canary', 'baking', 'promoted', 'rolled-back', 'aborted', 'failed'],
+  // It answers copies of requests.
+  shadow: ['shadow', 'canary', 'baking', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed'],
+  canary: ['canary', 'baking', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed'],
+  // It has all traffic; the former version stays loaded and answers copies.
+  baking: ['baking', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed'],
+  paused: ['shadow', 'canary', 'baking', 'promoted', 'rolled-back', 'aborted', 'failed'],
   promoted: [],
   'rolled-back': [],
   aborted: [],
@@ -14,6 +21,11 @@ export const releaseMoves = {
 export type ReleaseState = keyof typeof releaseMoves;
 export const releaseStates = Object.keys(releaseMoves) as readonly ReleaseState[];
 export const activeStates = releaseStates.filter((state) => releaseMoves[state].length > 0);
+/** States in which ticks of event time judge a release. */
+export const judgedStates = ['warming', 'shadow', 'canary', 'baking', 'paused'] as const satisfies readonly ReleaseState[];
+export const isJudged = (state: ReleaseState): boolean => (judgedStates as readonly string[]).includes(state);
+/** Those that a release was not promoted from. */
+export const failedEnds = ['rolled-back', 'aborted', 'failed'] as const satisfies readonly ReleaseState[];
 export const isActive = (state: ReleaseState): boolean => releaseMoves[state].length > 0;
 
 export interface Variant {
@@ -24,6 +36,8 @@ export interface Variant {
   readonly number: number;
   /** Share of the traffic; the weights of a revision sum to 1. */
   readonly weight: number;
+  /** Share of the requests that it answers a copy of; its weight is then 0. */
+  readonly shadow?: number;
 }
 
 /** Variants of a canary's revision: the stable one first. */
@@ -35,6 +49,41 @@ export const splitBetween = (stable: Variant, candidate: Variant, share: number)
         { ...stable, weight: Number((1 - share).toFixed(9)) },
         { ...candidate, weight: share },
       ];
+
+/** Share of the requests that the former version answers a copy of while the candidate bakes, where no shadow says another. */
+const BAKE_MIRROR = 0.1;
+
+/** Copies that go to whoever has no traffic, in the states where there are some. */
+export const mirrorOf = ({ shadow }: ReleasePolicy): number => shadow?.share ?? BAKE_MIRROR;
+
+/** The state that a step of a policy is: -1 is the shadow, the last one the end or its bake. */
+export const stateOfStep = ({ steps, bakeUs }: ReleasePolicy, step: number): 'shadow' | 'canary' | 'baking' | 'promoted' =>
+  step < 0 ? 'shadow' : step < steps.length - 1 ? 'canary' : bakeUs === null ? 'promoted' : 'baking';
+
+/** The first step of a policy. */
+export const firstStep = ({ shadow }: ReleasePolicy): number => (shadow ? -1 : 0);
+
+/** What is served in a state of a staged release. The one with the traffic is first, except in a canary's split. */
+export function variantsOf(to: Move['to'], policy: ReleasePolicy, step: number, stable: Variant, candidate: Variant): Variant[] {
+  switch (to) {
+    case 'warming':
+      return [stable, { ...candidate, weight: 0 }];
+    case 'shadow':
+      return [stable, { ...candidate, weight: 0, shadow: mirrorOf(policy) }];
+    case 'canary':
+      return splitBetween(stable, candidate, policy.steps[step]!);
+    case 'baking':
+      return [
+        { ...candidate, weight: 1 },
+        { ...stable, weight: 0, shadow: mirrorOf(policy) },
+      ];
+    case 'promoted':
+      return [{ ...candidate, weight: 1 }];
+    case 'rolled-back':
+    case 'aborted':
+      return [stable];
+  }
+}
 
 export interface EndpointRevision {
   readonly id: string;
@@ -58,12 +107,21 @@ export interface Actor {
 
 /** A change of the plan that is on its way: it is brought to its end whatever process dies meanwhile. */
 export interface Move {
-  readonly to: 'canary' | 'promoted' | 'rolled-back' | 'aborted';
+  readonly to: 'warming' | 'shadow' | 'canary' | 'baking' | 'promoted' | 'rolled-back' | 'aborted';
   readonly step: number;
   readonly revision: string;
   readonly actor: Actor;
   readonly reason: string;
   readonly figures: StepFigures | null;
+}
+
+/** What only a person lets a release go on from. */
+export interface Waiting {
+  /** `approval`: the next step wants one. `overdue`: it had too little data for longer than `max_hold`. */
+  readonly for: 'approval' | 'overdue';
+  /** The step that is next. */
+  readonly step: number;
+  readonly sinceUs: number;
 }
 
 export interface Release {
@@ -78,9 +136,10 @@ export interface Release {
   readonly state: ReleaseState;
   /** null = at once. As the project said when it began. */
   readonly policy: ReleasePolicy | null;
-  /** Position in `policy.steps`; -1 before the first. */
+  /** Position in `policy.steps`; -1 before the first, which is also the shadow. */
   readonly step: number;
   readonly move: Move | null;
+  readonly waiting: Waiting | null;
   readonly reason: string;
   /** Why it stands where it stands, in words. */
   readonly standing: string;
@@ -97,9 +156,9 @@ export interface Release {
   readonly version: number;
 }
 
-/** Share of the traffic that the candidate has in a step. */
+/** Share of the traffic that the candidate has. */
 export const shareOf = ({ policy, step, state }: Pick<Release, 'policy' | 'step' | 'state'>): number =>
-  state === 'promoted' ? 1 : state === 'canary' || state === 'paused' ? (policy?.steps[step] ?? 0) : 0;
+  state === 'promoted' || state === 'baking' ? 1 : state === 'canary' || state === 'paused' ? (policy?.steps[step] ?? 0) : 0;
 
 export interface Transition {
   readonly number: number;
@@ -116,7 +175,7 @@ export interface Transition {
   readonly atMs: number;
 }
 
-/** What one variant did within a step. */
+/** What one variant did within a step; in a shadow and a bake, on the requests of which the other answered a copy. */
 export interface VariantFigures {
   readonly variant: string;
   readonly requests: number;
@@ -134,6 +193,8 @@ export interface GuardrailFigures {
   readonly step: number;
   /** `reported`: it does not decide. */
   readonly verdict: 'ok' | 'harm' | 'too-little-data' | 'reported';
+  /** What harm leads to. */
+  readonly then: 'rollback' | 'pause';
   readonly candidate: number | null;
   readonly stable: number | null;
   /** How much worse the candidate is: positive is harm. */
@@ -148,6 +209,7 @@ export interface GuardrailFigures {
 }
 
 export interface StepFigures {
+  readonly state: 'shadow' | 'canary' | 'baking';
   readonly step: number;
   readonly share: number;
   readonly sinceUs: number;
@@ -168,58 +230,4 @@ export interface StepFigures {
   readonly harmed: { readonly requests: number; readonly errors: number; readonly beyondStable: number };
 }
 
-export type Verdict =
-  | { readonly kind: 'roll-back' | 'pause' | 'wait'; readonly why: string }
-  | { readonly kind: 'hold'; readonly lack: 'sample' | 'leave'; readonly why: string }
-  | { readonly kind: 'next'; readonly step: number; readonly why: string };
-
-/** Mismatch of the traffic shares below this p-value pauses a release. */
-export const RATIO_ALPHA = 0.001;
-
-/** What becomes of a release at a tick of event time. */
-export function judgeStep(
-  release: Pick<Release, 'state' | 'step' | 'policy' | 'sinceUs'>,
-  figures: StepFigures,
-  nowUs: number,
-  frozen: boolean,
-): Verdict {
-  const policy = release.policy!;
-  const harmful = figures.guardrails.filter((g) => g.verdict === 'harm');
-  if (harmful.length > 0) return { kind: 'roll-back', why: harmful.map((g) => g.why).join('; ') };
-  if (release.state === 'paused') return { kind: 'wait', why: 'paused' };
-  const { ratio, candidate, stable } = figures;
-  if (ratio.pValue < RATIO_ALPHA)
-    return {
-      kind: 'pause',
-      why: `the candidate got ${percent(ratio.found ?? 0)} of ${ratio.units} assignments where ${percent(ratio.planned)} were planned (p = ${ratio.pValue.toExponential(1)} at every look)`,
-    };
-  const elapsedUs = nowUs - release.sinceUs;
-  if (elapsedUs < policy.holdUs) return { kind: 'wait', why: `held ${days(elapsedUs)} of ${days(policy.holdUs)}` };
-  if (candidate.requests < policy.minSample || stable.requests === 0) {
-    const lack =
-      candidate.requests < policy.minSample
-        ? `the candidate answered ${candidate.requests} of at least ${policy.minSample} requests`
-        : 'the stable variant answered no request to compare with';
-    return policy.maxHoldUs !== null && elapsedUs >= policy.maxHoldUs
-      ? { kind: 'roll-back', why: `lack of evidence: ${lack} within ${days(policy.maxHoldUs)}` }
-      : { kind: 'hold', lack: 'sample', why: lack };
-  }
-  if (frozen) return { kind: 'hold', lack: 'leave', why: 'the endpoint is frozen' };
-  const deciding = figures.guardrails.filter((g) => g.step === release.step && g.verdict !== 'reported').map((g) => g.why);
-  return {
-    kind: 'next',
-    step: release.step + 1,
-    why: [`held ${days(elapsedUs)}, ${candidate.requests} requests`, ...deciding].join('; '),
-  };
-}
-
 export const percent = (share: number): string => `${Number((share * 100).toFixed(2))} %`;
-
-const days = (us: number): string => {
-  const hours = us / 3_600_000_000;
-  return hours >= 48
-    ? `${Number((hours / 24).toFixed(1))} d`
-    : hours >= 1
-      ? `${Number(hours.toFixed(1))} h`
-      : `${Math.round(hours * 60)} min`;
-};

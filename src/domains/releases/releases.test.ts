@@ -337,6 +337,8 @@ test('what the model reads must be sent unless the project says what stands for 
     personal: [],
     retentionUs: null,
     release: null,
+    freeze: [],
+    follow: null,
     missing: { b: { kind: 'null' }, c: { kind: 'default', value: 7 } },
   } as const;
   const { request } = planColumns(endpoint, [version as unknown as ModelVersion], null);

@@ -8,9 +8,9 @@ import { currentRevision } from '../projects/public.ts';
 import { fail } from './errors.ts';
 import type { EndpointRevision, Release } from './model.ts';
 import { plannedFaults } from './service/faults.ts';
-import { findFreeze, freezeEndpoint, requireEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
-import { release, rollBack } from './service/release.ts';
-import { abortRelease, pauseRelease, promoteRelease, resumeRelease, type Steering } from './service/steer.ts';
+import { findFreeze, freezeEndpoint, openWindow, requireEndpoint, unfreezeEndpoint, type Freeze } from './service/freeze.ts';
+import { release, retryRelease, rollBack } from './service/release.ts';
+import { abortRelease, approveRelease, pauseRelease, promoteRelease, resumeRelease, type Steering } from './service/steer.ts';
 import { ReleaseStory, ReleaseView, RevisionView, releaseView, revisionView, transitionView } from './schema.ts';
 import * as endpoints from './store/endpoints.ts';
 import * as store from './store/releases.ts';
@@ -33,11 +33,12 @@ const steering = (
   summary: string,
   errors: readonly string[],
   act: (ctx: Ctx, of: Steering) => Promise<Release>,
+  permission: 'releases:write' | 'releases:approve' = 'releases:write',
 ): AnyRoute =>
   route({
     method: 'POST',
     path: `/api/gyre/v1/projects/:project/endpoints/:endpoint/release/${action}`,
-    permission: 'releases:write',
+    permission,
     summary,
     errors: ['project-not-found', 'endpoint-not-found', 'release-none', 'release-action-not-possible', ...errors],
     params: OfEndpoint,
@@ -121,6 +122,8 @@ export const releaseRoutes: readonly AnyRoute[] = [
             version: body.version,
             reason: body.reason ?? 'asked for',
             atOnce: body.atOnce ?? false,
+            // A newer version takes the place of the candidate under way.
+            replaces: true,
           }),
         ),
       ),
@@ -129,10 +132,12 @@ export const releaseRoutes: readonly AnyRoute[] = [
     method: 'POST',
     path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/rollback',
     permission: 'releases:write',
-    summary: 'Go back to a revision that was promoted before; needs no new decision',
+    summary:
+      'Go back to a revision that was promoted before, on the decision of then: at once to a recent one, by the steps to an older one',
     errors: [
       'project-not-found',
       'endpoint-not-found',
+      'endpoint-frozen',
       'rollback-not-possible',
       'endpoint-signature-mismatch',
       'release-under-way',
@@ -217,7 +222,23 @@ export const releaseRoutes: readonly AnyRoute[] = [
     ['endpoint-frozen', 'gate-not-passed', 'release-not-taken'],
     promoteRelease,
   ),
+  steering(
+    'approve',
+    'Let a release into the step that waits for a person',
+    ['endpoint-frozen', 'gate-not-passed', 'release-not-taken'],
+    approveRelease,
+    'releases:approve',
+  ),
   steering('abort', 'Go back to the stable variant alone', [], abortRelease),
+  steering(
+    'retry',
+    'Release the candidate of the last release once more, from its first step',
+    [
+      ...['gate-not-passed', 'endpoint-signature-mismatch', 'dataset-empty', 'model-version-not-found'],
+      ...['release-under-way', 'endpoint-frozen', 'endpoint-in-trial', 'release-not-taken'],
+    ],
+    retryRelease,
+  ),
   route({
     method: 'POST',
     path: '/api/gyre/v1/projects/:project/endpoints/:endpoint/freeze',
@@ -246,11 +267,22 @@ export const releaseRoutes: readonly AnyRoute[] = [
     summary: 'Whether an endpoint is frozen, by whom and why',
     errors: ['project-not-found', 'endpoint-not-found'],
     params: OfEndpoint,
-    reply: { 200: Type.Object({ frozen: Type.Union([FreezeView, Type.Null()]) }) },
+    reply: {
+      200: Type.Object({
+        frozen: Type.Union([FreezeView, Type.Null()]),
+        calendar: Type.Union([Type.Object({ reason: Type.String(), until: Type.String({ description: 'Event time' }) }), Type.Null()], {
+          description: 'The window of the project that holds now',
+        }),
+      }),
+    },
     handler: async (ctx, { params }) => {
       await requireEndpoint(ctx, params);
       const freeze = await findFreeze(ctx, params.project, params.endpoint);
-      return { frozen: freeze ? freezeView(freeze) : null };
+      const open = await openWindow(ctx, params);
+      return {
+        frozen: freeze ? freezeView(freeze) : null,
+        calendar: open ? { reason: open.window.reason, until: usToIso(open.untilUs) } : null,
+      };
     },
   }),
 ];

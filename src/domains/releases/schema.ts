@@ -22,6 +22,7 @@ const Guardrail = Type.Object({
   metric: Type.String(),
   step: Type.Integer(),
   verdict: Type.Enum(['ok', 'harm', 'too-little-data', 'reported']),
+  then: Type.Enum(['rollback', 'pause'], { description: 'What harm leads to' }),
   candidate: NumberOrNull,
   stable: NumberOrNull,
   difference: Type.Union([Type.Number(), Type.Null()], { description: 'Positive: the candidate is worse' }),
@@ -34,6 +35,7 @@ const Guardrail = Type.Object({
 });
 
 export const FiguresView = Type.Object({
+  state: Type.Enum(['shadow', 'canary', 'baking']),
   step: Type.Integer(),
   share: Type.Number(),
   since: Type.String({ description: 'Event time' }),
@@ -59,6 +61,7 @@ const Variant = Type.Object({
   model: Type.String(),
   number: Type.Integer(),
   weight: Type.Number(),
+  shadow: Type.Optional(Type.Number({ description: 'Share of the requests that it answers a copy of' })),
   fault: Type.Optional(Type.Object({ errorRate: Type.Number() }, { description: 'Share of its requests that fails on purpose' })),
 });
 
@@ -83,7 +86,18 @@ export const ReleaseView = Type.Object({
   candidate: Type.Object({ id: Type.String(), versionId: Type.String(), model: Type.String(), number: Type.Integer() }),
   state: State,
   steps: Type.Array(Type.Number(), { description: 'Shares of the traffic, one after the other' }),
-  step: Type.Integer({ description: 'Position in steps; -1 before the first' }),
+  step: Type.Integer({ description: 'Position in steps; -1 before the first, which is also the shadow' }),
+  approve: Type.Array(Type.Boolean(), { description: 'By position of steps: whether a person lets the release into it' }),
+  shadow: Type.Union([Type.Object({ share: Type.Number(), holdUs: Type.Integer(), minSample: Type.Integer() }), Type.Null()]),
+  bakeUs: Type.Union([Type.Integer(), Type.Null()]),
+  afterMaxHold: Type.Union([Type.Enum(['rollback', 'pause', 'promote-never']), Type.Null()]),
+  waiting: Type.Union(
+    [
+      Type.Object({ for: Type.Enum(['approval', 'overdue']), step: Type.Integer(), since: Type.String({ description: 'Event time' }) }),
+      Type.Null(),
+    ],
+    { description: 'What only a person lets it go on from' },
+  ),
   share: Share,
   minSample: Type.Union([Type.Integer(), Type.Null()]),
   holdUs: Type.Union([Type.Integer(), Type.Null()]),
@@ -143,6 +157,11 @@ export const releaseView = (r: Release): Static<typeof ReleaseView> => ({
   steps: [...(r.policy?.steps ?? [1])],
   step: r.step,
   share: shareOf(r),
+  approve: [...(r.policy?.approve ?? [])],
+  shadow: r.policy?.shadow ?? null,
+  bakeUs: r.policy?.bakeUs ?? null,
+  afterMaxHold: r.policy?.afterMaxHold ?? null,
+  waiting: r.waiting && { for: r.waiting.for, step: r.waiting.step, since: usToIso(r.waiting.sinceUs) },
   minSample: r.policy?.minSample ?? null,
   holdUs: r.policy?.holdUs ?? null,
   maxHoldUs: r.policy?.maxHoldUs ?? null,

@@ -39,6 +39,7 @@ export const releaseTables: readonly Table[] = [
       policy: 'json?',
       step: 'int',
       move: 'json?',
+      waiting: 'json?',
       reason: 'text',
       standing: 'text',
       figures: 'json?',
@@ -52,10 +53,12 @@ export const releaseTables: readonly Table[] = [
       version: 'int',
     },
     primary: ['workspace_id', 'id'],
-    oneOf: { state: ['started', 'canary', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed'] },
+    oneOf: {
+      state: [...['pending', 'warming', 'shadow', 'canary', 'baking', 'paused'], ...['promoted', 'rolled-back', 'aborted', 'failed']],
+    },
     indexes: [
       ['workspace_id', 'endpoint', 'id'],
-      { on: ['workspace_id', 'endpoint', 'state'], where: "state in ('started', 'canary', 'paused')" },
+      { on: ['workspace_id', 'endpoint', 'state'], where: "state in ('pending', 'warming', 'shadow', 'canary', 'baking', 'paused')" },
     ],
   },
   {

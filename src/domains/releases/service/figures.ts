@@ -1,201 +1,186 @@
 // What both variants of a staged release did, step by step, counted from the inference log and the feedback.
-import type { Ctx } from '../../../kernel/ctx.ts';
 import type { ComputeTable } from '../../../kernel/compute/compute.ts';
+import type { Ctx } from '../../../kernel/ctx.ts';
 import { sampleRatio, sampleRatioAlways } from '../../../stats/sequential.ts';
-import { revisionById, type ProjectDefinition, type ReleasePolicy } from '../../projects/public.ts';
-import type { Release, StepFigures, VariantFigures } from '../model.ts';
+import { revisionById, type ProjectDefinition } from '../../projects/public.ts';
+import { columnsOf, inferenceFiles } from '../../serving/public.ts';
+import type { Release, StepFigures } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
-import { judgeGuardrail, type Compared, type Counted } from './guardrails.ts';
-import { labelledFiles, recordFiles } from './records.ts';
+import { alphaOf, type Compared, type FeatureBins } from './compared.ts';
+import { featuresSql, pairsSql, variantsSql, type StepWindow } from './count-sql.ts';
+import { countedOf, emptyRow, pairedOf, sidesOf, variantFigures, type PairRow, type VariantRow } from './counted-rows.ts';
+import { judgeGuardrail } from './guardrails.ts';
+import { labelledFiles, recordFiles, shadowFiles } from './records.ts';
+import { knownAtOnce } from './verdict.ts';
 
-/** Chance that a release whose candidate is as good as the stable variant is rolled back: all guardrails, steps and looks together. */
-const FALSE_ALARM = 0.05;
-/** Guardrails that are shown and decide nothing. */
-const REPORTED = ['latency'];
-const BINS = 10;
-
-/** The share of one guardrail in one step. */
-export const alphaOf = ({ guardrails, steps }: ReleasePolicy): number =>
-  FALSE_ALARM / Math.max(1, guardrails.filter((g) => !REPORTED.includes(g.metric)).length * (steps.length - 1));
-
-interface StepWindow {
-  readonly step: number;
-  readonly share: number;
-  /** Number of the endpoint's revision. */
-  readonly revision: number;
-  readonly sinceUs: number;
+export interface Moment {
+  readonly nowUs: number;
+  readonly isLive: boolean;
 }
 
-interface Row {
-  readonly step: number;
-  readonly variant: string;
-  readonly requests: number;
-  readonly errors: number;
-  readonly all_requests: number;
-  readonly all_errors: number;
-  readonly units: number;
-  readonly score_mean: number | null;
-  readonly latency: readonly number[] | null;
-  readonly bins: readonly number[];
-  readonly scores: readonly number[] | null;
-  readonly labels: readonly number[] | null;
+/** By so much a wall clock may be set back without records getting lost. */
+const CLOCK_SLACK_US = 86_400_000_000;
+
+interface Contents {
+  readonly variants: readonly VariantRow[];
+  readonly pairs: readonly PairRow[];
+  readonly features: readonly FeatureBins[] | null;
 }
+
+/** Figures of a staged release at a moment of event time. */
+export async function figuresOf(ctx: Ctx, release: Release, moment: Moment): Promise<StepFigures> {
+  const revision = await endpoints.getRevision(ctx.db, ctx.workspace, release.revision);
+  const { definition } = await revisionById(ctx, revision.projectRevision);
+  const stable = (await endpoints.getRevision(ctx.db, ctx.workspace, release.previous!)).variants[0]!;
+  const windows = await stepWindows(ctx, release, moment);
+  const contents = await count(ctx, release, windows, definition, moment);
+  return toFigures(release, stable.id, windows, contents, moment);
+}
+
+const isWindow = (state: string): state is StepWindow['state'] => ['shadow', 'canary', 'baking'].includes(state);
 
 /** Where each step began, from what the release went through; a resumed step begins anew. */
-async function stepWindows(ctx: Ctx, release: Release): Promise<StepWindow[]> {
+async function stepWindows(ctx: Ctx, release: Release, { nowUs, isLive }: Moment): Promise<StepWindow[]> {
   const windows = new Map<number, StepWindow>();
   for (const t of await store.listTransitions(ctx.db, ctx.workspace, release.id)) {
-    if (t.to !== 'canary' || (t.from === 'canary' && windows.has(t.step))) continue;
+    if (!isWindow(t.to) || (t.from === t.to && windows.has(t.step))) continue;
     const { number } = await endpoints.getRevision(ctx.db, ctx.workspace, t.revision);
-    windows.set(t.step, { step: t.step, share: t.share, revision: number, sinceUs: t.atUs });
+    // A wall clock may have been set since: what a step's own revision answered is its own, whatever the clock said.
+    const began = isLive && t.from !== 'paused' ? 0 : t.atUs;
+    const toUs = isLive ? Number.MAX_SAFE_INTEGER : nowUs;
+    windows.set(t.step, { state: t.to, step: t.step, share: t.share, revision: number, sinceUs: began, toUs });
   }
   return [...windows.values()];
 }
 
-/** Figures of a staged release at a moment of event time. One run of the compute process. */
-export async function figuresOf(ctx: Ctx, release: Release, nowUs: number): Promise<StepFigures> {
-  const revision = await endpoints.getRevision(ctx.db, ctx.workspace, release.revision);
-  const { definition } = await revisionById(ctx, revision.projectRevision);
-  const windows = await stepWindows(ctx, release);
-  const rows = await count(ctx, release, windows, definition, nowUs);
-  return toFigures(release, revision.variants[0]!.id, windows, rows, nowUs);
-}
-
 async function count(
   ctx: Ctx,
-  { project, endpoint, startedUs }: Release,
+  release: Release,
   windows: readonly StepWindow[],
   definition: ProjectDefinition,
-  nowUs: number,
-): Promise<Row[]> {
-  const records = await recordFiles(ctx, { project, endpoint, fromUs: startedUs, toUs: Number.MAX_SAFE_INTEGER });
-  if (records.length === 0) return [];
-  const labels = await labelledFiles(ctx, definition, { project, endpoint, fromUs: startedUs, toUs: nowUs + 1 });
-  const tables: Record<string, ComputeTable> = { records: { files: records }, ...(labels.length > 0 ? { labels: { files: labels } } : {}) };
+  { nowUs, isLive }: Moment,
+): Promise<Contents> {
+  const { project, endpoint } = release;
+  // As the windows: on a live timeline a step is known by its revision, for the clock may have been set back.
+  const span = { project, endpoint, fromUs: release.startedUs - (isLive ? CLOCK_SLACK_US : 0), toUs: Number.MAX_SAFE_INTEGER };
+  const records = await recordFiles(ctx, span);
+  if (records.length === 0) return { variants: [], pairs: [], features: null };
+  const labels = await labelledFiles(ctx, definition, { ...span, toUs: isLive ? span.toUs : nowUs + 1 });
   const isBinary = (definition.models[definition.endpoints[endpoint]!.model]?.task ?? 'binary') === 'binary';
-  const { rows } = await ctx.compute.run({
-    what: `release of ${endpoint}`,
-    tables,
-    statements: [],
-    rows: sqlOf(windows, isBinary, labels.length > 0, nowUs),
-  });
-  return rows as unknown as Row[];
+  const tables: Record<string, ComputeTable> = { records: { files: records }, ...(labels.length > 0 ? { labels: { files: labels } } : {}) };
+  const ask = async <Row>(rows: string, more: Record<string, ComputeTable> = {}): Promise<Row[]> =>
+    (await ctx.compute.run({ what: `release of ${endpoint}`, tables: { ...tables, ...more }, statements: [], rows }))
+      .rows as unknown as Row[];
+  const variants = await ask<VariantRow>(variantsSql(windows, isBinary, labels.length > 0));
+  const mirrored = windows.filter((w) => w.state !== 'canary');
+  const copies = mirrored.length === 0 ? [] : await shadowFiles(ctx, span);
+  const pairs =
+    copies.length === 0 ? [] : await ask<PairRow>(pairsSql(mirrored, isBinary, labels.length > 0), { copies: { files: copies } });
+  const now = windows.find((w) => w.step === release.step)!;
+  const wanted = now.state === 'canary' && release.policy!.guardrails.some((g) => g.metric === 'feature_drift');
+  return { variants, pairs, features: wanted ? await features(ctx, release, now, ask) : null };
 }
 
-// A probability has fixed bins; any other score those of the deciles of both variants together.
-function sqlOf(windows: readonly StepWindow[], isBinary: boolean, hasLabels: boolean, nowUs: number): string {
-  const values = windows.map((w) => `(${w.step}, ${w.revision}, ${w.sinceUs})`).join(', ');
-  const bin = isBinary ? `greatest(0, least(${BINS - 1}, floor(score * ${BINS})))` : 'len(list_filter(deciles, lambda x: x < score))';
-  const deciles = Array.from({ length: BINS - 1 }, (_, i) => (i + 1) / BINS).join(', ');
-  return `with
-    steps(step, revision, since) as (values ${values}),
-    outcomes as (${
-      hasLabels
-        ? 'select prediction_id as id, arg_max_null(label, seq) as label from labels group by prediction_id'
-        : 'select null::varchar as id, null::double as label where false'
-    }),
-    own as (
-      select s.step, r.id, r.variant, r.score, r.error, r."latencyUs" as latency, r.assignment, r."assignmentKey" as key, o.label,
-        r."eventTimeUs" between s.since and ${nowUs} and r.assignment <> 'pinned' as counts
-      from records r join steps s on r.revision = s.revision left join outcomes o on o.id = r.id
-    ),
-    cuts as (select step, quantile_cont(score, [${deciles}]) as deciles from own where counts and score is not null group by step),
-    binned as (select own.*, case when score is null then null else ${bin} end as bin from own left join cuts using (step))
-    select step, variant,
-      count(*) filter (counts) as requests,
-      count(error) filter (counts) as errors,
-      count(*) as all_requests,
-      count(error) as all_errors,
-      count(distinct key) filter (counts and assignment = 'sticky') + count(*) filter (counts and assignment = 'random') as units,
-      avg(score) filter (counts) as score_mean,
-      quantile_cont(latency, [0.5, 0.95, 0.99]) filter (counts) as latency,
-      [${Array.from({ length: BINS }, (_, i) => `count(*) filter (counts and bin = ${i})`).join(', ')}] as bins,
-      list(score order by id) filter (counts and label is not null and score is not null) as scores,
-      list(label order by id) filter (counts and label is not null and score is not null) as labels
-    from binned group by step, variant order by step, variant`;
+async function features(
+  ctx: Ctx,
+  { project, endpoint, candidate }: Release,
+  now: StepWindow,
+  ask: <Row>(sql: string) => Promise<Row[]>,
+): Promise<FeatureBins[] | null> {
+  const { request } = columnsOf(await inferenceFiles(ctx, { project, endpoint, fromUs: now.sinceUs, toUs: Number.MAX_SAFE_INTEGER }));
+  if (request.length === 0) return null;
+  const rows = await ask<{ variant: string; columns: number[][] }>(featuresSql(now, request));
+  const own = rows.find((r) => r.variant === candidate.id);
+  const other = rows.find((r) => r.variant !== candidate.id);
+  if (!own || !other) return null;
+  return own.columns.map((bins, i) => ({ column: request[i]!.name, candidate: bins, stable: other.columns[i]! }));
 }
 
-const none: Omit<Row, 'step' | 'variant'> = {
-  ...{ requests: 0, errors: 0, all_requests: 0, all_errors: 0, units: 0, score_mean: null, latency: null },
-  ...{ bins: Array.from({ length: BINS }, () => 0), scores: null, labels: null },
-};
-
-function toFigures(release: Release, stableId: string, windows: readonly StepWindow[], rows: readonly Row[], nowUs: number): StepFigures {
+function toFigures(
+  release: Release,
+  stableId: string,
+  windows: readonly StepWindow[],
+  { variants, pairs, features: sent }: Contents,
+  { nowUs, isLive }: Moment,
+): StepFigures {
   const policy = release.policy!;
-  const of = (step: number, variant: string): Row =>
-    rows.find((r) => r.step === step && r.variant === variant) ?? { step, variant, ...none };
   const candidateId = release.candidate.id;
-  const alpha = alphaOf(policy);
+  const of = (step: number, variant: string): VariantRow =>
+    variants.find((r) => r.step === step && r.variant === variant) ?? { step, variant, ...emptyRow };
+  /** What each answered in a step; of copies, on the requests that both answered. */
+  const sides = (w: StepWindow): readonly [VariantRow, VariantRow] => {
+    const served = [of(w.step, candidateId), of(w.step, stableId)] as const;
+    return w.state === 'canary'
+      ? served
+      : sidesOf(
+          w,
+          served,
+          pairs.find((p) => p.step === w.step),
+        );
+  };
+  const alpha = alphaOf(policy, isLive);
   const compared = windows.map((w): Compared => {
-    const [candidate, stable] = [of(w.step, candidateId), of(w.step, stableId)].map(counted) as [Counted, Counted];
+    const [candidate, stable] = sides(w).map(countedOf) as [Compared['candidate'], Compared['stable']];
+    const pair = pairs.find((p) => p.step === w.step);
     return {
-      step: w.step,
-      share: w.share,
-      candidate,
-      stable,
-      alpha,
-      expected: Math.ceil(policy.minSample / Math.min(w.share, 1 - w.share)),
+      ...{ state: w.state, step: w.step, share: w.share, candidate, stable, alpha, isLive },
+      pairs: w.state === 'canary' ? null : pairedOf(pair),
+      features: w.step === release.step ? sent : null,
+      expected: w.state === 'canary' ? Math.ceil(policy.minSample / Math.min(w.share, 1 - w.share)) : 2 * policy.minSample,
     };
   });
   const now = windows.find((w) => w.step === release.step)!;
-  const [candidate, stable] = [of(now.step, candidateId), of(now.step, stableId)];
-  const counts = [stable.units, candidate.units] as const;
-  const shares = [1 - now.share, now.share] as const;
-  const units = counts[0] + counts[1];
+  const [candidate, stable] = sides(now);
   return {
+    state: now.state,
     step: now.step,
     share: now.share,
-    sinceUs: now.sinceUs,
+    sinceUs: release.sinceUs,
     atUs: nowUs,
     looks: release.looks + 1,
     candidate: variantFigures(candidate),
     stable: variantFigures(stable),
     // What is known at once is judged within its step; outcomes of earlier steps come later.
     guardrails: policy.guardrails.flatMap((g) =>
-      compared.filter((c) => c.step === now.step || !AT_ONCE.includes(g.metric)).map((c) => judgeGuardrail(g, c)),
+      compared
+        .filter((c) => c.step === now.step || !knownAtOnce.includes(g.metric))
+        .map((c) => judgeGuardrail(g, c))
+        .filter((judged) => judged !== undefined),
     ),
-    ratio: {
-      planned: now.share,
-      found: units === 0 ? null : candidate.units / units,
-      units,
-      pValue: sampleRatioAlways(counts, shares),
-      chiSquareP: sampleRatio(counts, shares).pValue,
-    },
-    harmed: harmedBy(rows, candidateId, stableId),
+    ratio: ratioOf(now, candidate.units, stable.units),
+    harmed: harmedBy(variants, candidateId, stableId),
   };
 }
 
-const AT_ONCE = ['error_rate', 'prediction_drift', 'latency'];
+/** Nothing is drawn where one of the two has all traffic. */
+function ratioOf({ state, share }: StepWindow, own: number, other: number): StepFigures['ratio'] {
+  const units = own + other;
+  if (state !== 'canary') return { planned: share, found: null, units, pValue: 1, chiSquareP: 1 };
+  const [counts, shares] = [[other, own] as const, [1 - share, share] as const];
+  return {
+    planned: share,
+    found: units === 0 ? null : own / units,
+    units,
+    pValue: sampleRatioAlways(counts, shares),
+    chiSquareP: sampleRatio(counts, shares).pValue,
+  };
+}
 
 /** All that the candidate answered, requests that named it and those after this moment of event time included. */
-function harmedBy(rows: readonly Row[], candidateId: string, stableId: string): StepFigures['harmed'] {
+function harmedBy(rows: readonly VariantRow[], candidateId: string, stableId: string): StepFigures['harmed'] {
   let [requests, errors, beyondStable] = [0, 0, 0];
+  const shareOf = (all: readonly VariantRow[]): number | undefined => {
+    const answered = all.reduce((sum, r) => sum + r.all_requests, 0);
+    return answered === 0 ? undefined : all.reduce((sum, r) => sum + r.all_errors, 0) / answered;
+  };
+  const stable = rows.filter((r) => r.variant === stableId);
   for (const row of rows.filter((r) => r.variant === candidateId)) {
-    const stable = rows.find((r) => r.step === row.step && r.variant === stableId);
-    const share = stable && stable.all_requests > 0 ? stable.all_errors / stable.all_requests : 0;
+    // While it has all traffic, what the stable one failed before stands for what it would fail.
+    const share = shareOf(stable.filter((r) => r.step === row.step)) ?? shareOf(stable) ?? 0;
     requests += row.all_requests;
     errors += row.all_errors;
     beyondStable += row.all_errors - row.all_requests * share;
   }
   return { requests, errors, beyondStable: Math.max(0, Math.round(beyondStable)) };
 }
-
-const counted = (r: Row): Counted => ({
-  requests: r.requests,
-  errors: r.errors,
-  bins: r.bins,
-  latencyP95Us: r.latency?.[1] ?? null,
-  scores: r.scores ?? [],
-  labels: r.labels ?? [],
-});
-
-const variantFigures = (r: Row): VariantFigures => ({
-  variant: r.variant,
-  requests: r.requests,
-  errors: r.errors,
-  errorShare: r.requests === 0 ? null : r.errors / r.requests,
-  scoreMean: r.score_mean,
-  latencyUs: r.latency && { p50: r.latency[0]!, p95: r.latency[1]!, p99: r.latency[2]! },
-  labels: r.labels?.length ?? 0,
-});

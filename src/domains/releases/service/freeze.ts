@@ -1,8 +1,11 @@
-// A frozen endpoint begins no release and takes no step of one; going back to what it served stays possible.
+// A frozen endpoint begins no release and takes no step of one; going back to what it served stays possible. It is frozen by
+// a person, or by a window of its project's calendar.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { requireLevel, type Level } from '../../../kernel/levels.ts';
+import { usToIso } from '../../../kernel/timeline/timeline.ts';
 import { currentRevision } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
+import { windowAt, type OpenWindow } from './calendar.ts';
 import * as store from '../store/freezes.ts';
 import type { Freeze } from '../store/freezes.ts';
 
@@ -21,10 +24,28 @@ export const findFreeze = (ctx: Ctx, project: string, endpoint: string): Promise
 export const isFrozen = async (ctx: Ctx, project: string, endpoint: string): Promise<boolean> =>
   (await findFreeze(ctx, project, endpoint)) !== undefined;
 
-/** Raises `endpoint-frozen`. */
-export async function requireNotFrozen(ctx: Ctx, { project, endpoint }: OfEndpoint): Promise<void> {
+/** The window of the calendar that holds now, in event time; undefined if there is none. */
+export async function openWindow(ctx: Ctx, { project, endpoint }: OfEndpoint): Promise<OpenWindow | undefined> {
+  const windows = (await currentRevision(ctx, project)).definition.endpoints[endpoint]?.freeze ?? [];
+  if (windows.length === 0) return undefined;
+  return windowAt(windows, (await ctx.timeline.read(ctx.db, ctx.workspace, project)).nowUs);
+}
+
+/** What freezes the endpoint now, in words; undefined if nothing does. */
+export async function frozenBy(ctx: Ctx, project: string, endpoint: string): Promise<string | undefined> {
   const freeze = await findFreeze(ctx, project, endpoint);
-  if (freeze) fail('endpoint-frozen', { endpoint, by: freeze.actor, reason: freeze.reason });
+  if (freeze) return freeze.reason;
+  const open = await openWindow(ctx, { project, endpoint });
+  return open && `${open.window.reason}, until ${usToIso(open.untilUs)}`;
+}
+
+/** Raises `endpoint-frozen`. */
+export async function requireNotFrozen(ctx: Ctx, of: OfEndpoint): Promise<void> {
+  const { project, endpoint } = of;
+  const freeze = await findFreeze(ctx, project, endpoint);
+  if (freeze) fail('endpoint-frozen', { endpoint, by: freeze.actor, reason: freeze.reason, until: null });
+  const open = await openWindow(ctx, of);
+  if (open) fail('endpoint-frozen', { endpoint, by: 'its calendar', reason: open.window.reason, until: usToIso(open.untilUs) });
 }
 
 /** Freezes an endpoint; freezing a frozen one changes only its reason. Raises `project-not-found`, `endpoint-not-found`. */

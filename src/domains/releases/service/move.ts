@@ -1,8 +1,19 @@
 // How a release gets from one state to the next. What changes the plan takes two transactions with the data
 // planes' acknowledgement between them: `beginMove` and `endMove`. What does not takes one: `stay`.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { championAlias, keepVersions, setAlias } from '../../registry/public.ts';
-import { isActive, shareOf, splitBetween, type Move, type Release, type ReleaseState, type StepFigures } from '../model.ts';
+import { championAlias, keepVersions, setAlias, versionByAlias } from '../../registry/public.ts';
+import { revisionById } from '../../projects/public.ts';
+import {
+  failedEnds,
+  isActive,
+  shareOf,
+  variantsOf,
+  type Move,
+  type Release,
+  type ReleaseState,
+  type StepFigures,
+  type Variant,
+} from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
 import { makeRevision } from './revisions.ts';
@@ -13,27 +24,29 @@ export interface Wanted {
   readonly step: number;
   readonly reason: string;
   readonly figures: StepFigures | null;
+  /** Who has it moved, where it is not the one who runs this. */
+  readonly actor?: Move['actor'];
 }
 
 /**
- * Makes the revision that the release moves to and says so; false if another process has moved it on. The last
- * step is the candidate alone, back is the stable variant alone as it was served before. Inside a transaction.
+ * Makes the revision that the release moves to and says so; false if another process has moved it on. Its end is the
+ * candidate alone, back is the stable variant alone as it was served before: one plan change each. Inside a transaction.
  */
-export async function beginMove(tx: Ctx, release: Release, { to, step, reason, figures }: Wanted): Promise<boolean> {
+export async function beginMove(tx: Ctx, release: Release, { to, step, reason, figures, actor }: Wanted): Promise<boolean> {
   // It may have been read before this transaction began; a revision must not be made for nothing.
   if ((await store.getRelease(tx.db, tx.workspace, release.id)).version !== release.version) return false;
   const stable = await endpoints.getRevision(tx.db, tx.workspace, release.previous!);
   const now = await endpoints.getRevision(tx.db, tx.workspace, release.revision);
   const isBack = to === 'rolled-back' || to === 'aborted';
-  const share = isBack ? 0 : to === 'promoted' ? 1 : release.policy!.steps[step]!;
-  const variants = isBack ? stable.variants : splitBetween(stable.variants[0]!, release.candidate, share);
+  const variants = variantsOf(to, release.policy!, step, alone(stable.variants[0]!), release.candidate);
   const revision = await makeRevision(tx, { ...(isBack ? stable : now), variants });
-  const move: Move = { to, step, revision: revision.id, actor: { kind: tx.actor.kind, id: tx.actor.id }, reason, figures };
+  const move: Move = { to, step, revision: revision.id, actor: actor ?? { kind: tx.actor.kind, id: tx.actor.id }, reason, figures };
   const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, release.project);
   const isMoved = await store.updateRelease(tx.db, tx.workspace, {
     ...release,
     revision: revision.id,
     move,
+    waiting: null,
     standing: `moving: ${reason}`,
     figures: figures ?? release.figures,
     looks: figures?.looks ?? release.looks,
@@ -60,13 +73,32 @@ export async function endMove(tx: Ctx, release: Release, taken: { plan: number }
     standing: reason,
     planNumber: 'plan' in taken ? taken.plan : release.planNumber,
     finishedMs: isActive(state) ? null : tx.clock.now(),
-    ...(state === 'canary' ? { step: move.step, looks: 0, sinceUs: nowUs, judgedUs: nowUs, figures: null } : {}),
+    ...(isBack || state === 'failed' ? {} : { step: move.step }),
+    ...(isActive(state) ? { looks: 0, sinceUs: nowUs, judgedUs: nowUs, figures: null } : {}),
   };
   if (!(await store.updateRelease(tx.db, tx.workspace, ended))) return;
   if (state === 'failed') await endpoints.replaceCurrent(tx.db, tx.workspace, release.endpoint, move.revision, release.previous);
   await keepServed(tx, ended);
   if (state === 'promoted') await setAlias(tx, release.candidate.model, championAlias, release.candidate.number);
+  if ((failedEnds as readonly string[]).includes(state)) await giveBackAlias(tx, release);
   await record(tx, release, ended, { ...move, reason });
+}
+
+/** A stable variant as it answers alone. */
+const alone = ({ shadow: _, ...variant }: Variant): Variant => ({ ...variant, weight: 1 });
+
+/**
+ * Where the endpoint follows the alias, a client that moved it began the release; one that came to nothing leaves the alias
+ * where the traffic is.
+ */
+export async function giveBackAlias(tx: Ctx, { project, endpoint, previous, revision, candidate }: Release): Promise<void> {
+  if (previous === null) return;
+  const { projectRevision } = await endpoints.getRevision(tx.db, tx.workspace, revision);
+  const { definition } = await revisionById(tx, projectRevision);
+  if (project !== definition.project || definition.endpoints[endpoint]?.follow !== championAlias) return;
+  if ((await versionByAlias(tx, candidate.model, championAlias))?.id !== candidate.versionId) return;
+  const stable = (await endpoints.getRevision(tx.db, tx.workspace, previous)).variants[0]!;
+  if (stable.model === candidate.model) await setAlias(tx, stable.model, championAlias, stable.number);
 }
 
 // Nobody deletes a version that the endpoint serves now; the ones before it are free.
@@ -79,7 +111,7 @@ async function keepServed(tx: Ctx, { project, endpoint }: Release): Promise<void
 export async function stay(
   tx: Ctx,
   release: Release,
-  change: Partial<Pick<Release, 'state' | 'standing' | 'figures' | 'looks' | 'sinceUs' | 'judgedUs'>>,
+  change: Partial<Pick<Release, 'state' | 'standing' | 'figures' | 'looks' | 'sinceUs' | 'judgedUs' | 'waiting'>>,
   told?: { readonly reason: string },
 ): Promise<boolean> {
   const next: Release = { ...release, ...change };
@@ -91,10 +123,20 @@ export async function stay(
   return true;
 }
 
+const steps: readonly ReleaseState[] = ['shadow', 'canary', 'baking'];
 const eventOf = (from: Release, to: Release): string =>
-  to.state === 'canary' ? (from.state === 'paused' ? 'resumed' : from.step === to.step ? 'held' : 'stepped') : to.state;
+  from.state === to.state && from.step === to.step
+    ? 'held'
+    : to.state === 'warming'
+      ? 'warmed'
+      : steps.includes(to.state)
+        ? from.state === 'paused'
+          ? 'resumed'
+          : 'stepped'
+        : to.state;
 
-async function record(
+/** Writes down what a release went through. Inside the transaction of the change. */
+export async function record(
   tx: Ctx,
   from: Release,
   to: Release,

@@ -17,18 +17,25 @@ import * as store from '../store/endpoints.ts';
 const columnType = (tensorType: string): ColumnType =>
   /string/i.test(tensorType) ? 'string' : /bool/i.test(tensorType) ? 'boolean' : /int/i.test(tensorType) ? 'integer' : 'number';
 
-/** Columns of the request and of the feature service, typed by the signatures of the models served and the views. */
+/**
+ * Columns of the request and of the feature service, typed by the signatures of the models and the views. What only those
+ * read that get no traffic is nobody's duty to send.
+ */
 export function planColumns(
   definition: EndpointDefinition,
   versions: readonly ModelVersion[],
   service: ServiceForPlan | null,
+  serving: readonly ModelVersion[] = versions,
 ): { request: PlanColumn[]; provided: Set<string> } {
-  const inputs = new Map(versions.flatMap((v) => v.signature?.inputs ?? []).map((t) => [t.name, columnType(t.type)]));
+  const inputsOf = (of: readonly ModelVersion[]) =>
+    new Map(of.flatMap((v) => v.signature?.inputs ?? []).map((t) => [t.name, columnType(t.type)]));
+  const read = inputsOf(serving);
+  const inputs = new Map([...inputsOf(versions), ...read]);
   const keys = new Map((service?.views ?? []).flatMap((v) => v.entityColumns.map((c) => [c.name, c.type] as const)));
   // What the model or a look-up reads must be sent, unless the project says what stands for it; a column that is
   // only carried along (an id to find the prediction by) may be left out.
   const missing = (name: string): Missing => {
-    const rule = definition.missing[name] ?? { kind: inputs.has(name) || keys.has(name) ? 'reject' : 'null' };
+    const rule = definition.missing[name] ?? { kind: read.has(name) || keys.has(name) ? 'reject' : 'null' };
     return rule.kind === 'default' ? { default: rule.value } : rule.kind === 'reject' ? 'reject' : null;
   };
   const names = service ? service.service.request : [...inputs.keys()];
@@ -50,7 +57,8 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
   const endpoint = definition.endpoints[revision.endpoint]!;
   const service = endpoint.service === null ? null : await serviceForPlan(ctx, pinned, endpoint.service);
   const versions = await Promise.all(revision.variants.map((v) => getVersion(ctx, v.versionId)));
-  const { request } = planColumns(endpoint, versions, service);
+  const serving = versions.filter((_, i) => revision.variants[i]!.weight > 0);
+  const { request } = planColumns(endpoint, versions, service, serving);
   const faults = ctx.settings.faultInjection ? (await withTags(ctx, versions)).map(({ tags }) => faultOf(tags)) : [];
   const classified = await personalColumns(ctx, pinned);
   const timeline = await ctx.timeline.read(ctx.db, ctx.workspace, revision.project);
@@ -71,6 +79,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
         modelDigest: versions[i]!.digest!,
         modelPath: await versionFolder(ctx, versions[i]!),
         weight: v.weight,
+        ...(v.shadow === undefined ? {} : { shadow: v.shadow }),
         ...(faults[i] ? { fault: faults[i] } : {}),
       })),
     ),

@@ -3,7 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { stageFiles } from '../../datasets/public.ts';
 import { joinedFiles } from '../../feedback/public.ts';
 import { monitorOfEndpoint, type ProjectDefinition } from '../../projects/public.ts';
-import { inferenceFiles } from '../../serving/public.ts';
+import { inferenceFiles, shadowsOf } from '../../serving/public.ts';
 
 export interface EndpointSpan {
   readonly project: string;
@@ -17,6 +17,10 @@ export const recordFiles = async (ctx: Ctx, span: EndpointSpan): Promise<string[
     ctx,
     (await inferenceFiles(ctx, span)).map((f) => f.digest),
   );
+
+/** Copies that shadows answered; as `recordFiles`, with the id of the prediction in "shadowOf". */
+export const shadowFiles = (ctx: Ctx, { endpoint, ...span }: EndpointSpan): Promise<string[]> =>
+  recordFiles(ctx, { ...span, endpoint: shadowsOf(endpoint) });
 
 /** Labels of the endpoint's predictions; none where no monitor brings them. */
 export async function labelledFiles(ctx: Ctx, definition: ProjectDefinition, { endpoint, ...span }: EndpointSpan): Promise<string[]> {

@@ -37,7 +37,7 @@ export async function makeRevision(
     project,
     payload: {
       number: revision.number,
-      version: variants.at(-1)!.versionId,
+      version: variants.findLast((v) => v.weight > 0)!.versionId,
       variants: variants.map((v) => ({ version: v.versionId, weight: v.weight })),
     },
     edges: [

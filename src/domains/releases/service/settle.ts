@@ -7,11 +7,14 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { defineJob } from '../../../kernel/jobs/jobs.ts';
 import { isProcessRunning } from '../../../kernel/process/process-start.ts';
 import { readAck, servingPaths, type PlanAck } from '../../serving/public.ts';
-import type { EndpointRevision, Release } from '../model.ts';
+import type { EndpointRevision, Move, Release } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
+import { follow } from './follow.ts';
+import { frozenBy } from './freeze.ts';
 import { endMove } from './move.ts';
 import { publishPlan } from './publish.ts';
+import { judgeStep } from './verdict.ts';
 
 const ACK_MS = 15_000;
 /** A move whose server died in the middle is taken up again so long after it began. */
@@ -41,17 +44,30 @@ export async function settleSoon(tx: Ctx, project: string, releaseId: string): P
  * crash, also beside another run of itself: whoever ends the move first decides.
  */
 export async function settle(ctx: Ctx, id: string, ackMs = ACK_MS): Promise<Release> {
-  const release = await store.getRelease(ctx.db, ctx.workspace, id);
-  if (!release.move) return release;
-  if (ctx.servesHere?.() === false) return settledElsewhere(ctx, id, ackMs);
-  const revision = await endpoints.getRevision(ctx.db, ctx.workspace, release.move.revision);
-  failpoint('releases.before-plan');
-  const taken = await publishAndWait(ctx, revision, ackMs);
-  failpoint('releases.before-settle');
-  await ctx.tx((tx) => endMove(tx, release, taken));
-  failpoint('releases.after-settle');
-  if ('why' in taken) await publishPlan(ctx);
-  return store.getRelease(ctx.db, ctx.workspace, id);
+  for (;;) {
+    const release = await store.getRelease(ctx.db, ctx.workspace, id);
+    if (!release.move) return release;
+    if (ctx.servesHere?.() === false) return settledElsewhere(ctx, id, ackMs);
+    const revision = await endpoints.getRevision(ctx.db, ctx.workspace, release.move.revision);
+    failpoint('releases.before-plan');
+    const taken = await publishAndWait(ctx, revision, ackMs);
+    failpoint('releases.before-settle');
+    await ctx.tx(async (tx) => {
+      await endMove(tx, release, taken);
+      if (release.move!.to === 'warming') await leaveWarming(tx, id, release.move!);
+    });
+    failpoint('releases.after-settle');
+    if ('why' in taken) await publishPlan(ctx);
+  }
+}
+
+/** Once every data plane has the candidate loaded, the first step begins: by whom the release was begun, for the reason given. */
+async function leaveWarming(tx: Ctx, id: string, by: Move): Promise<void> {
+  const release = await store.getRelease(tx.db, tx.workspace, id);
+  if (release.state !== 'warming' || release.move) return;
+  const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, release.project);
+  const verdict = judgeStep(release, null, nowUs, await frozenBy(tx, release.project, release.endpoint));
+  if (await follow(tx, release, verdict, null, by)) await recoverLater(tx, id);
 }
 
 /** The data planes are with another control plane: its job ends the move (`recoverLater`), and here it is waited for. */

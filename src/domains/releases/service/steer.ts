@@ -1,11 +1,12 @@
-// What a person does with a staged release: pause, resume, promote, abort.
+// What a person does with a staged release: pause, resume, approve, promote, abort.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { revisionById } from '../../projects/public.ts';
 import { getVersion, requirePassed } from '../../registry/public.ts';
 import { fail } from '../errors.ts';
-import type { Release, ReleaseState } from '../model.ts';
+import { percent, stateOfStep, type Release, type ReleaseState } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
+import { stopAt } from './follow.ts';
 import { requireNotFrozen } from './freeze.ts';
 import { beginMove, stay } from './move.ts';
 import { recoverLater, settle } from './settle.ts';
@@ -36,8 +37,8 @@ function requireRest(release: Release, action: string, states: readonly ReleaseS
 export const pauseRelease = (ctx: Ctx, of: Steering): Promise<Release> =>
   ctx.tx(async (tx) => {
     const release = await running(tx, of);
-    requireRest(release, 'pause', ['canary']);
-    await stay(tx, release, { state: 'paused', standing: `paused: ${of.reason}` }, of);
+    requireRest(release, 'pause', ['shadow', 'canary', 'baking']);
+    await stay(tx, release, { state: 'paused', waiting: null, standing: `paused: ${of.reason}` }, of);
     return store.getRelease(tx.db, tx.workspace, release.id);
   });
 
@@ -49,9 +50,43 @@ export const resumeRelease = (ctx: Ctx, of: Steering): Promise<Release> =>
     await requireNotFrozen(tx, of);
     const { nowUs } = await tx.timeline.read(tx.db, tx.workspace, of.project);
     const fresh = { sinceUs: nowUs, judgedUs: nowUs, looks: 0 };
-    await stay(tx, release, { state: 'canary', standing: `resumed: ${of.reason}`, ...fresh }, of);
+    const state = stateOfStep(release.policy!, release.step);
+    await stay(tx, release, { state, standing: `resumed: ${of.reason}`, ...fresh }, of);
     return store.getRelease(tx.db, tx.workspace, release.id);
   });
+
+/**
+ * Lets a release into the step that waits for a person. Who may approve has the permission `releases:approve`; the transition
+ * says who did, and carries the figures as they stood. Raises `release-none`, `endpoint-frozen`, `gate-not-passed`,
+ * `release-action-not-possible`, `release-not-taken`.
+ */
+export async function approveRelease(ctx: Ctx, of: Steering): Promise<Release> {
+  const id = await ctx.tx(async (tx) => {
+    const release = await running(tx, of);
+    requireRest(release, 'be approved', ['warming', 'shadow', 'canary', 'baking']);
+    const waiting = release.waiting ?? refuse(release, 'be approved', 'it waits for nobody; its steps go on by themselves');
+    await requireNotFrozen(tx, of);
+    await requireGate(tx, release);
+    const step = release.policy!.steps[waiting.step];
+    const reason = `approved${step === undefined ? '' : ` for ${percent(step)}`}: ${of.reason}`;
+    if (await beginMove(tx, release, { ...stopAt(release, waiting.step), reason, figures: release.figures }))
+      await recoverLater(tx, release.id);
+    return release.id;
+  });
+  return taken(ctx, of, id);
+}
+
+async function requireGate(tx: Ctx, { revision: id, candidate: { versionId, model } }: Release): Promise<void> {
+  const revision = await endpoints.getRevision(tx.db, tx.workspace, id);
+  const { definition } = await revisionById(tx, revision.projectRevision);
+  await requirePassed(tx, await getVersion(tx, versionId), definition.models[model]?.gates ?? []);
+}
+
+async function taken(ctx: Ctx, { endpoint }: Steering, id: string): Promise<Release> {
+  const ended = await settle(ctx, id);
+  if (ended.state === 'failed') return fail('release-not-taken', { endpoint, why: ended.reason });
+  return ended;
+}
 
 /**
  * Skips the steps that are left. The gate's decision must still hold. Raises `release-none`, `endpoint-frozen`,
@@ -60,19 +95,14 @@ export const resumeRelease = (ctx: Ctx, of: Steering): Promise<Release> =>
 export async function promoteRelease(ctx: Ctx, of: Steering): Promise<Release> {
   const id = await ctx.tx(async (tx) => {
     const release = await running(tx, of);
-    requireRest(release, 'promote', ['canary', 'paused']);
+    requireRest(release, 'promote', ['warming', 'shadow', 'canary', 'baking', 'paused']);
     await requireNotFrozen(tx, of);
-    const revision = await endpoints.getRevision(tx.db, tx.workspace, release.revision);
-    const { definition } = await revisionById(tx, revision.projectRevision);
-    const { versionId, model } = release.candidate;
-    await requirePassed(tx, await getVersion(tx, versionId), definition.models[model]?.gates ?? []);
-    const wanted = { to: 'promoted', step: release.step, reason: of.reason, figures: release.figures } as const;
+    await requireGate(tx, release);
+    const wanted = { ...stopAt(release, release.policy!.steps.length), reason: of.reason, figures: release.figures };
     if (await beginMove(tx, release, wanted)) await recoverLater(tx, release.id);
     return release.id;
   });
-  const ended = await settle(ctx, id);
-  if (ended.state === 'failed') return fail('release-not-taken', { endpoint: of.endpoint, why: ended.reason });
-  return ended;
+  return taken(ctx, of, id);
 }
 
 /** Goes back to the stable variant alone, also while a step is being taken. Inside a transaction; returns the release's id. */

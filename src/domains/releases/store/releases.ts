@@ -1,6 +1,16 @@
 // Releases and what each of them went through.
 import type { Db } from '../../../kernel/db/database.ts';
-import { activeStates, type Move, type Release, type ReleaseState, type StepFigures, type Transition, type Variant } from '../model.ts';
+import {
+  activeStates,
+  judgedStates,
+  type Move,
+  type Release,
+  type ReleaseState,
+  type StepFigures,
+  type Transition,
+  type Variant,
+  type Waiting,
+} from '../model.ts';
 
 type ReleaseRow = {
   workspace_id: string;
@@ -14,6 +24,7 @@ type ReleaseRow = {
   policy: string | null;
   step: number;
   move: string | null;
+  waiting: string | null;
   reason: string;
   standing: string;
   figures: string | null;
@@ -58,6 +69,7 @@ const toRelease = (r: ReleaseRow): Release => ({
   policy: parsed(r.policy),
   step: r.step,
   move: parsed<Move>(r.move),
+  waiting: parsed<Waiting>(r.waiting),
   reason: r.reason,
   standing: r.standing,
   figures: parsed<StepFigures>(r.figures),
@@ -83,6 +95,7 @@ const toRow = (workspace: string, r: Release): ReleaseRow => ({
   policy: text(r.policy),
   step: r.step,
   move: text(r.move),
+  waiting: text(r.waiting),
   reason: r.reason,
   standing: r.standing,
   figures: text(r.figures),
@@ -156,12 +169,12 @@ export async function getRelease(db: Db, workspace: string, id: string): Promise
   return release;
 }
 
-/** Staged releases of all workspaces that run now. */
-export async function listCanaries(db: Db): Promise<{ workspace: string; release: Release }[]> {
+/** Staged releases of all workspaces that are judged now. */
+export async function listJudged(db: Db): Promise<{ workspace: string; release: Release }[]> {
   const rows = await tablesIn(db)
     .selectFrom('releases')
     .selectAll()
-    .where('state', 'in', ['canary', 'paused'])
+    .where('state', 'in', judgedStates)
     .orderBy('workspace_id')
     .orderBy('id')
     .execute();

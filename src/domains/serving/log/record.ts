@@ -33,8 +33,8 @@ export interface RecordDefinition {
   readonly types: { readonly request: readonly ColumnType[]; readonly inputs: readonly ColumnType[] };
 }
 
-/** How the variant was chosen: by the key, at random (no key was sent), or named by the caller. */
-export const assignments = ['sticky', 'random', 'pinned'] as const;
+/** How the variant was chosen: by the key, at random (no key was sent), or named by the caller; a shadow answered a copy. */
+export const assignments = ['sticky', 'random', 'pinned', 'shadow'] as const;
 export type Assignment = (typeof assignments)[number];
 
 export interface RecordBody {
@@ -52,11 +52,15 @@ export interface RecordBody {
   readonly score: number | null;
   /** Why the model gave no score. */
   readonly error: string | null;
+  /** Of a shadow: the prediction that this is a copy of. */
+  readonly shadowOf?: string;
 }
 
 /** A record as it is read back, with names. */
 export interface InferenceRecord
-  extends Omit<RecordDefinition, 'request' | 'views' | 'inputs' | 'types' | 'propensity'>, Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
+  extends
+    Omit<RecordDefinition, 'request' | 'views' | 'inputs' | 'types' | 'propensity'>,
+    Omit<RecordBody, 'request' | 'facts' | 'inputs'> {
   /** `<replica>.<segment>.<index>` */
   readonly id: string;
   readonly propensity: number | null;
@@ -72,9 +76,9 @@ export interface ServedView {
   readonly fact: { readonly knownAtUs: number; readonly occurredAtUs: number; readonly values: Readonly<Record<string, Value>> } | null;
 }
 
-/** The chance with which the variant was drawn; null where the caller named it. */
+/** The chance with which the variant was drawn; null where it was not. */
 export const propensityOf = ({ propensity }: RecordDefinition, { assignment }: Pick<RecordBody, 'assignment'>): number | null =>
-  assignment === 'pinned' ? null : (propensity ?? null);
+  assignment === 'pinned' || assignment === 'shadow' ? null : (propensity ?? null);
 
 export const encodeBody = (definition: number, b: RecordBody): string =>
   JSON.stringify([
@@ -89,6 +93,7 @@ export const encodeBody = (definition: number, b: RecordBody): string =>
     b.inputs,
     b.score,
     b.error,
+    ...(b.shadowOf === undefined ? [] : [b.shadowOf]),
   ]);
 
 type Encoded = [
@@ -103,6 +108,7 @@ type Encoded = [
   Value[],
   number | null,
   string | null,
+  string?,
 ];
 
 /** A record by position, with its definition. */
@@ -111,7 +117,7 @@ export function decodeBody(
   definitions: readonly RecordDefinition[],
   id: string,
 ): { readonly definition: RecordDefinition; readonly body: RecordBody } {
-  const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error] = JSON.parse(
+  const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error, shadowOf] = JSON.parse(
     text,
   ) as Encoded;
   const definition = definitions[n];
@@ -127,6 +133,7 @@ export function decodeBody(
     inputs,
     score,
     error,
+    ...(shadowOf === undefined ? {} : { shadowOf }),
   };
   return { definition, body };
 }
@@ -151,3 +158,12 @@ export function withNames(id: string, definition: RecordDefinition, body: Record
 
 const named = (names: readonly string[], values: readonly Value[]): Record<string, Value> =>
   Object.fromEntries(names.map((name, i) => [name, values[i] ?? null]));
+
+/**
+ * The name that a record is shipped under. Copies that a shadow answered are not answers of the endpoint: they lie in files of
+ * their own, so that whoever asks for the endpoint's records never meets them. No endpoint can have such a name.
+ */
+export const shippedUnder = (endpoint: string, assignment: Assignment): string =>
+  assignment === 'shadow' ? shadowsOf(endpoint) : endpoint;
+
+export const shadowsOf = (endpoint: string): string => `${endpoint}~shadow`;

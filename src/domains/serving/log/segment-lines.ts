@@ -4,7 +4,7 @@ import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { LoggedColumn } from '../model.ts';
-import { propensityOf, type RecordDefinition, type Value } from './record.ts';
+import { propensityOf, shippedUnder, type RecordDefinition, type Value } from './record.ts';
 import { readEntries } from './segment.ts';
 
 export interface LinesFile {
@@ -46,11 +46,12 @@ export function writeLines(segmentPath: string, folder: string): LinesFile[] {
         columns.set(definition, own);
       }
       const { workspace, project, endpoint } = definition;
-      const key = JSON.stringify([workspace, project, endpoint, own]);
+      const under = shippedUnder(endpoint, body.assignment);
+      const key = JSON.stringify([workspace, project, under, own]);
       let group = groups.get(key);
       if (!group) {
         const path = join(folder, `${groups.size}.ndjson`);
-        const file = { path, workspace, project, endpoint, ...own, records: 0, fromUs: 0, toUs: 0 };
+        const file = { path, workspace, project, endpoint: under, ...own, records: 0, fromUs: 0, toUs: 0 };
         group = { file, fd: openSync(path, 'wx', 0o600), lines: [], records: 0, fromUs: Infinity, toUs: -Infinity };
         groups.set(key, group);
       }

@@ -53,6 +53,8 @@ export interface LiveEndpoint {
   readonly known: ReadonlyMap<string, number>;
   readonly views: readonly LiveView[];
   readonly variants: readonly LiveVariant[];
+  /** Those that answer copies of requests. */
+  readonly shadows: readonly LiveVariant[];
   readonly personal: ReadonlyMap<number, 'drop' | 'hmac'>;
   readonly keyIsPersonal: 'drop' | 'hmac' | undefined;
   readonly key: Buffer;
@@ -87,11 +89,13 @@ export function makeEndpoint(
     if (known.has(name)) fail('model-columns-mismatch', { what: `The column "${name}" comes twice.` });
     known.set(name, slot);
   });
-  const inputsOf = (name: string): ModelInput[] =>
-    plan.variants.flatMap((v) => sessions.get(v.modelDigest)!.inputs.filter((input) => input.name === name));
+  const inputsOf = (name: string, of: readonly PlanVariant[]): ModelInput[] =>
+    of.flatMap((v) => sessions.get(v.modelDigest)!.inputs.filter((input) => input.name === name));
+  // Who gets no traffic must not have a request refused.
+  const serving = plan.variants.filter((v) => v.weight > 0);
   const slots = columns.map((column): Slot => {
-    const inputs = inputsOf(column.name);
-    for (const input of inputs) requireFit(column, input);
+    for (const input of inputsOf(column.name, plan.variants)) requireFit(column, input);
+    const inputs = inputsOf(column.name, serving);
     const limits = inputs.map((input) => limitOf[input.type] ?? Infinity);
     const own = column.type === 'integer' ? Number.MAX_SAFE_INTEGER : Number.MAX_VALUE;
     const slot = {
@@ -143,6 +147,7 @@ export function makeEndpoint(
     known,
     views: liveViews,
     variants,
+    shadows: variants.filter((v) => v.plan.shadow !== undefined),
     personal: new Map([...personal].flatMap(([name, how]) => (known.has(name) ? [[known.get(name)!, how] as const] : []))),
     keyIsPersonal: plan.assignBy === null ? undefined : personal.get(plan.assignBy),
     key,

@@ -155,6 +155,8 @@ export async function followPlan(options: LivePlanOptions): Promise<PlanFollower
       watcher.close();
       await busy;
       for (const reader of readers.values()) reader.close();
+      // Some have processes of their own.
+      for (const session of new Set(sessions.values())) await session.release();
     },
   };
 }

@@ -9,6 +9,7 @@ import type { Entry, InferenceLog } from '../log/inference-log.ts';
 import type { Assignment } from '../log/record.ts';
 import { scoreAt, type ModelSession, type OutputColumn } from '../runtime/onnx-runtime.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
+import type { Shadows } from './shadow.ts';
 import { openVariantCounts, type VariantCount } from './variant-counts.ts';
 
 export interface Call {
@@ -61,7 +62,7 @@ export interface Predictor {
   readonly retire: (session: ModelSession) => void;
 }
 
-export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: () => number): Predictor {
+export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: () => number, shadows?: Pick<Shadows, 'mirror'>): Predictor {
   let queue: Pending[] = [];
   let running = 0;
   let waiting: (() => void)[] = [];
@@ -116,7 +117,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
   const runBatch = async (items: Item[]): Promise<void> => {
     const { variant, pending } = items[0]!;
     const { session, slots } = variant;
-    metrics.batch(items.length);
+    metrics.batch({ rows: items.length, items: items.length, waitedMs: performance.now() - pending.began });
     const wanted = new Set([pending.call.endpoint.plan.output.score]);
     for (const item of items) for (const name of item.pending.call.outputs) wanted.add(name);
     try {
@@ -150,6 +151,7 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
       at += pending.items.length;
       answer(pending, (i) => ids[first + i]!, (performance.now() - pending.began) / 1000);
     }
+    shadows?.mirror(turn, ids);
   };
 
   const append = (entries: readonly (Entry | undefined)[]): string[] => {

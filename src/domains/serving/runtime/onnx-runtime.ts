@@ -44,10 +44,10 @@ export interface ModelSession {
   readonly signature: ModelSignature;
   /** False when the model takes exactly one row at a time. */
   readonly batches: boolean;
-  /** It runs in a process of its own, so that a run holds up nobody here. */
-  readonly aside?: boolean;
   /** Where it runs; absent of one that was not placed, which runs in this thread. */
   readonly placement?: Placement;
+  /** It runs in a process of its own that is not of ONNX Runtime, so that a run holds up nobody here. */
+  readonly aside?: boolean;
   /** As `run`, of a session in this thread: it returns when the model has run. */
   readonly runNow?: (rows: number, column: (input: number) => ColumnValues, outputs: readonly string[]) => Map<string, OutputColumn>;
   /** `column(i)` gives the values of input i. Asks for the outputs named. */

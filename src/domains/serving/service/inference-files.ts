@@ -22,7 +22,7 @@ export interface Span {
  *
  * Columns of a file: id, workspace, project, endpoint, revision, variant, model, "modelVersion", "modelDigest",
  * propensity, "eventTimeUs", "recordedMs", "latencyUs", "assignmentKey", assignment, request STRUCT, inputs STRUCT,
- * features STRUCT(view, "knownAtUs", "occurredAtUs")[], score DOUBLE, error. The structs have the columns that
+ * features STRUCT(view, "knownAtUs", "occurredAtUs")[], score DOUBLE, error, "shadowOf". The structs have the columns that
  * `request` and `inputs` of the file name, typed by `sqlType`; one without columns is left out. Read together
  * (union_by_name) the structs of several files become one with all their columns, null where a file lacks one;
  * `columnsOf` says which there are. Filter by "eventTimeUs" still: a file is not cut at the ends of the span.
@@ -111,6 +111,7 @@ export const lineColumns = ({ request, inputs }: store.LoggedColumns): Record<st
     features: 'STRUCT("view" VARCHAR, "knownAtUs" BIGINT, "occurredAtUs" BIGINT)[]',
     score: 'DOUBLE',
     error: 'VARCHAR',
+    shadowOf: 'VARCHAR',
   };
 };
 
