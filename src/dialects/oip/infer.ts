@@ -3,7 +3,7 @@ import { isRecord, parseJson, refuseBody, type Answer, type Exchange } from '../
 import { fixedWidth, isDatatype, type Tensor } from './datatypes.ts';
 import { hasJson, jsonData, readJson } from './json-tensors.ts';
 import { readRaw, writeRaw } from './raw-tensors.ts';
-import type { Inferred, Served } from './served.ts';
+import type { Inferred, Served, TensorSpec } from './served.ts';
 
 const HEADER = 'inference-header-content-length';
 
@@ -43,7 +43,11 @@ function readRequest({ headers, body }: Exchange, served: Served): InferRequest 
   const { id, parameters, inputs } = json;
   if (id !== undefined && typeof id !== 'string') return refuseBody('"id" must be a string.');
   requireParameters(parameters, 'the request');
-  const outputs = readOutputs(json.outputs, served, isRecord(parameters) && parameters.binary_data_output === true);
+  const said = isRecord(parameters) ? parameters.binary_data_output : undefined;
+  // A caller that sends bytes can read them: what has no form in JSON is bytes, unless it says otherwise.
+  const isBinary = ({ datatype }: TensorSpec): boolean =>
+    said === true || (said === undefined && length !== undefined && !hasJson(datatype));
+  const outputs = readOutputs(json.outputs, served, isBinary);
   const deadlineMs = isRecord(parameters) ? deadlineOf(parameters.timeout, parameters.priority) : undefined;
   return { id, deadlineMs, outputs, tensors: readInputs(inputs, body.subarray(length ?? body.length), served) };
 }
@@ -151,22 +155,21 @@ function readWhole(body: Buffer, { name: model, inputs }: Served): Tensor {
   );
 }
 
-function readOutputs(outputs: unknown, served: Served, byDefault: boolean): Wanted[] {
-  // With nothing said, what has no form in JSON would make the request fail.
-  if (outputs === undefined) return served.outputs.map(({ name }) => ({ name, binary: byDefault }));
+function readOutputs(outputs: unknown, served: Served, isBinary: (output: TensorSpec) => boolean): Wanted[] {
+  if (outputs === undefined) return served.outputs.map((output) => ({ name: output.name, binary: isBinary(output) }));
   if (!Array.isArray(outputs) || outputs.length === 0)
     return refuseBody('"outputs" must be a list of {"name": ...}; leave it out for all of them.');
   const wanted = outputs.map((output: unknown): Wanted => {
     if (!isRecord(output) || typeof output.name !== 'string') return refuseBody('every entry of "outputs" needs a "name".');
     const shown = output.name.slice(0, 100);
-    if (!served.outputs.some((o) => o.name === output.name))
-      return refuseBody(`there is no output "${shown}"; there are ${served.outputs.map((o) => o.name).join(', ')}.`);
+    const known = served.outputs.find((o) => o.name === output.name);
+    if (!known) return refuseBody(`there is no output "${shown}"; there are ${served.outputs.map((o) => o.name).join(', ')}.`);
     const { parameters } = output;
     requireParameters(parameters, `the output "${shown}"`);
-    if (!isRecord(parameters)) return { name: output.name, binary: byDefault };
+    if (!isRecord(parameters)) return { name: output.name, binary: isBinary(known) };
     const strange = ['shared_memory_region', 'classification'].find((p) => Object.hasOwn(parameters, p));
     if (strange !== undefined) return refuseBody(`"${strange}" of the output "${shown}" is an extension that is not built here.`);
-    const { binary_data: binary = byDefault } = parameters;
+    const { binary_data: binary = isBinary(known) } = parameters;
     return typeof binary === 'boolean'
       ? { name: output.name, binary }
       : refuseBody(`"binary_data" of the output "${shown}" must be true or false.`);

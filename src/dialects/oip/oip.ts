@@ -14,7 +14,8 @@ const FIXED = /^\/v2\/(?:models\/[^/]+\/)?(trace\/setting|logging)\/?$/;
 const SHARED_MEMORY = /^\/v2\/(?:system|cuda)sharedmemory(?:\/region\/[^/]+)?\/(status|unregister|register)\/?$/;
 const UNBUILT = /^\/v2\/models\/[^/]+(?:\/versions\/[^/]+)?\/(generate|generate_stream|infer_stream)\/?$/;
 
-const json = (status: number, body: unknown): Answer => ({ status, body: JSON.stringify(body) });
+// Triton packs inferences alone: its asynchronous client says that it takes gzip, and does not unpack what is none of them.
+const json = (status: number, body: unknown): Answer => ({ status, body: JSON.stringify(body), unpacked: true });
 const done: Answer = { status: 200, body: '' };
 
 function answer(exchange: Exchange, plane: Plane): Answer | Promise<Answer> {

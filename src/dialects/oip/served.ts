@@ -81,7 +81,7 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
     properties: {},
     variantsOf: (v) => [v],
     columns: false,
-    infer: async ({ deadlineMs }, tensors, wanted) => {
+    infer: async ({ deadlineMs, gone, laps }, tensors, wanted) => {
       requireInputs(inputs, signature.inputs, tensors);
       const types = new Map(signature.inputs.map(({ name, type }) => [name, type]));
       const results = await plane.run(
@@ -89,7 +89,7 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
         version,
         tensors.map(({ name, shape, data }) => ({ name, type: types.get(name)!, shape, data: data as ArrayLike<number> })),
         wanted,
-        { deadlineMs },
+        { deadlineMs, gone, laps },
       );
       return {
         version,

@@ -59,11 +59,20 @@ test('Every datatype goes in and out as JSON and as bytes, exactly and alike', a
 test('FP16 travels as bytes alone', async (t) => {
   const plane = await runIdentities(t);
   const raw = Buffer.from('003c00c0007c', 'hex');
-  const asked = await sendInfer(plane, 'identity-fp16', binaryInput('FP16', [1, 3], 6, ',"parameters":{"binary_data_output":true}'), raw);
-  assert.deepEqual([asked.status, asked.raw.toString('hex')], [200, '003c00c0007c']);
+  // Who sends bytes can read them, so they come back also unasked.
+  for (const more of [',"parameters":{"binary_data_output":true}', '', ',"outputs":[{"name":"x_out"}]']) {
+    const reply = await sendInfer(plane, 'identity-fp16', binaryInput('FP16', [1, 3], 6, more), raw);
+    assert.deepEqual([reply.status, reply.raw.toString('hex')], [200, '003c00c0007c'], more);
+  }
   for (const reply of [
     await sendInfer(plane, 'identity-fp16', input('FP16', [1, 3], '[1,2,3]')),
-    await sendInfer(plane, 'identity-fp16', binaryInput('FP16', [1, 3], 6), raw),
+    await sendInfer(plane, 'identity-fp16', binaryInput('FP16', [1, 3], 6, ',"parameters":{"binary_data_output":false}'), raw),
+    await sendInfer(
+      plane,
+      'identity-fp16',
+      binaryInput('FP16', [1, 3], 6, ',"outputs":[{"name":"x_out","parameters":{"binary_data":false}}]'),
+      raw,
+    ),
   ]) {
     assert.equal(reply.status, 400);
     assert.match(reply.text, /use the binary data format/);

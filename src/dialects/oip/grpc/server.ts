@@ -4,6 +4,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import type { ListenerContext, ServingListener } from '../../../domains/serving/public.ts';
 import { stream, unary, Undecodable, type Grpc } from './calls.ts';
+import { bind } from './bind.ts';
 import { healthOf } from './health.ts';
 import { methods, repositoryMethods, type Form, type Use } from './methods.ts';
 import { HEALTH, INFERENCE, PLAIN_STREAM } from './proto.ts';
@@ -43,16 +44,12 @@ async function open({ port, contents, stream: whose = 'triton', limitBytes }: Gr
   );
   server.addService(tolerant(definition['grpc.health.v1.Health'] as ServiceDefinition), health.handlers);
   new ReflectionService(definition).addToServer(server);
-  const host = context.host.includes(':') ? `[${context.host}]` : context.host;
-  const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (error, taken) =>
-      error ? reject(error) : resolve(taken),
-    ),
-  );
+  const bound = await bind(grpc, server, port, context);
   return {
-    url: `${host}:${bound}`,
+    url: `${context.host.includes(':') ? `[${context.host}]` : context.host}:${bound.port}`,
     close: () =>
       new Promise<void>((resolve) => {
+        bound.stop();
         health.end();
         const late = setTimeout(() => server.forceShutdown(), 5000);
         server.tryShutdown(() => {

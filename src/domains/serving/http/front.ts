@@ -1,10 +1,15 @@
 // Raw node:http in front of the dialects. Access comes before the body; the body is read once, bounded, and
 // given to the dialect that owns the path, which also gives every error its shape.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { fail as failAnywhere, Problem } from '../../../kernel/errors.ts';
+import { fail } from '../errors.ts';
+import { openAdmission, type AdmissionOptions } from './admission.ts';
 import { codingFor, decodeBody, encodeBody } from './content-coding.ts';
+import { corsHeaders, preflight } from './cors.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
 import { identify, type Gate } from './identify.ts';
+import { Laps } from './laps.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect } from './protocol.ts';
 import type { ServingMetrics } from '../plane/serving-metrics.ts';
 
@@ -15,6 +20,10 @@ export interface FrontOptions extends Gate {
   /** What is told of an error; one that is no problem is written to the log. */
   readonly problem: (dialect: string, error: unknown) => Problem;
   readonly bodyLimitBytes: number;
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  /** What `GET /metrics` answers, given this process's own text. */
+  readonly scrape?: ((own: string) => Promise<string>) | undefined;
+  readonly admission?: AdmissionOptions | undefined;
   /** Routes of our own programs; undefined if the path is none. */
   readonly internal: (exchange: Omit<Exchange, 'caller'>) => Promise<Answer> | undefined;
 }
@@ -24,9 +33,16 @@ const nothing = Buffer.alloc(0);
 
 export function openFront(options: FrontOptions): Server {
   const { dialects, plane, metrics } = options;
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000, noDelay: true }, (request, response) => {
-    void handle(request, response);
-  });
+  const admission = openAdmission(options.admission);
+  metrics.registry.watched(
+    { name: 'gyre_serving_turn_limit', help: 'Requests taken in one turn of the event loop at most, from what they took so far' },
+    'gauge',
+    admission.limit,
+  );
+  const origins = options.origins ?? new Set();
+  const settings = { keepAliveTimeout: 65_000, requestTimeout: 30_000, noDelay: true };
+  const listener = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response);
+  const server = options.tls ? createSecureServer({ ...settings, ...options.tls }, listener) : createServer(settings, listener);
   server.on('clientError', (_error, socket) => {
     if (socket.writable)
       socket.end(
@@ -35,20 +51,56 @@ export function openFront(options: FrontOptions): Server {
   });
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const began = performance.now();
     const path = pathOf(request.url ?? '/');
     const dialect = dialects.find((d) => d.owns(path)) ?? gyreProtocol;
+    const method = request.method ?? 'GET';
+    const hasBody = method !== 'GET' && method !== 'HEAD';
     try {
+      const asked = preflight(method, request.headers, origins);
+      if (asked) return await send(response, asked);
       const internal = path.startsWith('/internal/');
       const caller = internal || PUBLIC.has(path) ? nobody : identify(request.headers, options);
-      const body = request.method === 'GET' || request.method === 'HEAD' ? nothing : await readBody(request, options.bodyLimitBytes);
-      const exchange: Exchange = { method: request.method ?? 'GET', path, headers: request.headers, body, caller };
-      const answer = await (internal ? options.internal(exchange) : (own(exchange) ?? ownedBy(dialect, exchange)));
-      await send(response, answer ?? notFound(exchange));
+      const counts = hasBody && !internal;
+      if (counts && admission.full()) return turnAway(response, dialect);
+      const body = hasBody ? await readBody(request, options.bodyLimitBytes) : nothing;
+      if (counts) {
+        if (admission.full()) return turnAway(response, dialect);
+        admission.take();
+      }
+      const laps = new Laps(counts ? performance.now() : began);
+      const exchange: Exchange = {
+        ...{ method, path, headers: request.headers, body, caller, laps },
+        gone: () => goneOf(response),
+        deadlineMs: deadlineOf(request.headers, began),
+      };
+      metrics.inFlight(1);
+      try {
+        const answer = await (internal ? options.internal(exchange) : (own(exchange) ?? ownedBy(dialect, exchange)));
+        await send(response, answer ?? notFound(exchange), laps);
+      } finally {
+        metrics.inFlight(-1);
+      }
     } catch (error) {
+      // Nobody is there to be told.
+      if (response.destroyed) return metrics.refused(dialect.name, 'client-gone');
       await send(response, refuse(error, dialect));
       // An unread body must not be taken for the next request.
       if (!request.complete) request.resume().once('end', () => undefined);
     }
+  };
+
+  const overloaded = new Map<ServingDialect, Answer>();
+  // The same words each time, made once: turning away is to cost as little as it can.
+  const turnAway = (response: ServerResponse, dialect: ServingDialect): void => {
+    admission.refuse();
+    metrics.refused(dialect.name, 'serving-overloaded');
+    let answer = overloaded.get(dialect);
+    if (!answer) {
+      const problem = problemOf(() => fail('serving-overloaded', { why: 'this server has as much to do as it can', retryAfterS: 1 }));
+      overloaded.set(dialect, (answer = rendered(dialect, problem)));
+    }
+    void send(response, answer);
   };
 
   const own = ({ method, path }: Exchange): Answer | Promise<Answer> | undefined => {
@@ -56,8 +108,13 @@ export function openFront(options: FrontOptions): Server {
     if (path === '/health') return { status: 200, contentType: 'text/plain', body: 'OK' };
     if (path === '/ready')
       return { status: plane.accepting() ? 200 : 503, body: JSON.stringify({ ready: plane.accepting(), plan: options.plan().number }) };
-    if (path === '/metrics') return { status: 200, contentType: metrics.registry.contentType, body: metrics.registry.write() };
+    if (path === '/metrics') return scraped();
     return undefined;
+  };
+
+  const scraped = async (): Promise<Answer> => {
+    const text = metrics.registry.write();
+    return { status: 200, contentType: metrics.registry.contentType, body: options.scrape ? await options.scrape(text) : text };
   };
 
   const ownedBy = (dialect: ServingDialect, exchange: Exchange): Answer | Promise<Answer> =>
@@ -65,22 +122,32 @@ export function openFront(options: FrontOptions): Server {
 
   const notFound = ({ method, path }: Exchange): never => failAnywhere('route-not-found', { method, path: path.slice(0, 200) });
 
-  const refuse = (error: unknown, dialect: ServingDialect): Answer => dialect.renderProblem(options.problem(dialect.name, error));
+  const refuse = (error: unknown, dialect: ServingDialect): Answer => rendered(dialect, options.problem(dialect.name, error));
 
-  const send = async (response: ServerResponse, answer: Answer): Promise<void> => {
+  const send = async (response: ServerResponse, answer: Answer, laps?: Laps): Promise<void> => {
     let body = answer.body;
     const size = Buffer.byteLength(body);
-    const coding = answer.status === 200 ? codingFor(response.req.headers['accept-encoding'], size) : undefined;
+    const coding = answer.status === 200 && !answer.unpacked ? codingFor(response.req.headers['accept-encoding'], size) : undefined;
     if (coding) body = await encodeBody(body, coding);
     if (response.destroyed || response.headersSent) return;
-    response.writeHead(answer.status, {
+    const headers: Record<string, string | number> = {
       'content-type': answer.contentType ?? 'application/json',
       'content-length': coding ? Buffer.byteLength(body) : size,
-      ...(coding ? { 'content-encoding': coding, vary: 'accept-encoding' } : {}),
-      ...(answer.status === 401 ? { 'www-authenticate': 'Bearer realm="gyre"' } : {}),
-      ...(plane.accepting() ? {} : { connection: 'close' }),
-      ...answer.headers,
-    });
+    };
+    if (coding) {
+      headers['content-encoding'] = coding;
+      headers.vary = 'accept-encoding';
+    }
+    if (answer.status === 401) headers['www-authenticate'] = 'Bearer realm="gyre"';
+    if (!plane.accepting()) headers.connection = 'close';
+    if (origins.size > 0) Object.assign(headers, corsHeaders(response.req.headers, origins));
+    for (const name in answer.headers) headers[name] = answer.headers[name]!;
+    if (laps && laps.model > 0) {
+      laps.end('serialise', performance.now());
+      headers['server-timing'] = laps.header();
+      metrics.stages(laps);
+    }
+    response.writeHead(answer.status, headers);
     response.end(response.req.method === 'HEAD' ? undefined : body);
   };
 
@@ -91,6 +158,38 @@ const pathOf = (url: string): string => {
   const end = url.indexOf('?');
   return end < 0 ? url : url.slice(0, end);
 };
+
+/** With the header that says when to come again, in whatever dialect. */
+function rendered(dialect: ServingDialect, problem: Problem): Answer {
+  const answer = dialect.renderProblem(problem);
+  const { retryAfterS } = problem.params;
+  return retryAfterS === undefined ? answer : { ...answer, headers: { ...answer.headers, 'retry-after': String(retryAfterS) } };
+}
+
+/** Raises `serving-timeout-invalid`. */
+function deadlineOf(headers: IncomingMessage['headers'], began: number): number | undefined {
+  const given = headers['gyre-timeout-ms'];
+  if (given === undefined) return undefined;
+  const timeoutMs = typeof given === 'string' && /^\d{1,9}$/.test(given) ? Number(given) : 0;
+  return timeoutMs > 0 ? began + timeoutMs : fail('serving-timeout-invalid', { value: String(given).slice(0, 100) });
+}
+
+const signals = new WeakMap<ServerResponse, AbortSignal>();
+
+/** Aborted when the connection ends before the answer has gone out. */
+function goneOf(response: ServerResponse): AbortSignal {
+  let signal = signals.get(response);
+  if (!signal) {
+    const controller = new AbortController();
+    const gone = (): void => {
+      if (!response.writableFinished) controller.abort(new Error('the client went away'));
+    };
+    if (response.destroyed) gone();
+    else response.once('close', gone);
+    signals.set(response, (signal = controller.signal));
+  }
+  return signal;
+}
 
 const nobody: ServingCaller = { workspace: 'default', endpoints: [] };
 

@@ -6,6 +6,7 @@ import type { LiveEndpoint, Row } from '../plane/endpoint.ts';
 import { fail } from '../errors.ts';
 import { INFINITE, NOT_A_NUMBER } from '../model.ts';
 import type { PredictedRow } from '../plane/predictor.ts';
+import type { Laps } from './laps.ts';
 import type { ModelRepository } from '../plane/model-repository.ts';
 import type { VariantStatistics } from '../plane/serving-metrics.ts';
 import type { WholeModel, WholeModels } from '../plane/whole-models.ts';
@@ -18,7 +19,11 @@ export interface Exchange {
   readonly body: Buffer;
   readonly caller: ServingCaller;
   /** By `performance.now()`: what has not begun then is given up. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
+  /** Aborted when the caller is gone; made when somebody asks for it. */
+  readonly gone?: () => AbortSignal;
+  /** What its time is spent on. */
+  readonly laps?: Laps;
 }
 
 /** Who asks, as far as the plan knows: a workspace, and the endpoints a token is for. */
@@ -32,6 +37,8 @@ export interface Answer {
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: string | Buffer;
+  /** Never gzip or deflate, whatever the caller says that it takes. */
+  readonly unpacked?: boolean;
 }
 
 export interface ServingDialect {
@@ -81,6 +88,10 @@ export interface ServingListener {
 export interface ListenerContext {
   readonly plane: Plane;
   readonly host: string;
+  /** PEM texts; absent without TLS. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  /** Other processes listen on the same port. */
+  readonly reusePort?: boolean;
   /** Raises `serving-token-refused` or `serving-origin-refused`. */
   readonly identify: (headers: IncomingHttpHeaders) => ServingCaller;
   /** What is told of an error; one that is no problem is written to the log. */
