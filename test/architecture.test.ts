@@ -32,7 +32,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving', 'tracking'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'serving', 'subjects', 'tracking'],
-  registry: ['access', 'projects', 'serving', 'subjects', 'tracking'],
+  registry: ['access', 'environments', 'projects', 'serving', 'subjects', 'tracking'],
   releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   reports: [
     'alerts',

@@ -85,18 +85,13 @@ export async function compileLock(requirements: readonly string[], { path }: Int
   await writeFile(asked, `${requirements.join('\n')}\n`);
   const args = ['pip', 'compile', '--quiet', '--no-header', '--no-annotate', '--generate-hashes', '--only-binary', ':all:'];
   try {
-    const { stdout } = await exec(uv, [...args, '--python', path, asked], {
-      env: uvEnvironment(options),
-      maxBuffer: 16 * 1024 * 1024,
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
-    return stdout;
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: string; message: string };
+    const why = await runUv(uv, [...args, '--python', path, '--output-file', `${asked}.lock`, asked], options);
     if (options.signal?.aborted) throw options.signal.reason;
-    return fail('environment-unresolvable', { why: (stderr || message).trim().replace(/\s+/g, ' ').slice(0, 1500) });
+    if (why !== undefined) return fail('environment-unresolvable', { why: why.replaceAll(folder, '') });
+    return await readFile(`${asked}.lock`, 'utf8');
   } finally {
     await rm(asked, { force: true });
+    await rm(`${asked}.lock`, { force: true });
   }
 }
 

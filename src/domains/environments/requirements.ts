@@ -1,11 +1,10 @@
 // Environments of models: a lock as it is, or requirements that nobody locked, which are resolved once and locked then.
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fail } from './errors.ts';
 import { parseLock, type LockedPackage } from './lock.ts';
-import { findInterpreter, findUv, realise, resolveEnvironment, runUv, type Realisation, type RealiseOptions } from './realise.ts';
+import { compileLock, findInterpreter, realise, resolveEnvironment, type Realisation, type RealiseOptions } from './realise.ts';
 
 /** What an environment is made from. */
 export interface Requirements {
@@ -32,7 +31,7 @@ const isLocked = ({ text, file }: Requirements): boolean => file.endsWith('.toml
 
 /**
  * Makes the environment real if it is not. Requirements without hashes are resolved, and the lock is kept by their text: the same
- * requirements are the same packages from then on. Raises `lock-invalid`, `python-missing`, `environment-failed`, `uv-missing`.
+ * requirements are the same packages from then on. Raises `lock-invalid`, `python-missing`, `environment-unresolvable`, `environment-failed`, `uv-missing`.
  */
 export async function realiseRequirements(wanted: Requirements, options: RealiseOptions): Promise<Realisation> {
   const locked = isLocked(wanted) ? wanted : await lock(wanted, options);
@@ -51,18 +50,8 @@ async function lock({ text, python }: Requirements, options: RealiseOptions): Pr
   const made = async (): Promise<Requirements> => ({ text: await readFile(path, 'utf8'), file: 'requirements.lock', python });
   if (existsSync(path)) return made();
   await mkdir(folder, { recursive: true });
-  const own = join(folder, `${digest}.${process.pid}.${randomBytes(4).toString('hex')}`);
-  try {
-    await writeFile(`${own}.in`, text);
-    const uv = await findUv(options.dir);
-    const args = ['pip', 'compile', '--quiet', '--generate-hashes', '--no-header', '--no-annotate', '--only-binary', ':all:'];
-    const why = await runUv(uv, [...args, '--python', interpreter.path, '--output-file', `${own}.txt`, `${own}.in`], options);
-    if (options.signal?.aborted) return fail('environment-cancelled', { digest });
-    if (why !== undefined) return fail('environment-failed', { digest, why: why.replaceAll(folder, '') });
-    await rename(`${own}.txt`, path);
-  } finally {
-    await rm(`${own}.in`, { force: true });
-    await rm(`${own}.txt`, { force: true });
-  }
+  const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  await writeFile(own, await compileLock(text.split(/\r?\n/), interpreter, options));
+  await rename(own, path);
   return made();
 }

@@ -77,6 +77,40 @@ export const { fail } = defineErrors({
     detail: (p: { what: string; endpoints: readonly string[]; action: 'deleted' | 'renamed' }) =>
       `${p.what} cannot be ${p.action}: endpoint ${p.endpoints.join(', ')} serves or follows it. Release another version there first, or take the endpoint out of its project.`,
   },
+  'conversion-not-possible': {
+    status: 409,
+    title: 'The version cannot be converted',
+    detail: (p: { model: string; version: number; why: string }) => `Version ${p.version} of "${p.model}" cannot be converted: ${p.why}.`,
+  },
+  'conversion-failed': {
+    status: 409,
+    title: 'The conversion failed',
+    detail: (p: { model: string; version: number; why: string }) =>
+      `Version ${p.version} of "${p.model}" was not converted: ${p.why}. Nothing was registered.`,
+  },
+  'conversion-differs': {
+    status: 409,
+    title: 'The converted model answers otherwise',
+    detail: (p: {
+      model: string;
+      version: number;
+      rows: number;
+      tolerance: number;
+      maxDifference: number;
+      labels: number | null;
+      row: number;
+      source: string;
+      converted: string;
+    }) =>
+      `Version ${p.version} of "${p.model}" and its conversion differ on ${p.rows} rows: by up to ${p.maxDifference} (tolerance ${p.tolerance})${p.labels ? `, and in the label of ${p.labels} rows` : ''}. Worst is row ${p.row}, by moment and key: ${p.source} became ${p.converted}. Nothing was registered.`,
+  },
+  'conversion-not-found': { status: 404, title: 'No such conversion', detail: (p: { id: string }) => `There is no conversion "${p.id}".` },
+  'model-code-not-trusted': {
+    status: 403,
+    title: 'Models may not be loaded as the server’s user',
+    detail: () =>
+      'Users are defined, and loading this model would run its code as the operating-system user of the server, who can read its database and secrets. Start the server with GYRE_TRUST_PROCESS_ENGINE=1 if everybody who may run code here may do that.',
+  },
   'search-invalid': { status: 400, title: 'The search cannot be read', detail: (p: { message: string }) => p.message },
   'stage-invalid': {
     status: 400,

@@ -13,6 +13,7 @@ export {
   versionFolder,
   versionNumbered,
 } from './service/versions.ts';
+export { interpreterOf, versionInterpreter } from './service/interpreter.ts';
 export { checkSource, lineageOf, locate, versionNamed } from './service/sources.ts';
 export { searchModels, searchVersions, withDetails, withTags, type FoundModel, type FoundVersion } from './service/search.ts';
 export { compareVersions, type Compared } from './service/compare.ts';

@@ -12,8 +12,9 @@ import { computeMetrics } from '../../../stats/metrics.ts';
 import { scoreTable, validateModel } from '../../serving/public.ts';
 import { filesDigest, getLoggedModel, modelFiles } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
-import { signatureFaults, type Evaluation, type SliceFigures } from '../model.ts';
+import { signatureFaults, type Evaluation, type Evidence, type SliceFigures } from '../model.ts';
 import * as store from '../store/evaluations.ts';
+import { interpreterOf } from './interpreter.ts';
 import { sealedFolder } from './sealed-files.ts';
 
 export interface EvaluateInput {
@@ -27,6 +28,8 @@ export interface EvaluateInput {
   readonly score: string;
   readonly slices: readonly string[];
   readonly window: { readonly fromUs: number; readonly toUs: number };
+  /** Of the run that made the model; without it a model in Python has the one that its folder describes. */
+  readonly environment?: Evidence['environment'];
 }
 
 /** Slices with more values than this are cut to the most frequent ones. */
@@ -101,7 +104,8 @@ async function score(
   const tables = { t: { files: [input.table] } };
   try {
     const { columns } = await ctx.compute.run({ what, tables, statements: [], rows: 'select * from t limit 0' }, ctx.signal);
-    const signature = await validateModel(folder, { score: input.score, signal: ctx.signal });
+    const interpreter = await interpreterOf(ctx, folder, input.environment);
+    const signature = await validateModel(folder, { score: input.score, interpreter, signal: ctx.signal });
     const faults = signatureFaults(
       signature,
       columns.filter((c) => !NOT_FEATURES.includes(c.name)),
@@ -119,7 +123,7 @@ async function score(
       },
       ctx.signal,
     );
-    return { rows, scores: await scoreTable({ modelPath: folder, rowsPath, score: input.score, signal: ctx.signal }) };
+    return { rows, scores: await scoreTable({ modelPath: folder, rowsPath, score: input.score, interpreter, signal: ctx.signal }) };
   } finally {
     await rm(rowsPath, { force: true });
   }

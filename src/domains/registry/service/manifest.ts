@@ -10,13 +10,20 @@ const LARGEST = 4 * 1024 * 1024;
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
-/** Null without a file that can be read: it tells about the model, and the model does not need it. */
-export async function readManifest(ctx: Ctx, files: readonly (SealedFile & { sizeBytes: number })[]): Promise<Manifest | null> {
+/** The text of the MLmodel file; null without one. */
+export async function readMlmodel(ctx: Ctx, files: readonly (SealedFile & { sizeBytes: number })[]): Promise<string | null> {
   const file = files.find((f) => f.path === 'MLmodel');
   if (!file || file.sizeBytes > LARGEST) return null;
+  return (await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, file.digest))).toString('utf8');
+}
+
+/** Null without a file that can be read: it tells about the model, and the model does not need it. */
+export async function readManifest(ctx: Ctx, files: readonly (SealedFile & { sizeBytes: number })[]): Promise<Manifest | null> {
+  const mlmodel = await readMlmodel(ctx, files);
+  if (mlmodel === null) return null;
   let read: unknown;
   try {
-    read = yaml().parse((await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, file.digest))).toString('utf8'), { maxAliasCount: 10 });
+    read = yaml().parse(mlmodel, { maxAliasCount: 10 });
   } catch {
     return null;
   }

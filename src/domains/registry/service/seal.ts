@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
 import { fail as failAny, isProblem } from '../../../kernel/errors.ts';
-import { validateModel } from '../../serving/public.ts';
+import { columnSignature, parseMlmodel, requireScore, validateModel } from '../../serving/public.ts';
 import { filesDigest, getLoggedModel, modelFiles, placeOf, storeFolder } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import { signatureFaults, type Column, type Manifest, type ModelVersion, type Signature } from '../model.ts';
 import { scanFiles } from '../scan/scan.ts';
 import { findingsInWords, isRefused, worstOf, type Scan } from '../scan/findings.ts';
 import * as store from '../store/versions.ts';
-import { readManifest } from './manifest.ts';
+import { readManifest, readMlmodel } from './manifest.ts';
 import { sealedFolder, type SealedFile } from './sealed-files.ts';
 import { isWithin, resolveSource, rootsOf } from './sources.ts';
 
@@ -75,13 +75,20 @@ export async function inspect(ctx: Ctx, of: Origin, needs: Requirements, strict:
     };
   const found = { ...nothing, scan, manifest: await readManifest(ctx, files), because: null };
   const unservable = (why: string): Inspected => ({ ...found, unservableBecause: why });
-  if (!files.some((f) => f.path === 'model.onnx')) return unservable('it has no model.onnx, and only ONNX models can be served');
+  const isOnnx = files.some((f) => f.path === 'model.onnx');
+  const python = isOnnx ? '' : await pythonSignature(ctx, files);
+  if (!isOnnx && typeof python === 'string') return unservable(python);
   let signature: Signature;
   try {
-    signature = await validateModel(join(ctx.settings.dir, await sealedFolder(ctx, files)), {
-      signal: ctx.signal,
-      ...(needs.score ? { score: needs.score } : {}),
-    });
+    if (typeof python === 'string')
+      signature = await validateModel(join(ctx.settings.dir, await sealedFolder(ctx, files)), {
+        signal: ctx.signal,
+        ...(needs.score ? { score: needs.score } : {}),
+      });
+    else {
+      if (needs.score) requireScore(python, needs.score);
+      signature = { inputs: python.inputs, outputs: python.outputs };
+    }
   } catch (error) {
     if (!strict && isProblem(error, 'onnx-signature-unsupported')) return unservable(error.message);
     throw error;
@@ -89,6 +96,18 @@ export async function inspect(ctx: Ctx, of: Origin, needs: Requirements, strict:
   const faults = needs.columns ? signatureFaults(signature, needs.columns) : [];
   if (faults.length > 0) fail('model-signature-mismatch', { model: of.name, faults });
   return { ...found, signature };
+}
+
+// What the MLmodel file says: nothing of the model is run to seal it.
+async function pythonSignature(ctx: Ctx, files: Inspected['files']): Promise<ReturnType<typeof columnSignature>> {
+  const mlmodel = await readMlmodel(ctx, files);
+  if (mlmodel === null) return 'it has neither a model.onnx nor an MLmodel file';
+  try {
+    return columnSignature(parseMlmodel(mlmodel));
+  } catch (error) {
+    if (isProblem(error, 'python-model-unreadable')) return error.message;
+    throw error;
+  }
 }
 
 interface Behind {

@@ -7,7 +7,7 @@ import { isGuarded, tokensFor } from '../../access/public.ts';
 import { personalColumns } from '../../datasets/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
-import { getVersion, versionFolder, withTags, type ModelVersion } from '../../registry/public.ts';
+import { getVersion, versionFolder, versionInterpreter, withTags, type ModelVersion } from '../../registry/public.ts';
 import { faultOf, readPlan, writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
 import { countSuppressions, suppressionsForPlan } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
@@ -78,6 +78,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
         modelVersion: String(v.number),
         modelDigest: versions[i]!.digest!,
         modelPath: await versionFolder(ctx, versions[i]!),
+        ...(await pythonOf(ctx, versions[i]!)),
         weight: v.weight,
         ...(v.shadow === undefined ? {} : { shadow: v.shadow }),
         ...(faults[i] ? { fault: faults[i] } : {}),
@@ -100,6 +101,12 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     suppressed: await suppressionsForPlan(ctx, revision.project),
     log: { personal: [...new Set([...endpoint.personal, ...classified])].map((column) => ({ column, how: 'hmac' as const })) },
   };
+}
+
+/** Of a model in Python; it was made when the release began, and is only looked at here. */
+async function pythonOf(ctx: Ctx, version: ModelVersion): Promise<{ interpreter?: string }> {
+  const interpreter = await versionInterpreter(ctx, version);
+  return interpreter === undefined ? {} : { interpreter: relative(ctx.settings.dir, interpreter) };
 }
 
 /** Keys keep their variant while a release takes its steps; each trial shuffles them anew, so that no trial sees what the last one did. */

@@ -4,7 +4,7 @@ import { requireLevel } from '../../../kernel/levels.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { serviceForPlan } from '../../features/public.ts';
 import { currentRevision, DEFAULT_ROLLBACK_WINDOW, type ReleasePolicy, type Revision } from '../../projects/public.ts';
-import { findVersion, getVersion, requirePassed, type ModelVersion } from '../../registry/public.ts';
+import { findVersion, getVersion, requirePassed, versionInterpreter, type ModelVersion } from '../../registry/public.ts';
 import { fail } from '../errors.ts';
 import { failedEnds, variantsOf, type EndpointRevision, type Release, type Variant } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
@@ -81,6 +81,9 @@ export async function beginRelease(
   also?: WithRelease,
 ): Promise<string> {
   const { applied, definition, fit } = await endpointOf(ctx, project, endpoint);
+  // A model in Python has its environment before any traffic moves to it.
+  const asked = await findVersion(ctx, definition.model, wanted);
+  if (asked.signature !== null) await versionInterpreter(ctx, asked);
   return ctx.tx(async (tx) => {
     await requireNotFrozen(tx, { project, endpoint });
     const version = await findVersion(tx, definition.model, wanted);

@@ -10,7 +10,7 @@ import { metrics, type MetricName } from '../../../stats/metrics.ts';
 import { stageFiles } from '../../datasets/public.ts';
 import { joinedFiles } from '../../feedback/public.ts';
 import type { MonitorDefinition } from '../../projects/public.ts';
-import { findVersion, getEvaluation, versionFolder } from '../../registry/public.ts';
+import { findVersion, getEvaluation, versionFolder, versionInterpreter } from '../../registry/public.ts';
 import { inferenceFiles, loggedColumns, scoreTable } from '../../serving/public.ts';
 import type { Counterfactual, LoopWindow } from '../loop-view.ts';
 
@@ -78,6 +78,7 @@ export async function makeCounterfactual(ctx: Ctx, asked: CounterfactualAsked): 
       modelPath: join(ctx.settings.dir, await versionFolder(ctx, version)),
       rowsPath: path,
       score,
+      interpreter: await versionInterpreter(ctx, version),
       signal: ctx.signal,
     });
     let next = 0;

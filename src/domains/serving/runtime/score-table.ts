@@ -9,9 +9,10 @@ import type { ColumnType, Missing } from '../schema.ts';
 import type { ModelSignature } from './onnx-runtime.ts';
 
 export type ScoringTask =
-  | { readonly do: 'inspect'; readonly modelPath: string; readonly score: string | null }
+  | { readonly do: 'inspect'; readonly modelPath: string; readonly score: string | null; readonly interpreter?: string | undefined }
   | {
       readonly do: 'score';
+      readonly interpreter?: string | undefined;
       readonly modelPath: string;
       readonly rowsPath: string;
       readonly score: string;
@@ -19,6 +20,7 @@ export type ScoringTask =
     }
   | {
       readonly do: 'score-rows';
+      readonly interpreter?: string | undefined;
       readonly modelPath: string;
       readonly rowsPath: string;
       readonly score: string;
@@ -86,9 +88,13 @@ function orRaise<R extends ScoringResult>(result: ScoringResult): R {
  * Loads a model file and answers its tensors; `score` names the output that must hold the scores. Raises
  * `onnx-unreadable`, `onnx-signature-unsupported`, `scoring-failed`.
  */
-export const validateModel = async (modelPath: string, options: { score?: string; signal?: AbortSignal } = {}): Promise<ModelSignature> =>
-  orRaise<{ signature: ModelSignature }>(await inChild({ do: 'inspect', modelPath, score: options.score ?? null }, options.signal))
-    .signature;
+export const validateModel = async (
+  modelPath: string,
+  options: { score?: string; interpreter?: string | undefined; signal?: AbortSignal } = {},
+): Promise<ModelSignature> =>
+  orRaise<{ signature: ModelSignature }>(
+    await inChild({ do: 'inspect', modelPath, score: options.score ?? null, interpreter: options.interpreter }, options.signal),
+  ).signature;
 
 /**
  * Scores every row of a newline-delimited JSON file whose members are named as the model's inputs (others are
@@ -100,17 +106,28 @@ export const scoreTable = async (options: {
   rowsPath: string;
   score: string;
   outPath?: string;
+  /** For a model of Python: that of its environment. */
+  interpreter?: string | undefined;
   signal?: AbortSignal;
 }): Promise<Float64Array> =>
   orRaise<{ scores: Float64Array }>(
     await inChild(
-      { do: 'score', modelPath: options.modelPath, rowsPath: options.rowsPath, score: options.score, outPath: options.outPath ?? null },
+      {
+        do: 'score',
+        modelPath: options.modelPath,
+        rowsPath: options.rowsPath,
+        score: options.score,
+        outPath: options.outPath ?? null,
+        interpreter: options.interpreter,
+      },
       options.signal,
     ),
   ).scores;
 
 export interface ScoreRowsOptions {
   readonly modelPath: string;
+  /** For a model of Python: that of its environment. */
+  readonly interpreter?: string | undefined;
   /** Newline-delimited JSON, each line with `n` and the columns. */
   readonly rowsPath: string;
   /** Gets a line `{"n": n, "score": x}` for each row, with the further `outputs` by their names; a score that is no number is null. */

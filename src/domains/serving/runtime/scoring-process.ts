@@ -1,8 +1,10 @@
 // Entry of the scoring process (see score-table.ts): one task, one answer, then it ends.
 import { createReadStream, writeFileSync } from 'node:fs';
 import { isProblem } from '../../../kernel/errors.ts';
+import { silentLog } from '../../../kernel/log.ts';
 import { fail } from '../errors.ts';
 import { openModel, requireScore, scoreAt, type ModelInput, type ModelSession } from './onnx-runtime.ts';
+import { openColumns, runtimeOf } from './open-model.ts';
 import { scoreRows } from './scored-rows.ts';
 import type { ScoringResult, ScoringTask } from './score-table.ts';
 
@@ -21,7 +23,10 @@ process.once('message', (task) => {
 });
 
 async function perform(task: ScoringTask): Promise<ScoringResult> {
-  const session = await openModel(task.modelPath);
+  const session =
+    runtimeOf(task.modelPath) === 'python'
+      ? await openColumns(task.modelPath, [], { log: silentLog, interpreter: task.interpreter })
+      : await openModel(task.modelPath);
   if (task.score !== null) requireScore(session.signature, task.score);
   if (task.do === 'inspect') return { signature: session.signature };
   if (task.do === 'score-rows') return { scored: await scoreRows(session, task, parsedLines(task.rowsPath)) };
