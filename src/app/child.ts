@@ -4,8 +4,16 @@ import { isProblem } from '../kernel/errors.ts';
 
 const STOP_MS = 15_000;
 
-export async function runChild(start: () => Promise<{ url: string; close: () => Promise<void> }>): Promise<void> {
-  let running: { url: string; close: () => Promise<void> } | undefined;
+interface Running {
+  readonly url: string;
+  /** Of a data plane: of its other protocols, and its models. */
+  readonly urls?: Readonly<Record<string, string>>;
+  readonly models?: () => readonly unknown[];
+  readonly close: () => Promise<void>;
+}
+
+export async function runChild(start: () => Promise<Running>): Promise<void> {
+  let running: Running | undefined;
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
@@ -22,7 +30,7 @@ export async function runChild(start: () => Promise<{ url: string; close: () => 
   try {
     running = await start();
     if (stopping) return;
-    process.send?.({ ready: { url: running.url } });
+    process.send?.({ ready: { url: running.url, urls: running.urls ?? {}, models: running.models?.() ?? [] } });
   } catch (error) {
     const failed = isProblem(error)
       ? { code: error.code, status: error.status, title: error.title, detail: error.message }

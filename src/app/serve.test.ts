@@ -30,7 +30,7 @@ test('gRPC is answered on the port that is set, and on none without it', async (
   assert.deepEqual(await live(plane.urls.grpc!), Buffer.from('0801', 'hex'));
   // A port that is taken ends the start, and leaves nothing behind that would hold the next one up.
   const taken = { ...settings, GYRE_GRPC_PORT: plane.urls.grpc!.split(':').at(-1)! };
-  await assert.rejects(startServe(readSettings(taken), { replica: 'r2' }), /bind|address/i);
+  await assert.rejects(startServe(readSettings(taken), { replica: 'r2' }), { code: 'address-unusable' });
   const again = await startServe(readSettings(settings), { replica: 'r2' });
   await again.close();
 });

@@ -1,4 +1,6 @@
 // The data plane with its dialects.
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { mlflowScoring } from '../dialects/mlflow-scoring/mlflow-scoring.ts';
 import type { ModelSignature } from '../dialects/mlflow-scoring/signature.ts';
 import { oipGrpc } from '../dialects/oip/grpc/server.ts';
@@ -22,13 +24,18 @@ export interface ServeOptions {
   readonly tokens?: readonly ServingToken[];
   /** Python for the models that are not of ONNX; without it each has the environment that its folder describes. */
   readonly python?: string;
+  /** Other processes answer on the same ports. */
+  readonly reusePort?: boolean;
+  /** What `GET /metrics` answers, given this process's own text. */
+  readonly scrape?: (own: string) => Promise<string>;
   /** No plan is followed and nothing is logged; nothing is written to the folder. */
   readonly withoutFolder?: boolean;
 }
 
 /** Raises `address-unusable`, and what the models and the folder have to say. */
 export async function startServe(settings: Settings, options: ServeOptions = {}): Promise<DataPlane> {
-  const { dir, host, servePort, logLevel, serveLimitBytes, grpcPort, grpcContents, grpcStream, grpcLimitBytes } = settings;
+  const { dir, host, servePort, logLevel, serveLimitBytes, serveCorsOrigins, grpcPort, grpcContents, grpcStream, grpcLimitBytes } =
+    settings;
   const { replica, tokens, modelControl, models = [], withoutFolder = false } = options;
   const signatures = new Map<string, ModelSignature>();
   const sources: WholeModelSource[] = [];
@@ -59,6 +66,10 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
       models: sources,
       python: { workers: settings.pythonWorkers, limits: pythonLimits(settings) },
       ...(modelControl === undefined ? {} : { modelControl }),
+      corsOrigins: serveCorsOrigins === '' ? [] : serveCorsOrigins.split(','),
+      reusePort: options.reusePort ?? false,
+      scrape: options.scrape,
+      tls: readCertificate(settings),
       ...(withoutFolder ? {} : { dir }),
       ...(replica === undefined ? {} : { replica }),
       ...(tokens === undefined ? {} : { tokens }),
@@ -77,6 +88,19 @@ const pythonLimits = ({ pythonMemoryMb, pythonBatchMs, picklePolicy }: Settings)
   pickle: picklePolicy === 'refuse' ? ('refuse' as const) : ('allow' as const),
 });
 
+/** Raises `certificate-invalid`. */
+function readCertificate({ serveTlsCert: cert, serveTlsKey: key }: Settings): { cert: Buffer; key: Buffer } | undefined {
+  if (cert === '' && key === '') return undefined;
+  if (cert === '' || key === '') return fail('certificate-invalid', { why: 'one of the two is not given' });
+  const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+  try {
+    createSecureContext(pair);
+  } catch {
+    return fail('certificate-invalid', { why: `${cert} and ${key} are no certificate and its key in PEM` });
+  }
+  return pair;
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is taken; stop what listens there, or choose another port',
   EADDRNOTAVAIL: 'is no address of this machine',
@@ -90,8 +114,12 @@ function explained(error: unknown, host: string, ports: readonly number[]): unkn
   const known = Object.keys(REASONS).find((reason) => code === reason || message.includes(`${reason}:`) || message.includes(` ${reason} `));
   if (known === undefined || (typeof code === 'string' && code !== known)) return error;
   const said = port ?? ports.find((p) => message.includes(`:${p}`)) ?? ports[0];
+  const isHost = known === 'EADDRNOTAVAIL' || known === 'ENOTFOUND';
   try {
-    return fail('address-unusable', { address: `${host.includes(':') ? `[${host}]` : host}:${said}`, why: REASONS[known]! });
+    return fail('address-unusable', {
+      address: isHost ? host : `${host.includes(':') ? `[${host}]` : host}:${said}`,
+      why: REASONS[known]!,
+    });
   } catch (problem) {
     return problem;
   }

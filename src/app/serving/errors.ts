@@ -29,6 +29,12 @@ export const { fail } = defineErrors({
     title: 'The address cannot be listened on',
     detail: (p: { address: string; why: string }) => `Nothing was started: ${p.address} ${p.why}.`,
   },
+  'processes-unsupported': {
+    status: 400,
+    title: 'Several processes on one port are not to be had',
+    detail: (p: { platform: string }) =>
+      `Several processes share a port only on Linux, and this is ${p.platform}. Leave --processes and GYRE_SERVE_PROCESSES out.`,
+  },
   'certificate-invalid': {
     status: 400,
     title: 'The certificate cannot be used',

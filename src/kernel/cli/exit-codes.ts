@@ -24,7 +24,14 @@ export const exitCodes = {
 } as const;
 
 // Problems of the command line itself, which no server has seen.
-const USAGE = new Set(['option-invalid', 'parameter-form', 'setting-unknown', 'setting-invalid']);
+const USAGE = new Set([
+  'option-invalid',
+  'parameter-form',
+  'setting-unknown',
+  'setting-invalid',
+  'model-given-twice',
+  'open-without-tokens',
+]);
 
 /** The exit code for a problem, by its code or its HTTP status. */
 export function exitCodeOf({ code, status }: { readonly code: string; readonly status: number }): number {

@@ -1,9 +1,46 @@
 // The data plane's protocols.
-import { integer, oneOf, setting } from './setting.ts';
+import { integer, oneOf, setting, text } from './setting.ts';
 
 const port = integer(0, 65_535);
 
+/** Origins without what a browser never sends: a path, a default port, capital letters. */
+const origins = (value: string): string | undefined =>
+  value
+    .split(',')
+    .map((origin) => origin.trim())
+    .every((origin) => origin === '' || (URL.canParse(origin) && new URL(origin).origin === origin))
+    ? value.replaceAll(/\s/g, '')
+    : undefined;
+
 export const servingSettings = {
+  serveProcesses: setting<number>({
+    env: 'GYRE_SERVE_PROCESSES',
+    expected: 'a number from 1 to 128',
+    default: 1,
+    doc: 'How many processes of the data plane answer on the same ports; as many as there are cores is the most that helps. More than one needs Linux.',
+    parse: integer(1, 128),
+  }),
+  serveCorsOrigins: setting<string>({
+    env: 'GYRE_SERVE_CORS_ORIGINS',
+    expected: 'origins as https://app.example.com, separated by commas',
+    default: '',
+    doc: 'Web pages of these origins may ask the data plane, exactly as browsers write them; empty means none of another site.',
+    parse: origins,
+  }),
+  serveTlsCert: setting<string>({
+    env: 'GYRE_SERVE_TLS_CERT',
+    expected: 'a file',
+    default: '',
+    doc: 'The certificate chain in PEM with which the data plane speaks TLS, over HTTP and gRPC; empty means no TLS.',
+    parse: text,
+  }),
+  serveTlsKey: setting<string>({
+    env: 'GYRE_SERVE_TLS_KEY',
+    expected: 'a file',
+    default: '',
+    doc: 'The private key of that certificate in PEM.',
+    parse: text,
+  }),
   grpcPort: setting<string>({
     env: 'GYRE_GRPC_PORT',
     expected: 'a port from 0 to 65535, or nothing',

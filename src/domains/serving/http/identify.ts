@@ -13,6 +13,8 @@ export interface Gate {
   readonly now: () => number;
   /** Listening on a loopback address: nobody needs a token, unless the plan says otherwise. */
   readonly loopback: boolean;
+  /** Of web pages of other sites that may ask. */
+  readonly origins?: ReadonlySet<string>;
 }
 
 let passed = '';
@@ -25,10 +27,10 @@ const isOwnHost = (host: string): boolean => {
 };
 
 /** Raises `serving-token-refused` or `serving-origin-refused`. */
-export function identify(headers: IncomingHttpHeaders, { plan, now, loopback }: Gate): ServingCaller {
+export function identify(headers: IncomingHttpHeaders, { plan, now, loopback, origins }: Gate): ServingCaller {
   const { access, tokens } = plan();
   const { host = '', origin, authorization } = headers;
-  if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host))
+  if (origin !== undefined && !origins?.has(origin) && !(URL.canParse(origin) && new URL(origin).host === host))
     fail('serving-origin-refused', { what: 'The Origin header' });
   const workspace = headers['x-gyre-workspace'];
   // The plan is the control plane's word for its own address; on another one the Host header is anybody's to choose.

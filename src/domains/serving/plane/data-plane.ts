@@ -1,6 +1,5 @@
 // The data plane, `gyre serve`: answers predictions from the plan on disk and survives the other processes.
 import { randomBytes } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { isProblem, type Fault, type Problem } from '../../../kernel/errors.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
@@ -9,13 +8,16 @@ import type { Log } from '../../../kernel/log.ts';
 import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
 import { fail } from '../errors.ts';
 import { gyreProtocol } from '../http/gyre-protocol.ts';
+import type { AdmissionOptions } from '../http/admission.ts';
 import { openFront } from '../http/front.ts';
 import { defect, identify } from '../http/identify.ts';
 import { endpointKey, followPlan } from './live-plan.ts';
 import { openInferenceLog, type InferenceLogOptions } from '../log/inference-log.ts';
 import { parseEventTime } from '../model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
+import { listen, type Listening } from './listening.ts';
 import { openModelRepository, type ModelControl } from './model-repository.ts';
+import type { Placement } from '../runtime/placement.ts';
 import { openPredictor } from './predictor.ts';
 import { openShadows } from './shadow.ts';
 import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
@@ -49,8 +51,18 @@ export interface DataPlaneOptions {
   readonly models?: readonly WholeModelSource[];
   /** Processes and limits of models that run in Python. */
   readonly python?: PythonSettings;
+  /** Other processes answer on the same ports (Linux only). */
+  readonly reusePort?: boolean;
+  /** Answers `GET /metrics`, given this process's own text; for several processes together. */
+  readonly scrape?: ((own: string) => Promise<string>) | undefined;
+  /** PEM texts; HTTP and the listeners then speak TLS. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  /** Origins whose web pages may ask, exactly as browsers write them. */
+  readonly corsOrigins?: readonly string[];
   /** Whether callers may load and unload those models (default "none"). */
   readonly modelControl?: ModelControl;
+  /** How much is taken up at once. */
+  readonly admission?: AdmissionOptions;
   /** How much may wait for a model that runs in a process of its own. */
   readonly queue?: Omit<WholeModelsOptions, 'log' | 'metrics'>;
   /** Protocols with a port of their own. */
@@ -63,6 +75,8 @@ export interface DataPlane {
   readonly replica: string;
   /** Addresses of the listeners, by their names. */
   readonly urls: Readonly<Record<string, string>>;
+  /** The text for Prometheus, of this process. */
+  readonly metrics: () => string;
   /** Models that are served as they are, in use now. */
   readonly models: () => readonly ServedModel[];
   /** Takes the plan on disk now instead of at the next notice. */
@@ -74,6 +88,8 @@ export interface DataPlane {
 export interface ServedModel {
   readonly name: string;
   readonly version: string;
+  /** Where it runs, and what warm-up measured. */
+  readonly placement: Placement | undefined;
 }
 
 const MAX_FAULTS = 20;
@@ -190,8 +206,13 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     metrics.refused(dialect, told.code);
     return told;
   };
-  const gate = { plan: withTokens(follower.current, options.tokens), now, loopback: isLoopback(host) };
-  const server = openFront({
+  const gate = {
+    plan: withTokens(follower.current, options.tokens),
+    now,
+    loopback: isLoopback(host),
+    origins: new Set(options.corsOrigins),
+  };
+  const front = {
     ...gate,
     plane,
     problem,
@@ -199,24 +220,28 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     metrics,
     bodyLimitBytes: options.bodyLimitBytes ?? 8 * 1024 * 1024,
     internal,
-  });
-  const listening: Awaited<ReturnType<ServingListener['open']>>[] = [];
-  const urls: Record<string, string> = {};
-  const stopListening = (): Promise<unknown> => Promise.all(listening.map((l) => l.close()));
+    tls: options.tls,
+    scrape: options.scrape,
+  };
+  let listening: Listening;
   try {
     // The plan first: a caller that gets through finds the endpoints of before a restart.
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ host, port: options.port }, resolve));
-    const { port } = server.address() as AddressInfo;
-    url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-    for (const { name, open } of options.listeners ?? []) {
-      const opened = await open({ plane, host, identify: (headers) => identify(headers, gate), problem: (error) => problem(name, error) });
-      listening.push(opened);
-      urls[name] = opened.url;
-    }
+    listening = await listen({
+      host,
+      port: options.port,
+      reusePort: options.reusePort ?? false,
+      tls: options.tls !== undefined,
+      front: () => openFront(front),
+      listeners: options.listeners ?? [],
+      context: (name) => ({
+        ...{ plane, host, tls: options.tls, reusePort: options.reusePort ?? false },
+        identify: (headers) => identify(headers, gate),
+        problem: (error) => problem(name, error),
+      }),
+    });
+    url = listening.ownUrl;
     follower.acknowledge();
   } catch (error) {
-    await stopListening();
-    server.close();
     await models.close();
     await follower.close();
     await inferenceLog.close();
@@ -228,10 +253,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     if (!accepting) return;
     accepting = false;
     await new Promise((resolve) => setTimeout(resolve, GRACE_MS));
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    const late = setTimeout(() => server.closeAllConnections(), 5000);
-    await Promise.all([closed, stopListening()]);
-    clearTimeout(late);
+    await listening.close();
     await predictor.idle();
     await shadows?.idle(SHADOW_GRACE_MS);
     shadows?.close();
@@ -241,8 +263,9 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     unlock();
   };
 
-  const served = (): ServedModel[] => models.all().flatMap(({ name, versions }) => versions.map(({ version }) => ({ name, version })));
-  return { url, urls, replica, models: served, refresh: () => follower.refresh(), close };
+  const served = (): ServedModel[] =>
+    models.all().flatMap(({ name, versions }) => versions.map(({ version, session }) => ({ name, version, placement: session.placement })));
+  return { url: listening.url, urls: listening.urls, replica, models: served, metrics: metrics.registry.write, refresh: () => follower.refresh(), close };
 }
 
 /** Live: the wall clock. Replay: the header, or the plan's time. Raises `event-time-not-replay`, `event-time-invalid`. */
