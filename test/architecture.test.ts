@@ -32,7 +32,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   lineage: ['datasets', 'projects', 'registry', 'releases', 'serving', 'tracking'],
   monitoring: ['datasets', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   pipelines: ['access', 'datasets', 'environments', 'features', 'projects', 'registry', 'serving', 'subjects', 'tracking'],
-  registry: ['access', 'environments', 'projects', 'serving', 'subjects', 'tracking'],
+  registry: ['access', 'datasets', 'environments', 'projects', 'serving', 'subjects', 'tracking'],
   releases: ['access', 'datasets', 'features', 'feedback', 'projects', 'registry', 'serving', 'subjects'],
   reports: [
     'alerts',
@@ -80,9 +80,11 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
     'parse.ts',
     'predict-normalise.ts',
     'purposes.ts',
+    'trials',
   ],
   // `scan`: what model files would run, by format; it knows nothing of the registry.
-  registry: ['gates.ts', 'scan'],
+  // `convert`: the script that runs in the model's own environment.
+  registry: ['convert', 'gates.ts', 'scan'],
   // Read models only: one file for each view that the documents share, and the drawing of them.
   reports: [
     'card.ts',

@@ -5,6 +5,7 @@ import { path } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
 import { act, moment, type Program } from './command.ts';
+import { convertCommand } from './predict/convert-model.ts';
 import { pullRequestOptions, pullRequestReport, type PullRequestOptions } from './evidence/documents.ts';
 
 interface Version {
@@ -130,6 +131,7 @@ export function modelCommands(program: Program, root: Command): void {
       use.print(sealed, () => [`${model} version ${sealed.number} is sealed: ${sealed.digest}`]);
     },
   );
+  convertCommand(program, models);
   act<[string, string]>(
     program,
     models

@@ -1,6 +1,7 @@
 import { isProblem } from '../../kernel/errors.ts';
 import type { Subscriber } from '../../kernel/events/subscribers.ts';
 import { defineJob, type Job } from '../../kernel/jobs/jobs.ts';
+import { convert } from './service/convert.ts';
 import { seal } from './service/seal.ts';
 import { usesOf } from './service/uses.ts';
 import { listUnsealedOf } from './store/lifecycle.ts';
@@ -22,7 +23,16 @@ const sealWaiting = defineJob<{ loggedModel: string }>({
   },
 });
 
-export const registryJobs: readonly Job<never>[] = [sealWaiting];
+/** A model loaded and asked for all its rows takes as long as it takes; one at a time, for its memory. */
+export const convertModel = defineJob<{ conversion: string }>({
+  name: 'registry.convert',
+  timeoutMs: 3_600_000,
+  retry: { limit: 2, backoffMs: 1000 },
+  ownSlots: 1,
+  run: (ctx, { conversion }) => convert(ctx, conversion),
+});
+
+export const registryJobs: readonly Job<never>[] = [sealWaiting, convertModel];
 
 export const registrySubscribers: readonly Subscriber[] = [
   {

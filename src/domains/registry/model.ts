@@ -39,7 +39,62 @@ export interface Evidence {
   readonly trainingTable?: { readonly digest: string; readonly rows: number };
   /** Event time (microseconds): every label the fit saw was known before it. */
   readonly trainingCutoffUs?: number;
+  /** The version that this one was converted from, and what shows that both answer the same. */
+  readonly derivedFrom?: DerivedFrom;
 }
+
+export interface DerivedFrom {
+  readonly version: string;
+  readonly number: number;
+  readonly digest: string | null;
+  readonly conversion: string;
+  readonly rows: number;
+  readonly maxDifference: number;
+  readonly tolerance: number;
+}
+
+export const conversionStates = ['running', 'succeeded', 'failed'] as const;
+
+/** What a comparison of two models on the same rows found. */
+export interface Sameness {
+  readonly rows: number;
+  readonly tolerance: number;
+  /** The largest absolute difference of two scores. */
+  readonly maxDifference: number;
+  /** Rows whose labels differ though the classes are further apart than the tolerance; null of a regression. */
+  readonly differingLabels: number | null;
+  readonly labelRows: number | null;
+  /** The row that is furthest from being the same, counted from 1 by moment and key. */
+  readonly worst: { readonly row: number; readonly source: string; readonly converted: string } | null;
+}
+
+export interface Conversion {
+  readonly id: string;
+  readonly model: string;
+  readonly versionId: string;
+  readonly versionNumber: number;
+  readonly to: 'onnx';
+  readonly state: (typeof conversionStates)[number];
+  /** What is being done, in words. */
+  readonly doing: string;
+  readonly tolerance: number;
+  /** Dataset version whose rows show that both are the same; null = the rows of the version's evaluation. */
+  readonly rowsOf: string | null;
+  readonly environment: string | null;
+  readonly sameness: Sameness | null;
+  readonly loggedModelId: string | null;
+  readonly madeVersion: number | null;
+  readonly error: Readonly<Record<string, unknown>> | null;
+  readonly createdMs: number;
+  readonly finishedMs: number | null;
+}
+
+/**
+ * Scores are the same within the tolerance of their size, or of 1 where they are smaller: a 32-bit float has seven
+ * digits. Two that are no numbers are the same.
+ */
+export const isSameScore = (a: number | null, b: number | null, tolerance: number): boolean =>
+  a === null || b === null ? a === b : Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(a));
 
 export interface Tensor {
   readonly name: string;

@@ -1,8 +1,11 @@
 import Type from '../../kernel/http/json-schema.ts';
 import { requireLevel, visibleSql } from '../../kernel/levels.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
-import { route, type AnyRoute } from '../../kernel/http/route.ts';
+import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
+import { convertModel } from './jobs.ts';
 import {
+  ConversionView,
+  conversionView,
   DecisionView,
   decisionView,
   EvaluationView,
@@ -22,6 +25,7 @@ import { getModel } from './service/models.ts';
 import { withTags } from './service/search.ts';
 import { seal } from './service/seal.ts';
 import { usesOf } from './service/uses.ts';
+import { DEFAULT_TOLERANCE, getConversion, startConversion } from './service/start-conversion.ts';
 import { findVersion } from './service/versions.ts';
 import { findLatestDecision, listDecisions } from './store/evaluations.ts';
 import { aliasesOf, listModels } from './store/models.ts';
@@ -147,6 +151,61 @@ export const registryRoutes: readonly AnyRoute[] = [
       versionView(
         await seal(ctx, await findVersion(ctx, params.model, params.version), { score: (await usesOf(ctx, params.model)).score }),
       ),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/gyre/v1/models/:model/versions/:version/convert',
+    permission: 'code:execute',
+    summary: 'Convert a version to ONNX in its own environment; registered as a version of its own if both answer the same',
+    errors: [
+      'model-version-not-found',
+      'version-unsealed',
+      'conversion-not-possible',
+      'model-code-not-trusted',
+      'dataset-empty',
+      'dataset-version-not-found',
+    ],
+    params: OfVersion,
+    body: Type.Object({
+      to: Type.Optional(Type.Literal('onnx')),
+      tolerance: Type.Optional(
+        Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Of a score, or of 1 where it is smaller; default 0.00001' }),
+      ),
+      rows: Type.Optional(
+        Type.Object(
+          { project: name, dataset: name, number: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 })) },
+          { description: 'Dataset that both are compared on; default the rows of the version’s evaluation' },
+        ),
+      ),
+    }),
+    reply: { 202: ConversionView },
+    handler: async (ctx, { params, body }) => {
+      const { rows } = body;
+      return new Reply(
+        202,
+        conversionView(
+          await startConversion(
+            ctx,
+            {
+              ...params,
+              tolerance: body.tolerance ?? DEFAULT_TOLERANCE,
+              ...(rows ? { rows: { project: rows.project, dataset: rows.dataset, number: rows.number ?? null } } : {}),
+            },
+            convertModel,
+          ),
+        ),
+      );
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/gyre/v1/models/:model/conversions/:id',
+    permission: 'models:read',
+    summary: 'How far a conversion is, and what it found',
+    errors: ['conversion-not-found'],
+    params: Type.Object({ model: name, id: name }),
+    reply: { 200: ConversionView },
+    handler: async (ctx, { params }) => conversionView(await getConversion(ctx, params.model, params.id)),
   }),
   route({
     method: 'POST',

@@ -1,7 +1,17 @@
 // Wire shapes of models, versions, evaluations and decisions, and how each is shown.
 import type { Static } from 'typebox';
 import Type from '../../kernel/http/json-schema.ts';
-import { decisionOutcomes, stages, versionStates, type Decision, type Evaluation, type Model, type ModelVersion } from './model.ts';
+import {
+  conversionStates,
+  decisionOutcomes,
+  stages,
+  versionStates,
+  type Conversion,
+  type Decision,
+  type Evaluation,
+  type Model,
+  type ModelVersion,
+} from './model.ts';
 import { verdicts, worstOf } from './scan/findings.ts';
 
 const TextOrNull = Type.Union([Type.String(), Type.Null()]);
@@ -69,6 +79,20 @@ const Evidence = Type.Object({
   evaluation: Type.Optional(Type.String()),
   trainingTable: Type.Optional(Type.Object({ digest: Type.String(), rows: Type.Integer() })),
   trainingCutoffUs: Type.Optional(Type.Integer({ description: 'Event time: every label the fit saw was known before it' })),
+  derivedFrom: Type.Optional(
+    Type.Object(
+      {
+        version: Type.String(),
+        number: Type.Integer(),
+        digest: TextOrNull,
+        conversion: Type.String(),
+        rows: Type.Integer({ description: 'On which both were compared' }),
+        maxDifference: Type.Number(),
+        tolerance: Type.Number(),
+      },
+      { description: 'The version that this one was converted from' },
+    ),
+  ),
 });
 
 export const VersionView = Type.Object({
@@ -108,6 +132,43 @@ export const versionView = (v: ModelVersion) => {
     updatedAt: iso(updatedMs),
   };
 };
+
+export const ConversionView = Type.Object({
+  id: Type.String(),
+  model: Type.String(),
+  versionId: Type.String(),
+  versionNumber: Type.Integer(),
+  to: Type.Literal('onnx'),
+  state: Type.Enum([...conversionStates] as [string, ...string[]]),
+  doing: Type.String({ description: 'What is being done, in words' }),
+  tolerance: Type.Number(),
+  rowsOf: TextOrNull,
+  environment: TextOrNull,
+  sameness: Type.Union([
+    Type.Object({
+      rows: Type.Integer(),
+      tolerance: Type.Number(),
+      maxDifference: Type.Number(),
+      differingLabels: Type.Union([Type.Integer(), Type.Null()]),
+      labelRows: Type.Union([Type.Integer(), Type.Null()]),
+      worst: Type.Union([Type.Object({ row: Type.Integer(), source: Type.String(), converted: Type.String() }), Type.Null()]),
+    }),
+    Type.Null(),
+  ]),
+  loggedModelId: TextOrNull,
+  madeVersion: Type.Union([Type.Integer(), Type.Null()]),
+  error: Type.Union([
+    Type.Record(Type.String(), Type.Unknown(), { description: 'The problem, as a request would have got it' }),
+    Type.Null(),
+  ]),
+  createdAt: Time,
+  finishedAt: Type.Union([Time, Type.Null()]),
+});
+export const conversionView = ({ createdMs, finishedMs, ...rest }: Conversion) => ({
+  ...rest,
+  createdAt: iso(createdMs),
+  finishedAt: finishedMs === null ? null : iso(finishedMs),
+});
 
 const Gate = Type.Object({
   metric: Type.String(),

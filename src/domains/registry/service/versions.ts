@@ -116,6 +116,7 @@ function edgesOf(version: ModelVersion): Edge[] {
     ...to('pipeline-run', e.pipelineRun, 'produced-by'),
     ...to('code-snapshot', e.codeSnapshot, 'code'),
     ...to('environment', e.environment?.digest, 'environment'),
+    ...to('model-version', e.derivedFrom?.version, 'derived-from'),
     ...(e.datasetVersions ?? []).flatMap((id) => to('dataset-version', id, 'trained-on')),
   ];
 }

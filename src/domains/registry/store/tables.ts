@@ -61,6 +61,24 @@ export type EvaluationRow = {
   window: string;
   created_ms: number;
 };
+export type ConversionRow = {
+  workspace_id: string;
+  id: string;
+  model: string;
+  version_id: string;
+  version_number: number;
+  state: 'running' | 'succeeded' | 'failed';
+  doing: string;
+  tolerance: number;
+  rows_of: string | null;
+  environment: string | null;
+  sameness: string | null;
+  logged_model_id: string | null;
+  made_version: number | null;
+  error: string | null;
+  created_ms: number;
+  finished_ms: number | null;
+};
 export type DecisionRow = {
   workspace_id: string;
   id: string;
@@ -87,4 +105,5 @@ export const registryIn = (db: Db) =>
     model_tags: TagRow;
     evaluations: EvaluationRow;
     decisions: DecisionRow;
+    model_conversions: ConversionRow;
   }>();

@@ -133,6 +133,26 @@ export async function findVersion(db: Db, workspace: string, model: string, numb
 }
 
 /** The version that a pipeline run has registered of a logged model, if it has. */
+/** The version of a model that was made of a logged model, the first one if there are several. */
+export async function findVersionOfLogged(
+  db: Db,
+  workspace: string,
+  model: string,
+  loggedModelId: string,
+): Promise<ModelVersion | undefined> {
+  const row = await registryIn(db)
+    .selectFrom('model_versions')
+    .selectAll()
+    .where('workspace_id', '=', workspace)
+    .where('model', '=', model)
+    .where('logged_model_id', '=', loggedModelId)
+    .where('stage', '!=', 'Deleted_Internal')
+    .orderBy('number')
+    .limit(1)
+    .executeTakeFirst();
+  return row && toVersion(row);
+}
+
 export async function findVersionOfRun(
   db: Db,
   workspace: string,
