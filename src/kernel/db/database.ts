@@ -57,11 +57,14 @@ export interface Signals {
 export const scannerOf = ({ db, database }: { readonly db: Db; readonly database: Database }): Db =>
   db === database.reader ? database.scanner : db;
 
+/** How the server comes to the way it performs a prepared statement. `kept`: for one that looks for nothing in a table. */
+export type Plan = 'kept' | 'new';
+
 export interface Connection {
   /** `name`: the server may keep the statement prepared under it. */
   execute(sql: string, binds: readonly unknown[], name?: string): Promise<QueryResult<unknown>>;
   /** Sends what answers no rows and waits for nothing: that it failed shows at the next `execute`, or at the commit. */
-  send?(sql: string, binds: readonly unknown[], name?: string): Promise<void>;
+  send?(sql: string, binds: readonly unknown[], name?: string, plan?: Plan): Promise<void>;
   /** The same statement for each list of binds, one after the other; where the database is in this process. */
   executeMany?(sql: string, lists: readonly (readonly unknown[])[]): Promise<void>;
 }

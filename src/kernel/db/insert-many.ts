@@ -60,11 +60,13 @@ export function insertMany({ table, columns, then = '', select }: Insert): (db: 
       return;
     }
     const put = connection.send ?? connection.execute;
-    if (checked.length === 1) return void (await put(oneNumbered, checked[0]!, oneName));
+    if (checked.length === 1) return void (await put(oneNumbered, checked[0]!, oneName, 'kept'));
     await put(
       whole,
       names.map((_, i) => checked.map((list) => list[i])),
       wholeName,
+      // How many lists there are decides how they are joined with anything.
+      select ? 'new' : 'kept',
     );
   };
 }

@@ -35,9 +35,10 @@ export function statement<Row = never>(text: string, prepared?: 'prepared'): Sta
 export function command(text: string): (db: Db, ...binds: readonly Bind[]) => Promise<void> {
   const numbered = numberBinds(text);
   const name = nextName();
+  const plan = /^insert into [^;]*?\bvalues \(/.test(text) ? 'kept' : 'new';
   return async (db, ...binds) => {
     const { dialect, connection } = boundTo(db);
-    if (connection.send) await connection.send(numbered, binds.map(toBind), name);
+    if (connection.send) await connection.send(numbered, binds.map(toBind), name, plan);
     else await connection.execute(dialect.name === 'sqlite' ? text : numbered, binds.map(toBind), name);
   };
 }

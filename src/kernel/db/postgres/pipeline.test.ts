@@ -177,3 +177,27 @@ test('so many commands that they go on the way before the commit are stored all,
   await add('good');
   assert.equal((await idsIn(database.reader)).length, 251);
 });
+
+test('only what inserts given values keeps its plan: what looks for rows is planned by what the tables hold', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', accounts);
+  const modeOf = async (db: Db): Promise<string> =>
+    (await sql<{ plan_cache_mode: string }>`show plan_cache_mode`.execute(db)).rows[0]!.plan_cache_mode;
+  const plans = await database.tx(async (db) => {
+    for (let i = 0; i < 3; i++) await put(db, `a${i}`, i, null);
+    await setAmount(db, 7, 'a1');
+    await put(db, 'b', 1, null);
+    const asked = await modeOf(db);
+    const { rows } = await sql<{ statement: string; kept: boolean; made: boolean }>`
+      select split_part(statement, ' ', 1) as statement, generic_plans > 0 as kept, custom_plans > 0 as made
+      from pg_prepared_statements where name ~ '^tx s[0-9]' order by 1`.execute(db);
+    return { asked, rows };
+  });
+  assert.deepEqual(plans, {
+    asked: 'force_custom_plan',
+    rows: [
+      { statement: 'insert', kept: true, made: false },
+      { statement: 'update', kept: false, made: true },
+    ],
+  });
+  assert.equal((await allOf(database.reader, 'a1'))[0]!.amount, 7);
+});

@@ -2,7 +2,7 @@
 // a statement that answers no rows is kept until somebody asks for an answer, and goes with that question: BEGIN with the
 // first one, commands with the next one, COMMIT with the last of them. A command that failed shows there, as its own error.
 import type pg from 'pg';
-import type { Connection } from '../database.ts';
+import type { Connection, Plan } from '../database.ts';
 import { runBatch, toWire, type Outcome, type Result, type Statement } from './batch.ts';
 
 /** A transaction as the server knows it: what can be asked after when the answer to its commit is lost. */
@@ -12,7 +12,7 @@ export interface Known {
 }
 
 interface Pipeline extends Connection {
-  send(sql: string, binds: readonly unknown[], name?: string): Promise<void>;
+  send(sql: string, binds: readonly unknown[], name?: string, plan?: Plan): Promise<void>;
   commit(): Promise<void>;
   /** A body that goes on after this must not write into somebody else's transaction, or outside of any. */
   end(): void;
@@ -40,6 +40,11 @@ const KNOWN = 'select pg_current_xact_id()::text as xid, now()::text as began';
 const MOST_KEPT = 100;
 const MOST_LENGTH = 1_000_000;
 const IN_FAILED_TRANSACTION = '25P02';
+// Made anew at each time is how a connection begins (postgres.ts).
+const PLAN_BY: Readonly<Record<Plan, string>> = {
+  kept: 'set local plan_cache_mode = force_generic_plan',
+  new: 'set local plan_cache_mode = force_custom_plan',
+};
 
 export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: PipelineOptions): Pipeline {
   let open = true;
@@ -51,6 +56,7 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
     { text: KNOWN, values: [], name: nameOf('known') },
   ];
   let length = 0;
+  let mode: Plan = 'new';
   const knownAt = begin.length;
   let before: Promise<unknown> = Promise.resolve();
 
@@ -75,6 +81,13 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
     throw failure ?? error;
   };
 
+  /** To plan an insert costs as much as the insert, and its plan is the same one whatever the tables hold. */
+  const planned = (plan: Plan): void => {
+    if (plan === mode) return;
+    kept.push({ text: PLAN_BY[plan], values: [], name: nameOf(`plan ${plan}`) });
+    mode = plan;
+  };
+
   const enter = (): void => {
     if (!open) throw new Error('this transaction has ended');
     if (failure) throw failure as Error;
@@ -90,6 +103,7 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
           const { rows, rowCount } = await client.query({ text, query_timeout: patienceMs } as pg.QueryConfig);
           return { rows, ...(rowCount === null ? {} : { numAffectedRows: BigInt(rowCount) }) };
         }
+        planned('new');
         const { rows, count } = (await flush({ text, values: values.map(toWire), name: name && nameOf(name) }))!;
         return { rows, ...(count === undefined ? {} : { numAffectedRows: BigInt(count) }) };
       } catch (error) {
@@ -98,8 +112,9 @@ export function openPipeline({ client, begin, nameOf, typeParser, patienceMs }: 
         throw error;
       }
     },
-    send: async (text, values, name) => {
+    send: async (text, values, name, plan = 'new') => {
       enter();
+      planned(plan);
       const wired = values.map(toWire);
       kept.push({ text, values: wired, name: name && nameOf(name) });
       for (const value of wired) length += value?.length ?? 0;
