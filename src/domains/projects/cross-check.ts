@@ -5,6 +5,7 @@ import { metrics } from '../../stats/metrics.ts';
 import { checkLoop } from './loop-check.ts';
 import { parametersIn, type PipelineDefinition, type PredictStep, type ProjectDefinition, type SpineDefinition } from './model.ts';
 import type { KeyPath, RawProject } from './parse.ts';
+import { checkTrials } from './trials/trials.ts';
 
 type Place = (path: KeyPath, onKey?: boolean) => string;
 
@@ -99,6 +100,7 @@ export function crossCheck(raw: RawProject, d: ProjectDefinition, place: Place):
     if (e.service !== null) refer(['endpoints', name, 'features'], 'feature service', e.service, d.services);
   }
   checkLoop(raw, d, add, refer);
+  checkTrials(d, add, refer);
   return faults;
 }
 

@@ -7,6 +7,7 @@ import type {
   ReleasePolicy,
   RetrainingDefinition,
 } from './loop-model.ts';
+import type { TrialDefinition } from './trials/trials.ts';
 
 export interface DatasetDefinition {
   readonly name: string;
@@ -187,6 +188,7 @@ export interface ProjectDefinition {
   readonly alerts: Readonly<Record<string, AlertRuleDefinition>>;
   readonly receivers: Readonly<Record<string, ReceiverDefinition>>;
   readonly retraining: Readonly<Record<string, RetrainingDefinition>>;
+  readonly trials: Readonly<Record<string, TrialDefinition>>;
   /** Kind of subject -> columns that hold its identifier. */
   readonly subjects: Readonly<Record<string, readonly string[]>>;
 }
@@ -223,6 +225,7 @@ export interface Change {
     | 'alert'
     | 'receiver'
     | 'retraining'
+    | 'trial'
     | 'subject';
   readonly name: string;
   readonly change: 'added' | 'changed' | 'detached';
@@ -244,6 +247,7 @@ export function diffProjects(current: ProjectDefinition | undefined, next: Proje
     ['alert', 'alerts'],
     ['receiver', 'receivers'],
     ['retraining', 'retraining'],
+    ['trial', 'trials'],
     ['subject', 'subjects'],
   ] as const;
   return parts.flatMap(([kind, member]) => {

@@ -14,6 +14,7 @@ import {
 import { predictStepOf, withScoredDatasets } from './predict-normalise.ts';
 import { freezeWindowOf, loopOf, releasePolicyOf } from './loop-normalise.ts';
 import type { RawProject } from './parse.ts';
+import { trialOf } from './trials/trials.ts';
 
 export type RawStep = NonNullable<RawProject['pipelines']>[string]['steps'][string];
 type RawSpine = Extract<RawStep, { spine: unknown }>['spine'];
@@ -148,5 +149,6 @@ export function normalise(raw: RawProject): ProjectDefinition {
       ),
     })),
     ...loopOf(raw),
+    trials: mapped(raw.trials, trialOf),
   });
 }

@@ -2,6 +2,7 @@
 // with it; what a schema cannot say (references, cycles) is checked there.
 import Type from '../../kernel/http/json-schema.ts';
 import { AlertRule, FreezeWindow, Monitor, Receiver, Retraining, StagedRelease } from './loop-schema.ts';
+import { TrialInFile } from './trials/schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });
 const closed = { additionalProperties: false } as const;
@@ -233,6 +234,7 @@ export const ProjectFile = Type.Object(
     alerts: Type.Optional(Type.Array(AlertRule, { description: 'When somebody is told' })),
     receivers: Type.Optional(map(Receiver, 'Who is told, and how')),
     retraining: Type.Optional(map(Retraining, 'What starts a pipeline again, within which limits')),
+    trials: Type.Optional(map(TrialInFile, 'Versions that are compared on live traffic')),
     subjects: Type.Optional(
       map(oneOrMany, 'Whom the data is about: for each kind of subject the columns that hold its identifier, by whatever dataset'),
     ),

@@ -233,3 +233,16 @@ export async function listWeights(db: Db, workspace: string, trial: string): Pro
     .execute();
   return new Map(rows.map((r) => [r.revision!, JSON.parse(r.weights!) as number[]]));
 }
+
+/** Those that gyre.yaml declared last. */
+export async function listManaged(db: Db, of: { readonly workspace: string; readonly project: string }): Promise<{ trial: Trial }[]> {
+  const rows = await tablesIn(db)
+    .selectFrom('trials')
+    .selectAll()
+    .where('workspace_id', '=', of.workspace)
+    .where('project', '=', of.project)
+    .where('managed_by', '=', 'file')
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => ({ trial: toTrial(row) }));
+}

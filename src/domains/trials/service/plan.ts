@@ -3,6 +3,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
 import { banditDefaults } from '../../../stats/bandit/shares.ts';
 import type { Correction } from '../../../stats/trial/corrections.ts';
+import { currentRevision, monitorOfEndpoint } from '../../projects/public.ts';
 import { requireEndpoint } from '../../releases/public.ts';
 import { fail } from '../errors.ts';
 import {
@@ -108,6 +109,10 @@ export const tellPlanned = (tx: Ctx, { id, name, endpoint, project, plan }: Tria
 /** Raises `trial-plan-invalid` and `trial-without-traffic`. */
 export async function planOf(ctx: Ctx, input: NewTrial): Promise<Plan> {
   const unsized = unsizedPlan(input);
+  const { definition } = await currentRevision(ctx, input.project);
+  const lacking = [input.metric, ...unsized.guardrails.map((g) => g.metric)].find((metric) => trialMetrics[metric].needsLabels);
+  if (lacking && !monitorOfEndpoint(definition.monitors, input.endpoint))
+    refuse(`"${lacking}" needs outcomes, and no monitor brings those of endpoint "${input.endpoint}"; declare one in gyre.yaml.`);
   return { ...unsized, size: await sizeOf(ctx, { ...input, rule: unsized.rule }, unsized.arms) };
 }
 

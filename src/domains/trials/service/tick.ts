@@ -6,6 +6,7 @@ import { RATIO_ALPHA, type GuardFigures, type Readout, type Trial } from '../mod
 import * as store from '../store.ts';
 import { isMove, nextWeights, type Next } from './bandit.ts';
 import { isDecisive, recordDecision } from './decide.ts';
+import { declareTrials } from './declare.ts';
 import { harmInWords, judgeGuardrails } from './guardrails.ts';
 import { measureRewards } from './measure-rewards.ts';
 import { readTrial } from './readout.ts';
@@ -83,6 +84,8 @@ async function follow(tx: Ctx, trial: Trial, { atUs, guards, readout, next }: Lo
 
 /** All trials of a project, once event time has moved and all that this brings about is done. */
 export async function judgeTrials(ctx: Ctx, project: string): Promise<void> {
+  // By now there may be traffic to plan from, or the endpoint may be free.
+  await declareTrials(ctx, project);
   for (const { trial } of await store.listInStates(ctx.db, ['running'], { workspace: ctx.workspace, project }))
     await judgeTrialNow(ctx, trial.id);
 }
@@ -96,12 +99,27 @@ export async function judgeLive(ctx: Ctx): Promise<void> {
     const scoped = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
     const { mode, nowUs } = await scoped.timeline.read(scoped.db, workspace, trial.project);
     if (mode !== 'live' || !isLookDue(trial, nowUs)) continue;
-    try {
-      await judgeTrialNow(scoped, trial.id);
-    } catch (error) {
-      // One that cannot be judged must not hold up the others; the next minute is its next attempt.
-      ctx.log.error({ event: 'trials.not-judged', trial: trial.id, error });
-    }
+    await apart(ctx, trial.id, () => judgeTrialNow(scoped, trial.id));
+  }
+  const waiting = await store.listInStates(ctx.database.reader, ['declared', 'planned']);
+  const projects = new Map(
+    waiting
+      .filter(({ trial }) => trial.managedBy === 'file')
+      .map(({ workspace, trial }) => [`${workspace}/${trial.project}`, { workspace, trial }]),
+  );
+  for (const { workspace, trial } of projects.values()) {
+    const scoped = makeCtx(ctx, { actor: systemActor, workspace, signal: ctx.signal });
+    const { mode } = await scoped.timeline.read(scoped.db, workspace, trial.project);
+    if (mode === 'live') await apart(ctx, trial.id, () => declareTrials(scoped, trial.project));
+  }
+}
+
+/** One that cannot be judged must not hold up the others; the next minute is its next attempt. */
+async function apart(ctx: Ctx, trial: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    ctx.log.error({ event: 'trials.not-judged', trial, error });
   }
 }
 
