@@ -168,3 +168,22 @@ eachDatabase('models are found and ordered by their metrics on a dataset, the la
     ],
   );
 });
+
+eachDatabase('a text in a filter over models needs no quotes, a number does not take them', async (t, kind) => {
+  const ctx = (await openPlatform(t, { database: kind })).ctx();
+  for (const [name, lr] of [
+    ['tree', '0.1'],
+    ['net', '0.10'],
+  ] as const)
+    await createLoggedModel(ctx, { ...created, experimentId: '0', name, params: [{ key: 'lr', value: lr }] });
+  const found = async (filter: string): Promise<string[]> => {
+    const query = { experimentIds: ['0'], filter, datasets: [], orderBy: [{ field: 'name', ascending: true, dataset: null }] };
+    return (await searchLoggedModels(ctx, { ...query, offset: 0, limit: 10 })).models.map((m) => m.name);
+  };
+  assert.deepEqual(await found('params.lr = 0.1'), ['tree']);
+  assert.deepEqual(await found('name = net'), ['net']);
+  assert.deepEqual(await found("name = 'net' AND params.lr != 0.1"), ['net']);
+  assert.deepEqual(await found('name LIKE t% AND creation_timestamp > 0'), ['tree']);
+  await assert.rejects(found("metrics.auc > '0.1'"), { code: 'tracking-invalid' });
+  await assert.rejects(found('name = AND params.lr = 1'), { code: 'tracking-invalid' });
+});

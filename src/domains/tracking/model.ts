@@ -76,7 +76,7 @@ export const limits = {
   paramValue: 6000,
   runTagValue: 8000,
   experimentName: 500,
-  experimentTagValue: 5000,
+  experimentTagValue: 20_000,
   datasetName: 500,
   datasetDigest: 36,
   datasetSource: 65_535,

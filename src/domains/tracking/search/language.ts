@@ -28,6 +28,8 @@ export interface Language {
   readonly tagOperators: readonly string[];
   /** What to say of a prefix that there is not, where it is not the usual list. */
   readonly entitiesAre?: string;
+  /** A text need not be quoted: `params.lr = 0.1` is the text "0.1". */
+  readonly unquotedTexts?: true;
   /** Keys after `dataset.`, by their column. */
   readonly datasets?: Readonly<Record<string, string>>;
 }
@@ -110,7 +112,12 @@ export function parseFilter(language: Language, filter: string): Clause[] {
       continue;
     }
     const next = all[at];
-    const value = next?.kind === 'open' ? readList(take, broken) : readScalar(take(), broken);
+    const read = next?.kind === 'open' ? readList(take, broken) : readScalar(take(), broken);
+    const isText = entity !== 'metric' && !(entity === 'attribute' && language.attributes[key]!.number);
+    const value =
+      language.unquotedTexts && isText && !Array.isArray(read.value) && !RESERVED.has(read.text.toUpperCase())
+        ? { ...read, value: unquote(read.text) }
+        : read;
     clauses.push(checkClause(language, { entity, key, op, value: value.value }, value));
   }
   return clauses;

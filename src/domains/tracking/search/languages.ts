@@ -76,6 +76,7 @@ export const loggedModelLanguage: Language = {
     last_updated_timestamp_ms: { column: 'r.updated_ms', number: true },
   },
   tagOperators: [...TEXT, 'IN', 'NOT IN'],
+  unquotedTexts: true,
 };
 export const loggedModelSources: Sources = {
   metric: 'logged_model_metrics e where e.workspace_id = r.workspace_id and e.model_id = r.id',
