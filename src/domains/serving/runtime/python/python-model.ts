@@ -17,6 +17,8 @@ export interface PythonOptions {
   readonly name?: string;
   readonly workers?: number;
   readonly limits?: Partial<WorkerLimits>;
+  /** For tests: see the pool. */
+  readonly firstRestMs?: number;
 }
 
 /** What the caller sent does not fit the model: meant for the caller, who is answered with 400. */
@@ -32,9 +34,21 @@ interface Opened {
   run(header: Readonly<Record<string, unknown>>, parts: readonly Part[]): Promise<{ outputs: DenseTensor[]; form: AnswerForm }>;
 }
 
-async function open(folder: string, { interpreter, log, name = 'model', workers = 1, limits = {} }: PythonOptions): Promise<Opened> {
+async function open(
+  folder: string,
+  { interpreter, log, name = 'model', workers = 1, limits = {}, firstRestMs }: PythonOptions,
+): Promise<Opened> {
   const model = readModelFolder(folder);
-  const pool = await openWorkerPool({ name, folder, model, interpreter, workers, limits: { ...defaultLimits, ...limits }, log });
+  const pool = await openWorkerPool({
+    name,
+    folder,
+    model,
+    interpreter,
+    workers,
+    limits: { ...defaultLimits, ...limits },
+    log,
+    firstRestMs,
+  });
   const { ready } = pool;
   log.info({ event: 'serving.python.ready', model: name, python: ready.python, mlflow: ready.mlflow, loadMs: ready.loadMs });
   if (ready.warmUpFailed) log.warn({ event: 'serving.python.warm-up-failed', model: name, why: ready.warmUpFailed });

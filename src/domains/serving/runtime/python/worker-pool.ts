@@ -8,6 +8,8 @@ export interface PoolOptions extends WorkerStart {
   /** In messages: the name of the model. */
   readonly name: string;
   readonly workers: number;
+  /** Before the second start in a row; it doubles from there. */
+  readonly firstRestMs?: number | undefined;
 }
 
 export interface PoolState {
@@ -37,7 +39,8 @@ interface Lane {
   restarts: number;
 }
 
-const FIRST_REST_MS = 100;
+/** A caller may wait for a start, and for a rest that is shorter than this before it. */
+const SHORT_REST_MS = 1000;
 const LONGEST_REST_MS = 30_000;
 /** A process that lived so long is no longer counted as one that failed to start. */
 const HEALTHY_MS = 10_000;
@@ -52,7 +55,7 @@ const problem = (raise: () => never): unknown => {
 
 /** Resolves when one process is ready; the others follow. Raises `python-model-unreadable`. */
 export async function openWorkerPool(options: PoolOptions): Promise<WorkerPool> {
-  const { name, log, workers, limits } = options;
+  const { name, log, workers, limits, firstRestMs = 100 } = options;
   const lanes: Lane[] = Array.from({ length: workers }, () => ({ worker: undefined, busy: false, resting: false, restarts: 0 }));
   const waiting: Waiting[] = [];
   let closing = false;
@@ -77,13 +80,18 @@ export async function openWorkerPool(options: PoolOptions): Promise<WorkerPool> 
     if (waiting.length === 0 && lanes.every((lane) => !lane.busy)) drained?.();
   };
 
-  const serve = async (lane: Lane, worker: WorkerProcess, { frame, resolve, reject }: Waiting): Promise<void> => {
+  const serve = async (lane: Lane, worker: WorkerProcess, one: Waiting): Promise<void> => {
     lane.busy = true;
     try {
-      resolve(await worker.run(frame));
+      one.resolve(await worker.run(one.frame));
     } catch (error) {
-      if (error instanceof WorkerEnded) reject(ofEnding(error.ending));
-      else reject(error);
+      if (!(error instanceof WorkerEnded)) one.reject(error);
+      else {
+        // `follow` hears of it a little later; until then nothing more is given to it.
+        if (lane.worker === worker) lane.worker = undefined;
+        if (error.begun) one.reject(ofEnding(error.ending));
+        else waiting.unshift(one);
+      }
     } finally {
       lane.busy = false;
       pump();
@@ -106,13 +114,13 @@ export async function openWorkerPool(options: PoolOptions): Promise<WorkerPool> 
 
   const restart = async (lane: Lane, restMs: number): Promise<void> => {
     if (restMs > 0) {
-      lane.resting = true;
+      lane.resting = restMs >= SHORT_REST_MS;
       pump();
       await new Promise<void>((resolve) => setTimeout(resolve, restMs).unref());
     }
     if (closing) return;
     lane.resting = false;
-    const next = Math.min(LONGEST_REST_MS, restMs === 0 ? FIRST_REST_MS : restMs * 2);
+    const next = Math.min(LONGEST_REST_MS, restMs === 0 ? firstRestMs : restMs * 2);
     try {
       const worker = await startWorker(options);
       if (closing) return void worker.stop();

@@ -47,9 +47,12 @@ export type Ending = { readonly by: 'itself' | 'time' | 'memory' | 'silence' | '
 
 export class WorkerEnded extends Error {
   readonly ending: Ending;
-  constructor(ending: Ending) {
+  /** Whether the batch was in it; one that was not can be given to another process. */
+  readonly begun: boolean;
+  constructor(ending: Ending, begun = true) {
     super(ending.why);
     this.ending = ending;
+    this.begun = begun;
   }
 }
 
@@ -148,7 +151,7 @@ export function startWorker({ interpreter, folder, model, limits, log }: WorkerS
       run: (frame) =>
         new Promise((answer, refuse) => {
           if (cause || child.exitCode !== null || child.signalCode !== null)
-            return refuse(new WorkerEnded(cause ?? { by: 'itself', why: 'it had ended' }));
+            return refuse(new WorkerEnded(cause ?? { by: 'itself', why: 'it had ended' }, false));
           waiting = { resolve: answer, reject: refuse };
           limitTime(limits.batchMs, 'a batch');
           channel.write(frame);

@@ -618,7 +618,7 @@ def in_a_sentence(error, folder):
     """What a caller may read: the kind of the error and its first line, without paths of this machine."""
     text = str(error).strip().split("\n")[0]
     text = text.replace(folder, "")
-    text = re.sub(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][\w.@+ -]+){2,}", "a file", text)
+    text = re.sub(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][\w.@+-]+){2,}", "a file", text)
     return f"{type(error).__name__}: {text}"[:400] if text else type(error).__name__
 
 
