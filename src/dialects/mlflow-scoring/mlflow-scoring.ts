@@ -41,7 +41,14 @@ async function answer(exchange: Exchange, plane: Plane, signatureOf: SignatureOf
   const { endpoint, model, version } = servedOf(exchange, plane);
   const isCsv = contentTypeOf(exchange.headers['content-type']) === 'csv';
   if (model)
-    return invokeWhole(plane, model, version, signatureOf, isCsv ? await readCsv(exchange.body) : readInvocation(parseJson(exchange.body)));
+    return invokeWhole(
+      plane,
+      model,
+      version,
+      signatureOf,
+      isCsv ? await readCsv(exchange.body) : readInvocation(parseJson(exchange.body)),
+      exchange,
+    );
   const invocation = isCsv ? await readCsv(exchange.body) : readInvocation(parseBody(exchange.body));
   const predicted = await plane.predict(exchange, endpoint, rowsOf(invocation, endpoint), {
     pointer: invocation.pointer,

@@ -1,6 +1,6 @@
 // An invocation of a model that is served as it is: what was sent is held against the model's signature, becomes the tensors of the
 // model, and what comes out is written as MLflow writes it. A table is answered with records, arrays with arrays by name.
-import { refuseBody, wholeVersion, type Answer, type Plane, type WholeModel } from '../../domains/serving/public.ts';
+import { refuseBody, wholeVersion, type Answer, type Exchange, type Plane, type WholeModel } from '../../domains/serving/public.ts';
 import { tableOf, type Input, type Invocation } from './body.ts';
 import { elementsOf, enforceScalar, Unfit } from './elements.ts';
 import { fail } from './errors.ts';
@@ -21,6 +21,7 @@ export async function invokeWhole(
   asked: string | undefined,
   signatureOf: (name: string, version: string) => ModelSignature | undefined,
   { input, params }: Invocation,
+  { deadlineMs, gone, laps }: Exchange,
 ): Promise<Answer> {
   const version = wholeVersion(model, asked);
   const { signature: tensors } = model.versions.find((v) => v.version === version)!.session;
@@ -37,6 +38,7 @@ export async function invokeWhole(
     version,
     tensors.inputs.map((spec) => tensorFor(spec, feeds.arrays.get(spec.name), refuse)),
     tensors.outputs.map((o) => o.name),
+    { deadlineMs, gone, laps },
   );
   return {
     status: 200,

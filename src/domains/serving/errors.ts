@@ -66,6 +66,11 @@ export const { fail } = defineErrors({
     detail: (p: { why: string; retryAfterS: number }) =>
       `Nothing was predicted, because ${p.why}. Repeat the request in ${p.retryAfterS} s, or send fewer at once.`,
   },
+  'serving-timeout-invalid': {
+    status: 400,
+    title: 'The timeout cannot be read',
+    detail: (p: { value: string }) => `The header Gyre-Timeout-Ms "${p.value}" is not a whole number of milliseconds above 0.`,
+  },
   'serving-deadline-exceeded': {
     status: 504,
     title: 'The time for the request is up',

@@ -25,7 +25,7 @@ export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/wh
 export type { ModelControl } from './plane/model-repository.ts';
 export { faultOf } from './plane/fault-injection.ts';
 export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
-export type { PredictedRow } from './plane/predictor.ts';
+export type { PredictedRow } from './plane/pending-rows.ts';
 export { readAck, servingPaths, readPlan, writePlan } from './plan.ts';
 export type { ColumnType, Missing, PlanAck, PlanColumn, PlanEndpoint, PlanToken, PlanVariant, PlanView } from './schema.ts';
 export { findPrediction, parsePredictionId, type SegmentContents } from './log/segment.ts';

@@ -79,6 +79,7 @@ const TOLERANCE = 1e-4;
 
 /** Whether made-up rows give together what they give one by one. A model that refuses them is not known to. */
 export async function isRowWise(session: TensorSession): Promise<boolean> {
+  if (session.rowWise !== undefined) return session.rowWise;
   if (!canJoin(session)) return false;
   if (session.rowWise !== undefined) return session.rowWise;
   const outputs = outputNames(session);

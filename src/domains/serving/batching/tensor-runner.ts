@@ -2,6 +2,7 @@
 // the turn; a lone one does so too and waits for nobody. In a process, what comes while it is busy runs together when it is free.
 import { isProblem } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
+import type { Laps } from '../http/laps.ts';
 import type { DenseTensor, TensorSession } from '../runtime/tensor-session.ts';
 import { ProcessEnded } from '../runtime/process-session.ts';
 import { openBatcher, type BatchBegun } from './batcher.ts';
@@ -12,7 +13,8 @@ export interface Patience {
   /** By `performance.now()`. */
   readonly deadlineMs?: number | undefined;
   /** Aborted when the caller is gone. It is made when somebody asks for it. */
-  readonly gone?: () => AbortSignal;
+  readonly gone?: (() => AbortSignal) | undefined;
+  readonly laps?: Laps | undefined;
 }
 
 export interface TensorRunner {
@@ -36,6 +38,7 @@ export interface QueueLimits {
 interface Waiting {
   readonly call: TensorCall;
   readonly deadlineMs: number;
+  readonly laps: Laps | undefined;
   readonly since: number;
   readonly resolve: (outputs: DenseTensor[]) => void;
   readonly reject: (error: unknown) => void;
@@ -52,13 +55,15 @@ export async function openTensorRunner(
 
   if (!runNow) {
     let alone = 0;
-    const batcher = openBatcher<TensorCall, DenseTensor[]>({
+    const batcher = openBatcher<TensorCall & Pick<Patience, 'laps'>, DenseTensor[]>({
       lanes: placement?.lanes ?? 1,
       maxRows,
       maxQueuedRows,
       maxQueuedMs,
       observe,
       run: async (calls) => {
+        const began = performance.now();
+        for (const { laps } of calls) laps?.end('queue', began);
         try {
           if (calls.length === 1) return [await session.run(calls[0]!.inputs, calls[0]!.outputs, calls[0]!.parameters)];
           const outputs = await session.run(joinCalls(calls), calls[0]!.outputs, calls[0]!.parameters);
@@ -69,20 +74,26 @@ export async function openTensorRunner(
           // Whichever of them it was, to run it again would end the next process too. A problem is the session's last word.
           if (error instanceof ProcessEnded || isProblem(error)) return calls.map(() => error);
           throw error;
+        } finally {
+          const ended = performance.now();
+          for (const { laps } of calls) laps?.end('model', ended);
         }
         throw new Error('the model gave another number of rows than it was given');
       },
     });
     return {
       session,
-      run: async (call, { deadlineMs, gone }) => {
+      run: async (call, { deadlineMs, gone, laps }) => {
         const rows = joins ? rowsOf(call) : undefined;
-        return batcher.submit(call, {
-          rows: rows ?? call.inputs[0]?.shape[0] ?? 1,
-          group: rows === undefined ? `\u0000${++alone}` : groupOf(call),
-          ...(deadlineMs === undefined ? {} : { deadlineMs }),
-          ...(gone ? { signal: gone() } : {}),
-        });
+        return batcher.submit(
+          { ...call, laps },
+          {
+            rows: rows ?? call.inputs[0]?.shape[0] ?? 1,
+            group: rows === undefined ? `\u0000${++alone}` : groupOf(call),
+            ...(deadlineMs === undefined ? {} : { deadlineMs }),
+            ...(gone ? { signal: gone() } : {}),
+          },
+        );
       },
       state: batcher.state,
       joins: () => joins,
@@ -97,18 +108,23 @@ export async function openTensorRunner(
   let queuedRows = 0;
   let emptied: (() => void) | undefined;
 
-  const single = ({ call: { inputs, outputs }, resolve, reject, since }: Waiting, rows: number): void => {
-    observe({ rows, items: 1, waitedMs: performance.now() - since });
+  const single = ({ call: { inputs, outputs }, resolve, reject, since, laps }: Waiting, rows: number): void => {
+    const began = performance.now();
+    observe({ rows, items: 1, waitedMs: began - since });
+    laps?.end('queue', began);
     try {
       resolve(runNow(inputs, outputs));
     } catch (error) {
       reject(error);
     }
+    laps?.end('model', performance.now());
   };
 
   const together = (batch: readonly Waiting[], rows: readonly number[]): void => {
     if (batch.length === 1) return single(batch[0]!, rows[0]!);
-    observe({ rows: rows.reduce((sum, n) => sum + n, 0), items: batch.length, waitedMs: performance.now() - batch[0]!.since });
+    const began = performance.now();
+    observe({ rows: rows.reduce((sum, n) => sum + n, 0), items: batch.length, waitedMs: began - batch[0]!.since });
+    for (const { laps } of batch) laps?.end('queue', began);
     let parts: DenseTensor[][] | undefined;
     try {
       parts = splitOutputs(runNow(joinCalls(batch.map((one) => one.call)), batch[0]!.call.outputs), rows);
@@ -116,6 +132,8 @@ export async function openTensorRunner(
     } catch {
       // One that the model chokes on must not fail its neighbours.
     }
+    const ended = performance.now();
+    for (const { laps } of batch) laps?.end('model', ended);
     if (parts) batch.forEach((one, i) => one.resolve(parts[i]!));
     else batch.forEach((one, i) => single(one, rows[i]!));
   };
@@ -156,11 +174,11 @@ export async function openTensorRunner(
 
   return {
     session,
-    run: (call, { deadlineMs = Infinity }) =>
+    run: (call, { deadlineMs = Infinity, laps }) =>
       new Promise((resolve, reject) => {
         if (turn.length === 0) setImmediate(flush);
         queuedRows += call.inputs[0]?.shape[0] ?? 1;
-        turn.push({ call, deadlineMs, since: performance.now(), resolve, reject });
+        turn.push({ call, deadlineMs, laps, since: performance.now(), resolve, reject });
       }),
     state: () => ({ queuedRows, running: 0 }),
     joins: () => joins,

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import { fail as failAnywhere, Problem } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
-import { openAdmission, type AdmissionOptions } from './admission.ts';
+import type { Admission } from './admission.ts';
 import { codingFor, decodeBody, encodeBody } from './content-coding.ts';
 import { corsHeaders, preflight } from './cors.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
@@ -23,7 +23,7 @@ export interface FrontOptions extends Gate {
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** What `GET /metrics` answers, given this process's own text. */
   readonly scrape?: ((own: string) => Promise<string>) | undefined;
-  readonly admission?: AdmissionOptions | undefined;
+  readonly admission: Admission;
   /** Routes of our own programs; undefined if the path is none. */
   readonly internal: (exchange: Omit<Exchange, 'caller'>) => Promise<Answer> | undefined;
 }
@@ -32,13 +32,7 @@ const PUBLIC = new Set(['/health', '/ready', '/ping', '/version', '/v2/health/li
 const nothing = Buffer.alloc(0);
 
 export function openFront(options: FrontOptions): Server {
-  const { dialects, plane, metrics } = options;
-  const admission = openAdmission(options.admission);
-  metrics.registry.watched(
-    { name: 'gyre_serving_turn_limit', help: 'Requests taken in one turn of the event loop at most, from what they took so far' },
-    'gauge',
-    admission.limit,
-  );
+  const { dialects, plane, metrics, admission } = options;
   const origins = options.origins ?? new Set();
   const settings = { keepAliveTimeout: 65_000, requestTimeout: 30_000, noDelay: true };
   const listener = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response);

@@ -13,7 +13,7 @@ import {
   type Plane,
   type ServingDialect,
 } from './protocol.ts';
-import type { PredictedRow } from '../plane/predictor.ts';
+import type { PredictedRow } from '../plane/pending-rows.ts';
 
 const PATH = /^\/endpoints\/([^/]+)\/predict\/?$/;
 

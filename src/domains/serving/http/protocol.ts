@@ -5,7 +5,7 @@ import type { Problem } from '../../../kernel/errors.ts';
 import type { LiveEndpoint, Row } from '../plane/endpoint.ts';
 import { fail } from '../errors.ts';
 import { INFINITE, NOT_A_NUMBER } from '../model.ts';
-import type { PredictedRow } from '../plane/predictor.ts';
+import type { PredictedRow } from '../plane/pending-rows.ts';
 import type { Laps } from './laps.ts';
 import type { ModelRepository } from '../plane/model-repository.ts';
 import type { VariantStatistics } from '../plane/serving-metrics.ts';

@@ -1,14 +1,14 @@
 // The data plane, `gyre serve`: answers predictions from the plan on disk and survives the other processes.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { isProblem, type Fault, type Problem } from '../../../kernel/errors.ts';
+import { isProblem, type Problem } from '../../../kernel/errors.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
 import { takeLock } from '../../../kernel/process/lock-file.ts';
 import type { Log } from '../../../kernel/log.ts';
-import { prepare, type FactReader, type LiveEndpoint, type Prepared, type RowFaults } from './endpoint.ts';
+import type { FactReader, LiveEndpoint } from './endpoint.ts';
 import { fail } from '../errors.ts';
 import { gyreProtocol } from '../http/gyre-protocol.ts';
-import type { AdmissionOptions } from '../http/admission.ts';
+import { openAdmission, type AdmissionOptions } from '../http/admission.ts';
 import { openFront } from '../http/front.ts';
 import { defect, identify } from '../http/identify.ts';
 import { endpointKey, followPlan } from './live-plan.ts';
@@ -19,8 +19,9 @@ import { listen, type Listening } from './listening.ts';
 import { openModelRepository, type ModelControl } from './model-repository.ts';
 import type { Placement } from '../runtime/placement.ts';
 import { openPredictor } from './predictor.ts';
+import { prepareAll } from './prepare-rows.ts';
 import { openShadows } from './shadow.ts';
-import type { Answer, Exchange, Plane, PredictOptions, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
+import type { Answer, Exchange, Plane, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
 import type { PlanToken } from '../schema.ts';
 import { withoutLog, withoutPlan, withTokens } from './without-folder.ts';
@@ -92,7 +93,6 @@ export interface ServedModel {
   readonly placement: Placement | undefined;
 }
 
-const MAX_FAULTS = 20;
 /** A request that is on its way when the process is told to stop gets this long to arrive. */
 const GRACE_MS = 100;
 /** So long what is sealed waits for the copies that shadows still have to answer. */
@@ -115,7 +115,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       : openInferenceLog({ folder: join(servingPaths(dir).log, replica), replica, log, now, ...options.inferenceLog });
   const metrics = openServingMetrics(inferenceLog.state);
   const shadows = dir === undefined ? undefined : openShadows({ dir, log: inferenceLog, registry: metrics.registry, now });
-  const predictor = openPredictor(inferenceLog, metrics, now, shadows);
+  const predictor = openPredictor({ log: inferenceLog, metrics, now, shadows, queue: options.queue });
   const models = await openWholeModels(options.models ?? [], { log, metrics, python: options.python, ...options.queue }).catch(
     async (error: unknown) => {
       await inferenceLog.close();
@@ -139,7 +139,10 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
           now,
           python: options.python,
           retire: predictor.retire,
-          onSwap: (plan) => metrics.plan(plan.number),
+          onSwap: (plan) => {
+            metrics.plan(plan.number);
+            metrics.placedEndpoints(plan.endpoints.values(), predictor.state);
+          },
         });
 
   const visible = (caller: ServingCaller, name: string): boolean => caller.endpoints === '*' || caller.endpoints.includes(name);
@@ -161,28 +164,20 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     predict: (exchange, endpoint, rows, predictOptions = {}) => {
       if (rows.length > maxRows) return fail('too-many-rows', { rows: rows.length, limit: maxRows });
       if ((exchange.deadlineMs ?? Infinity) <= performance.now()) return fail('serving-deadline-exceeded', {});
+      exchange.laps?.end('parse', performance.now());
       const eventTimeUs = eventTimeOf(exchange, endpoint, now);
       const pinned = predictOptions.version === undefined ? undefined : versionOf(endpoint, predictOptions.version);
-      const prepared = prepareAll(endpoint, rows, predictOptions, eventTimeUs);
-      return predictor.predict({ endpoint, rows: prepared, eventTimeUs, pinned, outputs: predictOptions.outputs ?? [] });
+      const prepared = prepareAll(endpoint, rows, predictOptions, eventTimeUs, metrics);
+      exchange.laps?.end('features', performance.now());
+      return predictor.predict({
+        endpoint,
+        rows: prepared,
+        eventTimeUs,
+        pinned,
+        outputs: predictOptions.outputs ?? [],
+        patience: exchange,
+      });
     },
-  };
-
-  const prepareAll = (
-    endpoint: LiveEndpoint,
-    rows: Parameters<Plane['predict']>[2],
-    { pointer = () => '' }: PredictOptions,
-    eventTimeUs: number,
-  ): Prepared[] => {
-    const found: Fault[] = [];
-    let count = 0;
-    const faults: RowFaults = {
-      add: (fault) => void (++count <= MAX_FAULTS && found.push(fault)),
-      count: (column, kind, outcome) => metrics.fault(endpoint.plan.name, column, kind, outcome),
-    };
-    const prepared = rows.map((row, i) => prepare(endpoint, row, pointer(i), eventTimeUs, faults));
-    if (count > 0) fail('prediction-input-invalid', { endpoint: endpoint.plan.name, first: found[0]!.detail, count }, found);
-    return prepared;
   };
 
   const internal = (exchange: Omit<Exchange, 'caller'>): Promise<Answer> | undefined => {
@@ -212,6 +207,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     loopback: isLoopback(host),
     origins: new Set(options.corsOrigins),
   };
+  const admission = openAdmission(options.admission);
+  metrics.registry.watched(
+    { name: 'gyre_serving_turn_limit', help: 'Requests taken in one turn of the event loop at most, from what they took so far' },
+    'gauge',
+    admission.limit,
+  );
   const front = {
     ...gate,
     plane,
@@ -219,6 +220,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     dialects: [gyreProtocol, ...options.dialects],
     metrics,
     bodyLimitBytes: options.bodyLimitBytes ?? 8 * 1024 * 1024,
+    admission,
     internal,
     tls: options.tls,
     scrape: options.scrape,
@@ -265,7 +267,15 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
 
   const served = (): ServedModel[] =>
     models.all().flatMap(({ name, versions }) => versions.map(({ version, session }) => ({ name, version, placement: session.placement })));
-  return { url: listening.url, urls: listening.urls, replica, models: served, metrics: metrics.registry.write, refresh: () => follower.refresh(), close };
+  return {
+    url: listening.url,
+    urls: listening.urls,
+    replica,
+    models: served,
+    metrics: metrics.registry.write,
+    refresh: () => follower.refresh(),
+    close,
+  };
 }
 
 /** Live: the wall clock. Replay: the header, or the plan's time. Raises `event-time-not-replay`, `event-time-invalid`. */

@@ -1,72 +1,62 @@
 // Predictions of one event-loop turn run together: rows for the same model become one batch, all records
 // are appended with one write, and only then the callers get their answers. Nothing waits for more rows to
-// come; a lone request is a batch of one.
-import { assignVariant } from './assignment.ts';
-import { isAboutSuppressed, keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
-import { injectedFault } from './fault-injection.ts';
+// come; a lone request is a batch of one. Models in processes take rows as they have room (batching/column-lanes.ts).
+import { isProblem } from '../../../kernel/errors.ts';
+import { openColumnLanes, type ColumnLanes } from '../batching/column-lanes.ts';
+import type { QueueLimits } from '../batching/tensor-runner.ts';
 import { fail } from '../errors.ts';
 import type { Entry, InferenceLog } from '../log/inference-log.ts';
-import type { Assignment } from '../log/record.ts';
-import { scoreAt, type ModelSession, type OutputColumn } from '../runtime/onnx-runtime.ts';
+import type { ModelSession } from '../runtime/onnx-runtime.ts';
+import { isAboutSuppressed } from './endpoint.ts';
+import {
+  batchesOf,
+  choose,
+  columnOf,
+  countBy,
+  entryOf,
+  faultOf,
+  isInTime,
+  scoreOf,
+  slice,
+  wantedOf,
+  wordsOf,
+  type Call,
+  type Item,
+  type Pending,
+  type PredictedRow,
+} from './pending-rows.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
 import type { Shadows } from './shadow.ts';
 import { openVariantCounts, type VariantCount } from './variant-counts.ts';
 
-export interface Call {
-  readonly endpoint: LiveEndpoint;
-  readonly rows: readonly Prepared[];
-  readonly eventTimeUs: number;
-  /** The caller named a model version. */
-  readonly pinned: LiveVariant | undefined;
-  /** Model outputs wanted beside the score; the same for all variants. */
-  readonly outputs: readonly string[];
-}
-
-export interface PredictedRow {
-  readonly id: string;
-  readonly score: number;
-  readonly variant: LiveVariant;
-  /** Values of a wanted output for this row. */
-  readonly output: (name: string) => {
-    readonly type: string;
-    readonly shape: readonly number[];
-    readonly values: readonly (number | bigint | string | boolean)[];
-  };
-}
-
-interface Pending {
-  readonly call: Call;
-  readonly began: number;
-  readonly items: Item[];
-  readonly resolve: (rows: PredictedRow[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface Item {
-  readonly pending: Pending;
-  readonly prepared: Prepared;
-  readonly variant: LiveVariant;
-  readonly assignment: Assignment;
-  result: { columns: Map<string, OutputColumn>; row: number } | undefined;
-  error: string | null;
-}
-
-const MAX_BATCH = 256;
-
 export interface Predictor {
+  /** Raises `model-run-failed`, `serving-overloaded` and `serving-deadline-exceeded`. */
   predict(call: Call): Promise<PredictedRow[]>;
   /** Resolves when nothing is pending. */
   idle(): Promise<void>;
   readonly counts: () => readonly VariantCount[];
   /** Releases a session as soon as no pending call uses it. */
   readonly retire: (session: ModelSession) => void;
+  /** What waits for a session, and what is in it. */
+  readonly state: ColumnLanes['state'];
 }
 
-export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: () => number, shadows?: Pick<Shadows, 'mirror'>): Predictor {
+export interface PredictorOptions {
+  readonly log: InferenceLog;
+  readonly metrics: ServingMetrics;
+  readonly now: () => number;
+  readonly shadows?: Pick<Shadows, 'mirror'> | undefined;
+  readonly queue?: QueueLimits | undefined;
+}
+
+export function openPredictor({ log, metrics, now, shadows, queue: limits }: PredictorOptions): Predictor {
   let queue: Pending[] = [];
   let running = 0;
   let waiting: (() => void)[] = [];
   const counts = openVariantCounts();
+  const lanes = openColumnLanes(metrics.batch, limits);
+  // What came back from processes in this turn of the event loop: its records are one write.
+  let back: Pending[] = [];
   const users = new Map<ModelSession, number>();
   const retired = new Set<ModelSession>();
 
@@ -92,44 +82,88 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
         use(variant.session);
         pending.items.push({ pending, prepared, variant, assignment, result: undefined, error: faultOf(call, prepared, variant) });
       }
-      if (queue.length === 0) setImmediate(() => void flush());
-      queue.push(pending);
+      if (pending.items.some((item) => item.variant.session.runNow === undefined)) void throughLanes(pending);
+      else {
+        if (queue.length === 0) setImmediate(flush);
+        queue.push(pending);
+      }
     });
 
-  const flush = async (): Promise<void> => {
-    const turn = queue;
-    queue = [];
-    running++;
+  const settled = (turn: readonly Pending[]): void => {
+    for (const pending of turn) for (const item of pending.items) leave(item.variant.session);
+    if (queue.length > 0 || running > 0) return;
+    for (const wake of waiting) wake();
+    waiting = [];
+  };
+
+  const finishAll = (turn: readonly Pending[]): void => {
     try {
-      await Promise.all(batchesOf(turn).map(runBatch));
       finish(turn);
     } catch (error) {
       for (const pending of turn) pending.reject(error);
-    } finally {
-      for (const pending of turn) for (const item of pending.items) leave(item.variant.session);
-      if (--running === 0 && queue.length === 0) {
-        for (const wake of waiting) wake();
-        waiting = [];
-      }
     }
+    settled(turn);
   };
 
-  const runBatch = async (items: Item[]): Promise<void> => {
+  // In this thread: the whole turn at once.
+  const flush = (): void => {
+    const began = performance.now();
+    const all = queue;
+    queue = [];
+    const turn = all.filter((pending) => isInTime(pending, began));
+    for (const { call } of turn) call.patience?.laps?.end('queue', began);
+    for (const batch of batchesOf(turn)) runBatch(batch);
+    const ended = performance.now();
+    for (const { call } of turn) call.patience?.laps?.end('model', ended);
+    finishAll(turn);
+    if (turn.length < all.length) settled(all.filter((pending) => !turn.includes(pending)));
+  };
+
+  const runBatch = (items: readonly Item[]): void => {
     const { variant, pending } = items[0]!;
-    const { session, slots } = variant;
     metrics.batch({ rows: items.length, items: items.length, waitedMs: performance.now() - pending.began });
-    const wanted = new Set([pending.call.endpoint.plan.output.score]);
-    for (const item of items) for (const name of item.pending.call.outputs) wanted.add(name);
     try {
-      const columns = await session.run(items.length, (input) => items.map((item) => item.prepared.vector[slots[input]!] ?? null), [
-        ...wanted,
-      ]);
+      const columns = variant.session.runNow!(items.length, columnOf(items), wantedOf(items));
       items.forEach((item, row) => (item.result = { columns, row }));
     } catch (error) {
       // One row that the model chokes on must not fail its neighbours.
-      if (items.length > 1) for (const item of items) await runBatch([item]);
-      else items[0]!.error = error instanceof Error ? error.message.slice(0, 500) : 'the model failed';
+      if (items.length > 1) for (const item of items) runBatch([item]);
+      else items[0]!.error = wordsOf(error);
     }
+  };
+
+  // In processes: rows wait for a free one, with those of others, and as long as the caller does.
+  const throughLanes = async (pending: Pending): Promise<void> => {
+    running++;
+    const { patience = {} } = pending.call;
+    try {
+      await Promise.all(
+        batchesOf([pending]).map(async (items) => {
+          const { variant } = items[0]!;
+          const chunk = { rows: items.length, column: columnOf(items), outputs: wantedOf(items), laps: patience.laps };
+          try {
+            const { columns, first } = await lanes.run(variant.session, variant, chunk, patience);
+            items.forEach((item, i) => (item.result = { columns, row: first + i }));
+          } catch (error) {
+            if (isProblem(error) || patience.gone?.().aborted) throw error;
+            for (const item of items) item.error = wordsOf(error);
+          }
+        }),
+      );
+      if (back.length === 0) setImmediate(takeBack);
+      back.push(pending);
+    } catch (error) {
+      pending.reject(error);
+      running--;
+      settled([pending]);
+    }
+  };
+
+  const takeBack = (): void => {
+    const turn = back;
+    back = [];
+    running -= turn.length;
+    finishAll(turn);
   };
 
   // One write for the whole turn, then the answers.
@@ -145,8 +179,10 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
         if (item.assignment !== 'pinned') counts.add(item.variant.definition, item.error !== null);
       }
     const ids = append(entries);
+    const logged = performance.now();
     let at = 0;
     for (const pending of turn) {
+      pending.call.patience?.laps?.end('log', logged);
       const first = at;
       at += pending.items.length;
       answer(pending, (i) => ids[first + i]!, (performance.now() - pending.began) / 1000);
@@ -184,78 +220,5 @@ export function openPredictor(log: InferenceLog, metrics: ServingMetrics, now: (
   const idle = (): Promise<void> =>
     running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve));
 
-  return { predict, idle, retire, counts: counts.all };
-}
-
-function choose({ endpoint, pinned }: Call, { assignmentKey }: Prepared): { variant: LiveVariant; assignment: Assignment } {
-  if (pinned) return { variant: pinned, assignment: 'pinned' };
-  const { variants, plan } = endpoint;
-  const only = variants[0]!;
-  const assignment: Assignment = assignmentKey === null || plan.perRequest ? 'random' : 'sticky';
-  if (variants.length === 1) return { variant: only, assignment };
-  const chosen = assignVariant(plan.variants, plan.salt, assignment === 'sticky' ? assignmentKey! : String(Math.random()));
-  return { variant: variants.find((v) => v.plan === chosen) ?? only, assignment };
-}
-
-function batchesOf(turn: readonly Pending[]): Item[][] {
-  // By variant, not by session: two endpoints may read different columns into the same model.
-  const groups = new Map<LiveVariant, Item[]>();
-  for (const pending of turn)
-    for (const item of pending.items) {
-      if (item.error !== null) continue;
-      const group = groups.get(item.variant);
-      if (group) group.push(item);
-      else groups.set(item.variant, [item]);
-    }
-  const batches: Item[][] = [];
-  for (const [variant, items] of groups) {
-    const size = variant.session.batches ? MAX_BATCH : 1;
-    for (let i = 0; i < items.length; i += size) batches.push(items.slice(i, i + size));
-  }
-  return batches;
-}
-
-const faultOf = ({ endpoint, eventTimeUs }: Call, { assignmentKey, request }: Prepared, { plan }: LiveVariant): string | null =>
-  injectedFault(plan, { salt: endpoint.plan.salt, assignmentKey, eventTimeUs, request }) ?? null;
-
-const scoreOf = ({ result, pending }: Item): number => scoreAt(result!.columns.get(pending.call.endpoint.plan.output.score)!, result!.row);
-
-function slice({ result }: Item, name: string) {
-  const { columns, row } = result!;
-  const { type, shape, width, values } = columns.get(name)!;
-  return { type, shape: shape.slice(1), values: Array.from({ length: width }, (_, i) => values[row * width + i]!) };
-}
-
-function entryOf(item: Item, recordedMs: number, latencyUs: number): Entry {
-  const { prepared, variant, pending, assignment, error } = item;
-  const { endpoint, eventTimeUs } = pending.call;
-  const inputs = variant.slots.map((slot) => prepared.vector[slot] ?? null);
-  const score = item.result ? scoreOf(item) : null;
-  return {
-    definition: variant.definition,
-    body: {
-      eventTimeUs,
-      recordedMs,
-      latencyUs,
-      assignmentKey: keyToLog(endpoint, prepared.assignmentKey),
-      assignment,
-      request: withoutPersonal(endpoint, prepared.request, (i) => i),
-      facts:
-        endpoint.personal.size === 0
-          ? prepared.facts
-          : prepared.facts.map(
-              (f, v) => f && { ...f, values: withoutPersonal(endpoint, f.values, (i) => endpoint.views[v]!.firstSlot + i) },
-            ),
-      inputs: withoutPersonal(endpoint, inputs, (i) => variant.slots[i]!),
-      score: score !== null && Number.isFinite(score) ? score : null,
-      error,
-    },
-  };
-}
-
-function countBy(items: readonly Item[]): [string, number][] {
-  if (items.length === 1) return [[items[0]!.variant.plan.id, 1]];
-  const counts = new Map<string, number>();
-  for (const { variant } of items) counts.set(variant.plan.id, (counts.get(variant.plan.id) ?? 0) + 1);
-  return [...counts];
+  return { predict, idle, retire, counts: counts.all, state: lanes.state };
 }

@@ -2,7 +2,14 @@
 import { openRegistry, type MetricRegistry } from '../../../kernel/http/prometheus.ts';
 import type { BatchBegun } from '../batching/batcher.ts';
 import type { FaultKind } from '../model.ts';
+import type { ModelSession } from '../runtime/onnx-runtime.ts';
 import type { Placement } from '../runtime/placement.ts';
+import type { LiveEndpoint } from './endpoint.ts';
+
+interface QueueState {
+  readonly queuedRows: number;
+  readonly running: number;
+}
 
 export interface ServingMetrics {
   readonly registry: MetricRegistry;
@@ -12,14 +19,11 @@ export interface ServingMetrics {
   readonly fault: (endpoint: string, column: string, kind: FaultKind, outcome: string) => void;
   readonly batch: (batch: BatchBegun) => void;
   /** Where a model runs, and what waits for it. */
-  readonly placed: (
-    endpoint: string,
-    variant: string,
-    placement: Placement | undefined,
-    state: () => { readonly queuedRows: number; readonly running: number },
-  ) => void;
+  readonly placed: (endpoint: string, variant: string, placement: Placement | undefined, state: () => QueueState) => void;
+  /** The same of all variants of all endpoints, in place of what was told before. */
+  readonly placedEndpoints: (endpoints: Iterable<LiveEndpoint>, stateOf: (session: ModelSession) => QueueState) => void;
   readonly unplaced: (endpoint: string, variant: string) => void;
-  readonly stage: (stage: Stage, seconds: number) => void;
+  readonly stages: (laps: Readonly<Record<Stage, number>>) => void;
   /** Requests that are being answered. */
   readonly inFlight: (change: 1 | -1) => void;
   readonly plan: (number: number) => void;
@@ -92,8 +96,9 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     labels: ['stage'],
     buckets: [0.00001, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.1, 1],
   });
-  const stageLabels = Object.fromEntries(stages.map((stage) => [stage, { stage }])) as Record<Stage, { stage: Stage }>;
+  const stageLabels = stages.map((stage) => ({ stage }));
   const places = new Map<string, Parameters<ServingMetrics['placed']>>();
+  const ofEndpoints: string[] = [];
   const ofPlaces = (value: (state: { queuedRows: number; running: number }) => number) => () =>
     [...places.values()].map(([endpoint, variant, , state]) => [{ endpoint, variant }, value(state())] as const);
   const perVariant = ['endpoint', 'variant'];
@@ -163,8 +168,22 @@ export function openServingMetrics(log: () => { dropped: number; written: number
       waits.observe({}, waitedMs / 1000);
     },
     placed: (...place) => void places.set(`${place[0]}\n${place[1]}`, place),
+    placedEndpoints: (endpoints, stateOf) => {
+      for (const key of ofEndpoints.splice(0)) places.delete(key);
+      for (const { plan: of, variants } of endpoints)
+        for (const { plan: variant, session } of variants) {
+          const key = `${of.workspace}/${of.name}\n${variant.id}`;
+          ofEndpoints.push(key);
+          places.set(key, [of.name, variant.id, session.placement, () => stateOf(session)]);
+        }
+    },
     unplaced: (endpoint, variant) => void places.delete(`${endpoint}\n${variant}`),
-    stage: (stage, took) => stageSeconds.observe(stageLabels[stage], took),
+    stages: (laps) => {
+      for (const labels of stageLabels) {
+        const took = laps[labels.stage];
+        if (took > 0) stageSeconds.observe(labels, took / 1000);
+      }
+    },
     inFlight: (change) => void (answering += change),
     plan: (number) => void (plan = number),
   };

@@ -151,6 +151,7 @@ export async function openWholeModels(sources: readonly WholeModelSource[], opti
       const { runner } = current(model, version);
       const labels = { endpoint: model.name, variant: version };
       const began = performance.now();
+      patience.laps?.end('parse', began);
       try {
         const results = await runner.run({ inputs, outputs, ...(parameters ? { parameters } : {}) }, patience);
         metrics.predicted(labels, inputs[0]?.shape[0] ?? 1, (performance.now() - began) / 1000);

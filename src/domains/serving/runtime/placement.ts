@@ -1,5 +1,6 @@
 // Where a model runs. A run in the data plane's own thread costs nothing but itself, and holds up everybody else for as long as
 // it takes; a process of its own costs about a tenth of a millisecond for each batch. So what warm-up measures decides.
+import { setImmediate } from 'node:timers/promises';
 import type { ModelSession } from './onnx-runtime.ts';
 import { openModel, zeroColumn, type EngineOptions } from './onnx-runtime.ts';
 import { openTensorSession, type DenseTensor, type TensorSession } from './tensor-session.ts';
@@ -66,6 +67,8 @@ async function place<S extends Placeable>(
   });
   if (own) return inProcess(null, 'it was asked for');
   const here = await open({});
+  // Loading held everybody up, and measuring will: whoever came meanwhile is answered in between.
+  await setImmediate();
   const run = warmUp(here);
   const rowMs = run ? measure(run) : null;
   if (rowMs !== null && rowMs > inlineMs) {
