@@ -21,23 +21,33 @@ export function endpointCommands(program: Program, root: Command): void {
   releaseCommands(program, root);
   trialCommands(program, root);
 
-  act<[string], { revision?: string; reason?: string }>(
+  act<[string], { to?: string; revision?: string; reason?: string }>(
     program,
     root
       .command('rollback')
       .description('go back to a revision of an endpoint that was promoted before')
       .argument('<endpoint>', 'its name in gyre.yaml')
-      .option('--revision <number>', 'otherwise the one before the current')
+      .option(
+        '--to <number>',
+        'revision of the endpoint; a recent one at once, an older one by the steps; otherwise the one before the current',
+      )
+      .option('--revision <number>', 'the same as --to')
       .option('--reason <text>', 'why, for the record'),
     async (use, endpoint) => {
-      const { revision, reason } = use.options;
+      const { to, revision = to, reason } = use.options;
       const release = await use
         .client()
         .post<{ id: string; state: string; revision: string }>(path`/projects/${await use.project()}/endpoints/${endpoint}/rollback`, {
           ...(revision === undefined ? {} : { revision: Number(revision) }),
           ...(reason === undefined ? {} : { reason }),
         });
-      use.print(release, () => [`${endpoint} is back: release ${release.id} ${release.state}, revision ${release.revision}`]);
+      use.print(release, () =>
+        release.state === 'promoted' || release.state === 'aborted'
+          ? [`${endpoint} is back: release ${release.id} ${release.state}, revision ${release.revision}`]
+          : [
+              `${endpoint} goes back by its steps: release ${release.id} is in ${release.state}; "gyre release status ${endpoint}" shows it`,
+            ],
+      );
     },
   );
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReleasePolicy } from '../projects/public.ts';
 import { releaseMoves, splitBetween, type GuardrailFigures, type StepFigures, type Variant, type VariantFigures } from './model.ts';
-import { judgeStep } from './service/verdict.ts';
+import { judgeStep } from './service/judging/verdict.ts';
 
 const HOUR = 3_600_000_000;
 const policy: ReleasePolicy = {

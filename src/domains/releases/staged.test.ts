@@ -62,7 +62,8 @@ eachDatabase('a good candidate goes by 10 % and 50 % to all traffic, and no key 
   assert.deepEqual(
     transitions.map((x) => [x.from, x.to, x.share]),
     [
-      ['started', 'canary', 0.1],
+      ['pending', 'warming', 0],
+      ['warming', 'canary', 0.1],
       ['canary', 'canary', 0.5],
       ['canary', 'promoted', 1],
     ],
@@ -72,7 +73,7 @@ eachDatabase('a good candidate goes by 10 % and 50 % to all traffic, and no key 
     (await b.served()).map((v) => [v.number, v.weight]),
     [[2, 1]],
   );
-  assert.deepEqual(await eventTypes(b), ['started', 'promoted', 'started', 'stepped', 'stepped', 'promoted']);
+  assert.deepEqual(await eventTypes(b), ['started', 'promoted', 'started', 'warmed', 'stepped', 'stepped', 'promoted']);
 
   // The same keys once more at 50 %: the weights grew, so whoever had the candidate has it still.
   const moved = second.map((answer, i) => [first[i]!.variant, answer.variant] as const);
@@ -101,7 +102,8 @@ eachDatabase('too little data holds a step, and rolls it back when the longest h
   assert.deepEqual(
     transitions.map((x) => [x.from, x.to]),
     [
-      ['started', 'canary'],
+      ['pending', 'warming'],
+      ['warming', 'canary'],
       ['canary', 'canary'],
     ],
     'told once, not at every look',
@@ -115,7 +117,7 @@ eachDatabase('too little data holds a step, and rolls it back when the longest h
     [[1, 1]],
   );
   assert.equal(await champion(b), 1);
-  assert.deepEqual((await eventTypes(b)).slice(2), ['started', 'stepped', 'held', 'rolled-back']);
+  assert.deepEqual((await eventTypes(b)).slice(2), ['started', 'warmed', 'stepped', 'held', 'rolled-back']);
   // A release that has ended leaves the way free for the next.
   assert.equal((await b.begin()).body.state, 'canary');
 });
@@ -189,6 +191,7 @@ eachDatabase('a person pauses, resumes, aborts and promotes, each with a reason'
   assert.deepEqual(
     transitions.map((x) => [x.to, x.actor.kind, x.reason]),
     [
+      ['warming', 'local', 'asked for'],
       ['canary', 'local', 'asked for'],
       ['paused', 'local', 'let me look'],
       ['canary', 'local', 'it is fine'],
@@ -303,10 +306,11 @@ eachDatabase('two judgements of one tick move the release once, and an abort win
   await Promise.all([1, 2, 3].map(() => judgeRelease(b.ctx(), body.id)));
   assert.deepEqual(
     (await b.status()).transitions.map((x) => x.share),
-    [0.5, 0.6],
+    [0, 0.5, 0.6],
   );
   const revisions = await b.send<{ items: { number: number }[] }>('GET', '/projects/demo/endpoints/e/revisions');
-  assert.equal(revisions.body.items.length, 3, 'no revision is made for nothing');
+  // The first one alone, with the candidate warming, and two splits.
+  assert.equal(revisions.body.items.length, 4, 'no revision is made for nothing');
 
   // A step begins; before its plan is out, somebody aborts.
   const release = (await activeRelease(b.ctx().db, 'default', 'e'))!;

@@ -31,8 +31,10 @@ export function releaseCommands(program: Program, root: Command): void {
   const actions = {
     pause: 'take no further step; the guardrails go on watching',
     resume: 'go on; hold and sample of the step begin anew',
+    approve: 'let it into the step that waits for a person',
     promote: 'skip the steps that are left; the gate must still hold',
     abort: 'go back to the stable version alone',
+    retry: 'release the candidate of the last release once more, from its first step',
   };
   for (const [action, description] of Object.entries(actions))
     act<[string], { reason: string }>(

@@ -5,6 +5,7 @@ export interface Guardrail {
   readonly metric: string;
   readonly step: number;
   readonly verdict: string;
+  readonly then: string;
   readonly candidate: number | null;
   readonly stable: number | null;
   readonly difference: number | null;
@@ -13,6 +14,7 @@ export interface Guardrail {
   readonly why: string;
 }
 export interface Figures {
+  readonly state: string;
   readonly at: string;
   readonly looks: number;
   readonly candidate: { readonly requests: number; readonly errors: number };
@@ -30,6 +32,10 @@ export interface ReleaseRow {
   readonly steps: readonly number[];
   readonly step: number;
   readonly share: number;
+  readonly shadow: { readonly share: number; readonly minSample: number } | null;
+  readonly bakeUs: number | null;
+  readonly approve: readonly boolean[];
+  readonly waiting: { readonly for: string; readonly since: string } | null;
   readonly minSample: number | null;
   readonly reason: string;
   readonly standing: string;
@@ -51,28 +57,48 @@ export interface Story {
 
 export const percent = (share: number): string => `${Number((share * 100).toFixed(2))} %`;
 const figure = (value: number | null): string => (value === null ? '-' : String(Number(value.toPrecision(4))));
-const stepOf = (r: ReleaseRow): string =>
-  r.step < 0
-    ? ''
-    : `, step ${r.step + 1} of ${r.steps.length} (${r.steps.map((s, i) => (i === r.step ? `[${percent(s)}]` : percent(s))).join(' ')})`;
+
+/** The way of a release, with where it stands in brackets; "!" is where a person has to let it in. */
+function wayOf(r: ReleaseRow): string {
+  const at = (isHere: boolean, text: string): string => (isHere ? `[${text}]` : text);
+  const lastStep = r.steps.length - 1;
+  return [
+    at(r.state === 'warming', 'warm'),
+    ...(r.shadow ? [at(r.state === 'shadow' || (r.state === 'paused' && r.step < 0), `shadow ${percent(r.shadow.share)}`)] : []),
+    ...r.steps.map((s, i) => at(i === r.step && !['baking', 'promoted'].includes(r.state), `${r.approve[i] ? '!' : ''}${percent(s)}`)),
+    ...(r.bakeUs === null ? [] : [at(r.state === 'baking' && r.step === lastStep, 'bake')]),
+  ].join(' > ');
+}
 
 /** What a release ended or stands with, in one line. */
 export const summaryOf = (r: ReleaseRow): string =>
-  `${r.endpoint}: version ${r.candidate.number} ${r.state}${stepOf(r)}, ${percent(r.share)} of the traffic since ${r.since}`;
+  `${r.endpoint}: version ${r.candidate.number} ${r.state}, ${percent(r.share)} of the traffic since ${r.since}`;
+
+const told: Readonly<Record<string, string>> = {
+  approval: 'waits for a person: gyre release approve ENDPOINT --reason "..."',
+  overdue: 'had too little data for too long and stays as it is: promote, abort or approve it',
+};
 
 export function describeRelease({ release: r, transitions }: Story): string[] {
-  const lines = [`${r.id}  ${summaryOf(r)}`, `  ${r.standing}`];
+  const lines = [`${r.id}  ${summaryOf(r)}`, ...(r.steps.length > 1 || r.shadow ? [`  ${wayOf(r)}`] : []), `  ${r.standing}`];
+  if (r.waiting) lines.push(`  ${(told[r.waiting.for] ?? r.waiting.for).replace('ENDPOINT', r.endpoint)}`);
   const { figures } = r;
   if (figures) {
     const { candidate, stable, harmed, ratio } = figures;
+    const sample = figures.state === 'shadow' ? (r.shadow?.minSample ?? null) : r.minSample;
     lines.push(
-      `  sample: ${candidate.requests}${r.minSample === null ? '' : ` of ${r.minSample}`} requests, ${candidate.errors} failed; stable ${stable.requests}, ${stable.errors} failed (look ${figures.looks}, ${figures.at})`,
-      `  share found: ${ratio.found === null ? 'nothing yet' : `${percent(ratio.found)} of ${ratio.units}`}, planned ${percent(ratio.planned)} (p = ${figure(ratio.pValue)})`,
+      `  sample: ${candidate.requests}${sample === null ? '' : ` of ${sample}`} ${figures.state === 'shadow' ? 'copies' : 'requests'}, ${candidate.errors} failed; stable ${stable.requests}, ${stable.errors} failed (look ${figures.looks}, ${figures.at})`,
+      ...(figures.state === 'canary'
+        ? [
+            `  share found: ${ratio.found === null ? 'nothing yet' : `${percent(ratio.found)} of ${ratio.units}`}, planned ${percent(ratio.planned)} (p = ${figure(ratio.pValue)})`,
+          ]
+        : []),
       `  the candidate answered ${harmed.requests} requests since the release began, ${harmed.errors} failed, ${harmed.beyondStable} more than the stable variant would have`,
       ...table(figures.guardrails, [
         { title: '  GUARDRAIL', value: (g) => `  ${g.metric}` },
-        { title: 'STEP', value: (g) => String(g.step + 1) },
+        { title: 'STEP', value: (g) => (g.step < 0 ? 'shadow' : String(g.step + 1)) },
         { title: 'VERDICT', value: (g) => g.verdict },
+        { title: 'THEN', value: (g) => (g.verdict === 'reported' ? '-' : g.then) },
         { title: 'CANDIDATE', value: (g) => figure(g.candidate) },
         { title: 'STABLE', value: (g) => figure(g.stable) },
         { title: 'WORSE BY', value: (g) => figure(g.difference) },

@@ -2,7 +2,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { stateOfStep, type Move, type Release, type StepFigures } from '../model.ts';
 import { beginMove, stay } from './move.ts';
-import type { Verdict } from './verdict.ts';
+import type { Verdict } from './judging/verdict.ts';
 
 /** Who has a release moved, where it is not the program. */
 export interface By {

@@ -4,11 +4,11 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { currentRevision, monitorOfEndpoint } from '../../projects/public.ts';
 import { isJudged } from '../model.ts';
 import * as store from '../store/releases.ts';
-import { figuresOf } from './figures.ts';
+import { figuresOf } from './judging/figures.ts';
 import { follow } from './follow.ts';
 import { frozenBy } from './freeze.ts';
 import { recoverLater, settle } from './settle.ts';
-import { judgeStep } from './verdict.ts';
+import { judgeStep } from './judging/verdict.ts';
 
 /** Judges a release, and does what follows. May be run again, at the same tick to no effect. */
 export async function judgeRelease(ctx: Ctx, id: string): Promise<void> {

@@ -14,7 +14,7 @@ import { follow } from './follow.ts';
 import { frozenBy } from './freeze.ts';
 import { endMove } from './move.ts';
 import { publishPlan } from './publish.ts';
-import { judgeStep } from './verdict.ts';
+import { judgeStep } from './judging/verdict.ts';
 
 const ACK_MS = 15_000;
 /** A move whose server died in the middle is taken up again so long after it began. */

@@ -5,8 +5,8 @@ import { liveCounts, shipLive } from '../../serving/public.ts';
 import { shareOf } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
-import { alphaOf, type Compared, type Counted } from './compared.ts';
-import { judgeGuardrail } from './guardrails.ts';
+import { alphaOf, type Compared, type Counted } from './judging/compared.ts';
+import { judgeGuardrail } from './judging/guardrails.ts';
 import { judgeRelease } from './judge.ts';
 import { liveAcks } from './settle.ts';
 

@@ -1,17 +1,17 @@
 // What both variants of a staged release did, step by step, counted from the inference log and the feedback.
-import type { ComputeTable } from '../../../kernel/compute/compute.ts';
-import type { Ctx } from '../../../kernel/ctx.ts';
-import { sampleRatio, sampleRatioAlways } from '../../../stats/sequential.ts';
-import { revisionById, type ProjectDefinition } from '../../projects/public.ts';
-import { columnsOf, inferenceFiles } from '../../serving/public.ts';
-import type { Release, StepFigures } from '../model.ts';
-import * as endpoints from '../store/endpoints.ts';
-import * as store from '../store/releases.ts';
+import type { ComputeTable } from '../../../../kernel/compute/compute.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import { sampleRatio, sampleRatioAlways } from '../../../../stats/sequential.ts';
+import { revisionById, type ProjectDefinition } from '../../../projects/public.ts';
+import { columnsOf, inferenceFiles } from '../../../serving/public.ts';
+import type { Release, StepFigures } from '../../model.ts';
+import * as endpoints from '../../store/endpoints.ts';
+import * as store from '../../store/releases.ts';
 import { alphaOf, type Compared, type FeatureBins } from './compared.ts';
 import { featuresSql, pairsSql, variantsSql, type StepWindow } from './count-sql.ts';
 import { countedOf, emptyRow, pairedOf, sidesOf, variantFigures, type PairRow, type VariantRow } from './counted-rows.ts';
 import { judgeGuardrail } from './guardrails.ts';
-import { labelledFiles, recordFiles, shadowFiles } from './records.ts';
+import { labelledFiles, recordFiles, shadowFiles } from '../records.ts';
 import { knownAtOnce } from './verdict.ts';
 
 export interface Moment {

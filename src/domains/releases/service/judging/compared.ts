@@ -1,7 +1,7 @@
 // What guardrails look at: both variants within one step, as counted from the log. Pure.
-import type { Histogram } from '../../../stats/always-valid/quantile.ts';
-import type { ReleasePolicy } from '../../projects/public.ts';
-import { stateOfStep, type StepFigures } from '../model.ts';
+import type { Histogram } from '../../../../stats/always-valid/quantile.ts';
+import type { ReleasePolicy } from '../../../projects/public.ts';
+import { stateOfStep, type StepFigures } from '../../model.ts';
 
 /** One variant within one step. */
 export interface Counted {

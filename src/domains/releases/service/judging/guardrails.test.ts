@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Histogram } from '../../../stats/always-valid/quantile.ts';
-import type { ReleasePolicy } from '../../projects/public.ts';
+import type { Histogram } from '../../../../stats/always-valid/quantile.ts';
+import type { ReleasePolicy } from '../../../projects/public.ts';
 import { alphaOf, type Compared, type Counted, type FeatureBins, type Paired } from './compared.ts';
 import { judgeGuardrail } from './guardrails.ts';
 

@@ -1,5 +1,5 @@
 // How figures of guardrails are put into words.
-import type { GuardrailFigures } from '../model.ts';
+import type { GuardrailFigures } from '../../model.ts';
 
 export type Judged = Omit<GuardrailFigures, 'metric' | 'step' | 'then'>;
 

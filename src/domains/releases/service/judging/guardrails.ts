@@ -1,10 +1,10 @@
 // The candidate against the stable variant that answers beside it: errors, scores, latencies and what was sent. Pure.
-import { pairedExcess, pairedShift } from '../../../stats/always-valid/paired.ts';
-import { slowerQuantile } from '../../../stats/always-valid/quantile.ts';
-import { shareAbove } from '../../../stats/always-valid/share.ts';
-import { assignmentTest, excessDistance, excessShare } from '../../../stats/sequential.ts';
-import type { GuardrailPolicy } from '../../projects/public.ts';
-import { percent, type GuardrailFigures } from '../model.ts';
+import { pairedExcess, pairedShift } from '../../../../stats/always-valid/paired.ts';
+import { slowerQuantile } from '../../../../stats/always-valid/quantile.ts';
+import { shareAbove } from '../../../../stats/always-valid/share.ts';
+import { assignmentTest, excessDistance, excessShare } from '../../../../stats/sequential.ts';
+import type { GuardrailPolicy } from '../../../projects/public.ts';
+import { percent, type GuardrailFigures } from '../../model.ts';
 import { applies, decides, type Compared, type Lone } from './compared.ts';
 import { metricGuardrail, rewardGuardrail } from './outcomes.ts';
 import { level, nothing, round, type Judged } from './words.ts';

@@ -1,7 +1,7 @@
 // Guardrails of what became of it: metrics of delayed labels, and the mean of a reward. Pure.
-import { harm } from '../../../stats/concurrent.ts';
-import { momentsOf, standardError } from '../../../stats/moments.ts';
-import { lowerConfidenceSequence, type Estimate } from '../../../stats/sequential.ts';
+import { harm } from '../../../../stats/concurrent.ts';
+import { momentsOf, standardError } from '../../../../stats/moments.ts';
+import { lowerConfidenceSequence, type Estimate } from '../../../../stats/sequential.ts';
 import type { Compared } from './compared.ts';
 import { level, nothing, round, type Judged } from './words.ts';
 

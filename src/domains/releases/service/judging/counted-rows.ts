@@ -1,5 +1,5 @@
 // Rows of the questions in count-sql.ts as what guardrails look at, and as what is shown. Pure.
-import type { VariantFigures } from '../model.ts';
+import type { VariantFigures } from '../../model.ts';
 import { BINS, type StepWindow } from './count-sql.ts';
 import type { Counted, Paired } from './compared.ts';
 

@@ -1,5 +1,5 @@
 // The questions that a release asks of the inference log and the labels joined to it. Pure.
-import { sqlName } from '../../../kernel/compute/compute.ts';
+import { sqlName } from '../../../../kernel/compute/compute.ts';
 
 export interface StepWindow {
   readonly state: 'shadow' | 'canary' | 'baking';

@@ -1,5 +1,5 @@
 // What becomes of a staged release at a tick of event time. Pure.
-import { percent, stateOfStep, type Release, type StepFigures, type Waiting } from '../model.ts';
+import { percent, stateOfStep, type Release, type StepFigures, type Waiting } from '../../model.ts';
 
 export type Verdict =
   | { readonly kind: 'roll-back' | 'pause' | 'wait'; readonly why: string }
