@@ -4,10 +4,27 @@ import { advanceRun, type PipelineJobs, type StepPayload } from './service/advan
 import { endRun } from './service/control.ts';
 import type { RunParts } from './service/perform-run.ts';
 import { runStep, STEP_RETRIES } from './service/run-step.ts';
+import { sweepAttempts } from './service/sweep-attempts.ts';
+import { endsOf } from './store/runs.ts';
 
 /** Steps that run at the same time on this machine; each is a process of its own. */
 const STEPS_AT_ONCE = Math.max(4, availableParallelism());
 const DAY_MS = 24 * 3600 * 1000;
+
+/** Each day, on the machine whose turn it is. */
+export const sweepWork: Job<object> = defineJob({
+  name: 'pipelines.sweep-attempts',
+  timeoutMs: 3_600_000,
+  retry: { limit: 1, backoffMs: 60_000 },
+  cron: '40 3 * * *',
+  run: async (ctx) => {
+    const { dir, attemptRetentionDays: days } = ctx.settings;
+    if (days === 0) return;
+    const beforeMs = ctx.clock.now() - days * DAY_MS;
+    const found = await sweepAttempts({ dir, endsOf: (ids) => endsOf(ctx.db, ids), beforeMs, dryRun: false, signal: ctx.signal });
+    if (found.folders > 0) ctx.log.info({ event: 'pipelines.attempts-swept', ...found });
+  },
+});
 
 /** The jobs of pipelines over an engine. */
 export function pipelineJobs(parts: RunParts): PipelineJobs & { readonly all: readonly Job<never>[] } {
@@ -31,5 +48,5 @@ export function pipelineJobs(parts: RunParts): PipelineJobs & { readonly all: re
     run: (ctx, { runId }) => endRun(ctx, runId, parts.engine),
   });
   const jobs: PipelineJobs = { advance, step, end };
-  return { ...jobs, all: [advance, step, end] as readonly Job<never>[] };
+  return { ...jobs, all: [advance, step, end, sweepWork] as readonly Job<never>[] };
 }

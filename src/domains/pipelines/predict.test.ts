@@ -217,6 +217,22 @@ eachDatabase('somebody asks for scores by a request; what cannot be is said befo
   assert.equal(await failing({ at: 'nullif(day, day)' }), 'scoring-moment-missing');
 });
 
+eachDatabase('a policy starts the scoring, and is content without a model', async (t, kind) => {
+  const b = await scoring(
+    t,
+    kind,
+    gyre(plain, 'retraining: { nightly: { pipeline: p, on: [api, "cron: 0 3 * * *"], cooldown: 0s, release: false } }'),
+  );
+  const { status, body } = await b.send<{ id: string }>('POST', '/projects/demo/retraining/nightly/trigger', { reason: 'now' });
+  assert.equal(status, 201, JSON.stringify(body));
+  await b.drain();
+  await b.send('POST', '/projects/demo/retraining/nightly/trigger', { reason: 'again' });
+  await b.drain();
+  const { body: ended } = await b.send<{ state: string; outcome: string }>('GET', `/triggers/${body.id}`);
+  assert.deepEqual([ended.state, ended.outcome], ['passed', 'its run ended well; the pipeline registers no model']);
+  assert.equal((await versionsOf(b, 'scored')).length, 1);
+});
+
 eachDatabase('a subject erased from the rows is erased from their scores, where the scores do not name it', async (t, kind) => {
   const b = await scoring(
     t,

@@ -89,7 +89,10 @@ async function scored(ctx: Ctx, context: RunContext, definition: PredictStep, st
   if (before && !run.noCache) {
     version = await putInPlace(ctx, context, definition, key, model, before);
     await folder.log(`${target.name} version ${version.number} has these scores already`);
-  } else
+  } else {
+    // What a crash has left there is in the way of what is written now.
+    await rm(folder.path('.'), { recursive: true, force: true });
+    await mkdir(folder.path('.'), { recursive: true });
     version = await withRows(ctx, context, definition, model, folder, async (rows, path) => {
       const made = await scoreTheRows(ctx, context, definition, model, folder, { ...rows, path });
       failpoint('pipelines.before-scores');
@@ -105,6 +108,7 @@ async function scored(ctx: Ctx, context: RunContext, definition: PredictStep, st
       );
       return created;
     });
+  }
   if (definition.monitor !== null && existsSync(folder.path('to-send.parquet'))) await send(ctx, context, definition.monitor, key, folder);
   const files = await filesOfVersion(ctx, version);
   return {

@@ -2,6 +2,7 @@
 import { sqlName, sqlText, type ComputeTable } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
+import { failpoint } from '../../../kernel/failpoints.ts';
 import { personalColumns, stageFiles, type Column } from '../../datasets/public.ts';
 import { buildScoringTable, columnTypeOf } from '../../features/public.ts';
 import { revisionById, type PredictStep } from '../../projects/public.ts';
@@ -152,6 +153,7 @@ export async function scoreTheRows(
   const began = performance.now();
   let toldMs = began;
   const progress = (done: number): void => {
+    failpoint('pipelines.while-scoring');
     const now = performance.now();
     if (now - toldMs < LOG_EVERY_MS) return;
     toldMs = now;

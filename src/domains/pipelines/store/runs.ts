@@ -49,6 +49,14 @@ type RunRow = {
 };
 const tablesIn = (db: Db) => db.withTables<{ pipeline_runs: RunRow }>();
 
+/** How runs of any workspace ended. */
+export const endsOf = (db: Db, ids: readonly string[]): Promise<Pick<RunRow, 'id' | 'state' | 'finished_ms'>[]> =>
+  tablesIn(db)
+    .selectFrom('pipeline_runs')
+    .select(['id', 'state', 'finished_ms'])
+    .where('id', 'in', [...ids])
+    .execute();
+
 const toRun = (r: RunRow): Run => ({
   id: r.id,
   project: r.project,

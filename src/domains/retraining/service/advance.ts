@@ -90,6 +90,10 @@ async function followRun(ctx: Ctx, trigger: Trigger, { definition, policy }: Mov
   if (state === 'running') return;
   if (state === 'cancelled') return await end(ctx, trigger, policy, { state: 'cancelled', outcome: 'its run was cancelled' });
   if (state === 'failed') return await end(ctx, trigger, policy, { state: 'failed', outcome: `its run failed: ${why}` });
+  // A pipeline that scores on a schedule has done what it was started for.
+  const kinds = new Set(definition.pipelines[policy.pipeline]?.steps.map((s) => s.kind));
+  if (kinds.has('predict') && !kinds.has('register'))
+    return await end(ctx, trigger, policy, { state: 'passed', outcome: 'its run ended well; the pipeline registers no model' });
   const version = await madeFor(ctx, versions, modelOf(definition, policy));
   if (!version) return await end(ctx, trigger, policy, { state: 'failed', outcome: 'its run registered no model version' });
   failpoint('retraining.before-deciding');

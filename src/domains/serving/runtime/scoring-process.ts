@@ -10,6 +10,8 @@ import type { ScoringResult, ScoringTask } from './score-table.ts';
 
 const BATCH = 1024;
 
+// Whoever asked is gone, and nobody wants the rest.
+process.once('disconnect', () => process.exit(1));
 process.once('message', (task) => {
   perform(task as ScoringTask)
     .catch((error: unknown): ScoringResult => {
