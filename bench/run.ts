@@ -7,6 +7,7 @@ import { engine } from './engine.ts';
 import { feedback } from './feedback.ts';
 import { flights } from './flights.ts';
 import { monitoring } from './monitoring.ts';
+import { serving } from './serving/serving.ts';
 import { start } from './start.ts';
 import { machine, print, type Row } from './table.ts';
 import { tracking } from './tracking/tracking.ts';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, { readonly title: string; readonly run: (
   flights: { title: 'Flights: features, predictions, rest', run: flights },
   feedback: { title: 'Labels', run: () => feedback(durability) },
   monitoring: { title: 'Monitoring', run: monitoring },
+  serving: { title: 'Serving', run: () => serving(values.write) },
   tracking: { title: 'Tracking', run: () => tracking(values.write) },
 };
 const unknown = positionals.filter((name) => !(name in benches));
