@@ -100,6 +100,8 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   ],
   // The data plane is a program of its own with five parts.
   serving: ['batching', 'http', 'log', 'plan.ts', 'plane', 'runtime'],
+  // What is kept of an identifier; the data plane uses it without the database.
+  subjects: ['hmac.ts'],
   tracking: ['search'],
   trials: ['views.ts'],
 };

@@ -5,8 +5,14 @@ import { mlflowScoring } from '../dialects/mlflow-scoring/mlflow-scoring.ts';
 import type { ModelSignature } from '../dialects/mlflow-scoring/signature.ts';
 import { oipGrpc } from '../dialects/oip/grpc/server.ts';
 import { oipDialect } from '../dialects/oip/oip.ts';
-import { openOnlineReader } from '../domains/features/public.ts';
-import { modelInterpreter, startDataPlane, type DataPlane, type ModelControl, type WholeModelSource } from '../domains/serving/public.ts';
+import { openOnlineReader } from '../domains/features/data-plane.ts';
+import {
+  modelInterpreter,
+  startDataPlane,
+  type DataPlane,
+  type ModelControl,
+  type WholeModelSource,
+} from '../domains/serving/data-plane.ts';
 import type { Settings } from '../kernel/config/settings.ts';
 import { openLog } from '../kernel/log.ts';
 import { fail } from './serving/errors.ts';

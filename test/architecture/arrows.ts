@@ -11,8 +11,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   stats: [],
 };
 
+/** By which a domain is entered; `data-plane.ts` is the one that loads nothing of the control plane. */
+const DOORS = ['public.ts', 'data-plane.ts'];
+
 /** What the app may see of a domain besides its public names: what it composes the program from. */
-const COMPOSED = ['public.ts', 'routes.ts', 'jobs.ts', 'subscribers.ts', 'commands.ts'];
+const COMPOSED = [...DOORS, 'routes.ts', 'jobs.ts', 'subscribers.ts', 'commands.ts'];
 
 const layerOf = (path: string): string => path.split('/')[1]!;
 const roomOf = (path: string): string => path.split('/')[2]!;
@@ -37,9 +40,9 @@ export function wrongArrows(tree: SourceTree): string[] {
       if (from === to && from === 'engines' && roomOf(path) !== roomOf(target)) say('an engine does not know another');
       if (to !== 'domains') continue;
       const own = from === 'domains' && roomOf(path) === roomOf(target);
-      if (own && inRoom(target) === 'public.ts') say('a domain does not enter itself by its public door');
+      if (own && DOORS.includes(inRoom(target))) say('a domain does not enter itself by its public door');
       if (own) continue;
-      const doors = from === 'app' ? COMPOSED : ['public.ts'];
+      const doors = from === 'app' ? COMPOSED : DOORS;
       if (!doors.includes(inRoom(target))) say(`only ${doors.join(', ')} of a domain may be used here`);
     }
   }
@@ -89,7 +92,7 @@ export const importCycle = (tree: SourceTree): string[] | undefined =>
 /** Names that a public.ts takes from elsewhere than its own folder. */
 export const foreignExports = (tree: SourceTree): string[] =>
   sources(tree, 'src/domains/')
-    .filter(([path]) => inRoom(path) === 'public.ts')
+    .filter(([path]) => DOORS.includes(inRoom(path)))
     .flatMap(([path, text]) =>
       importsOf(path, text)
         .filter((target) => roomOf(target) !== roomOf(path) || layerOf(target) !== 'domains')

@@ -34,7 +34,7 @@ export function badNames(tree: SourceTree): string[] {
   return bad;
 }
 
-const SHAPE = /^(README\.md|(model|schema|errors|store|queries|service|routes|jobs|subscribers|commands|public)\.ts)$/;
+const SHAPE = /^(README\.md|(model|schema|errors|store|queries|service|routes|jobs|subscribers|commands|public|data-plane)\.ts)$/;
 const FOLDERS = ['service', 'store', 'queries', 'routes', 'fixtures'];
 
 /**

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { isGiven, parseSetting, processSettings, type Settings } from '../../kernel/config/settings.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
-import type { ServedModel } from '../../domains/serving/public.ts';
+import type { ServedModel } from '../../domains/serving/data-plane.ts';
 import type { ServeOptions } from '../serve.ts';
 import { isLoopback } from '../../kernel/http/loopback.ts';
 import type { Program } from './command.ts';

@@ -3,7 +3,7 @@
 // answer. This process only watches; it takes no request.
 import { fork, type ChildProcess } from 'node:child_process';
 import { extname, join } from 'node:path';
-import type { ServedModel } from '../../domains/serving/public.ts';
+import type { ServedModel } from '../../domains/serving/data-plane.ts';
 import type { Settings } from '../../kernel/config/settings.ts';
 import { Problem } from '../../kernel/errors.ts';
 import type { ServeOptions } from '../serve.ts';

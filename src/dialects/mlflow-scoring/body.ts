@@ -1,5 +1,5 @@
 // The body of an invocation, in one of the forms that the protocol has for it, as what it says: a table, named arrays, or one array.
-import { isRecord, refuseBody } from '../../domains/serving/public.ts';
+import { isRecord, refuseBody } from '../../domains/serving/data-plane.ts';
 import { fail } from './errors.ts';
 
 export type Input =

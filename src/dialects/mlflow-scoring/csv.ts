@@ -2,7 +2,7 @@
 // quotes, line breaks in cells and a byte order mark), which is loaded with the first such body. Reference for what stands for
 // a missing value: pandas documentation, `read_csv`, "na_values".
 import { isUtf8 } from 'node:buffer';
-import { refuseBody } from '../../domains/serving/public.ts';
+import { refuseBody } from '../../domains/serving/data-plane.ts';
 import type { Invocation } from './body.ts';
 
 const MISSING = new Set(

@@ -1,6 +1,6 @@
 // Single values on their way into a tensor. A value must be what its type says; nothing is wrapped, rounded or cut. Whole numbers
 // may be written as 2.0, numbers as text and booleans as 0 and 1, as MLflow's server takes them.
-import { bare } from '../../domains/serving/public.ts';
+import { bare } from '../../domains/serving/data-plane.ts';
 import type { ScalarType } from './signature.ts';
 
 /** Says why a value cannot be used: "must be a whole number". */

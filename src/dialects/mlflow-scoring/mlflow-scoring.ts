@@ -15,7 +15,7 @@ import {
   type Row,
   type ServingDialect,
   type WholeModel,
-} from '../../domains/serving/public.ts';
+} from '../../domains/serving/data-plane.ts';
 import { contentTypeOf, readInvocation, type Invocation } from './body.ts';
 import { readCsv } from './csv.ts';
 import { fail } from './errors.ts';

@@ -1,6 +1,6 @@
 // An invocation of a model that is served as it is: what was sent is held against the model's signature, becomes the tensors of the
 // model, and what comes out is written as MLflow writes it. A table is answered with records, arrays with arrays by name.
-import { refuseBody, wholeVersion, type Answer, type Exchange, type Plane, type WholeModel } from '../../domains/serving/public.ts';
+import { refuseBody, wholeVersion, type Answer, type Exchange, type Plane, type WholeModel } from '../../domains/serving/data-plane.ts';
 import { tableOf, type Input, type Invocation } from './body.ts';
 import { elementsOf, enforceScalar, Unfit } from './elements.ts';
 import { fail } from './errors.ts';

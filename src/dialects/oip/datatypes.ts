@@ -1,5 +1,5 @@
 // The protocol's datatypes: their names in ONNX, their width, and the array that holds them.
-import { refuseBody } from '../../domains/serving/public.ts';
+import { refuseBody } from '../../domains/serving/data-plane.ts';
 
 export type Elements = ArrayLike<number | bigint | string | boolean | null>;
 

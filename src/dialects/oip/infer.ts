@@ -1,5 +1,5 @@
 // An inference over REST: JSON alone, JSON followed by raw tensors (binary tensor data extension), or one raw tensor alone.
-import { isRecord, parseJson, refuseBody, type Answer, type Exchange } from '../../domains/serving/public.ts';
+import { isRecord, parseJson, refuseBody, type Answer, type Exchange } from '../../domains/serving/data-plane.ts';
 import { fixedWidth, isDatatype, type Tensor } from './datatypes.ts';
 import { hasJson, jsonData, readJson } from './json-tensors.ts';
 import { readRaw, writeRaw } from './raw-tensors.ts';

@@ -1,6 +1,6 @@
 // Tensors as JSON. An element must be what its datatype says: nothing is wrapped, rounded or cut. JSON has no NaN: null is
 // read as NaN (of a column: as missing) and written for NaN and infinities; bare NaN and Infinity are read, never written.
-import { bare, refuseBody } from '../../domains/serving/public.ts';
+import { bare, refuseBody } from '../../domains/serving/data-plane.ts';
 import { fixedWidth, shapeOf, type Datatype, type Elements, type Tensor } from './datatypes.ts';
 
 const FLOAT32_MAX = 3.4028234663852886e38;

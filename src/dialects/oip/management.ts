@@ -1,6 +1,6 @@
 // What the protocol's extensions tell of models, in the shapes of Triton, for both transports: configuration, statistics, the
 // index of the repository, and the settings that its clients ask for and that are fixed here.
-import type { Exchange, Plane } from '../../domains/serving/public.ts';
+import type { Exchange, Plane } from '../../domains/serving/data-plane.ts';
 import { servedNames, servedOf, type Served, type TensorSpec } from './served.ts';
 
 /** Of the protocol's optional parts, those that are real here. */

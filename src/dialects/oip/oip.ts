@@ -1,6 +1,13 @@
 // The Open Inference Protocol (KServe V2) over REST. Reference: Open Inference Protocol, REST API, with the extensions for binary
 // tensor data, model configuration, statistics and the model repository.
-import { decodeSegment, requireMethod, type Answer, type Exchange, type Plane, type ServingDialect } from '../../domains/serving/public.ts';
+import {
+  decodeSegment,
+  requireMethod,
+  type Answer,
+  type Exchange,
+  type Plane,
+  type ServingDialect,
+} from '../../domains/serving/data-plane.ts';
 import { infer } from './infer.ts';
 import { configOf, extensions, indexOf, logSettings, platform, statisticsOf, traceSettings } from './management.ts';
 import { control, optionalObject, readyOnly } from './repository.ts';

@@ -1,6 +1,6 @@
 // Tensors as raw little-endian bytes: the binary data extension of REST and the raw contents of gRPC.
 import { isUtf8 } from 'node:buffer';
-import { refuseBody } from '../../domains/serving/public.ts';
+import { refuseBody } from '../../domains/serving/data-plane.ts';
 import { bitsOf, fixedWidth, shapeOf, type Elements, type Tensor } from './datatypes.ts';
 
 /** Raises `prediction-body-invalid`. */

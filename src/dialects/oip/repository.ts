@@ -1,6 +1,6 @@
 // Loading and unloading of models over REST. What Triton takes with a load, another configuration or the files themselves, is
 // refused: a server does not run what a caller uploads.
-import { isRecord, parseJson, refuseBody, type Exchange, type Plane } from '../../domains/serving/public.ts';
+import { isRecord, parseJson, refuseBody, type Exchange, type Plane } from '../../domains/serving/data-plane.ts';
 
 /** The body, or an empty object where there is none. Raises `prediction-body-invalid`. */
 export function optionalObject({ body }: Exchange): Readonly<Record<string, unknown>> {

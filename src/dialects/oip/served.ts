@@ -10,7 +10,7 @@ import {
   type PredictedRow,
   type Row,
   type WholeModel,
-} from '../../domains/serving/public.ts';
+} from '../../domains/serving/data-plane.ts';
 import { datatypeOf, fixedWidth, halfOf, type Tensor } from './datatypes.ts';
 
 export interface TensorSpec {

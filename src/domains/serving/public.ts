@@ -1,31 +1,12 @@
 // What other rooms may use of serving.
-export { startDataPlane, type DataPlane, type DataPlaneOptions, type ServedModel } from './plane/data-plane.ts';
-export {
-  decodeSegment,
-  isRecord,
-  jsonValue,
-  parseBody,
-  predictionHeaders,
-  refuseBody,
-  requireMethod,
-  type Answer,
-  type Exchange,
-  type Plane,
-  type ServingCaller,
-  type ListenerContext,
-  type ServingDialect,
-  type ServingListener,
-} from './http/protocol.ts';
-export { bare, parseJson } from './http/json-text.ts';
+export { startDataPlane, type DataPlaneOptions } from './plane/data-plane.ts';
+export { type ServingCaller } from './http/protocol.ts';
 export { modelInterpreter, type InterpreterOptions } from './runtime/python/interpreter.ts';
 export { columnSignature, parseMlmodel } from './runtime/python/mlmodel.ts';
 export { requireScore } from './runtime/onnx-runtime.ts';
 export { runtimeOf, type PythonSettings } from './runtime/open-model.ts';
-export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
-export type { ModelControl } from './plane/model-repository.ts';
 export { faultOf } from './plane/fault-injection.ts';
-export type { FactReader, LiveEndpoint, Row } from './plane/endpoint.ts';
-export type { PredictedRow } from './plane/pending-rows.ts';
+export type { FactReader } from './plane/endpoint.ts';
 export { readAck, servingPaths, readPlan, writePlan } from './plan.ts';
 export type { ColumnType, Missing, PlanAck, PlanColumn, PlanEndpoint, PlanToken, PlanVariant, PlanView } from './schema.ts';
 export { findPrediction, parsePredictionId, type SegmentContents } from './log/segment.ts';

@@ -12,12 +12,11 @@ export {
   type Subject,
   type TableColumn,
 } from './model.ts';
+export { hmacOf, subjectKey } from './hmac.ts';
 export {
   endHold,
-  hmacOf,
   hold,
   refuseWhileErasing,
-  subjectKey,
   subjectOf,
   suppress,
   suppressHmac,

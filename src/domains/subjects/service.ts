@@ -1,21 +1,10 @@
-import { createHmac } from 'node:crypto';
-import { join } from 'node:path';
 import type { Ctx } from '../../kernel/ctx.ts';
-import { folderKey } from '../../kernel/folder-key.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { ProjectDefinition } from '../projects/public.ts';
 import { fail } from './errors.ts';
-import { canonical, holds, type Subject } from './model.ts';
+import { hmacOf, subjectKey } from './hmac.ts';
+import { holds, type Subject } from './model.ts';
 import * as store from './store.ts';
-
-/** The key of subjects' HMACs; it lies in the data folder and never leaves it. */
-export const subjectKey = (dir: string): Buffer => folderKey(join(dir, 'governance', 'subject.key'));
-
-/** What is kept of an identifier. The same on every machine that has the key. */
-export const hmacOf = (key: Buffer, value: unknown): string =>
-  createHmac('sha256', key)
-    .update(`subject:${canonical(value)}`)
-    .digest('hex');
 
 /** Reads "kind=value" with the columns that the project names for it. Raises `subject-invalid`. */
 export function subjectOf(definition: ProjectDefinition, text: string): Subject {

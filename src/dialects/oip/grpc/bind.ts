@@ -1,7 +1,7 @@
 // Where gRPC listens: on a port of its own, or on one that several processes share, which the package cannot do by itself.
 import { createServer, type AddressInfo } from 'node:net';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { ListenerContext } from '../../../domains/serving/public.ts';
+import type { ListenerContext } from '../../../domains/serving/data-plane.ts';
 
 export interface Bound {
   readonly port: number;

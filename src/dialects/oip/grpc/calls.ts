@@ -8,7 +8,7 @@ import type {
   ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
-import { refuseBody, type Exchange, type ListenerContext } from '../../../domains/serving/public.ts';
+import { refuseBody, type Exchange, type ListenerContext } from '../../../domains/serving/data-plane.ts';
 import { sentenceOf } from '../sentence.ts';
 import { inferOnce, type Form, type Use } from './methods.ts';
 import type { WireRequest } from './wire.ts';

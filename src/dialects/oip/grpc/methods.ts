@@ -1,5 +1,5 @@
 // What each unary method answers.
-import { refuseBody, type Exchange, type Plane } from '../../../domains/serving/public.ts';
+import { refuseBody, type Exchange, type Plane } from '../../../domains/serving/data-plane.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { deadlineOf, requireDistinct } from '../infer.ts';
 import { configOf, extensions, indexOf, logSettings, platform, statisticsOf, traceSettings } from '../management.ts';

@@ -2,8 +2,8 @@
 // when it starts, so that a data plane without it does not pay for them.
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
-import type { ListenerContext, ServingListener } from '../../../domains/serving/public.ts';
-import { stream, unary, Undecodable, type Grpc } from './calls.ts';
+import type { ListenerContext, ServingListener } from '../../../domains/serving/data-plane.ts';
+import { stream, unary, Undecodable } from './calls.ts';
 import { bind } from './bind.ts';
 import { healthOf } from './health.ts';
 import { methods, repositoryMethods, type Form, type Use } from './methods.ts';

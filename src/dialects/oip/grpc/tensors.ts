@@ -1,5 +1,5 @@
 // Tensors of gRPC messages, raw or typed, to and from those of the dialect.
-import { refuseBody } from '../../../domains/serving/public.ts';
+import { refuseBody } from '../../../domains/serving/data-plane.ts';
 import { isDatatype, shapeOf, type Tensor } from '../datatypes.ts';
 import { readRaw, textOf, writeRaw } from '../raw-tensors.ts';
 import { contentsField, readElements, type WireRequest, type WireTensor } from './wire.ts';

@@ -15,7 +15,7 @@ import { endpointKey, followPlan } from './live-plan.ts';
 import { openInferenceLog, type InferenceLogOptions } from '../log/inference-log.ts';
 import { parseEventTime } from '../model.ts';
 import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
-import { listen, type Listening } from './listening.ts';
+import { listen, type Listening } from '../http/listening.ts';
 import { openModelRepository, type ModelControl } from './model-repository.ts';
 import type { Placement } from '../runtime/placement.ts';
 import { openPredictor } from './predictor.ts';

@@ -1,7 +1,7 @@
 // One endpoint of a plan, made ready: its columns as slots, its views with their readers, its variants with
 // their model sessions. `prepare` turns one row of a caller into the vector of the model.
 import type { Fault } from '../../../kernel/errors.ts';
-import { hmacOf, holds } from '../../subjects/public.ts';
+import { hmacOf, holds } from '../../subjects/data-plane.ts';
 import { fail } from '../errors.ts';
 import { pseudonym } from '../plan.ts';
 import { requireScore, type ModelInput, type ModelSession } from '../runtime/onnx-runtime.ts';

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
 import { resolve } from 'node:path';
 import { isProblem } from '../../../kernel/errors.ts';
 import type { Log } from '../../../kernel/log.ts';
-import { subjectKey } from '../../subjects/public.ts';
+import { subjectKey } from '../../subjects/data-plane.ts';
 import { makeEndpoint, type FactReader, type LiveEndpoint } from './endpoint.ts';
 import { readPlan, servingKey, servingPaths, writeAck } from '../plan.ts';
 import type { ModelSession } from '../runtime/onnx-runtime.ts';

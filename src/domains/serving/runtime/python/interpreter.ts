@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { whenNeeded } from '../../../../kernel/process/when-needed.ts';
-import { realiseRequirements, type RealiseOptions, type Requirements } from '../../../environments/public.ts';
+import type { RealiseOptions, Requirements } from '../../../environments/public.ts';
 import { fail } from '../../errors.ts';
 
 const exec = promisify(execFile);
@@ -29,6 +29,7 @@ const ownFolder = (): string => join(homedir(), '.cache', 'gyre');
 export async function modelInterpreter(folder: string, options: InterpreterOptions = {}): Promise<string> {
   const { python, dir = ownFolder(), uvCacheDir = '', signal } = options;
   if (python !== undefined) return checked(python);
+  const { realiseRequirements } = await import('../../../environments/public.ts');
   const { python: path } = await realiseRequirements(modelRequirements(folder), { dir, uvCacheDir, ...(signal ? { signal } : {}) });
   return path;
 }

@@ -2,7 +2,7 @@
 // one more by which exactly this process can be asked.
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ListenerContext, ServingListener } from '../http/protocol.ts';
+import type { ListenerContext, ServingListener } from './protocol.ts';
 
 export interface ListeningOptions {
   readonly host: string;
@@ -26,6 +26,8 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** Connections that come at once: with the usual 511 the others are tried again after a second, and later. */
+const BACKLOG = 4096;
 const LATE_MS = 5000;
 
 /** Nothing listens when it fails. */
@@ -40,7 +42,7 @@ export async function listen({ host, port, reusePort, tls, front, listeners, con
   };
   const start = async (at: { host: string; port: number; reusePort: boolean }): Promise<string> => {
     const server = front();
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at, resolve));
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...at, backlog: BACKLOG }, resolve));
     servers.push(server);
     return `http${tls ? 's' : ''}://${at.host.includes(':') ? `[${at.host}]` : at.host}:${(server.address() as AddressInfo).port}`;
   };

@@ -1,0 +1,2 @@
+// What the data plane uses of features: nothing here loads the database.
+export { openOnlineReader } from './online-store.ts';
