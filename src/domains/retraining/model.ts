@@ -26,7 +26,7 @@ export const transitions: Readonly<Record<TriggerState, readonly TriggerState[]>
   recorded: ['suppressed', 'waiting-approval', 'accepted', 'cancelled'],
   'waiting-approval': ['accepted', 'rejected', 'expired', 'cancelled'],
   accepted: ['running', 'failed', 'cancelled'],
-  running: ['deciding', 'failed', 'cancelled'],
+  running: ['deciding', 'passed', 'failed', 'cancelled'],
   deciding: ['releasing', 'passed', 'refused', 'failed', 'cancelled'],
   releasing: ['promoted', 'rolled-back'],
   suppressed: [],
