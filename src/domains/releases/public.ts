@@ -4,7 +4,7 @@ export { plannedFaults } from './service/faults.ts';
 export { findFreeze, type Freeze } from './service/freeze.ts';
 export { beginRelease, type WithRelease } from './service/release.ts';
 export { liveAcks, publishAndWait } from './service/settle.ts';
-export { beginSplit, endSplit, giveUpSplit, moveSplit, type ArmOfSplit } from './service/split.ts';
+export { beginSplit, endSplit, giveUpSplit, moveSplit, readySplit, type ReadySplit, type ArmOfSplit } from './service/split.ts';
 export { requireEndpoint } from './service/freeze.ts';
 export { labelledFiles, recordFiles } from './service/records.ts';
 export { watchReleases } from './service/watch.ts';

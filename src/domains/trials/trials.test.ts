@@ -6,7 +6,7 @@ import { eachDatabase } from '../../../test/support/platform.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { assignVariant } from '../serving/plane/assignment.ts';
 import { readPlan } from '../serving/public.ts';
-import { beginSplit } from '../releases/public.ts';
+import { beginSplit, readySplit } from '../releases/public.ts';
 import { canaryProject, DAY_US, openCanary, policy, START_US, withStable, type CanaryBench } from '../releases/fixtures/canary.ts';
 import { ON_THEIR_WAY, settleLater, settleTrial } from './service/settle.ts';
 import { findTrial, updateTrial } from './store.ts';
@@ -229,7 +229,9 @@ eachDatabase('an arm whose gate has not passed, and an endpoint that is frozen o
 test('an endpoint that serves nothing has no control', async (t) => {
   const b = await openCanary(t, 'sqlite', monitored);
   const arms = [{ name: 'control', version: null, weight: 1 }];
-  const refused = b.ctx().tx((tx) => beginSplit(tx, { project: 'demo', endpoint: 'e', trial: 't', arms }));
+  const of = { project: 'demo', endpoint: 'e' };
+  const ready = await readySplit(b.ctx(), of);
+  const refused = b.ctx().tx((tx) => beginSplit(tx, { ...of, trial: 't', arms, ready }));
   await assert.rejects(refused, { code: 'trial-arm-unusable' });
 });
 
@@ -244,9 +246,10 @@ test('a server that dies between the split and the plan goes on with it', async 
     { name: 'b', version: '2', weight: 0.5 },
   ];
   // As `start` leaves it when the process ends after its transaction.
+  const ready = await readySplit(b.ctx(), { project: 'demo', endpoint: 'e' });
   await b.ctx().tx(async (tx) => {
     const trial = (await findTrial(tx.db, tx.workspace, body.id))!;
-    const { revision, before } = await beginSplit(tx, { project: 'demo', endpoint: 'e', trial: trial.id, arms });
+    const { revision, before } = await beginSplit(tx, { project: 'demo', endpoint: 'e', trial: trial.id, arms, ready });
     const versions = revision.variants.map((v) => ({ id: v.versionId, model: v.model, number: v.number }));
     const started = {
       revision: revision.id,

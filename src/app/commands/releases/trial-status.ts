@@ -132,7 +132,7 @@ const guardOf = ({ verdict, units, worse, atLeast }: TrialRow['guards'][number])
     ? `too little data yet (${units} units)`
     : verdict === 'harm'
       ? `HARM, worse by at least ${round(atLeast ?? worse)} (${units} units)`
-      : `no harm shown, ${worse > 0 ? 'worse' : 'better'} by ${round(Math.abs(worse))} (${units} units)`;
+      : `no harm shown, ${worse === 0 ? 'no difference' : `${worse > 0 ? 'worse' : 'better'} by ${round(Math.abs(worse))}`} (${units} units)`;
 
 const TITLE = { ab: 'trial on', aa: 'A/A check of', bandit: 'bandit on' } as const;
 

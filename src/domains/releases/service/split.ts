@@ -1,8 +1,8 @@
 // An endpoint whose traffic a trial splits, and the way back. A trial makes revisions here and nowhere else, so that an
 // endpoint has one writer; what the trial finds gets to all traffic by a release like any other.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { serviceForPlan } from '../../features/public.ts';
-import { currentRevision } from '../../projects/public.ts';
+import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
+import { currentRevision, type Revision } from '../../projects/public.ts';
 import { findVersion, getVersion, keepVersions, requirePassed, type ModelVersion } from '../../registry/public.ts';
 import { fail } from '../errors.ts';
 import type { EndpointRevision, Variant } from '../model.ts';
@@ -27,6 +27,20 @@ export interface NewSplit {
   readonly arms: readonly ArmOfSplit[];
   /** Draws an arm for each request, instead of once for each key. */
   readonly perRequest?: boolean;
+  readonly ready: ReadySplit;
+}
+
+/** What a split is checked against. */
+export interface ReadySplit {
+  readonly applied: Revision;
+  readonly service: ServiceForPlan | null;
+}
+
+/** Before the transaction of a split: its features may have to be made, which takes more than the database. Raises `endpoint-not-found`. */
+export async function readySplit(ctx: Ctx, { project, endpoint }: { project: string; endpoint: string }): Promise<ReadySplit> {
+  const applied = await currentRevision(ctx, project);
+  const definition = applied.definition.endpoints[endpoint] ?? fail('endpoint-not-found', { project, endpoint });
+  return { applied, service: definition.service === null ? null : await serviceForPlan(ctx, applied, definition.service) };
 }
 
 export interface Split {
@@ -42,7 +56,7 @@ export interface Split {
  * transaction; who calls publishes the plan. Raises `endpoint-not-found`, `endpoint-frozen`, `release-under-way`,
  * `endpoint-in-trial`, `trial-arm-unusable`, `gate-not-passed`, `model-version-not-found`, `endpoint-signature-mismatch`.
  */
-export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms, perRequest = false }: NewSplit): Promise<Split> {
+export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms, ready, perRequest = false }: NewSplit): Promise<Split> {
   await requireEndpoint(tx, { project, endpoint }, 'EDIT');
   await requireNotFrozen(tx, { project, endpoint });
   const underWay = await store.findActive(tx.db, tx.workspace, endpoint);
@@ -51,7 +65,7 @@ export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms, perR
     (await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint)) ??
     fail('trial-arm-unusable', { endpoint, why: 'it serves nothing yet, so that there is no control.' });
   if (current.trial !== null) fail('endpoint-in-trial', { endpoint, trial: current.trial });
-  const applied = await currentRevision(tx, project);
+  const { applied, service } = ready;
   const definition = applied.definition.endpoints[endpoint]!;
   const gates = applied.definition.models[definition.model]?.gates ?? [];
   const stable = current.variants[0]!;
@@ -63,7 +77,6 @@ export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms, perR
     if (found.id !== stable.versionId) decisions.push((await requirePassed(tx, found, gates)).id);
     versions.push(found);
   }
-  const service = definition.service === null ? null : await serviceForPlan(tx, applied, definition.service);
   const { provided } = planColumns(definition, versions, service);
   for (const version of versions) checkSignature(endpoint, version, provided);
   const variants = arms.map(({ name, weight }, i): Variant => {
@@ -81,7 +94,7 @@ export async function beginSplit(tx: Ctx, { project, endpoint, trial, arms, perR
  */
 export async function moveSplit(
   tx: Ctx,
-  { project, endpoint, trial }: Omit<NewSplit, 'arms' | 'perRequest'>,
+  { project, endpoint, trial }: Omit<NewSplit, 'arms' | 'perRequest' | 'ready'>,
   weights: readonly number[],
 ): Promise<{ readonly revision: EndpointRevision; readonly before: EndpointRevision } | undefined> {
   const before = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);
@@ -94,7 +107,7 @@ export async function moveSplit(
 /** All traffic to the control again, as it was served before. Inside a transaction; who calls publishes the plan. */
 export async function endSplit(
   tx: Ctx,
-  { project, endpoint, trial }: Omit<NewSplit, 'arms' | 'perRequest'>,
+  { project, endpoint, trial }: Omit<NewSplit, 'arms' | 'perRequest' | 'ready'>,
   before: string,
 ): Promise<void> {
   const current = await endpoints.findCurrent(tx.db, tx.workspace, project, endpoint);

@@ -1,7 +1,15 @@
 // What people do with a trial: start, pause, resume, stop, fix its weights. Each change is one transaction with the revision it
 // needs; the plan goes out after it, at once or, if this process dies, by `trials.settle`.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { beginSplit, endSplit, findCurrentEndpointRevision, moveSplit, requireEndpoint } from '../../releases/public.ts';
+import {
+  beginSplit,
+  endSplit,
+  findCurrentEndpointRevision,
+  moveSplit,
+  readySplit,
+  requireEndpoint,
+  type ReadySplit,
+} from '../../releases/public.ts';
 import { fail } from '../errors.ts';
 import type { Actor, Arm, Steering, Step, Trial, TrialState } from '../model.ts';
 import * as store from '../store.ts';
@@ -49,10 +57,12 @@ const nowOf = async (tx: Ctx, { project }: Trial): Promise<number> => (await tx.
  * the trial is planned as before. Raises what `beginSplit` raises, `trial-action-not-possible` and `trial-not-taken`.
  */
 export async function startTrial(ctx: Ctx, of: OfTrial): Promise<Trial> {
+  requireState(await findTrial(ctx, of, 'EDIT'), 'start', 'planned');
+  const ready = await readySplit(ctx, of);
   const id = await ctx.tx(async (tx) => {
     const trial = await findTrial(tx, of, 'EDIT');
     requireState(trial, 'start', 'planned');
-    return split(tx, trial, trial.plan.arms, 'started', '');
+    return split(tx, trial, trial.plan.arms, 'started', '', ready);
   });
   const taken = await settleTrial(ctx, id);
   if (taken.state === 'planned') return fail('trial-not-taken', { endpoint: of.endpoint, why: taken.standing });
@@ -64,6 +74,8 @@ export async function startTrial(ctx: Ctx, of: OfTrial): Promise<Trial> {
  * measurement was at fault. Raises what `startTrial` raises.
  */
 export async function resumeTrial(ctx: Ctx, of: OfTrial, reason: string): Promise<Trial> {
+  requireState(await findTrial(ctx, of, 'EDIT'), 'resume', 'paused');
+  const ready = await readySplit(ctx, of);
   const id = await ctx.tx(async (tx) => {
     const trial = await findTrial(tx, of, 'EDIT');
     requireState(trial, 'resume', 'paused');
@@ -80,17 +92,24 @@ export async function resumeTrial(ctx: Ctx, of: OfTrial, reason: string): Promis
       ...{ name: arm.name, weight: weights[i]! },
       version: arm.version === null ? null : String(started!.versions[i]!.number),
     }));
-    return split(tx, trial, arms, 'resumed', reason);
+    return split(tx, trial, arms, 'resumed', reason, ready);
   });
   const taken = await settleTrial(ctx, id);
   if (taken.state === 'paused') return fail('trial-not-taken', { endpoint: of.endpoint, why: taken.standing });
   return taken;
 }
 
-async function split(tx: Ctx, trial: Trial, arms: readonly Arm[], kind: 'started' | 'resumed', reason: string): Promise<string> {
+async function split(
+  tx: Ctx,
+  trial: Trial,
+  arms: readonly Arm[],
+  kind: 'started' | 'resumed',
+  reason: string,
+  ready: ReadySplit,
+): Promise<string> {
   const { project, endpoint, plan } = trial;
   const perRequest = plan.bandit?.drawnBy === 'request';
-  const { revision, before, decisions } = await beginSplit(tx, { project, endpoint, trial: trial.id, arms, perRequest });
+  const { revision, before, decisions } = await beginSplit(tx, { project, endpoint, trial: trial.id, arms, perRequest, ready });
   const nowUs = await nowOf(tx, trial);
   const versions = revision.variants.map((v) => ({ id: v.versionId, model: v.model, number: v.number }));
   const weights = arms.map((a) => a.weight);
