@@ -117,7 +117,7 @@ export async function pythonModel(): Promise<Figure[]> {
       stdio: ['ignore', 'pipe', 'ignore'],
     }),
   );
-  const batched = await measure(await startGyre(['--model', `m=${join(models, 'mlflow')}`]), over(mlflowOf(), 64));
+  const batched = await measure(await startGyre(['--python', python, '--model', `m=${join(models, 'mlflow')}`]), over(mlflowOf(), 64));
   const times = rateOf(batched) / alone;
   return [
     figure(

@@ -12,10 +12,12 @@ const bytes = Buffer.from(Float32Array.from(row).buffer);
 
 export const ask = '/v2/models/m/infer';
 export const json = post(ask, JSON.stringify({ inputs: [{ name: 'X', shape: [1, COLUMNS], datatype: 'FP32', data: row }] }));
-export const columns = (model = 'm'): Buffer =>
+export const columns = (rows = 1): Buffer =>
   post(
-    `/v2/models/${model}/infer`,
-    JSON.stringify({ inputs: row.map((value, i) => ({ name: `x${i}`, shape: [1, 1], datatype: 'FP32', data: [value] })) }),
+    ask,
+    JSON.stringify({
+      inputs: row.map((value, i) => ({ name: `x${i}`, shape: [rows, 1], datatype: 'FP32', data: Array(rows).fill(value) })),
+    }),
   );
 export const mlflow = post('/invocations', JSON.stringify({ inputs: [row] }));
 

@@ -24,14 +24,11 @@ export function prepare(): void {
     execFileSync('uv', ['pip', 'sync', '--quiet', '--python', python, ...lock], options);
   }
   if (!existsSync(join(models, 'mlflow/MLmodel'))) execFileSync(python, [join(here, 'make_models.py'), models], options);
-  for (const [id, core] of [[String(process.pid), 'last']] as const) pin(id, core);
+  // The server has the first core, the load the last one.
+  if (isLinux) execFileSync('taskset', ['-a', '-cp', String(availableParallelism() - 1), String(process.pid)], { stdio: 'ignore' });
 }
 
 const isLinux = process.platform === 'linux';
-/** The server has the first core, the load the last one. */
-const pin = (pid: string, core: 'last'): void => {
-  if (isLinux) execFileSync('taskset', ['-a', '-cp', String(core === 'last' ? availableParallelism() - 1 : 0), pid], { stdio: 'ignore' });
-};
 const onFirstCore = (command: readonly string[]): [string, string[]] =>
   isLinux ? ['taskset', ['-c', '0', ...command]] : [command[0]!, command.slice(1)];
 
@@ -100,8 +97,15 @@ export async function startGyre(args: readonly string[], fill?: (dir: string) =>
   for (const name of Object.keys(env)) if (name.startsWith('GYRE_BENCH_')) delete env[name];
   const child = spawn(command, rest, { detached: true, stdio: ['ignore', 'pipe', openSync(log, 'w')], env });
   const { url, grpc } = await new Promise<{ url: string; grpc: string }>((resolve, reject) => {
-    createInterface({ input: child.stdout! }).once('line', (line) => resolve(JSON.parse(line) as { url: string; grpc: string }));
-    child.once('exit', () => reject(failed('gyre serve', log)));
+    // A refusal is printed over several lines.
+    const said: string[] = [];
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      said.push(line);
+      if (said.length === 1 && line.startsWith('{"url"')) resolve(JSON.parse(line) as { url: string; grpc: string });
+    });
+    child.once('close', () =>
+      reject(new Error(`gyre serve ended before it was ready: ${said.join(' ')} ${readFileSync(log, 'utf8').slice(-2000)}`)),
+    );
   });
   return { ...watch(child, dir), url, grpc, readyMs: performance.now() - began };
 }
