@@ -4,7 +4,7 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { defineJob } from '../../../kernel/jobs/jobs.ts';
 import { currentRevision, listProjectNames } from '../../projects/public.ts';
-import { championAlias, versionByAlias } from '../../registry/public.ts';
+import { championAlias, setAlias, versionByAlias } from '../../registry/public.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
 import { beginRelease } from './release.ts';
@@ -37,10 +37,11 @@ async function follow(ctx: Ctx, { project, endpoint, model, by }: Followed): Pro
   const active = await store.findActive(ctx.db, ctx.workspace, endpoint);
   const served = await endpoints.findCurrent(ctx.db, ctx.workspace, project, endpoint);
   // A release moves the alias itself when it ends; then there is nothing to follow.
-  if (active?.candidate.versionId === version.id || (!active && served?.variants[0]?.versionId === version.id)) return;
-  // Taken back while a release runs: what is served is to go on being served.
-  if (active?.previous && (await endpoints.getRevision(ctx.db, ctx.workspace, active.previous)).variants[0]!.versionId === version.id)
-    return;
+  if (active?.candidate.versionId === version.id) return;
+  const stable = (active?.previous ? await endpoints.getRevision(ctx.db, ctx.workspace, active.previous) : served)?.variants[0];
+  if (stable?.versionId === version.id) return;
+  // The alias names what has all traffic, and the gate compared with that: until the version is promoted it stays there.
+  if (stable?.model === model) await setAlias(ctx, model, championAlias, stable.number);
   try {
     const reason = `the alias ${championAlias} was pointed at version ${version.number} by ${by}`;
     await settle(ctx, await beginRelease(ctx, { project, endpoint, version: String(version.number), reason, replaces: true }));

@@ -1,19 +1,8 @@
 // How a release gets from one state to the next. What changes the plan takes two transactions with the data
 // planes' acknowledgement between them: `beginMove` and `endMove`. What does not takes one: `stay`.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { championAlias, keepVersions, setAlias, versionByAlias } from '../../registry/public.ts';
-import { revisionById } from '../../projects/public.ts';
-import {
-  failedEnds,
-  isActive,
-  shareOf,
-  variantsOf,
-  type Move,
-  type Release,
-  type ReleaseState,
-  type StepFigures,
-  type Variant,
-} from '../model.ts';
+import { championAlias, keepVersions, setAlias } from '../../registry/public.ts';
+import { isActive, shareOf, variantsOf, type Move, type Release, type ReleaseState, type StepFigures, type Variant } from '../model.ts';
 import * as endpoints from '../store/endpoints.ts';
 import * as store from '../store/releases.ts';
 import { makeRevision } from './revisions.ts';
@@ -80,26 +69,11 @@ export async function endMove(tx: Ctx, release: Release, taken: { plan: number }
   if (state === 'failed') await endpoints.replaceCurrent(tx.db, tx.workspace, release.endpoint, move.revision, release.previous);
   await keepServed(tx, ended);
   if (state === 'promoted') await setAlias(tx, release.candidate.model, championAlias, release.candidate.number);
-  if ((failedEnds as readonly string[]).includes(state)) await giveBackAlias(tx, release);
   await record(tx, release, ended, { ...move, reason });
 }
 
 /** A stable variant as it answers alone. */
 const alone = ({ shadow: _, ...variant }: Variant): Variant => ({ ...variant, weight: 1 });
-
-/**
- * Where the endpoint follows the alias, a client that moved it began the release; one that came to nothing leaves the alias
- * where the traffic is.
- */
-export async function giveBackAlias(tx: Ctx, { project, endpoint, previous, revision, candidate }: Release): Promise<void> {
-  if (previous === null) return;
-  const { projectRevision } = await endpoints.getRevision(tx.db, tx.workspace, revision);
-  const { definition } = await revisionById(tx, projectRevision);
-  if (project !== definition.project || definition.endpoints[endpoint]?.follow !== championAlias) return;
-  if ((await versionByAlias(tx, candidate.model, championAlias))?.id !== candidate.versionId) return;
-  const stable = (await endpoints.getRevision(tx.db, tx.workspace, previous)).variants[0]!;
-  if (stable.model === candidate.model) await setAlias(tx, stable.model, championAlias, stable.number);
-}
 
 // Nobody deletes a version that the endpoint serves now; the ones before it are free.
 async function keepServed(tx: Ctx, { project, endpoint }: Release): Promise<void> {

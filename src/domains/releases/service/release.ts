@@ -144,7 +144,8 @@ export async function beginRollback(ctx: Ctx, { project, endpoint, revision: wan
     if (version.stage === 'Deleted_Internal') refuse(`version ${version.number}, which revision ${target.number} served, was deleted.`);
     const window = definition.release?.rollbackWindow ?? DEFAULT_ROLLBACK_WINDOW;
     const stable = current.variants[0]!;
-    const isRecent = former.indexOf(target) < window || !hasSteps(definition.release) || stable.versionId === version.id;
+    const others = former.filter((r) => r.variants[0]!.versionId !== stable.versionId);
+    const isRecent = others.indexOf(target) < window || !hasSteps(definition.release) || stable.versionId === version.id;
     if (!isRecent) await requireNotFrozen(tx, { project, endpoint });
     fit(isRecent ? [version] : [await getVersion(tx, stable.versionId), version]);
     const payload = { rollbackTo: target.number };
