@@ -8,7 +8,7 @@ import { testPython } from '../../../test/journey/flights-project.ts';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
 import { createUser } from '../access/public.ts';
-import { push } from '../pipelines/fixtures/scoring.ts';
+import { push, rowsOf } from '../pipelines/fixtures/scoring.ts';
 import { logModel, identityModel } from './fixtures/models.ts';
 import { findVersion, registerVersion, type ModelVersion } from './public.ts';
 import { isSameScore } from './model.ts';
@@ -103,6 +103,24 @@ test('trees and a regression become ONNX; what the converters do not know, and w
     const done = await convert(b, name);
     assert.equal(done.state, 'succeeded', JSON.stringify(done));
   }
+  // A dataset is scored by both alike: one in Python, in its own environment, the other as ONNX.
+  const scores = async (version: string): Promise<number[]> => {
+    const into = `by_${version}`;
+    const { body } = await b.send<{ id: string }>('POST', '/projects/demo/predictions', {
+      dataset: 'seen',
+      model: 'line',
+      modelVersion: version,
+      into,
+    });
+    await b.drain();
+    const run = await b.run(body.id);
+    assert.equal(run.state, 'succeeded', JSON.stringify(run.error));
+    return (await rowsOf(b, into)).map((r) => Number(r.score));
+  };
+  const [python, onnx] = [await scores('1'), await scores('2')];
+  assert.equal(python.length, 400);
+  python.forEach((score, i) => assert.ok(Math.abs(score - onnx[i]!) < 1e-3, `row ${i}: ${score} and ${onnx[i]}`));
+
   await register(b, 'strange');
   const refused = await convert(b, 'strange');
   assert.deepEqual([refused.state, refused.error?.code], ['failed', 'conversion-failed']);

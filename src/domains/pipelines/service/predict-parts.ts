@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
 import { scoredDataset, type DatasetDefinition, type Parameter, type PredictStep } from '../../projects/public.ts';
-import { findVersion, getVersion, loggedModelFolder, versionFolder } from '../../registry/public.ts';
+import { findVersion, getVersion, interpreterOf, loggedModelFolder, versionFolder, versionInterpreter } from '../../registry/public.ts';
 import { getLoggedModel } from '../../tracking/public.ts';
 import type { ColumnType, Missing, ScoredColumn } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
@@ -17,7 +17,10 @@ export interface ScoringModel {
   readonly label: string;
   readonly ref: { readonly kind: 'model-version' | 'logged-model'; readonly id: string };
   readonly folder: string;
-  readonly score: string;
+  /** Output that holds the scores; null = found by its name or because it is the only one. */
+  readonly score: string | null;
+  /** Of a model in Python. */
+  readonly interpreter: string | undefined;
 }
 
 const modelInput = (step: PredictStep): string => `model ${step.model}`;
@@ -37,21 +40,16 @@ async function pinModel(ctx: Ctx, context: RunContext, step: PredictStep): Promi
 /** Raises `step-failed`, `version-unsealed`. */
 export async function scoringModel(ctx: Ctx, context: RunContext, step: PredictStep, parts: KeyParts): Promise<ScoringModel> {
   const id = parts.inputs[modelInput(step)]!;
-  const score = context.definition.models[step.model]?.score ?? 'probabilities';
-  if (/^m-[0-9a-f]{32}$/.test(id))
-    return {
-      label: (await getLoggedModel(ctx, id)).id,
-      ref: { kind: 'logged-model', id },
-      folder: await loggedModelFolder(ctx, id),
-      score,
-    };
+  const score = context.definition.models[step.model]?.score ?? null;
+  if (/^m-[0-9a-f]{32}$/.test(id)) {
+    const folder = await loggedModelFolder(ctx, id);
+    const interpreter = await interpreterOf(ctx, folder);
+    return { label: (await getLoggedModel(ctx, id)).id, ref: { kind: 'logged-model', id }, folder, score, interpreter };
+  }
   const version = await getVersion(ctx, id);
-  return {
-    label: String(version.number),
-    ref: { kind: 'model-version', id },
-    folder: join(ctx.settings.dir, await versionFolder(ctx, version)),
-    score,
-  };
+  const folder = join(ctx.settings.dir, await versionFolder(ctx, version));
+  const interpreter = await versionInterpreter(ctx, version);
+  return { label: String(version.number), ref: { kind: 'model-version', id }, folder, score, interpreter };
 }
 
 /** The dataset that gets the scores, as the project declares it or as it is made without being declared. */

@@ -6,7 +6,7 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { personalColumns, stageFiles, type Column } from '../../datasets/public.ts';
 import { buildScoringTable, columnTypeOf } from '../../features/public.ts';
 import { revisionById, type PredictStep } from '../../projects/public.ts';
-import { scoreRows, validateModel, type ColumnType } from '../../serving/public.ts';
+import { scoreRows, validateModel, type ColumnType, type ModelSignature } from '../../serving/public.ts';
 import { fail } from '../errors.ts';
 import { missingRules, rowsFor, scoredColumns, targetOf, type ScoringModel } from './predict-parts.ts';
 import { outputOf, type RunContext } from './run-context.ts';
@@ -24,6 +24,21 @@ export interface Rows {
   readonly datasetVersions: readonly string[];
   /** Inputs of the model. */
   readonly inputs: readonly string[];
+  /** Output of the model that holds the scores. */
+  readonly score: string;
+}
+
+/** A classifier's probabilities, or the only output that is a number. */
+function scoreOf(step: PredictStep, { outputs }: ModelSignature): string {
+  const numbers = outputs.filter((o) => /^(float|double|u?int)/.test(o.type));
+  const found = numbers.find((o) => o.name === 'probabilities') ?? (numbers.length === 1 ? numbers[0] : undefined);
+  return (
+    found?.name ??
+    fail('step-failed', {
+      step: step.name,
+      why: `nothing says which output of the model holds the scores (${outputs.map((o) => o.name).join(', ') || 'it has none'}); say "score:" of the model in gyre.yaml`,
+    })
+  );
 }
 
 /** Hands the rows of a step to `use` as a Parquet file, numbered from 1 by moment and key. */
@@ -36,9 +51,14 @@ export async function withRows<T>(
   use: (rows: Rows, path: string) => Promise<T>,
 ): Promise<T> {
   const { definition, run } = context;
-  const signature = await validateModel(model.folder, { score: model.score, signal: ctx.signal });
+  const signature = await validateModel(model.folder, {
+    ...(model.score === null ? {} : { score: model.score }),
+    interpreter: model.interpreter,
+    signal: ctx.signal,
+  });
   const inputs = signature.inputs.map((i) => i.name);
-  if (step.on.kind === 'step') return withStepRows(ctx, context, step, inputs, folder, use);
+  const score = model.score ?? scoreOf(step, signature);
+  if (step.on.kind === 'step') return withStepRows(ctx, context, step, { inputs, score }, folder, use);
   const on = rowsFor(context, step.on);
   const lookedUp = new Set(
     (on.service === null ? [] : definition.services[on.service]!.views).flatMap((v) => definition.views[v]!.columns),
@@ -63,7 +83,7 @@ export async function withRows<T>(
         ),
       ),
     },
-    (table, path) => use({ ...table, inputs }, path),
+    (table, path) => use({ ...table, inputs, score }, path),
   );
 }
 
@@ -72,7 +92,7 @@ async function withStepRows<T>(
   ctx: Ctx,
   context: RunContext,
   step: PredictStep,
-  inputs: readonly string[],
+  { inputs, score }: Pick<Rows, 'inputs' | 'score'>,
   folder: Folder,
   use: (rows: Rows, path: string) => Promise<T>,
 ): Promise<T> {
@@ -107,7 +127,7 @@ async function withStepRows<T>(
   );
   const found = rows[0] as unknown as { rows: number; columns: Column[] };
   if (found.rows === 0) return fail('step-failed', { step: step.name, why: `the table "${on.ref}" has no rows` });
-  return use({ ...found, datasetVersions: table.datasetVersions, inputs }, path);
+  return use({ ...found, datasetVersions: table.datasetVersions, inputs, score }, path);
 }
 
 export interface Scored {
@@ -162,9 +182,10 @@ export async function scoreTheRows(
   try {
     await scoreRows({
       modelPath: model.folder,
+      interpreter: model.interpreter,
       rowsPath: lines,
       outPath: scores,
-      score: model.score,
+      score: rows.score,
       columns,
       signal: ctx.signal,
       progress,
