@@ -31,7 +31,7 @@ const NONE = { queuedRows: 0, running: 0 };
 
 export function openColumnLanes(
   observe: (batch: BatchBegun) => void,
-  { maxQueuedRows = 4096, maxQueuedMs = 1000 }: QueueLimits = {},
+  { maxQueuedRows = 4096, maxQueuedMs = 250 }: QueueLimits = {},
 ): ColumnLanes {
   const batchers = new WeakMap<ModelSession, Batcher<Chunk, Ran>>();
   const names = new WeakMap<object, string>();

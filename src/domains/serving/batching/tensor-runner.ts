@@ -31,7 +31,7 @@ export interface TensorRunner {
 export interface QueueLimits {
   /** Rows that wait for a model at most (default 4096) … */
   readonly maxQueuedRows?: number;
-  /** … and how long they may have to (default 1 s). */
+  /** … and how long they may have to (default 250 ms). */
   readonly maxQueuedMs?: number;
 }
 
@@ -47,7 +47,7 @@ interface Waiting {
 export async function openTensorRunner(
   session: TensorSession,
   observe: (batch: BatchBegun) => void,
-  { maxQueuedRows = 4096, maxQueuedMs = 1000 }: QueueLimits = {},
+  { maxQueuedRows = 4096, maxQueuedMs = 250 }: QueueLimits = {},
 ): Promise<TensorRunner> {
   let joins = await isRowWise(session);
   const { runNow, placement } = session;
@@ -111,7 +111,7 @@ export async function openTensorRunner(
   const single = ({ call: { inputs, outputs }, resolve, reject, since, laps }: Waiting, rows: number): void => {
     const began = performance.now();
     observe({ rows, items: 1, waitedMs: began - since });
-    laps?.end('queue', began);
+    begin(laps, began, 1);
     try {
       resolve(runNow(inputs, outputs));
     } catch (error) {
@@ -124,7 +124,7 @@ export async function openTensorRunner(
     if (batch.length === 1) return single(batch[0]!, rows[0]!);
     const began = performance.now();
     observe({ rows: rows.reduce((sum, n) => sum + n, 0), items: batch.length, waitedMs: began - batch[0]!.since });
-    for (const { laps } of batch) laps?.end('queue', began);
+    for (const { laps } of batch) begin(laps, began, batch.length);
     let parts: DenseTensor[][] | undefined;
     try {
       parts = splitOutputs(runNow(joinCalls(batch.map((one) => one.call)), batch[0]!.call.outputs), rows);
@@ -187,6 +187,12 @@ export async function openTensorRunner(
       await session.release();
     },
   };
+}
+
+function begin(laps: Laps | undefined, now: number, share: number): void {
+  if (!laps) return;
+  laps.end('queue', now);
+  laps.share = share;
 }
 
 function expire(one: Waiting): void {

@@ -87,7 +87,6 @@ export function openFront(options: FrontOptions): Server {
   const overloaded = new Map<ServingDialect, Answer>();
   // The same words each time, made once: turning away is to cost as little as it can.
   const turnAway = (response: ServerResponse, dialect: ServingDialect): void => {
-    admission.refuse();
     metrics.refused(dialect.name, 'serving-overloaded');
     let answer = overloaded.get(dialect);
     if (!answer) {
@@ -140,6 +139,7 @@ export function openFront(options: FrontOptions): Server {
       laps.end('serialise', performance.now());
       headers['server-timing'] = laps.header();
       metrics.stages(laps);
+      admission.took(laps.ownMs());
     }
     response.writeHead(answer.status, headers);
     response.end(response.req.method === 'HEAD' ? undefined : body);

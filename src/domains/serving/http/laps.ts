@@ -12,6 +12,9 @@ export class Laps {
   log = 0;
   serialise = 0;
 
+  /** Requests whose model and log were one piece of work in this thread; 0 if the model runs elsewhere. */
+  share = 0;
+
   constructor(at: number) {
     this.at = this.began = at;
   }
@@ -23,6 +26,11 @@ export class Laps {
 
   totalMs(): number {
     return this.at - this.began;
+  }
+
+  /** What it took of this thread. */
+  ownMs(): number {
+    return this.parse + this.features + this.serialise + (this.share === 0 ? 0 : (this.model + this.log) / this.share);
   }
 
   /** As the header Server-Timing has it, in milliseconds; a stage that there was not is left out. */

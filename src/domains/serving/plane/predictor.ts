@@ -111,7 +111,12 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
     const all = queue;
     queue = [];
     const turn = all.filter((pending) => isInTime(pending, began));
-    for (const { call } of turn) call.patience?.laps?.end('queue', began);
+    for (const { call } of turn) {
+      const laps = call.patience?.laps;
+      if (!laps) continue;
+      laps.end('queue', began);
+      laps.share = turn.length;
+    }
     for (const batch of batchesOf(turn)) runBatch(batch);
     const ended = performance.now();
     for (const { call } of turn) call.patience?.laps?.end('model', ended);
