@@ -95,6 +95,13 @@ export const settingsTable = {
     doc: 'After how many days deleted experiments, runs and logged models are removed for good, with their artifacts. 0: never by itself.',
     parse: integer(0, 36_500),
   }),
+  attemptRetentionDays: setting<number>({
+    env: 'GYRE_ATTEMPT_RETENTION_DAYS',
+    expected: 'a number of days; 0 keeps them',
+    default: 30,
+    doc: 'After how many days the files that failed steps of an ended run worked with are removed from `attempts/`; their logs stay. 0: never.',
+    parse: integer(0, 36_500),
+  }),
   picklePolicy: setting<'allow' | 'warn' | 'refuse'>({
     env: 'GYRE_PICKLE_POLICY',
     expected: 'allow, warn or refuse',

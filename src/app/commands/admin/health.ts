@@ -59,7 +59,15 @@ export function healthCommands(program: Program, root: Command): void {
         ['blobs without a record', u.blobs.orphanedBytes, u.blobs.orphanedPacks > 0 ? 'the daily sweep frees those older than a day' : ''],
         ['holes in packs', u.blobs.holeBytes, u.blobs.holeBytes > 0 ? 'freed when an erasure purges' : ''],
         ['artifacts', u.artifactBytes, ''],
-        ...u.folders.map((f): [string, number, string] => [`${f.folder}/`, f.bytes, f.madeAgain ? 'made again when it is needed' : '']),
+        ...u.folders.map((f): [string, number, string] => [
+          `${f.folder}/`,
+          f.bytes,
+          f.madeAgain
+            ? 'made again when it is needed'
+            : f.folder === 'attempts' && u.sweptAttemptBytes > 0
+              ? `the next daily sweep frees ${bytesText(u.sweptAttemptBytes)}`
+              : '',
+        ]),
         ['all', u.totalBytes, ''],
       ];
       use.print(u, () =>

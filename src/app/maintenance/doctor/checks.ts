@@ -43,7 +43,7 @@ export async function* examine(settings: Settings, options: DoctorOptions = {}):
       await snapshot.close();
     }
   }
-  yield await checkLeftovers(settings.dir, nowMs);
+  yield await checkLeftovers(settings.dir, nowMs, settings.attemptRetentionDays);
   yield await checkPython();
   yield await checkServer(settings.dir);
 }

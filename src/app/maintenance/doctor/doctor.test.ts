@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
@@ -95,8 +95,9 @@ eachDatabase('a server that is well has nothing to mend, and each thing that goe
   await run('delete from jobs');
 
   chmodSync(dir, 0o755);
-  mkdirSync(join(dir, 'attempts', 'old'), { recursive: true });
-  utimesSync(join(dir, 'attempts', 'old'), 1, 1);
+  const oldWork = join(dir, 'attempts', 'old', 'a-1', 'work');
+  mkdirSync(oldWork, { recursive: true });
+  utimesSync(oldWork, 1, 1);
   mkdirSync(join(dir, 'run'), { recursive: true });
   writeFileSync(join(dir, 'run', 'up.pid'), `${process.pid} ${processStart(process.pid)}`);
   writeFileSync(join(dir, 'run', 'processes.json'), JSON.stringify({ control: { url: 'http://127.0.0.1:1' } }));
@@ -113,6 +114,11 @@ eachDatabase('what takes room is told by kind and by whom, and what a sweep woul
   await batch.commit();
   await blobs.paths.write('default/7/run/artifacts/a', Readable.from([Buffer.alloc(500)]));
   await blobs.paths.write('default/8/run/artifacts/b', Readable.from([Buffer.alloc(50)]));
+  const work = join(dir, 'attempts', 'gone', 's-1', 'work');
+  mkdirSync(work, { recursive: true });
+  writeFileSync(join(work, 'in'), Buffer.alloc(70));
+  writeFileSync(join(work, '..', 'log.txt'), 'said');
+  utimesSync(work, 1, 1);
   mkdirSync(join(dir, 'staged'), { recursive: true });
   writeFileSync(join(dir, 'staged', 'x'), Buffer.alloc(100));
   await run(`insert into experiments (workspace_id, id, number, name, artifact_location, lifecycle, created_ms, updated_ms)
@@ -120,6 +126,7 @@ eachDatabase('what takes room is told by kind and by whom, and what a sweep woul
   const usage = await measureUsage(settings);
   assert.deepEqual(usage.blobs, { liveBytes: 2_000_005, sharedBytes: 2_000_000, orphanedBytes: 3000, orphanedPacks: 1, holeBytes: 0 });
   assert.equal(usage.artifactBytes, 550);
+  assert.deepEqual([usage.sweptAttemptBytes, existsSync(join(work, 'in'))], [70, true]);
   assert.ok(usage.databaseBytes > 10_000);
   assert.ok(usage.folders.some((f) => f.folder === 'staged' && f.bytes === 100 && f.madeAgain));
   assert.deepEqual(

@@ -30,6 +30,7 @@ export async function checkFolder(dir: string): Promise<Finding> {
 
 const LOW_BYTES = 2e9;
 const LOW_SHARE = 0.05;
+const DAY_MS = 24 * 3_600_000;
 
 export async function checkDisk(dir: string): Promise<Finding> {
   const found = await statfs(dir).catch(() => undefined);
@@ -40,26 +41,27 @@ export async function checkDisk(dir: string): Promise<Finding> {
   return free < LOW_BYTES || share < LOW_SHARE ? warning('disk', text, 'make room soon; "gyre du" says what takes it') : ok('disk', text);
 }
 
-/** What daily jobs should have removed. */
-export async function checkLeftovers(dir: string, nowMs: number): Promise<Finding> {
-  const limitMs = 30 * 24 * 3_600_000;
-  const old: string[] = [];
-  for (const folder of ['attempts', 'staged']) {
-    const names = await readdir(join(dir, folder)).catch(() => []);
-    let n = 0;
-    for (const name of names) {
-      const stats = await stat(join(dir, folder, name)).catch(() => undefined);
-      if (stats && nowMs - stats.mtimeMs > limitMs) n += 1;
-    }
-    if (n > 0) old.push(`${count(n)} in ${folder}/`);
-  }
-  return old.length === 0
-    ? ok('leftovers', 'no folder of an attempt and no copy is older than 30 days')
-    : warning(
-        'leftovers',
-        `older than 30 days: ${old.join(', ')}`,
-        'copies in staged/ go with the daily sweep of a running server; attempts/ holds the logs of steps',
-      );
+/** What daily jobs should have removed. Files of attempts that are kept for so many days; 0: for ever. */
+export async function checkLeftovers(dir: string, nowMs: number, attemptRetentionDays: number): Promise<Finding> {
+  const limitMs = 30 * DAY_MS;
+  const isOlder = async (path: string, ms: number): Promise<boolean> => {
+    const stats = await stat(path).catch(() => undefined);
+    return stats !== undefined && nowMs - stats.mtimeMs > ms;
+  };
+  const namesIn = (...at: string[]): Promise<string[]> => readdir(join(dir, ...at)).catch(() => []);
+  let [copies, attempts] = [0, 0];
+  for (const name of await namesIn('staged')) if (await isOlder(join(dir, 'staged', name), limitMs)) copies += 1;
+  // The sweep counts from the end of the run, and comes once a day.
+  const keptMs = attemptRetentionDays === 0 ? Infinity : attemptRetentionDays * DAY_MS + limitMs;
+  for (const run of await namesIn('attempts'))
+    for (const attempt of await namesIn('attempts', run))
+      if (await isOlder(join(dir, 'attempts', run, attempt, 'work'), keptMs)) attempts += 1;
+  if (copies + attempts === 0) return ok('leftovers', 'no copy and no files of an attempt are older than they should be');
+  const old = [
+    ...(copies > 0 ? [`${count(copies)} in staged/`] : []),
+    ...(attempts > 0 ? [`files of ${count(attempts)} in attempts/`] : []),
+  ];
+  return warning('leftovers', `old: ${old.join(', ')}`, 'the daily sweep of a running server removes them, unless their run goes on');
 }
 
 export async function checkPython(): Promise<Finding> {

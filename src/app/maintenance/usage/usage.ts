@@ -3,7 +3,9 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBlobStore } from '../../../kernel/blobs/open-store.ts';
 import type { Settings } from '../../../kernel/config/settings.ts';
+import { wallClock } from '../../../kernel/clock.ts';
 import { silentLog } from '../../../kernel/log.ts';
+import { sweepAttempts, type RunEnd } from '../../../domains/pipelines/public.ts';
 import { locationOf } from '../database/open-database.ts';
 import { collect, openSnapshot, type Snapshot } from '../database/snapshot.ts';
 
@@ -23,9 +25,12 @@ export interface Usage {
   readonly artifactBytes: number;
   /** Folders of the server that are neither: logs, caches, copies that are made again. */
   readonly folders: readonly { readonly folder: string; readonly bytes: number; readonly madeAgain: boolean }[];
+  /** In folders of attempts, of files that the daily sweep removes next. */
+  readonly sweptAttemptBytes: number;
   readonly totalBytes: number;
 }
 
+const DAY_MS = 24 * 3_600_000;
 const MADE_AGAIN = ['staged', 'cache', 'compute', 'models', 'online', 'environments', 'uv-cache', 'erasing'];
 
 export async function measureUsage(settings: Settings): Promise<Usage> {
@@ -57,12 +62,20 @@ export async function measureUsage(settings: Settings): Promise<Usage> {
     for (const { name } of entries.filter((e) => e.isDirectory() && e.name !== 'cas' && e.name !== 'paths'))
       folders.push({ folder: name, bytes: await sizeOf(join(settings.dir, name)), madeAgain: MADE_AGAIN.includes(name) });
     folders.sort((a, b) => b.bytes - a.bytes);
+    const ends = await collect(snapshot.query<RunEnd & Record<string, unknown>>('select id, state, finished_ms from pipeline_runs'));
+    const swept = await sweepAttempts({
+      dir: settings.dir,
+      endsOf: async () => ends,
+      beforeMs: settings.attemptRetentionDays === 0 ? 0 : wallClock.now() - settings.attemptRetentionDays * DAY_MS,
+      dryRun: true,
+    });
     const rest = folders.reduce((sum, f) => sum + f.bytes, 0);
     return {
       databaseBytes,
       blobs: { liveBytes, sharedBytes, orphanedBytes, orphanedPacks, holeBytes },
       artifactBytes,
       folders,
+      sweptAttemptBytes: swept.bytes,
       totalBytes: databaseBytes + [...kept.values()].reduce((sum, n) => sum + n, 0) + holeBytes + orphanedBytes + artifactBytes + rest,
     };
   } finally {

@@ -1,5 +1,5 @@
-// The files that ended attempts worked with: code, inputs and outputs, all of which the store has, and `gyre shell` brings back.
-// They go after a while; what an attempt wrote down (its log, how it ended) stays.
+// The files that failed attempts worked with, and folders that were staged for a look. Code and inputs are in the store, and
+// `gyre shell` brings them back. They go after a while; what an attempt wrote down (its log, how it ended) stays.
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
