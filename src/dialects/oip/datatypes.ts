@@ -83,6 +83,9 @@ const names: Readonly<Record<string, string>> = {
 };
 
 /** The protocol's name of an ONNX element type. */
+/** The runtime's name of a datatype. */
+export const typeOf = (datatype: string): string => (datatype === 'BYTES' ? 'string' : datatype.toLowerCase().replace(/^fp/, 'float'));
+
 export const datatypeOf = (onnxType: string): string => names[onnxType] ?? onnxType.toUpperCase();
 
 const MAX_RANK = 32;

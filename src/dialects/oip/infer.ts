@@ -22,7 +22,7 @@ interface InferRequest {
 export async function infer(exchange: Exchange, served: Served): Promise<Answer> {
   const { id, deadlineMs, tensors, outputs } = readRequest(exchange, served);
   const inferred = await served.infer(
-    deadlineMs === undefined ? exchange : { ...exchange, deadlineMs },
+    deadlineMs === undefined ? exchange : { ...exchange, deadlineMs: Math.min(deadlineMs, exchange.deadlineMs ?? Infinity) },
     tensors,
     outputs.map((o) => o.name),
   );

@@ -11,7 +11,7 @@ import {
   type Row,
   type WholeModel,
 } from '../../domains/serving/data-plane.ts';
-import { datatypeOf, fixedWidth, halfOf, type Tensor } from './datatypes.ts';
+import { datatypeOf, typeOf, fixedWidth, halfOf, type Tensor } from './datatypes.ts';
 
 export interface TensorSpec {
   readonly name: string;
@@ -38,7 +38,13 @@ export interface Served {
   readonly variantsOf: (version: string) => readonly string[];
   /** Inputs are columns: null is a missing value, and any numeric datatype does that can hold the values. */
   readonly columns: boolean;
-  readonly infer: (exchange: Exchange, tensors: readonly Tensor[], outputs: readonly string[]) => Promise<Inferred>;
+  /** `parameters` are those of the request: a model in Python may take some. */
+  readonly infer: (
+    exchange: Exchange,
+    tensors: readonly Tensor[],
+    outputs: readonly string[],
+    parameters?: Readonly<Record<string, unknown>>,
+  ) => Promise<Inferred>;
 }
 
 /** Raises `endpoint-not-served` and `served-version-not-found`. */
@@ -62,7 +68,8 @@ const described = new WeakMap<object, Pick<Served, 'inputs' | 'outputs'>>();
 
 function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Served {
   const version = wholeVersion(model, asked);
-  const { signature } = model.versions.find((v) => v.version === version)!.session;
+  const { session } = model.versions.find((v) => v.version === version)!;
+  const { signature, optional, takesAnything } = session;
   let specs = described.get(signature);
   if (!specs) {
     const spec = ({ name, type, shape }: (typeof signature.inputs)[number]): TensorSpec => ({
@@ -81,15 +88,20 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
     properties: {},
     variantsOf: (v) => [v],
     columns: false,
-    infer: async ({ deadlineMs, gone, laps }, tensors, wanted) => {
-      requireInputs(inputs, signature.inputs, tensors);
-      const types = new Map(signature.inputs.map(({ name, type }) => [name, type]));
+    infer: async ({ deadlineMs, gone, laps }, tensors, wanted, parameters) => {
+      const isSent = ({ name }: { name: string }): boolean => !optional?.has(name) || tensors.some((t) => t.name === name);
+      if (!takesAnything) requireInputs(inputs.filter(isSent), signature.inputs.filter(isSent), tensors);
+      const types = new Map(
+        takesAnything
+          ? tensors.map((t) => [t.name, typeOf(t.datatype)] as const)
+          : signature.inputs.map(({ name, type }) => [name, type] as const),
+      );
       const results = await plane.run(
         model,
         version,
         tensors.map(({ name, shape, data }) => ({ name, type: types.get(name)!, shape, data: data as ArrayLike<number> })),
         wanted,
-        { deadlineMs, gone, laps },
+        { deadlineMs, gone, laps, ...(parameters && session.placement?.where === 'python' ? { parameters } : {}) },
       );
       return {
         version,

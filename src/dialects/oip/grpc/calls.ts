@@ -8,7 +8,8 @@ import type {
   ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
-import { refuseBody, type Exchange, type ListenerContext } from '../../../domains/serving/data-plane.ts';
+import { Laps, refuseBody, type Exchange, type ListenerContext } from '../../../domains/serving/data-plane.ts';
+import { isProblem } from '../../../kernel/errors.ts';
 import { sentenceOf } from '../sentence.ts';
 import { inferOnce, type Form, type Use } from './methods.ts';
 import type { WireRequest } from './wire.ts';
@@ -25,9 +26,22 @@ const MOST_AT_ONCE = 64;
 
 export function unary(grpc: Grpc, context: ListenerContext, name: string, use: Use): handleUnaryCall<unknown, unknown> {
   return (call, done) => {
-    void answer(grpc, context, name, use, call).then(
-      (value) => done(null, value),
-      (error: unknown) => done(errorOf(grpc, context, error), null),
+    const began = performance.now();
+    const told: { laps?: Laps | undefined } = {};
+    const trace = (status: number): void =>
+      context.trace?.({
+        ...{ protocol: 'grpc', method: 'POST', path: call.getPath(), status, began, ended: performance.now(), laps: told.laps },
+        headers: call.metadata.getMap() as Exchange['headers'],
+      });
+    void answer(grpc, context, name, use, call, told).then(
+      (value) => {
+        done(null, value);
+        trace(200);
+      },
+      (error: unknown) => {
+        done(errorOf(grpc, context, error), null);
+        trace(isProblem(error) ? error.status : 500);
+      },
     );
   };
 }
@@ -38,8 +52,10 @@ async function answer(
   name: string,
   use: Use,
   call: ServerUnaryCall<unknown, unknown>,
+  told: { laps?: Laps | undefined },
 ): Promise<unknown> {
-  const exchange = exchangeOf(context, name, call);
+  const exchange = { ...exchangeOf(context, name, call), ...(context.trace ? { laps: new Laps(performance.now()) } : {}) };
+  told.laps = exchange.laps;
   if (call.request instanceof Undecodable) return refuseBody('the message is not one of this method.');
   return use(call.request as never, exchange, (sent) => {
     let metadata: Metadata | undefined;
