@@ -4,7 +4,7 @@ import { advanceRun, type PipelineJobs, type StepPayload } from './service/advan
 import { endRun } from './service/control.ts';
 import type { RunParts } from './service/perform-run.ts';
 import { runStep, STEP_RETRIES } from './service/run-step.ts';
-import { sweepAttempts } from './service/sweep-attempts.ts';
+import { sweepAttempts } from './service/attempts/sweep-attempts.ts';
 import { endsOf } from './store/runs.ts';
 
 /** Steps that run at the same time on this machine; each is a process of its own. */

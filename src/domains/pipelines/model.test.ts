@@ -16,7 +16,7 @@ import {
   type StepState,
   type StepStatus,
 } from './model.ts';
-import { wholeCharacters } from './service/step-log.ts';
+import { wholeCharacters } from './service/attempts/step-log.ts';
 
 const parts: KeyParts = {
   runner: '1',

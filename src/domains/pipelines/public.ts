@@ -7,4 +7,4 @@ export { runOutcome, type RunOutcome } from './service/outcome.ts';
 export { codeFiles } from './service/key-parts.ts';
 export type { PipelineJobs } from './service/advance.ts';
 export { endedAttempts, modelsTrainedOn, openRuns, repointSteps, stepFiles, type AffectedModel } from './service/erase.ts';
-export { sweepAttempts, type RunEnd } from './service/sweep-attempts.ts';
+export { sweepAttempts, type RunEnd } from './service/attempts/sweep-attempts.ts';

@@ -8,7 +8,7 @@ import type { PipelineJobs } from './service/advance.ts';
 import { cancelRun, resumeRun } from './service/control.ts';
 import { startPredict } from './service/start-predict.ts';
 import { startRun } from './service/start-run.ts';
-import { stepLog } from './service/step-log.ts';
+import { stepLog } from './service/attempts/step-log.ts';
 import { stageStep } from './service/workspace.ts';
 import { listAttempts, type Attempt } from './store/attempts.ts';
 import * as store from './store/runs.ts';

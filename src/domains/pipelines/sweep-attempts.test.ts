@@ -6,7 +6,7 @@ import { openPipelines, type PipelineBench, type RunReply } from '../../../test/
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { project } from './fixtures/projects.ts';
 import { sweepWork } from './jobs.ts';
-import { sweepAttempts } from './service/sweep-attempts.ts';
+import { sweepAttempts } from './service/attempts/sweep-attempts.ts';
 import { endsOf } from './store/runs.ts';
 
 const text = project('s: { run: "echo said; exit 3", code: [] }', '{}');

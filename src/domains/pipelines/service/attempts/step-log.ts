@@ -4,10 +4,10 @@ import { existsSync, watch } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ctx } from '../../../kernel/ctx.ts';
-import { fail } from '../errors.ts';
-import { listAttempts } from '../store/attempts.ts';
-import { getStep } from '../store/steps.ts';
+import type { Ctx } from '../../../../kernel/ctx.ts';
+import { fail } from '../../errors.ts';
+import { listAttempts } from '../../store/attempts.ts';
+import { getStep } from '../../store/steps.ts';
 
 export interface LogPart {
   readonly text: string;
