@@ -34,6 +34,7 @@ test('The commands are these', () => {
         'models versions',
         'models show',
         'models seal',
+        'models convert',
         'models decide',
         'models override',
         'models alias',

@@ -170,6 +170,7 @@ export function mapColumns(input: MapInput, selects: readonly Select[], trees: r
       }
       for (const feature of featuresOf(d, service)) edges.push(edge(self, feature, 'reads'));
     }
+  edges.push(...scoredColumns(d, datasets));
   for (const e of Object.values(d.endpoints))
     if (e.service !== null)
       for (const input of inputsOf(d, e.service)) edges.push(edge({ kind: 'endpoint', id: e.name }, input.ref, 'reads'));
@@ -219,6 +220,24 @@ export const inputsOf = (d: ProjectDefinition, service: string): { readonly name
   ),
   ...(d.services[service]?.request ?? []).map((name) => ({ name, ref: requestRef(d.project, service, name) })),
 ];
+
+/** What a predict step carries over is the column it comes from; a score is made of all that the model may read. */
+function scoredColumns(d: ProjectDefinition, datasets: Tables): Edge[] {
+  return Object.values(d.pipelines).flatMap((p) =>
+    p.steps.flatMap((step): Edge[] => {
+      if (step.kind !== 'predict' || step.on.kind !== 'dataset') return [];
+      const { dataset, service } = step.on;
+      const made = (column: string): Ref => columnRef(d.project, step.into, column);
+      const kept = [...new Set([...(d.datasets[dataset]?.key ?? []), ...step.columns])];
+      const request = service === null ? (datasets[dataset] ?? []) : (d.services[service]?.request ?? []);
+      const read = [...(service === null ? [] : featuresOf(d, service)), ...request.map((c) => columnRef(d.project, dataset, c))];
+      return [
+        ...kept.map((c) => ({ from: made(c), to: columnRef(d.project, dataset, c), relation: 'derived-from' })),
+        ...read.map((to) => ({ from: made('score'), to, relation: service === null ? 'derived-coarsely' : 'derived-from' })),
+      ];
+    }),
+  );
+}
 
 function watched(d: ProjectDefinition, m: MonitorDefinition, datasets: Tables): Edge[] {
   const self = { kind: 'monitor', id: `${d.project}/${m.name}` };

@@ -51,6 +51,17 @@ eachDatabase('rows of a dataset are scored into a new version of another, which 
   const relations = body.edges.filter((e) => e.from.id === outputs.version!.id).map((e) => `${e.relation} ${e.to.kind}`);
   for (const wanted of ['input dataset-version', 'scored-by model-version', 'made-by step'])
     assert.ok(relations.includes(wanted), `${relations}`);
+  const columnOf = async (name: string): Promise<string[]> => {
+    const { body: found } = await b.send<{ edges: { from: { id: string }; to: { id: string }; relation: string }[] }>(
+      'GET',
+      `/lineage/column/${encodeURIComponent(`demo/scored.${name}`)}?depth=1`,
+    );
+    return found.edges
+      .flatMap((e) => (e.from.id === `demo/scored.${name}` && e.relation !== 'column-of' ? [`${e.relation} ${e.to.id}`] : []))
+      .sort();
+  };
+  assert.deepEqual(await columnOf('who'), ['derived-from demo/calls.who']);
+  assert.ok((await columnOf('score')).includes('derived-coarsely demo/calls.x'));
 });
 
 eachDatabase('the same rows and the same model are not scored twice; other rows or another champion are', async (t, kind) => {
