@@ -82,3 +82,36 @@ test('a rollback whose server is killed is brought to its end', async (t) => {
   assert.deepEqual([release.state, transitions.length], ['rolled-back', 3]);
   assert.ok((await b.traffic(50, START_US + DAY_US, START_US + 2 * DAY_US)).every((a) => a.variant === 'v1'));
 });
+
+test('a release that is killed while it warms up, runs in the shadow, bakes or ends goes on from there', async (t) => {
+  const b = await open(t, '{ shadow: { hold: 1d, min_sample: 30 }, steps: [50%, 100%], hold: 1d, min_sample: 20, bake: 1d }');
+  // On its way to the data planes, before and after they have it.
+  await run(b, 'begin', 'releases.before-plan');
+  assert.deepEqual([(await look(b)).release.state, (await look(b)).release.move?.to], ['pending', 'warming']);
+  await run(b, 'recover', 'releases.after-settle');
+  const warm = await look(b);
+  assert.deepEqual([warm.release.state, warm.release.move?.to, warm.weights], ['warming', 'shadow', [1, 0]]);
+  await run(b, 'recover');
+  const day = async (n: number, place: string): Promise<Found> => {
+    await b.traffic(n === 2 ? 600 : 120, START_US + n * DAY_US, START_US + (n + 1) * DAY_US - 1, { first: 1000 * n });
+    await run(b, String(START_US + (n + 1) * DAY_US), place);
+    return look(b);
+  };
+  assert.equal((await look(b)).release.state, 'shadow');
+  const judged = await day(0, 'releases.after-judged');
+  assert.deepEqual([judged.release.state, judged.release.move?.to, judged.weights], ['shadow', 'canary', [0.5, 0.5]]);
+  await run(b, 'recover');
+  const split = await day(1, 'releases.before-settle');
+  assert.deepEqual([split.release.state, split.release.move?.to, split.weights], ['canary', 'baking', [1, 0]]);
+  await run(b, 'recover');
+  assert.equal((await look(b)).release.state, 'baking');
+  const baked = await day(2, 'releases.after-plan');
+  assert.deepEqual([baked.release.state, baked.release.move?.to, baked.weights], ['baking', 'promoted', [1]]);
+  await run(b, 'recover');
+  const { release, transitions } = await look(b);
+  assert.deepEqual(
+    [release.state, transitions.map((x) => x.to)],
+    ['promoted', ['warming', 'shadow', 'canary', 'baking', 'promoted']],
+    'each once',
+  );
+});

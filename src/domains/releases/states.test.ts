@@ -7,7 +7,7 @@ import { eachDatabase } from '../../../test/support/platform.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { setAlias, versionByAlias, versionFolder } from '../registry/public.ts';
 import { shipSegments } from '../serving/public.ts';
-import { canaryProject, DAY_US, HOUR_US, openCanary, START_US, withStable, type CanaryBench } from './fixtures/canary.ts';
+import { canaryProject, HOUR_US, openCanary, START_US, withStable, type CanaryBench } from './fixtures/canary.ts';
 import { shipLog } from './jobs.ts';
 import { liveAcks } from './service/settle.ts';
 
