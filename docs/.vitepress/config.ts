@@ -25,6 +25,8 @@ export default defineConfig({
           { text: 'Quickstart', link: '/quickstart' },
           { text: 'Open Inference Protocol', link: '/open-inference' },
           { text: 'Served elsewhere', link: '/served-elsewhere' },
+          { text: 'Score a dataset', link: '/batch-scoring' },
+          { text: 'Convert to ONNX', link: '/convert-models' },
           { text: 'Benchmarks', link: '/benchmarks' },
           { text: 'Concepts', link: '/concepts' },
           { text: 'Tracking a command', link: '/track' },
