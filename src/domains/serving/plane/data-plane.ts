@@ -10,6 +10,7 @@ import { fail } from '../errors.ts';
 import { gyreProtocol } from '../http/gyre-protocol.ts';
 import { openAdmission, type AdmissionOptions } from '../http/admission.ts';
 import { openFront } from '../http/front.ts';
+import type { Trace } from '../http/traced.ts';
 import { defect, identify } from '../http/identify.ts';
 import { endpointKey, followPlan } from './live-plan.ts';
 import { openInferenceLog, type InferenceLogOptions } from '../log/inference-log.ts';
@@ -18,8 +19,8 @@ import { internalToken, sameText, servingKey, servingPaths } from '../plan.ts';
 import { listen, type Listening } from '../http/listening.ts';
 import { openModelRepository, type ModelControl } from './model-repository.ts';
 import type { Placement } from '../runtime/placement.ts';
-import { openPredictor } from './predictor.ts';
-import { prepareAll } from './prepare-rows.ts';
+import { openPredictor } from '../batching/predictor.ts';
+import { prepareAll } from '../batching/prepare-rows.ts';
 import { openShadows } from './shadow.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
@@ -56,6 +57,8 @@ export interface DataPlaneOptions {
   readonly reusePort?: boolean;
   /** Answers `GET /metrics`, given this process's own text; for several processes together. */
   readonly scrape?: ((own: string) => Promise<string>) | undefined;
+  /** Is told of every request once it is answered. */
+  readonly trace?: Trace | undefined;
   /** PEM texts; HTTP and the listeners then speak TLS. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Origins whose web pages may ask, exactly as browsers write them. */
@@ -224,6 +227,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     internal,
     tls: options.tls,
     scrape: options.scrape,
+    trace: options.trace,
   };
   let listening: Listening;
   try {
@@ -236,7 +240,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       front: () => openFront(front),
       listeners: options.listeners ?? [],
       context: (name) => ({
-        ...{ plane, host, tls: options.tls, reusePort: options.reusePort ?? false },
+        ...{ plane, host, tls: options.tls, trace: options.trace, reusePort: options.reusePort ?? false },
         identify: (headers) => identify(headers, gate),
         problem: (error) => problem(name, error),
       }),

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { openRegistry } from '../../../kernel/http/prometheus.ts';
-import type { Entry } from '../log/inference-log.ts';
-import { shippedUnder } from '../log/record.ts';
-import type { LiveEndpoint, LiveVariant, Prepared } from './endpoint.ts';
-import { openShadowLane, type ShadowLane } from './shadow-lane.ts';
-import { openShadows, type Answered, type ShadowOptions } from './shadow.ts';
+import { openRegistry } from '../../../../kernel/http/prometheus.ts';
+import type { Entry } from '../../log/inference-log.ts';
+import { shippedUnder } from '../../log/record.ts';
+import type { LiveEndpoint, LiveVariant, Prepared } from '../endpoint.ts';
+import { openShadowLane, type ShadowLane } from './lane.ts';
+import { openShadows, type Answered, type ShadowOptions } from './shadows.ts';
 
 const variant = (id: string, weight: number, shadow?: number): LiveVariant =>
   ({

@@ -1,7 +1,7 @@
-// Entry of the process that answers copies of requests (see shadow.ts): batches in, scores out. It is of the lowest priority,
+// Entry of the process that answers copies of requests (see shadows.ts): batches in, scores out. It is of the lowest priority,
 // so that it runs on what the callers leave.
 import { setPriority } from 'node:os';
-import { openModel, scoreAt, type ColumnValues, type ModelSession } from '../runtime/onnx-runtime.ts';
+import { openModel, scoreAt, type ColumnValues, type ModelSession } from '../../runtime/onnx-runtime.ts';
 
 export interface ShadowTask {
   readonly batch: number;

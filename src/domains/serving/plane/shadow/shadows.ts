@@ -3,14 +3,14 @@
 // see it fail. What finds no room is dropped and counted. What a shadow answers goes to nobody; it is logged, marked, with the
 // id of the prediction that it is a copy of.
 import { resolve } from 'node:path';
-import type { MetricRegistry } from '../../../kernel/http/prometheus.ts';
-import type { InferenceLog } from '../log/inference-log.ts';
-import type { Assignment } from '../log/record.ts';
-import { scoreAt } from '../runtime/onnx-runtime.ts';
-import { assignVariant } from './assignment.ts';
-import { isAboutSuppressed, keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
-import { injectedFault } from './fault-injection.ts';
-import { openShadowLane, type ShadowLane } from './shadow-lane.ts';
+import type { MetricRegistry } from '../../../../kernel/http/prometheus.ts';
+import type { InferenceLog } from '../../log/inference-log.ts';
+import type { Assignment } from '../../log/record.ts';
+import { scoreAt } from '../../runtime/onnx-runtime.ts';
+import { assignVariant } from '../assignment.ts';
+import { isAboutSuppressed, keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from '../endpoint.ts';
+import { injectedFault } from '../fault-injection.ts';
+import { openShadowLane, type ShadowLane } from './lane.ts';
 
 /** A request with its rows, as it was answered. */
 export interface Answered {
