@@ -17,7 +17,7 @@ export interface ModelRepository {
   readonly unload: (caller: ServingCaller, name: string) => Promise<void>;
 }
 
-export function openModelRepository(models: WholeModels, control: ModelControl): ModelRepository {
+export function openModelRepository(models: Pick<WholeModels, 'known' | 'load' | 'unload'>, control: ModelControl): ModelRepository {
   const loading = new Map<string, Promise<void>>();
   const index: ModelRepository['index'] = ({ endpoints }) =>
     models.known().filter(({ name }) => endpoints === '*' || endpoints.includes(name));
