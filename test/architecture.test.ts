@@ -120,6 +120,7 @@ const ENVIRONMENT_READERS: Readonly<Record<string, string>> = {
   'src/app/commands/runs.ts': 'the user’s own shell for gyre shell',
   'src/app/control-process.ts': 'the first administrator, handed over by the supervisor',
   'src/app/track/track.ts': 'the user’s own environment for the command of gyre run',
+  'src/app/serving/tracing.ts': 'the standard variables of OpenTelemetry',
   'src/app/supervisor.ts': 'hands the environment to the processes it starts',
 };
 

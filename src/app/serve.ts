@@ -56,8 +56,9 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
     else sources.push({ name, version, path: onnxFile });
     signatures.set(`${name}@${version}`, signature);
   }
+  const tracing = await (await import('./serving/tracing.ts')).openTracing();
   try {
-    return await startDataPlane({
+    const plane = await startDataPlane({
       host,
       port: servePort,
       log: openLog(logLevel),
@@ -75,12 +76,15 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
       corsOrigins: serveCorsOrigins === '' ? [] : serveCorsOrigins.split(','),
       reusePort: options.reusePort ?? false,
       scrape: options.scrape,
+      trace: tracing?.trace,
       tls: readCertificate(settings),
       ...(withoutFolder ? {} : { dir }),
       ...(replica === undefined ? {} : { replica }),
       ...(tokens === undefined ? {} : { tokens }),
     });
+    return { ...plane, close: () => plane.close().then(() => tracing?.close()) };
   } catch (error) {
+    await tracing?.close();
     throw explained(error, host, [servePort, Number(grpcPort)]);
   }
 }

@@ -21,4 +21,6 @@ export { modelInterpreter } from './runtime/python/interpreter.ts';
 export { wholeVersion, type WholeModel, type WholeModelSource } from './plane/whole-models.ts';
 export { type ModelControl } from './plane/model-repository.ts';
 export { type LiveEndpoint, type Row } from './plane/endpoint.ts';
-export { type PredictedRow } from './plane/pending-rows.ts';
+export { type PredictedRow } from './batching/pending-rows.ts';
+export { Laps } from './http/laps.ts';
+export type { Trace, Traced } from './http/traced.ts';

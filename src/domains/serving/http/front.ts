@@ -10,6 +10,7 @@ import { corsHeaders, preflight } from './cors.ts';
 import { gyreProtocol } from './gyre-protocol.ts';
 import { identify, type Gate } from './identify.ts';
 import { Laps } from './laps.ts';
+import type { Trace } from './traced.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect } from './protocol.ts';
 import type { ServingMetrics } from '../plane/serving-metrics.ts';
 
@@ -21,6 +22,7 @@ export interface FrontOptions extends Gate {
   readonly problem: (dialect: string, error: unknown) => Problem;
   readonly bodyLimitBytes: number;
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  readonly trace?: Trace | undefined;
   /** What `GET /metrics` answers, given this process's own text. */
   readonly scrape?: ((own: string) => Promise<string>) | undefined;
   readonly admission: Admission;
@@ -71,18 +73,25 @@ export function openFront(options: FrontOptions): Server {
       metrics.inFlight(1);
       try {
         const answer = await (internal ? options.internal(exchange) : (own(exchange) ?? ownedBy(dialect, exchange)));
-        await send(response, answer ?? notFound(exchange), laps);
+        const found = answer ?? notFound(exchange);
+        await send(response, found, laps);
+        if (counts) traced(request, path, found.status, began, laps);
       } finally {
         metrics.inFlight(-1);
       }
     } catch (error) {
       // Nobody is there to be told.
       if (response.destroyed) return metrics.refused(dialect.name, 'client-gone');
-      await send(response, refuse(error, dialect));
+      const refusal = refuse(error, dialect);
+      await send(response, refusal);
+      if (hasBody) traced(request, path, refusal.status, began, undefined);
       // An unread body must not be taken for the next request.
       if (!request.complete) request.resume().once('end', () => undefined);
     }
   };
+
+  const traced = ({ method = '', headers }: IncomingMessage, path: string, status: number, began: number, laps: Laps | undefined): void =>
+    options.trace?.({ protocol: 'http', method, path, headers, status, began, ended: performance.now(), laps });
 
   const overloaded = new Map<ServingDialect, Answer>();
   // The same words each time, made once: turning away is to cost as little as it can.

@@ -4,8 +4,9 @@ import { isUtf8 } from 'node:buffer';
 import type { Problem } from '../../../kernel/errors.ts';
 import type { LiveEndpoint, Row } from '../plane/endpoint.ts';
 import { fail } from '../errors.ts';
+import type { Trace } from './traced.ts';
 import { INFINITE, NOT_A_NUMBER } from '../model.ts';
-import type { PredictedRow } from '../plane/pending-rows.ts';
+import type { PredictedRow } from '../batching/pending-rows.ts';
 import type { Laps } from './laps.ts';
 import type { ModelRepository } from '../plane/model-repository.ts';
 import type { VariantStatistics } from '../plane/serving-metrics.ts';
@@ -90,6 +91,8 @@ export interface ListenerContext {
   readonly host: string;
   /** PEM texts; absent without TLS. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  /** Is told of every request once it is answered. */
+  readonly trace?: Trace | undefined;
   /** Other processes listen on the same port. */
   readonly reusePort?: boolean;
   /** Raises `serving-token-refused` or `serving-origin-refused`. */

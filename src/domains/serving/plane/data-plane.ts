@@ -21,7 +21,7 @@ import { openModelRepository, type ModelControl } from './model-repository.ts';
 import type { Placement } from '../runtime/placement.ts';
 import { openPredictor } from '../batching/predictor.ts';
 import { prepareAll } from '../batching/prepare-rows.ts';
-import { openShadows } from './shadow.ts';
+import { openShadows } from './shadow/shadows.ts';
 import type { Answer, Exchange, Plane, ServingCaller, ServingDialect, ServingListener } from '../http/protocol.ts';
 import { openServingMetrics } from './serving-metrics.ts';
 import type { PlanToken } from '../schema.ts';
