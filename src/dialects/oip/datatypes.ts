@@ -82,10 +82,10 @@ const names: Readonly<Record<string, string>> = {
   string: 'BYTES',
 };
 
-/** The protocol's name of an ONNX element type. */
 /** The runtime's name of a datatype. */
 export const typeOf = (datatype: string): string => (datatype === 'BYTES' ? 'string' : datatype.toLowerCase().replace(/^fp/, 'float'));
 
+/** The protocol's name of an ONNX element type. */
 export const datatypeOf = (onnxType: string): string => names[onnxType] ?? onnxType.toUpperCase();
 
 const MAX_RANK = 32;

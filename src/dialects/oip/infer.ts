@@ -15,16 +15,18 @@ interface Wanted {
 interface InferRequest {
   readonly id: string | undefined;
   readonly deadlineMs: number | undefined;
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
   readonly tensors: readonly Tensor[];
   readonly outputs: readonly Wanted[];
 }
 
 export async function infer(exchange: Exchange, served: Served): Promise<Answer> {
-  const { id, deadlineMs, tensors, outputs } = readRequest(exchange, served);
+  const { id, deadlineMs, parameters, tensors, outputs } = readRequest(exchange, served);
   const inferred = await served.infer(
     deadlineMs === undefined ? exchange : { ...exchange, deadlineMs: Math.min(deadlineMs, exchange.deadlineMs ?? Infinity) },
     tensors,
     outputs.map((o) => o.name),
+    parameters,
   );
   return write(served, id, outputs, inferred);
 }
@@ -49,7 +51,13 @@ function readRequest({ headers, body }: Exchange, served: Served): InferRequest 
     said === true || (said === undefined && length !== undefined && !hasJson(datatype));
   const outputs = readOutputs(json.outputs, served, isBinary);
   const deadlineMs = isRecord(parameters) ? deadlineOf(parameters.timeout, parameters.priority) : undefined;
-  return { id, deadlineMs, outputs, tensors: readInputs(inputs, body.subarray(length ?? body.length), served) };
+  return {
+    id,
+    deadlineMs,
+    ...(isRecord(parameters) ? { parameters } : {}),
+    outputs,
+    tensors: readInputs(inputs, body.subarray(length ?? body.length), served),
+  };
 }
 
 /**
