@@ -6,6 +6,8 @@ export interface ProcessReport {
   /** '' until it is ready for the first time. */
   readonly url: string;
   readonly restarts: number;
+  /** Of the data plane, where it answers gRPC. */
+  readonly grpc?: string;
 }
 export type Processes = Readonly<Record<string, ProcessReport>>;
 

@@ -71,6 +71,7 @@ export const serverRoutes = (running: () => RunningPlatform, serverUrl: () => st
           url: processes.serve?.url || planes[0]?.url || null,
           pid: processes.serve?.pid ?? null,
           restarts: processes.serve?.restarts ?? 0,
+          grpc: processes.serve?.grpc ?? null,
         },
         dataPlanes: planes,
         // Rehearsals only: variants that fail on purpose.

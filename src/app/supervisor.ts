@@ -26,7 +26,9 @@ const { fail } = defineErrors({
   },
 });
 
-type ChildMessage = { ready: { url: string } } | { failed: { code: string; title: string; detail: string; status: number } };
+type ChildMessage =
+  | { ready: { url: string; urls?: Readonly<Record<string, string>> } }
+  | { failed: { code: string; title: string; detail: string; status: number } };
 
 interface Spec {
   readonly name: 'control' | 'serve';
@@ -56,6 +58,7 @@ export async function supervise(
   const children = new Map<string, ChildProcess>();
   const reports: Record<string, ProcessReport> = {};
   const ports: Record<string, number> = { control: settings.port, serve: settings.servePort };
+  let { grpcPort } = settings;
   let stopping = false;
   let end: (code: number) => void = () => undefined;
   const ended = new Promise<number>((resolve) => (end = resolve));
@@ -91,7 +94,9 @@ export async function supervise(
           readyAt = performance.now();
           // A restarted process keeps its port, so that clients find it again.
           ports[spec.name] = Number(new URL(message.ready.url).port);
-          reports[spec.name] = { pid: child.pid!, url: message.ready.url, restarts };
+          const { url, urls } = message.ready;
+          if (urls?.grpc) grpcPort = urls.grpc.split(':').at(-1)!;
+          reports[spec.name] = { pid: child.pid!, url, restarts, ...(urls?.grpc ? { grpc: urls.grpc } : {}) };
           note();
           resolve(message.ready.url);
         }
@@ -147,7 +152,7 @@ export async function supervise(
       }),
     },
     ...(options.dataPlane
-      ? [{ name: 'serve' as const, environment: () => ({ GYRE_SERVE_PORT: String(ports.serve), GYRE_GRPC_PORT: settings.grpcPort }) }]
+      ? [{ name: 'serve' as const, environment: () => ({ GYRE_SERVE_PORT: String(ports.serve), GYRE_GRPC_PORT: grpcPort }) }]
       : []),
   ];
   try {

@@ -47,7 +47,7 @@ interface Audit {
 interface Status {
   readonly version: string;
   readonly control: { readonly url: string; readonly pid: number };
-  readonly dataPlane: { readonly url: string | null; readonly pid: number | null; readonly restarts: number };
+  readonly dataPlane: { readonly url: string | null; readonly pid: number | null; readonly restarts: number; readonly grpc: string | null };
   readonly dataPlanes: readonly {
     readonly replica: string;
     readonly url: string;
@@ -110,7 +110,7 @@ export function serverCommands(program: Program, root: Command): void {
     use.print(status, () => [
       `Gyre ${status.version} at ${status.control.url} (${status.database}, workspace ${status.workspace}, ${status.events} events)`,
       status.dataPlane.url
-        ? `data plane at ${status.dataPlane.url}, restarted ${status.dataPlane.restarts} times`
+        ? `data plane at ${status.dataPlane.url}${status.dataPlane.grpc ? `, gRPC at ${status.dataPlane.grpc}` : ''}, restarted ${status.dataPlane.restarts} times`
         : 'no data plane is running',
       ...status.dataPlanes.flatMap((p) => [
         ...p.endpoints.map((e) => `  ${e.name} revision ${e.revision} on ${p.replica} (plan ${p.plan})`),
