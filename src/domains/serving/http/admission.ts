@@ -15,16 +15,16 @@ export interface Admission {
 export interface AdmissionOptions {
   /** What the requests of a turn may take together (default 25 ms). */
   readonly turnMs?: number;
-  /** Taken in any case (default 4). */
+  /** Taken in any case (default 16). */
   readonly least?: number;
 }
 
 /** What a request costs beside what is measured of it: HTTP, and the turn itself. */
 const HTTP_MS = 0.03;
 /** Answers from which what one takes is told. */
-const WINDOW = 50;
+const WINDOW = 20;
 
-export function openAdmission({ turnMs = 25, least = 4 }: AdmissionOptions = {}): Admission {
+export function openAdmission({ turnMs = 25, least = 16 }: AdmissionOptions = {}): Admission {
   let taken = 0;
   let limit = Math.floor(turnMs / HTTP_MS);
   let serviceMs = HTTP_MS;
@@ -39,7 +39,8 @@ export function openAdmission({ turnMs = 25, least = 4 }: AdmissionOptions = {})
     took: (ms) => {
       sumMs += ms + HTTP_MS;
       if (++count < WINDOW) return;
-      serviceMs = (serviceMs + sumMs / count) / 2;
+      // Slowly: a moment in which the machine did something else is no reason to turn callers away.
+      serviceMs = serviceMs * 0.9 + (sumMs / count) * 0.1;
       limit = Math.max(least, Math.floor(turnMs / serviceMs));
       [count, sumMs] = [0, 0];
     },

@@ -13,7 +13,7 @@ import {
   type Plane,
   type ServingDialect,
 } from './protocol.ts';
-import type { PredictedRow } from '../plane/pending-rows.ts';
+import type { PredictedRow } from '../batching/pending-rows.ts';
 
 const PATH = /^\/endpoints\/([^/]+)\/predict\/?$/;
 

@@ -98,6 +98,8 @@ export interface ServedModel {
 
 /** A request that is on its way when the process is told to stop gets this long to arrive. */
 const GRACE_MS = 100;
+/** A notice of a new plan may get lost; looking costs microseconds, and nobody waits longer for a release. */
+const POLL_MS = 40;
 /** So long what is sealed waits for the copies that shadows still have to answer. */
 const SHADOW_GRACE_MS = 5000;
 
@@ -138,7 +140,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
           url: () => url,
           log,
           openFacts: options.openFacts,
-          pollMs: options.pollMs ?? 1000,
+          pollMs: options.pollMs ?? POLL_MS,
           now,
           python: options.python,
           retire: predictor.retire,

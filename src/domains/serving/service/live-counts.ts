@@ -1,7 +1,7 @@
 // What the data planes have answered since they began, asked of them directly.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { internalToken, servingKey } from '../plan.ts';
-import type { VariantCount } from '../plane/variant-counts.ts';
+import type { VariantCount } from '../batching/variant-counts.ts';
 import type { PlanAck } from '../schema.ts';
 
 /** Counts of all variants by revision; a data plane that does not answer has none. */

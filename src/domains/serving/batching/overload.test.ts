@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openLoop, postBytes, quantile } from '../../../../test/support/open-loop.ts';
+import { openLoop, postBytes, quantile } from '../fixtures/open-loop.ts';
 import { endpointOf, fillStore, folder, planOf, sealModel } from '../fixtures/plane.ts';
 import { writePlan } from '../plan.ts';
 

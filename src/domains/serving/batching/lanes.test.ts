@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { request } from 'node:http';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openLoop, postBytes, quantile } from '../../../../test/support/open-loop.ts';
+import { openLoop, postBytes, quantile } from '../fixtures/open-loop.ts';
 import { endpointOf, folder, planOf, runPlane, sealModel, type RunningPlane } from '../fixtures/plane.ts';
 import { findPrediction } from '../log/segment.ts';
 import { readAck, servingPaths, writePlan } from '../plan.ts';

@@ -1,12 +1,12 @@
 // Rows on their way through the predictor: which variant answers them, which run together, and what is written of each.
-import type { Patience } from '../batching/tensor-runner.ts';
+import type { Patience } from './tensor-runner.ts';
 import { fail } from '../errors.ts';
 import type { Entry } from '../log/inference-log.ts';
 import type { Assignment } from '../log/record.ts';
 import { scoreAt, type OutputColumn } from '../runtime/onnx-runtime.ts';
-import { assignVariant } from './assignment.ts';
-import { keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from './endpoint.ts';
-import { injectedFault } from './fault-injection.ts';
+import { assignVariant } from '../plane/assignment.ts';
+import { keyToLog, withoutPersonal, type LiveEndpoint, type LiveVariant, type Prepared } from '../plane/endpoint.ts';
+import { injectedFault } from '../plane/fault-injection.ts';
 
 export interface Call {
   readonly endpoint: LiveEndpoint;

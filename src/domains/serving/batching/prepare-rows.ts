@@ -2,8 +2,8 @@
 import type { Fault } from '../../../kernel/errors.ts';
 import { fail } from '../errors.ts';
 import type { PredictOptions } from '../http/protocol.ts';
-import { prepare, type LiveEndpoint, type Prepared, type Row, type RowFaults } from './endpoint.ts';
-import type { ServingMetrics } from './serving-metrics.ts';
+import { prepare, type LiveEndpoint, type Prepared, type Row, type RowFaults } from '../plane/endpoint.ts';
+import type { ServingMetrics } from '../plane/serving-metrics.ts';
 
 const MAX_FAULTS = 20;
 
