@@ -23,7 +23,9 @@ export default defineConfig({
         items: [
           { text: 'What it is', link: '/' },
           { text: 'Quickstart', link: '/quickstart' },
+          { text: 'Serve a model', link: '/serve' },
           { text: 'Open Inference Protocol', link: '/open-inference' },
+          { text: 'Models in Python', link: '/python-models' },
           { text: 'Served elsewhere', link: '/served-elsewhere' },
           { text: 'Score a dataset', link: '/batch-scoring' },
           { text: 'Convert to ONNX', link: '/convert-models' },

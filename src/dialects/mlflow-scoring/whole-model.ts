@@ -24,30 +24,66 @@ export async function invokeWhole(
   { deadlineMs, gone, laps }: Exchange,
 ): Promise<Answer> {
   const version = wholeVersion(model, asked);
-  const { signature: tensors } = model.versions.find((v) => v.version === version)!.session;
+  const { session } = model.versions.find((v) => v.version === version)!;
+  const { signature: tensors } = session;
   const signature = signatureOf(model.name, version) ?? noSignature;
   const refuse = (why: string): never => fail('scoring-input-mismatch', { model: model.name, why });
   requireParams(signature, params, refuse);
   const feeds = signature.columns
-    ? byColumns(signature.columns, input, tensors.inputs, refuse)
+    ? byColumns(signature.columns, input, tensors.inputs, refuse, session.placement?.where === 'python')
     : signature.tensors
       ? byTensors(signature.tensors, input, tensors.inputs, refuse)
-      : asSent(input, tensors.inputs, refuse);
+      : asSent(input, session.takesAnything ? specsOf(input) : tensors.inputs, refuse);
+  const specs = session.takesAnything
+    ? specsOf(input)
+    : tensors.inputs.filter((spec) => !session.optional?.has(spec.name) || feeds.arrays.has(spec.name));
   const outputs = await plane.run(
     model,
     version,
-    tensors.inputs.map((spec) => tensorFor(spec, feeds.arrays.get(spec.name), refuse)),
+    specs.map((spec) => tensorFor(spec, feeds.arrays.get(spec.name), refuse)),
     tensors.outputs.map((o) => o.name),
-    { deadlineMs, gone, laps },
+    { deadlineMs, gone, laps, ...(params && session.placement?.where === 'python' ? { parameters: params } : {}) },
   );
   return {
     status: 200,
     headers: { 'gyre-model-version': encodeURIComponent(version) },
-    body: `{"predictions":${feeds.records ? recordsOf(outputs) : arraysOf(outputs)}}`,
+    body: `{"predictions":${answerOf(outputs, session.answerForm?.() ?? null, feeds.records)}}`,
   };
 }
 
 type Refuse = (why: string) => never;
+
+/** A model in Python says in which form its answer was; one of ONNX answers a table with records. */
+function answerOf(outputs: Outputs, form: ReturnType<NonNullable<Session['answerForm']>>, isTable: boolean): string {
+  const [only, ...more] = outputs;
+  if (form === 'values' && only && more.length === 0) return jsonOf(viewOf(only.type, only.data, only.json), only.shape);
+  return (form === null ? isTable : form === 'records') ? recordsOf(outputs) : arraysOf(outputs);
+}
+
+/** A model without a signature takes what comes: each column or array as what its values are. */
+function specsOf(input: Input): Spec[] {
+  const one = (name: string, value: unknown): Spec => {
+    const { values = [], shape = [] } = flatten(value) ?? {};
+    const every = (is: (v: unknown) => boolean): boolean => values.every((v) => v === null || is(v));
+    const type = every((v) => typeof v === 'boolean')
+      ? 'bool'
+      : every((v) => typeof v === 'bigint' || Number.isInteger(v)) && !values.includes(null)
+        ? 'int64'
+        : every((v) => typeof v === 'number' || typeof v === 'bigint')
+          ? 'float64'
+          : 'string';
+    return { name, type, shape: shape.map(() => 'N') };
+  };
+  if (input.form === 'array') return [one('input', input.value)];
+  if (input.form === 'named') return Object.entries(input.values).map(([name, value]) => one(name, value));
+  const names = input.columns ?? input.rows[0]?.map((_, c) => String(c)) ?? [];
+  return names.map((name, c) =>
+    one(
+      name,
+      input.rows.map((row) => row[c]),
+    ),
+  );
+}
 
 // --- What the signature wants ------------------------------------------------------------------------------------
 
@@ -72,7 +108,7 @@ function requireParams({ params: specs }: ModelSignature, params: Invocation['pa
   }
 }
 
-function byColumns(columns: readonly ColumnSpec[], input: Input, specs: readonly Spec[], refuse: Refuse): Feeds {
+function byColumns(columns: readonly ColumnSpec[], input: Input, specs: readonly Spec[], refuse: Refuse, inPython = false): Feeds {
   const table = asTable(input, refuse);
   const isNamed = columns.every((c) => c.name !== undefined);
   const places = columns.map((column, c) => (isNamed && table.columns ? table.columns.indexOf(column.name!) : c));
@@ -90,7 +126,11 @@ function byColumns(columns: readonly ColumnSpec[], input: Input, specs: readonly
   const enforced = columns.map(({ type, required }, c) =>
     table.rows.map((row, r) => {
       const value = places[c]! < 0 ? undefined : row[places[c]!];
-      if (type === 'array' || type === 'object' || type === 'map' || type === 'any') return value;
+      // A model in Python makes its own of what travels as text.
+      const isNested = type === 'array' || type === 'object' || type === 'map' || type === 'any';
+      if (inPython && (isNested || type === 'binary' || type === 'datetime'))
+        return isNested ? JSON.stringify(value ?? null) : (value ?? null);
+      if (isNested) return value;
       if (!required && (value === null || value === undefined)) return null;
       return told(() => enforceScalar(type as ScalarType, value), `incompatible input types for column ${names[c]}: row ${r}`);
     }),
@@ -231,23 +271,24 @@ function told<T>(work: () => T, place: string): T {
 // --- Answers -----------------------------------------------------------------------------------------------------
 
 const arraysOf = (outputs: Outputs): string =>
-  `{${outputs.map(({ name, type, shape, data }) => `${JSON.stringify(name)}:${jsonOf(viewOf(type, data), shape)}`).join(',')}}`;
+  `{${outputs.map(({ name, type, shape, data, json }) => `${JSON.stringify(name)}:${jsonOf(viewOf(type, data, json), shape)}`).join(',')}}`;
 
 /** One record for each row. An output with one value per row is that value, one with several their list. */
 function recordsOf(outputs: Outputs): string {
   const rows = outputs[0]?.shape[0] ?? 1;
   if (outputs.some((o) => o.shape.length === 0 || o.shape[0] !== rows)) return arraysOf(outputs);
-  const columns = outputs.map(({ name, type, shape, data }) => {
+  const columns = outputs.map(({ name, type, shape, data, json }) => {
     const inner = shape.slice(1);
     const size = inner.reduce((product, d) => product * d, 1);
-    const view = viewOf(type, data);
+    const view = viewOf(type, data, json);
     return (r: number) => `${JSON.stringify(name)}:${jsonOf(view, size === 1 ? [] : inner, r * size)}`;
   });
   return `[${Array.from({ length: rows }, (_, r) => `{${columns.map((column) => column(r)).join(',')}}`).join(',')}]`;
 }
 
 /** Elements as JSON knows them: a bool is a byte here, a half its bits. */
-function viewOf(type: string, data: Outputs[number]['data']): ArrayLike<unknown> {
+function viewOf(type: string, data: Outputs[number]['data'], json = false): ArrayLike<unknown> {
+  if (json) return Array.from(data, (text): unknown => JSON.parse(String(text)));
   if (type === 'bool') return Array.from(data, Boolean);
   if (type !== 'float16') return data;
   const bits = Uint16Array.from(data as ArrayLike<number>);

@@ -1,5 +1,5 @@
 // What travels between the server and a Python worker: a header of JSON and arrays of bytes, behind their two lengths. Each
-// array begins at a multiple of eight, so that both sides read numbers where they lie. See adr/0047.
+// array begins at a multiple of eight, so that both sides read numbers where they lie. See adr/0049.
 import type { DenseTensor } from '../tensor-session.ts';
 
 export interface Frame {

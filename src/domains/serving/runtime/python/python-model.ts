@@ -55,7 +55,7 @@ async function open(
   return {
     pool,
     model,
-    placement: { where: 'python', rowMs: null, lanes: workers, maxRows: MAX_ROWS, because: 'it is no model of ONNX' },
+    placement: { where: 'python', rowMs: ready.rowMs, lanes: workers, maxRows: MAX_ROWS, because: 'it is no model of ONNX' },
     rowWise: ready.rowWise ?? false,
     run: async (header, parts) => answerOf(await pool.run(encodeFrame({ do: 'run', id: 0, ...header }, parts)), name, log),
   };
@@ -182,9 +182,9 @@ export async function openPythonTensors(folder: string, options: PythonOptions):
       if (!isKnown) {
         isKnown = true;
         outputs = given.outputs.map(({ name, type, shape }) => ({ name, type, shape: ['N', ...shape.slice(1)] }));
-        // Who asked could not know the names.
-        return given.outputs;
       }
+      // Who asked could not know the names, which may be others for another form of input.
+      if (declared.outputs === null && !wanted.every((name) => given.outputs.some((o) => o.name === name))) return given.outputs;
       return wanted.map((name) => {
         const output = outputNamed(given.outputs, name);
         if (!output) throw new Error(`the model returned no "${name}" (it returned: ${given.outputs.map((o) => o.name).join(', ')})`);

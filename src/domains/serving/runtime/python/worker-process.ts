@@ -36,6 +36,8 @@ export interface WorkerReady {
   readonly outputs: readonly (readonly [string, string, readonly number[]])[] | null;
   readonly form: 'records' | 'dict' | 'values' | null;
   readonly rowWise: boolean | null;
+  /** One row in the model itself, as warm-up saw it. */
+  readonly rowMs: number | null;
   readonly warmUpFailed: string | null;
   readonly python: string;
   readonly mlflow: string | null;

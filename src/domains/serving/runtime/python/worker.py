@@ -1,7 +1,7 @@
 """A model in its own environment: reads batches from a socket, predicts, writes what came out.
 
 Started by worker-process.ts with the interpreter of the model's environment, and it needs nothing but what is there: numpy,
-pandas for models of columns, and mlflow where the model's flavor needs it. Frames are described in frames.ts and adr/0047.
+pandas for models of columns, and mlflow where the model's flavor needs it. Frames are described in frames.ts and adr/0049.
 """
 
 import ast
@@ -249,6 +249,8 @@ def cast_column(name, kind, values):
         raise InputError(f'the column "{name}" must be sent as text, and {values.dtype} came')
     try:
         if kind == "datetime":
+            if all(isinstance(v, str) and v.lstrip("-").isdigit() and len(v) > 8 for v in values):
+                return np.array([int(v) for v in values], dtype="datetime64[ns]")  # nanoseconds since 1970
             times = pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601", utc=True)
             return times.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]")
         read = base64.b64decode if kind == "binary" else json.loads
@@ -586,9 +588,12 @@ def warm_up(spec, inputs, example, names, call):
         return {"rowWise": known}
     one = head_of(two, 1)
     call(one)
-    form, alone = outputs_of(call(one), names)
+    before = time.perf_counter()
+    answer = call(one)
+    row_ms = round((time.perf_counter() - before) * 1000, 3)
+    form, alone = outputs_of(answer, names)
     outputs = [[name, name_of(a), list(a.shape)] for name, a in alone]
-    found = {"outputs": outputs, "form": form, "rowWise": known}
+    found = {"outputs": outputs, "form": form, "rowWise": known, "rowMs": row_ms}
     try:
         _, together = outputs_of(call(two), names)
         rows_fit = all(a.shape[:1] == (1,) for _, a in alone) and all(a.shape[:1] == (2,) for _, a in together)
@@ -665,7 +670,7 @@ def main():
             return predict(data)
         return predict(data, params=params)
 
-    warm = {"outputs": None, "form": None, "rowWise": None, "warmUpFailed": None}
+    warm = {"outputs": None, "form": None, "rowWise": None, "rowMs": None, "warmUpFailed": None}
     try:
         warm.update(warm_up(spec, inputs, start.get("example"), names, lambda data: call(data, read_params({}, schema) if schema is not None else None)))
     except Exception as error:
@@ -694,6 +699,8 @@ def main():
                 params = read_params(params or {}, schema)
             else:
                 params = None
+            if not header.get("parts"):
+                raise InputError("it has no inputs")
             data = inputs.make(header, body)
             kind = "model"
             before = time.perf_counter()
