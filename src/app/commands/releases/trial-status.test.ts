@@ -15,6 +15,7 @@ const trial: TrialRow = {
 
 test('a trial, its plan and its readout in words', () => {
   assert.deepEqual(describeTrial(trial), ['new-features on late: running, its arms answer']);
+  assert.deepEqual(describeTrial({ ...trial, state: 'stopped', standing: 'stopped: enough' }), ['new-features on late: stopped: enough']);
   assert.deepEqual(describePlan(trial), [
     'trial on brier, by fixed-horizon: control 50 %, b=7 50 %',
     '  4000 units to find a difference of 0.01 with power 0.8 at alpha 0.05',

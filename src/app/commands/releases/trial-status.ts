@@ -104,7 +104,7 @@ const round = (x: number): string => String(Number(x.toPrecision(4)));
 const percent = (share: number): string => `${Number((100 * share).toFixed(1))} %`;
 
 export const describeTrial = (t: TrialRow): string[] => [
-  `${t.name} on ${t.endpoint}: ${t.state}, ${t.standing}`,
+  `${t.name} on ${t.endpoint}: ${t.standing.startsWith(t.state) ? '' : `${t.state}, `}${t.standing}`,
   ...(t.decision ? [`  by ${t.decision.verdict.rule}`] : []),
   ...(t.release ? [`  release ${t.release} brings it to all traffic`] : []),
 ];
