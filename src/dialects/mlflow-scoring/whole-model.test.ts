@@ -148,7 +148,7 @@ test('Types of a signature: 2.0 is a whole number, 2.5 is none; what is missing 
 });
 
 test('What the signature wants and is not there is INVALID_PARAMETER_VALUE, by name', async (t) => {
-  const { send } = await open(t);
+  const { plane, send } = await open(t);
   const faults: [string, unknown, RegExp][] = [
     [
       'columns',
@@ -172,6 +172,8 @@ test('What the signature wants and is not there is INVALID_PARAMETER_VALUE, by n
     assert.deepEqual([status, told.error_code], [400, 'INVALID_PARAMETER_VALUE'], text);
     assert.match(told.message, message);
   }
+  const metrics = await (await fetch(`${plane.url}/metrics`)).text();
+  assert.match(metrics, new RegExp(`scoring-input-mismatch"\\} ${faults.length}\n`));
   for (const body of [{ inputs: [[1, 2], [3]] }, { inputs: [[[1, 2]], [[3]]] }])
     assert.match((await send('matrix', body)).text, /BAD_REQUEST.*ragged/);
 });
