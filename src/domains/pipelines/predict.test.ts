@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
+import { openProcessEngine } from '../../engines/process/process-engine.ts';
+import type { Level } from '../../kernel/levels.ts';
+import { pipelineJobs } from './jobs.ts';
+import { startPredict } from './service/start-predict.ts';
 import { champion, push, rowsOf, versionsOf } from './fixtures/scoring.ts';
 import { wholeLog } from './fixtures/projects.ts';
 
@@ -226,6 +230,33 @@ eachDatabase('somebody asks for scores by a request; what cannot be is said befo
   assert.equal(await failing({ columns: ['nobody'] }), 'scoring-column-missing');
   assert.equal(await failing({ where: 'id > 99' }), 'scoring-rows-empty');
   assert.equal(await failing({ at: 'nullif(day, day)' }), 'scoring-moment-missing');
+});
+
+test('whoever asks for scores may read the model and the rows, and change the dataset that gets them', async (t) => {
+  const b = await scoring(t, 'sqlite');
+  const jobs = pipelineJobs({ engine: openProcessEngine(b.platform.blobs), serverUrl: () => '' });
+  const asked = { project: 'demo', dataset: 'calls', model: 'm', modelVersion: 'champion', into: 'scored', columns: [], noCache: false };
+  const as = (granted: Partial<Record<'dataset' | 'model', Readonly<Record<string, Level>>>>) =>
+    startPredict(
+      b.ctx({
+        actor: {
+          kind: 'user',
+          id: 'eve',
+          roles: ['editor'],
+          standing: {
+            fallback: 'READ',
+            cap: 'MANAGE',
+            granted: Object.fromEntries(Object.entries(granted).map(([kind, of]) => [kind, new Map(Object.entries(of))])),
+          },
+        },
+      }),
+      asked,
+      jobs.advance,
+    );
+  await assert.rejects(as({}), { code: 'level-too-low', message: /EDIT for the dataset "demo\/scored"/ });
+  await assert.rejects(as({ dataset: { 'demo/scored': 'EDIT', 'demo/calls': 'NO_PERMISSIONS' } }), { code: 'level-too-low' });
+  await assert.rejects(as({ dataset: { 'demo/scored': 'EDIT' }, model: { m: 'NO_PERMISSIONS' } }), { code: 'level-too-low' });
+  assert.equal((await as({ dataset: { 'demo/scored': 'EDIT' } })).pipeline, 'predict:scored');
 });
 
 eachDatabase('a policy starts the scoring, and is content without a model', async (t, kind) => {
