@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import { setAlias, versionByAlias, versionFolder } from '../registry/public.ts';
+import { assignVariant } from '../serving/plane/assignment.ts';
 import { shipSegments } from '../serving/public.ts';
 import { canaryProject, HOUR_US, openCanary, START_US, withStable, type CanaryBench } from './fixtures/canary.ts';
 import { shipLog } from './jobs.ts';
@@ -136,6 +137,44 @@ for (const c of cases)
     if (c.state === 'shadow') assert.deepEqual(ended.figures!.harmed, { requests: 0, errors: 0, beyondStable: 0 });
     assert.ok((await b.traffic(40, at(1), at(2), { first: 9000 })).every((a) => a.variant === 'v1' && a.status === 200));
   });
+
+test('in canary, a reward that is less takes the candidate back', async (t) => {
+  const b = await openCanary(
+    t,
+    'sqlite',
+    canaryProject('{ steps: [50%, 100%], hold: 2h, min_sample: 1, guardrails: [reward] }', 'monitors:\n  e: { window: 1h }\n'),
+  );
+  await withStable(b);
+  await b.version();
+  await b.begin();
+  const answers = await b.traffic(500, at(0), at(1) - 1);
+  // Every other one pays with the stable version, one of ten with the candidate.
+  await b.label(answers, 0, ({ variant }, i) => (i % (variant === 'v2' ? 10 : 2) === 0 ? 1 : 0));
+  await b.tick(at(1));
+  const { release: ended } = await b.status();
+  assert.equal(ended.state, 'rolled-back', ended.standing);
+  assert.match(ended.reason, /^reward: candidate 0\.\d+ on \d+ outcomes, stable 0\.\d+ on \d+; worse by at least/);
+});
+
+test('in canary, callers of the two who send something else pause the release, for then nothing can be compared', async (t) => {
+  const b = await openCanary(t, 'sqlite', canaryProject('{ steps: [50%, 100%], hold: 2h, min_sample: 1, guardrails: [feature_drift] }'));
+  await withStable(b);
+  await b.version();
+  await b.begin();
+  const split = [
+    { id: 'v1', weight: 0.5 },
+    { id: 'v2', weight: 0.5 },
+  ];
+  const sends = (key: string | undefined, i: number) => ({
+    good: 0.5,
+    poor: assignVariant(split, 'default/e', key!).id === 'v2' ? 5 + (i % 7) : i % 7,
+  });
+  await b.traffic(600, at(0), at(1) - 1, { sends });
+  await b.tick(at(1));
+  const { release: paused } = await b.status();
+  assert.equal(paused.state, 'paused', paused.standing);
+  assert.match(paused.standing, /feature_drift: what the callers of the two sent differs in poor \(distance 0\.\d+\)/);
+});
 
 eachDatabase('a candidate that a data plane cannot load ends while it warms up, before it gets any traffic', async (t, kind) => {
   const b = await openCanary(t, kind, canaryProject(release('error_rate')));
