@@ -26,7 +26,7 @@ import { eachDatabase } from '../../../test/support/databases.ts';
 import { isProblem } from '../../kernel/errors.ts';
 import { parseLock } from './lock.ts';
 import { declareEnvironment } from './public.ts';
-import { findInterpreter, realise, resolveEnvironment, type Realisation } from './realise.ts';
+import { compileLock, findInterpreter, realise, resolveEnvironment, type Realisation } from './realise.ts';
 
 const exec = promisify(execFile);
 
@@ -128,6 +128,17 @@ test('An environment is made once, shared, and made again when a file of it is g
     assert.equal(says(again, 'import tiny; print(tiny.version)'), '1.0', what);
   }
   assert.equal(index.downloads(), 2, 'what is made again comes from the cache');
+});
+
+test('What is asked for is locked with hashes, and what does not fit together says so', async (t) => {
+  const index = await openIndex(t);
+  const [interpreter, options] = [await findInterpreter(null), { dir: index.dir, uvCacheDir: '' }];
+  const lock = parseLock(await compileLock(['tiny<2', 'small'], interpreter, options), 'asked.lock');
+  assert.deepEqual(
+    lock.packages.map((p) => `${p.name} ${p.version} ${p.hashes.length}`),
+    ['small 1.0 1', 'tiny 1.0 1'],
+  );
+  await assert.rejects(compileLock(['tiny==1.0', 'tiny>=2'], interpreter, options), { code: 'environment-unresolvable', message: /tiny/ });
 });
 
 test('A file of a package that is missing or has another size is noticed by the next process', async (t) => {
