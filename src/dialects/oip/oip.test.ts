@@ -32,7 +32,10 @@ test('Server and model answer their metadata, health and readiness as JSON', asy
       { name: 'late-arrival', ready: true },
     ],
   );
-  assert.deepEqual(await get(`${base}?any=query`), {
+  const { properties, ...metadata } = (await get(`${base}?any=query`)) as unknown as { properties: Record<string, string> };
+  assert.match(properties['execution.stable']!, /^(inline|process), a row in [\d.]+ ms/);
+  assert.deepEqual([Object.keys(properties), properties.revision], [['revision', 'execution.stable'], '1']);
+  assert.deepEqual(metadata, {
     name: 'late-arrival',
     versions: ['1'],
     platform: 'onnxruntime_onnx',
@@ -45,7 +48,6 @@ test('Server and model answer their metadata, health and readiness as JSON', asy
       { name: 'label', datatype: 'INT64', shape: [-1] },
       { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] },
     ],
-    properties: { revision: '1' },
   });
 });
 

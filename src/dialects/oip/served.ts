@@ -1,6 +1,7 @@
 // What stands behind a model's name, in the words of the protocol: an endpoint of the plan, whose inputs are columns with one
 // element per row, or a model that is served as it is.
 import {
+  describePlacement,
   predictionHeaders,
   refuseBody,
   wholeVersion,
@@ -85,7 +86,7 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
     versions: model.versions.map((v) => v.version),
     inputs,
     outputs,
-    properties: {},
+    properties: { execution: describePlacement(session.placement) },
     variantsOf: (v) => [v],
     columns: false,
     infer: async ({ deadlineMs, gone, laps }, tensors, wanted, parameters) => {
@@ -172,7 +173,10 @@ function columnsOf(plane: Plane, endpoint: LiveEndpoint, version: string | undef
     name: endpoint.plan.name,
     versions: endpoint.variants.map((v) => v.plan.modelVersion),
     ...specs,
-    properties: { revision: String(endpoint.plan.revision) },
+    properties: {
+      revision: String(endpoint.plan.revision),
+      ...Object.fromEntries(endpoint.variants.map((v) => [`execution.${v.plan.id}`, describePlacement(v.session.placement)])),
+    },
     variantsOf: (v) => endpoint.plan.variants.filter((variant) => variant.modelVersion === v).map(({ id }) => id),
     columns: true,
     infer: async (exchange, tensors, outputs) => {

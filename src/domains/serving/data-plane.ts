@@ -24,3 +24,4 @@ export { type LiveEndpoint, type Row } from './plane/endpoint.ts';
 export { type PredictedRow } from './batching/pending-rows.ts';
 export { Laps } from './http/laps.ts';
 export type { Trace, Traced } from './http/traced.ts';
+export { describePlacement } from './runtime/placement.ts';

@@ -65,9 +65,8 @@ export interface DataPlaneOptions {
   readonly corsOrigins?: readonly string[];
   /** Whether callers may load and unload those models (default "none"). */
   readonly modelControl?: ModelControl;
-  /** How much is taken up at once. */
+  /** How much is taken up at once, and how much may wait for a model that runs in a process of its own. */
   readonly admission?: AdmissionOptions;
-  /** How much may wait for a model that runs in a process of its own. */
   readonly queue?: Omit<WholeModelsOptions, 'log' | 'metrics'>;
   /** Protocols with a port of their own. */
   readonly listeners?: readonly ServingListener[];
@@ -213,11 +212,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     origins: new Set(options.corsOrigins),
   };
   const admission = openAdmission(options.admission);
-  metrics.registry.watched(
-    { name: 'gyre_serving_turn_limit', help: 'Requests taken in one turn of the event loop at most, from what they took so far' },
-    'gauge',
-    admission.limit,
-  );
+  metrics.turnLimit(admission.limit);
   const front = {
     ...gate,
     plane,

@@ -27,6 +27,7 @@ export interface ServingMetrics {
   /** Requests that are being answered. */
   readonly inFlight: (change: 1 | -1) => void;
   readonly plan: (number: number) => void;
+  readonly turnLimit: (read: () => number) => void;
   /** Of some variants of an endpoint together. */
   readonly statistics: (endpoint: string, variants: readonly string[]) => VariantStatistics;
 }
@@ -186,5 +187,11 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     },
     inFlight: (change) => void (answering += change),
     plan: (number) => void (plan = number),
+    turnLimit: (read) =>
+      registry.watched(
+        { name: 'gyre_serving_turn_limit', help: 'Requests taken in one turn of the event loop at most, from what they took so far' },
+        'gauge',
+        read,
+      ),
   };
 }

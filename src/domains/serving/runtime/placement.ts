@@ -25,6 +25,12 @@ export interface PlacementOptions {
   readonly inlineMs?: number;
 }
 
+/** For whoever asks after a model. */
+export const describePlacement = (placement: Placement | undefined): string =>
+  placement === undefined
+    ? 'inline'
+    : `${placement.where}${placement.rowMs === null ? '' : `, a row in ${placement.rowMs.toFixed(3)} ms`}${placement.because === '' ? '' : `: ${placement.because}`}`;
+
 /** A worker costs 0.05 to 0.1 ms a batch; a run that is several times as long should not hold up its neighbours. */
 const INLINE_MS = 0.3;
 const RUNS = 100;
