@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { isProblem } from '../../kernel/errors.ts';
+import { eventsIn } from '../../kernel/events/events.ts';
 import { openPlatform, eachDatabase } from '../../../test/support/platform.ts';
 import { createExperiment, createRun, getExperiment, getLoggedModel, getRun, metricPoints, type TakenRun } from '../tracking/public.ts';
 import { createModel, versionByAlias, versionNumbered, type TakenModel } from '../registry/public.ts';
@@ -9,7 +10,7 @@ import { hashPoints, inOrder, metricsDigest, runDigest, sourceIdentity } from '.
 import { artifactDigests, takeArtifact } from './service/artifacts.ts';
 import { digestsOf } from './service/compare.ts';
 import { becameOf, beginImport, endImport, getImport, markDone } from './service/imports.ts';
-import { sealSome, takeOneExperiment, takeOneLoggedModel, takeOneModel, takeSomePoints, takeSomeRuns } from './service/take.ts';
+import { inParts, sealSome, takeOneExperiment, takeOneLoggedModel, takeOneModel, takeSomePoints, takeSomeRuns } from './service/take.ts';
 
 const source = { source: 'mlflow:one', origin: 'mlflow' as const, place: '/mlruns' };
 const experiment = {
@@ -73,7 +74,7 @@ eachDatabase('runs come with their ids, times and longer values, and a second ti
   assert.equal((await metricPoints(ctx, record.id, 'm/x', 0, 10)).length, 3);
 
   const many = Array.from({ length: 50_001 }, (_, i): [number, number, number] => [i, i, i]);
-  assert.throws(() => void takeSomePoints(ctx, id, [{ run: record.id, key: 'many', points: many }]), refused('import-batch-too-large'));
+  await assert.rejects(takeSomePoints(ctx, id, [{ run: record.id, key: 'many', points: many }]), refused('import-batch-too-large'));
 
   await markDone(ctx, id, 'run', [{ sourceId: id32('b'), fingerprint: 'f' }]);
   await endImport(ctx, id, true, { runs: 1 });
@@ -206,4 +207,42 @@ eachDatabase('an experiment with an id that is none gets one of this server', as
     assert.match(made, /^\d+$/, odd);
     assert.equal((await getExperiment(ctx, made)).artifactLocation, `mlflow-artifacts:/${made}`);
   }
+});
+
+eachDatabase('many runs and metrics are written in several transactions, and sent again they are the same', async (t, database) => {
+  const { ctx: make, platform } = await openPlatform(t, { database });
+  const ctx = make();
+  const { id, experimentId } = await begun(ctx);
+  const tags = Array.from({ length: 900 }, (_, i) => ({ key: `k${i}`, value: 'v' }));
+  const runs = ['1', '2', '3', '4', '5'].map((letter) => aRun(id32(letter), { experimentId, tags }));
+  const ids = runs.map((r) => r.id);
+  await becameOf(ctx, id, 'run', ids);
+  const counts = async () => {
+    const rows = await eventsIn(platform.database.reader)
+      .selectFrom('events')
+      .select('payload')
+      .where('type', '=', 'tracking-runs.imported')
+      .execute();
+    return rows.map((r) => (JSON.parse(r.payload) as { runs: number }).runs).toSorted();
+  };
+  await takeSomeRuns(ctx, id, experimentId, runs);
+  assert.deepEqual(await counts(), [1, 2, 2]);
+  const metrics = Array.from({ length: 1500 }, (_, i) => ({ run: runs[0]!.id, key: `m${i}`, points: [[1, 0, i] as const] }));
+  await takeSomePoints(ctx, id, metrics);
+  const digests = await digestsOf(ctx, id, 'run', ids);
+  await takeSomeRuns(ctx, id, experimentId, runs);
+  await takeSomePoints(ctx, id, metrics);
+  assert.deepEqual(await digestsOf(ctx, id, 'run', ids), digests);
+  for (const [sizes, parts] of [
+    [[], []],
+    [[9], [[9]]],
+    [
+      [1, 2, 3, 4],
+      [[1, 2], [3], [4]],
+    ],
+  ] as const)
+    assert.deepEqual(
+      inParts<number>(sizes, (n) => n, 3),
+      parts,
+    );
 });

@@ -70,46 +70,74 @@ async function found<T>(asked: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Runs of one experiment of this import, with one event for all. Raises `import-foreign`. */
-export const takeSomeRuns = (ctx: Ctx, importId: string, experimentId: string, runs: readonly TakenRun[]): Promise<void> =>
-  ctx.tx(async (tx) => {
-    const of = await runningImport(tx, importId);
-    await requireOwn(tx, of, 'experiment', [experimentId]);
-    const ids = runs.map((r) => r.id);
-    await requireOwn(tx, of, 'run', ids);
-    await takeRuns(tx, experimentId, runs);
-    await tx.emit({
-      type: 'tracking-runs.imported',
-      subject: { kind: 'experiment', id: experimentId },
-      payload: { import: of.id, runs: runs.length },
-      edges: ids.map((id) => ({ from: { kind: 'tracking-run', id }, to: { kind: 'import', id: of.id }, relation: 'imported-by' })),
+/** Rows of one transaction: others who write wait for it, some tens of milliseconds. */
+const MOST_ROWS = 2000;
+const rowsOf = (r: TakenRun): number => 1 + r.params.length + r.tags.length + r.inputs.length + r.models.length;
+
+/** In their order, so that no part has more than `most`, unless it is one item alone. */
+export function inParts<T>(items: readonly T[], sizeOf: (item: T) => number, most: number): T[][] {
+  const parts: T[][] = [];
+  let size = Infinity;
+  for (const item of items) {
+    size += sizeOf(item);
+    if (size > most) {
+      parts.push([]);
+      size = sizeOf(item);
+    }
+    parts.at(-1)!.push(item);
+  }
+  return parts;
+}
+
+/**
+ * Runs of one experiment of this import, with one event for all that are written together. Whoever sends them again after
+ * a part of them arrived writes the same. Raises `import-foreign`.
+ */
+export async function takeSomeRuns(ctx: Ctx, importId: string, experimentId: string, runs: readonly TakenRun[]): Promise<void> {
+  const parts = inParts(runs, rowsOf, MOST_ROWS);
+  for (const part of parts.length === 0 ? [[]] : parts)
+    await ctx.tx(async (tx) => {
+      const of = await runningImport(tx, importId);
+      await requireOwn(tx, of, 'experiment', [experimentId]);
+      const ids = part.map((r) => r.id);
+      await requireOwn(tx, of, 'run', ids);
+      await takeRuns(tx, experimentId, part);
+      await tx.emit({
+        type: 'tracking-runs.imported',
+        subject: { kind: 'experiment', id: experimentId },
+        payload: { import: of.id, runs: part.length },
+        edges: ids.map((id) => ({ from: { kind: 'tracking-run', id }, to: { kind: 'import', id: of.id }, relation: 'imported-by' })),
+      });
     });
-  });
+}
 
 const numberOf = (value: number | string): number => (typeof value === 'number' ? value : Number(value));
 
-/** Others who write wait for them. */
 const MOST_POINTS = 50_000;
+/** Metrics of one transaction: each takes two rows, and its points are packed. */
+const MOST_METRICS = 1000;
 
-/** Points of metrics. Raises `import-foreign`, `import-batch-too-large`. */
-export function takeSomePoints(
+/** Points of metrics, some metrics at a time. Raises `import-foreign`, `import-batch-too-large`. */
+export async function takeSomePoints(
   ctx: Ctx,
   importId: string,
   metrics: readonly { run: string; key: string; points: readonly (readonly [number, number, number | string])[] }[],
 ): Promise<void> {
   const sum = metrics.reduce((n, m) => n + m.points.length, 0);
   if (sum > MOST_POINTS) fail('import-batch-too-large', { points: sum, most: MOST_POINTS });
-  return ctx.tx(async (tx) => {
-    const of = await runningImport(tx, importId);
-    const byRun = Map.groupBy(metrics, (m) => m.run);
-    await requireOwn(tx, of, 'run', [...byRun.keys()]);
-    for (const [run, own] of byRun)
-      await takePoints(
-        tx,
-        run,
-        own.flatMap((m) => m.points.map(([timestampMs, step, value]) => ({ key: m.key, timestampMs, step, value: numberOf(value) }))),
-      );
-  });
+  const parts = inParts(metrics, () => 1, MOST_METRICS);
+  for (const part of parts.length === 0 ? [[]] : parts)
+    await ctx.tx(async (tx) => {
+      const of = await runningImport(tx, importId);
+      const byRun = Map.groupBy(part, (m) => m.run);
+      await requireOwn(tx, of, 'run', [...byRun.keys()]);
+      for (const [run, own] of byRun)
+        await takePoints(
+          tx,
+          run,
+          own.flatMap((m) => m.points.map(([timestampMs, step, value]) => ({ key: m.key, timestampMs, step, value: numberOf(value) }))),
+        );
+    });
 }
 
 export type WireLoggedModel = Omit<TakenLoggedModel, 'metrics'> & {
