@@ -1,7 +1,7 @@
 // The command line: every command is declared here, and nothing is loaded before it is asked for.
 import type { Command } from 'commander';
 import type { Terminal } from '../kernel/cli/terminal.ts';
-import { rootCommand, runCommandLine } from './command-line.ts';
+import { rootCommand, runCommandLine } from './commands/command-line.ts';
 import { accessCommands } from './commands/admin/access.ts';
 import type { Program } from './commands/command.ts';
 import { datasetCommands } from './commands/datasets.ts';

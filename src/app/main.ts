@@ -3,7 +3,7 @@ const args = process.argv.slice(2);
 
 async function serveAlone(): Promise<number> {
   const [{ rootCommand, runCommandLine }, { serveCommand }] = await Promise.all([
-    import('./command-line.ts'),
+    import('./commands/command-line.ts'),
     import('./commands/serve.ts'),
   ]);
   const build: Parameters<typeof runCommandLine>[0] = (program) => {

@@ -115,6 +115,7 @@ test('A start that fails in one process leaves none behind', { timeout: 60_000 }
   const settings = readSettings({ GYRE_DIR: folder(t), GYRE_LOG_LEVEL: 'silent', GYRE_SERVE_PORT: '0' });
   const models = [{ name: 'flat', version: '1', path: import.meta.filename, isFolder: false }];
   await assert.rejects(startProcesses(settings, { models, withoutFolder: true }, 2), { code: 'onnx-unreadable' });
+  await assert.rejects(startProcesses(settings, {}, 2, 'darwin'), { code: 'processes-unsupported' });
 });
 
 test('Metrics of several processes become one text: each family once, each series by its process', () => {

@@ -51,9 +51,14 @@ const METRICS_MS = 1000;
 /** The first keeps the name of the replica; the others have their number behind it. */
 export const replicaOf = (replica: string, index: number): string => (index === 0 ? replica : `${replica}-${index + 1}`);
 
-/** Raises what a start raises; then none of them runs. */
-export async function startProcesses(settings: Settings, options: ServeOptions, count: number): Promise<Processes> {
-  if (process.platform !== 'linux') fail('processes-unsupported', { platform: process.platform });
+/** Raises `processes-unsupported`, and what a start raises; then none of them runs. */
+export async function startProcesses(
+  settings: Settings,
+  options: ServeOptions,
+  count: number,
+  platform: string = process.platform,
+): Promise<Processes> {
+  if (platform !== 'linux') fail('processes-unsupported', { platform });
   const { replica = 'r1' } = options;
   const children = new Map<number, ChildProcess>();
   const asked = new Map<number, (own: string) => void>();

@@ -1,10 +1,10 @@
 // How a command line is run: what a problem says, and the code with which it ends.
 import { Command, CommanderError } from 'commander';
-import { exitCodeOf, exitCodes } from '../kernel/cli/exit-codes.ts';
-import { processTerminal, type Terminal } from '../kernel/cli/terminal.ts';
-import { defineErrors, isProblem, type Problem } from '../kernel/errors.ts';
-import type { Program } from './commands/command.ts';
-import { programVersion } from './version.ts';
+import { exitCodeOf, exitCodes } from '../../kernel/cli/exit-codes.ts';
+import { processTerminal, type Terminal } from '../../kernel/cli/terminal.ts';
+import { defineErrors, isProblem, type Problem } from '../../kernel/errors.ts';
+import type { Program } from './command.ts';
+import { programVersion } from '../version.ts';
 
 const closing = `
 Data goes to stdout (--json everywhere), messages and progress to stderr.
