@@ -78,7 +78,8 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
     'loop-schema.ts',
     'normalise.ts',
     'parse.ts',
-    'predict-normalise.ts',
+    // Steps that score, and the datasets that they make.
+    'predict',
     'purposes.ts',
     'trials',
   ],

@@ -11,7 +11,7 @@ import {
   type SpineDefinition,
   type StepDefinition,
 } from './model.ts';
-import { predictStepOf, withScoredDatasets } from './predict-normalise.ts';
+import { predictStepOf, withScoredDatasets } from './predict/predict-normalise.ts';
 import { freezeWindowOf, loopOf, releasePolicyOf } from './loop-normalise.ts';
 import type { RawProject } from './parse.ts';
 import { trialOf } from './trials/trials.ts';

@@ -8,7 +8,7 @@ export {
   snapshotFiles,
   snapshotText,
 } from './service.ts';
-export { endpointOfModel, scoredDataset } from './predict-normalise.ts';
+export { endpointOfModel, scoredDataset } from './predict/predict-normalise.ts';
 export { durationMs, namedFiles, parametersIn } from './model.ts';
 export { parseProject } from './parse.ts';
 export type {

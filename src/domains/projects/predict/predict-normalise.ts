@@ -1,7 +1,7 @@
 // Steps that score rows, and the datasets that they make.
-import type { DatasetDefinition, PredictRows, PredictStep, ProjectDefinition } from './model.ts';
-import type { RawStep } from './normalise.ts';
-import type { RawProject } from './parse.ts';
+import type { DatasetDefinition, PredictRows, PredictStep, ProjectDefinition } from '../model.ts';
+import type { RawStep } from '../normalise.ts';
+import type { RawProject } from '../parse.ts';
 
 type RawPredict = Extract<RawStep, { predict: unknown }>;
 type RawSpine = Extract<RawPredict['on'], { dataset: string }>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isProblem } from '../../kernel/errors.ts';
-import { parseProject } from './parse.ts';
+import { isProblem } from '../../../kernel/errors.ts';
+import { parseProject } from '../parse.ts';
 
 const text = (step: string, more = ''): string => `project: p
 datasets:
