@@ -184,7 +184,8 @@ export async function openPythonTensors(folder: string, options: PythonOptions):
         outputs = given.outputs.map(({ name, type, shape }) => ({ name, type, shape: ['N', ...shape.slice(1)] }));
       }
       // Who asked could not know the names, which may be others for another form of input.
-      if (declared.outputs === null && !wanted.every((name) => given.outputs.some((o) => o.name === name))) return given.outputs;
+      if (declared.outputs === null && (wanted.length === 0 || !wanted.every((name) => given.outputs.some((o) => o.name === name))))
+        return given.outputs;
       return wanted.map((name) => {
         const output = outputNamed(given.outputs, name);
         if (!output) throw new Error(`the model returned no "${name}" (it returned: ${given.outputs.map((o) => o.name).join(', ')})`);

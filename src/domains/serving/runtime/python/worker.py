@@ -233,7 +233,11 @@ class Hinted:
 
 
 def frame_of(arrays, labels, rows):
-    return pd.DataFrame(dict(enumerate(arrays)), copy=False).set_axis(labels, axis=1) if arrays else pd.DataFrame(index=range(rows))
+    if not arrays:
+        return pd.DataFrame(index=range(rows))
+    frame = pd.DataFrame(dict(enumerate(arrays)), copy=False)
+    frame.columns = labels
+    return frame
 
 
 def cast_column(name, kind, values):
