@@ -132,7 +132,7 @@ test('The data plane counts what it refuses by its code', async (t) => {
   await plane.send('/endpoints/late-arrival/predict', { inputs: {} }, { ...json, origin: 'http://elsewhere.example' });
   await plane.send('/internal/seal', {});
   await plane.send('/invocations', { instances: [] });
-  await plane.send('/endpoints/late-arrival/invocations', '{}', { 'content-type': 'text/csv' });
+  await plane.send('/endpoints/late-arrival/invocations', '{}', { 'content-type': 'text/xml' });
   const { body } = await plane.send('/metrics');
   for (const code of [
     'served-version-not-found',

@@ -62,7 +62,8 @@ const guardrailOf = (text: string): string | { metric: string; margin: number } 
 
 const BANDIT_HELP = `
 Of a bandit (--bandit) the reward is the metric, and shares are numbers from 0 to 1:
-  gyre trial plan late-arrival greedy --bandit --arm b=7 --metric accuracy --effect 0.02 --every 6h --floor 0.1`;
+  gyre trial plan late-arrival greedy --bandit --arm b=7 --metric accuracy \\
+    --effect 0.02 --every 6h --floor 0.1`;
 
 export function planCommand(program: Program, trial: Command): void {
   act<[string, string], PlanOptions>(
