@@ -40,5 +40,7 @@ for (let day = from; day < to; day += DAY_MS) {
   const next = new Date(day + DAY_MS).toISOString();
   if (labels.length > 0) await client.post('/projects/flights/monitors/late-arrival/feedback', labels);
   await client.post('/projects/flights/timeline/advance', { to: next });
-  terminal.say(`${next.slice(0, 10)}: ${flights.length} flights, ${labels.length} landings${refused.length > 0 ? `, ${refused.length} refused` : ''}`);
+  terminal.say(
+    `${next.slice(0, 10)}: ${flights.length} flights, ${labels.length} landings${refused.length > 0 ? `, ${refused.length} refused` : ''}`,
+  );
 }
