@@ -12,7 +12,7 @@ export interface Load {
   readonly latencyUs: Float64Array;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly connections: number;
   readonly seconds: number;
   /** Requests a second over all connections; without it each connection sends as soon as it is answered. */

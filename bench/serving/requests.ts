@@ -46,7 +46,7 @@ const variant = (id: string, file: string, version: string): PlanEndpoint['varia
   weight: 1,
 });
 
-export interface PlanWishes {
+interface PlanWishes {
   readonly number: number;
   /** A second variant, ten times as slow, answers a copy of every request. */
   readonly shadow?: boolean;

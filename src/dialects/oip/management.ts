@@ -5,7 +5,6 @@ import { servedNames, servedOf, type Served, type TensorSpec } from './served.ts
 
 /** Of the protocol's optional parts, those that are real here. */
 export const extensions = ['binary_tensor_data', 'model_configuration', 'model_repository', 'parameters', 'statistics'] as const;
-export const platform = 'onnxruntime_onnx';
 
 // --- Configuration -------------------------------------------------------------------------------------------
 
@@ -32,10 +31,10 @@ const outputOf = ({ name, datatype, shape }: TensorSpec) => ({
 });
 
 /** Dimensions are whole, so there is none for the batch: `max_batch_size` is 0. Every version that is given is served. */
-export const configOf = ({ name, inputs, outputs }: Served) => ({
+export const configOf = ({ name, platform, lanes, inputs, outputs }: Served) => ({
   name,
   platform,
-  backend: 'onnxruntime',
+  backend: platform === 'mlflow_pyfunc' ? 'python' : 'onnxruntime',
   runtime: '',
   version_policy: { all: {} },
   max_batch_size: 0,
@@ -47,7 +46,7 @@ export const configOf = ({ name, inputs, outputs }: Served) => ({
     {
       name: `${name}_0`,
       kind: 'KIND_CPU',
-      count: 1,
+      count: lanes,
       gpus: [],
       secondary_devices: [],
       profile: [],
@@ -55,7 +54,7 @@ export const configOf = ({ name, inputs, outputs }: Served) => ({
       host_policy: '',
     },
   ],
-  default_model_filename: 'model.onnx',
+  default_model_filename: platform === 'mlflow_pyfunc' ? 'MLmodel' : 'model.onnx',
   cc_model_filenames: {},
   metric_tags: {},
   parameters: {},
@@ -107,7 +106,7 @@ export function statisticsOf(plane: Plane, caller: Exchange['caller'], name: str
 
 // --- Repository ----------------------------------------------------------------------------------------------
 
-export interface IndexEntry {
+interface IndexEntry {
   readonly name: string;
   readonly version: string;
   readonly state: 'READY' | 'UNAVAILABLE';

@@ -9,7 +9,7 @@ import {
   type ServingDialect,
 } from '../../domains/serving/data-plane.ts';
 import { infer } from './infer.ts';
-import { configOf, extensions, indexOf, logSettings, platform, statisticsOf, traceSettings } from './management.ts';
+import { configOf, extensions, indexOf, logSettings, statisticsOf, traceSettings } from './management.ts';
 import { control, optionalObject, readyOnly } from './repository.ts';
 import { servedNames, servedOf, type Served } from './served.ts';
 import { sentenceOf } from './sentence.ts';
@@ -93,7 +93,7 @@ function answerExtension(exchange: Exchange, plane: Plane): Answer | Promise<Ans
   return json(404, { error: `${method} ${path.slice(0, 200)} is not a route of the Open Inference Protocol here.` });
 }
 
-const metadata = ({ name, versions, inputs, outputs, properties }: Served) => ({
+const metadata = ({ name, versions, platform, inputs, outputs, properties }: Served) => ({
   name,
   versions,
   platform,

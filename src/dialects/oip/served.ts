@@ -35,6 +35,9 @@ export interface Served {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly properties: Readonly<Record<string, string>>;
+  readonly platform: 'onnxruntime_onnx' | 'mlflow_pyfunc';
+  /** Runs at once. */
+  readonly lanes: number;
   /** The names under which the answers of a version are counted. */
   readonly variantsOf: (version: string) => readonly string[];
   /** Inputs are columns: null is a missing value, and any numeric datatype does that can hold the values. */
@@ -60,6 +63,11 @@ export function servedOf(plane: Plane, caller: Exchange['caller'], name: string,
 export const servedNames = (plane: Plane, caller: Exchange['caller']): string[] => [
   ...new Set([...plane.endpoints(caller).map((e) => e.plan.name), ...plane.models(caller).map((m) => m.name)]),
 ];
+
+const runtimeOf = (placement: { readonly where: string; readonly lanes: number } | undefined): Pick<Served, 'platform' | 'lanes'> => ({
+  platform: placement?.where === 'python' ? 'mlflow_pyfunc' : 'onnxruntime_onnx',
+  lanes: placement?.lanes ?? 1,
+});
 
 const dims = (shape: readonly (number | string)[]): number[] => shape.map((d) => (typeof d === 'number' ? d : -1));
 
@@ -87,6 +95,7 @@ function wholeOf(plane: Plane, model: WholeModel, asked: string | undefined): Se
     inputs,
     outputs,
     properties: { execution: describePlacement(session.placement) },
+    ...runtimeOf(session.placement),
     variantsOf: (v) => [v],
     columns: false,
     infer: async ({ deadlineMs, gone, laps }, tensors, wanted, parameters) => {
@@ -173,6 +182,7 @@ function columnsOf(plane: Plane, endpoint: LiveEndpoint, version: string | undef
     name: endpoint.plan.name,
     versions: endpoint.variants.map((v) => v.plan.modelVersion),
     ...specs,
+    ...runtimeOf(endpoint.variants[0]!.session.placement),
     properties: {
       revision: String(endpoint.plan.revision),
       ...Object.fromEntries(endpoint.variants.map((v) => [`execution.${v.plan.id}`, describePlacement(v.session.placement)])),

@@ -14,7 +14,7 @@ import { sentenceOf } from '../sentence.ts';
 import { inferOnce, type Form, type Use } from './methods.ts';
 import type { WireRequest } from './wire.ts';
 
-export type Grpc = typeof import('@grpc/grpc-js');
+type Grpc = typeof import('@grpc/grpc-js');
 
 /** Stands for a message that could not be decoded; gRPC itself would call that an error of the server. */
 export class Undecodable {}
@@ -152,7 +152,7 @@ function headersOf(metadata: Metadata): Exchange['headers'] {
   return headers;
 }
 
-export const errorOf = (grpc: Grpc, context: ListenerContext, error: unknown): ServiceError => {
+const errorOf = (grpc: Grpc, context: ListenerContext, error: unknown): ServiceError => {
   const problem = context.problem(error);
   return { code: codeOf(grpc.status, problem.status), details: sentenceOf(problem) } as ServiceError;
 };

@@ -7,20 +7,20 @@ import { MB, runGrpc } from '../fixtures/grpc-call.ts';
 import { nameOf } from '../fixtures/identities.ts';
 
 const { INVALID_ARGUMENT, NOT_FOUND, OK } = grpc.status;
+const fuzzed = [
+  ...['ModelInfer', 'ModelMetadata', 'ModelReady', 'Check', 'ModelConfig', 'ModelStatistics', 'RepositoryIndex'],
+  ...['RepositoryModelLoad', 'RepositoryModelUnload', 'TraceSetting', 'LogSettings', 'SystemSharedMemoryStatus'],
+];
 
 test('Messages of any kind are refused or answered, within bounded memory', async (t) => {
-  const { call } = await runGrpc(t);
+  const { call } = await runGrpc(t, {}, { modelControl: 'explicit' });
   const fine = (code: number): boolean => code === OK || code === INVALID_ARGUMENT || code === NOT_FOUND;
   await fc.assert(
-    fc.asyncProperty(
-      fc.uint8Array({ maxLength: 80 }),
-      fc.constantFrom('ModelInfer', 'ModelMetadata', 'ModelReady', 'Check'),
-      async (bytes, method) => {
-        const { code, details } = await call(method, Buffer.from(bytes));
-        assert.ok(fine(code), `${method} ${code} ${details} for ${Buffer.from(bytes).toString('hex')}`);
-      },
-    ),
-    { numRuns: 400 },
+    fc.asyncProperty(fc.uint8Array({ maxLength: 80 }), fc.constantFrom(...fuzzed), async (bytes, method) => {
+      const { code, details } = await call(method, Buffer.from(bytes));
+      assert.ok(fine(code), `${method} ${code} ${details} for ${Buffer.from(bytes).toString('hex')}`);
+    }),
+    { numRuns: 800 },
   );
   const dim = fc.constantFrom('0', '1', '2', '3', '-1', '2147483648', '1152921504606846976', '9223372036854775807');
   const pieces = fc.record(

@@ -2,7 +2,7 @@
 import { refuseBody, type Exchange, type Plane } from '../../../domains/serving/data-plane.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { deadlineOf, requireDistinct } from '../infer.ts';
-import { configOf, extensions, indexOf, logSettings, platform, statisticsOf, traceSettings } from '../management.ts';
+import { configOf, extensions, indexOf, logSettings, statisticsOf, traceSettings } from '../management.ts';
 import { requireNoOverride } from '../repository.ts';
 import { servedOf } from '../served.ts';
 import { readInputs, writeOutputs } from './tensors.ts';
@@ -39,7 +39,7 @@ export const methods = (plane: Plane, form: Form): Record<string, Use> => ({
     }
   },
   ModelMetadata: ({ name, version }: Named, { caller }) => {
-    const { versions, inputs, outputs, properties } = servedOf(plane, caller, name, version || undefined);
+    const { versions, platform, inputs, outputs, properties } = servedOf(plane, caller, name, version || undefined);
     return { name, versions, platform, inputs, outputs, properties };
   },
   ModelInfer: (request: WireRequest, exchange, sendHeaders) => inferOnce(plane, form, request, exchange, sendHeaders),

@@ -15,7 +15,7 @@ test('Server and models answer their metadata, and what is not there is said to 
   const { call } = await runGrpc(t);
   assert.deepEqual((await call('ServerMetadata', {})).value, { name: 'gyre', version: '0.1.0', extensions: [...extensions] });
   assert.deepEqual([(await call('ServerLive', {})).value, (await call('ServerReady', {})).value], [{ live: true }, { ready: true }]);
-  const { properties, ...metadata } = (await call('ModelMetadata', { name: 'versions', version: 'v9' })).value as {
+  const { properties, ...metadata } = (await call('ModelMetadata', { name: 'versions', version: 'v9' })).value as unknown as {
     properties: Record<string, string>;
   };
   assert.match(properties.execution!, /^inline, a row in [\d.]+ ms/);

@@ -42,7 +42,7 @@ export interface WholeModel {
 }
 
 /** What is known of a version that was given at the start, loaded or not. */
-export interface KnownVersion {
+interface KnownVersion {
   readonly name: string;
   readonly version: string;
   readonly loaded: boolean;
