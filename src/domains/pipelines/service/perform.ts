@@ -43,6 +43,8 @@ export async function performEvaluate(ctx: Ctx, context: RunContext, step: Evalu
   const model = outputOf(context, step.model);
   if (model.kind !== 'logged-model') return fail('step-failed', { step: step.name, why: `"${step.model}" is not a logged model` });
   const spine = spineFor(run, step.spine);
+  const maker = context.stepDefinitions.get(step.model.split('.')[0]!);
+  const environment = maker?.kind === 'run' ? await environmentOf(ctx, context, maker.environment) : null;
   return buildTrainingTable(
     ctx,
     { definition, snapshot: run.snapshot, service: step.service, spine, slices: step.slices, datasets: run.datasets },
@@ -61,6 +63,7 @@ export async function performEvaluate(ctx: Ctx, context: RunContext, step: Evalu
         ...scoreOutputOf(definition, step.name),
         slices: step.slices,
         window: { fromUs: table.fromUs, toUs: table.toUs },
+        ...(environment ? { environment: { digest: environment.resolved.digest, lockDigest: environment.resolved.lockDigest } } : {}),
       });
       return {
         outputs: { evaluation: { kind: 'evaluation', id: evaluation.id, digest: evaluation.scoreTable.digest } },
