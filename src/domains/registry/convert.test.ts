@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { testPython } from '../../../test/journey/flights-project.ts';
 import { eachDatabase } from '../../../test/support/platform.ts';
+import { parquet } from '../../../test/support/parquet.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
 import { createUser } from '../access/public.ts';
 import { push, rowsOf } from '../pipelines/fixtures/scoring.ts';
 import { logModel, identityModel } from './fixtures/models.ts';
-import { findVersion, registerVersion, type ModelVersion } from './public.ts';
+import { evaluate, findVersion, getEvaluation, registerVersion, type ModelVersion } from './public.ts';
 import { isSameScore } from './model.ts';
 import { requireConvertible } from './service/start-conversion.ts';
 
@@ -135,6 +136,32 @@ test('trees and a regression become ONNX; what the converters do not know, and w
     /differ on 400 rows: by up to .* \(tolerance 1e-12\).* Worst is row \d+, by moment and key: 0\.\d+ .* became 0\.\d+/,
   );
   assert.equal((await b.send<{ items: unknown[] }>('GET', '/models/pipeline/versions')).body.items.length, 1);
+});
+
+test('a conversion of an evaluated version is evaluated on the very same rows, and its gates are judged', async (t) => {
+  const b = await bench(t, 'sqlite');
+  const ctx = b.ctx();
+  const folder = join(models(), 'trees');
+  const files = Object.fromEntries(readdirSync(folder).map((path) => [path, readFileSync(join(folder, path))]));
+  const { id, runId, source } = await logModel(ctx, files);
+  const table = join(b.folder, 'rows.parquet');
+  writeFileSync(table, await parquet(`select row_key, at_us, label, hour, temp from read_json('${join(models(), 'rows.ndjson')}')`));
+  const { items } = (await b.send<{ items: { id: string }[] }>('GET', '/projects/demo/datasets/seen/versions')).body;
+  const of = { datasetVersion: items[0]!.id, datasetVersions: [items[0]!.id], slices: [], window: { fromUs: 0, toUs: 4e8 } };
+  const evaluation = await evaluate(ctx, { loggedModelId: id, table, task: 'binary', score: 'predictions', ...of });
+  const evidence = { evaluation: evaluation.id };
+  await registerVersion(ctx, { model: 'trees', loggedModelId: id, source, trackingRunId: runId, evidence, baseline: null });
+  const asked = await b.send<Shown>('POST', '/models/trees/versions/1/convert', {});
+  assert.equal(asked.status, 202, JSON.stringify(asked.body));
+  await b.drain();
+  const done = (await b.send<Shown>('GET', `/models/trees/conversions/${asked.body.id}`)).body;
+  assert.equal(done.state, 'succeeded', JSON.stringify(done));
+  const derived = await findVersion(ctx, 'trees', '2');
+  const second = await getEvaluation(ctx, derived.evidence.evaluation!);
+  assert.deepEqual([second.input.digest, second.rows], [evaluation.input.digest, 400]);
+  assert.notEqual(second.loggedModelId, id);
+  const { body } = await b.send<{ decision: { outcome: string } | null }>('GET', '/models/trees/versions/2');
+  assert.equal(body.decision?.outcome, 'passed');
 });
 
 eachDatabase(

@@ -101,7 +101,7 @@ export async function inspect(ctx: Ctx, of: Origin, needs: Requirements, strict:
 // What the MLmodel file says: nothing of the model is run to seal it.
 async function pythonSignature(ctx: Ctx, files: Inspected['files']): Promise<ReturnType<typeof columnSignature>> {
   const mlmodel = await readMlmodel(ctx, files);
-  if (mlmodel === null) return 'it has neither a model.onnx nor an MLmodel file';
+  if (mlmodel === null) return 'it has no model.onnx and no MLmodel file';
   try {
     return columnSignature(parseMlmodel(mlmodel));
   } catch (error) {
