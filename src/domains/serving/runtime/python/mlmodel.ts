@@ -137,7 +137,7 @@ export function signatureOf({ signature }: ModelSpec): { inputs: ModelTensor[] |
  */
 export function columnSignature(spec: ModelSpec): ModelSignature | string {
   if (!spec.flavors.python_function && !['sklearn', 'lightgbm', 'xgboost', 'catboost'].some((f) => spec.flavors[f]))
-    return 'it has neither a model.onnx nor a python_function flavor';
+    return 'it has no model.onnx and no python_function flavor';
   const { inputs, outputs } = signatureOf(spec);
   if (!inputs) return 'its MLmodel has no signature, so nobody knows its columns; log it with one (mlflow.models.infer_signature)';
   if (spec.signature!.inputs!.some((entry) => entry.name === undefined))
