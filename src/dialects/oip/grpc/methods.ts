@@ -39,8 +39,9 @@ export const methods = (plane: Plane, form: Form): Record<string, Use> => ({
     }
   },
   ModelMetadata: ({ name, version }: Named, { caller }) => {
-    const { versions, platform, inputs, outputs, properties } = servedOf(plane, caller, name, version || undefined);
-    return { name, versions, platform, inputs, outputs, properties };
+    // The properties are told over REST alone: they are texts here and messages in MLServer's stubs, which cannot read a text.
+    const { versions, platform, inputs, outputs } = servedOf(plane, caller, name, version || undefined);
+    return { name, versions, platform, inputs, outputs };
   },
   ModelInfer: (request: WireRequest, exchange, sendHeaders) => inferOnce(plane, form, request, exchange, sendHeaders),
   ModelConfig: ({ name, version }: Named, { caller }) => ({ config: configOf(servedOf(plane, caller, name, version || undefined)) }),
