@@ -10,7 +10,7 @@ const repository = join(import.meta.dirname, '..');
 const compiled = join(repository, '.cache/compiled');
 
 export function build(): void {
-  execFileSync(join(repository, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: repository, stdio: 'inherit' });
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: repository, stdio: 'inherit' });
 }
 
 export interface BuiltServer {
