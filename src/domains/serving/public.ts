@@ -13,6 +13,7 @@ export { findPrediction, parsePredictionId, type SegmentContents } from './log/s
 export type { InferenceRecord, ServedView } from './log/record.ts';
 export { scoreRows, scoreTable, validateModel, type ScoredColumn } from './runtime/score-table.ts';
 export type { ModelSignature } from './runtime/onnx-runtime.ts';
+export { processOf } from './runtime/placement.ts';
 export { liveCounts } from './service/live-counts.ts';
 export { shipLive, shipSegments } from './service/ship.ts';
 export { orUnreadable } from './service/parquet-body.ts';

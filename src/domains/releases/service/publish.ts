@@ -8,7 +8,16 @@ import { personalColumns } from '../../datasets/public.ts';
 import { serviceForPlan, type ServiceForPlan } from '../../features/public.ts';
 import { revisionById, type EndpointDefinition } from '../../projects/public.ts';
 import { getVersion, versionFolder, versionInterpreter, withTags, type ModelVersion } from '../../registry/public.ts';
-import { faultOf, readPlan, writePlan, type ColumnType, type Missing, type PlanColumn, type PlanEndpoint } from '../../serving/public.ts';
+import {
+  faultOf,
+  processOf,
+  readPlan,
+  writePlan,
+  type ColumnType,
+  type Missing,
+  type PlanColumn,
+  type PlanEndpoint,
+} from '../../serving/public.ts';
 import { countSuppressions, suppressionsForPlan } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import type { EndpointRevision } from '../model.ts';
@@ -59,7 +68,9 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
   const versions = await Promise.all(revision.variants.map((v) => getVersion(ctx, v.versionId)));
   const serving = versions.filter((_, i) => revision.variants[i]!.weight > 0);
   const { request } = planColumns(endpoint, versions, service, serving);
-  const faults = ctx.settings.faultInjection ? (await withTags(ctx, versions)).map(({ tags }) => faultOf(tags)) : [];
+  const tagged = await withTags(ctx, versions);
+  const faults = ctx.settings.faultInjection ? tagged.map(({ tags }) => faultOf(tags)) : [];
+  const processes = tagged.map(({ tags }) => processOf(tags));
   const classified = await personalColumns(ctx, pinned);
   const timeline = await ctx.timeline.read(ctx.db, ctx.workspace, revision.project);
   return {
@@ -81,6 +92,7 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
         ...(await pythonOf(ctx, versions[i]!)),
         weight: v.weight,
         ...(v.shadow === undefined ? {} : { shadow: v.shadow }),
+        ...(processes[i] ? { process: processes[i] } : {}),
         ...(faults[i] ? { fault: faults[i] } : {}),
       })),
     ),

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { isProblem } from '../../../kernel/errors.ts';
 import { folder, sealModel } from '../fixtures/plane.ts';
 import { requireDigest } from './model-file.ts';
-import { measure, outputNames, placeModel, placeTensors, tensorsLike } from './placement.ts';
+import { measure, outputNames, placeModel, placeTensors, processOf, tensorsLike } from './placement.ts';
 import { openInProcess, ProcessEnded } from './process-session.ts';
 
 const fixture = (name: string): string => join(import.meta.dirname, `../fixtures/${name}.onnx`);
@@ -130,4 +130,15 @@ test('Files that are not those that were sealed are refused; what Python compile
   await requireDigest(path, digest);
   appendFileSync(join(path, 'model.onnx'), '!');
   await assert.rejects(requireDigest(path, digest), (error) => isProblem(error, 'model-files-changed'));
+});
+
+test('A version asks for a process of its own with a tag', () => {
+  assert.equal(processOf([{ key: 'gyre.serving.process', value: 'own' }]), 'own');
+  assert.equal(
+    processOf([
+      { key: 'gyre.serving.process', value: 'shared' },
+      { key: 'a', value: 'own' },
+    ]),
+    undefined,
+  );
 });

@@ -25,6 +25,13 @@ export interface PlacementOptions {
   readonly inlineMs?: number;
 }
 
+/** The tag of a model version that asks for a process of its own, with the value "own". */
+const PROCESS_TAG = 'gyre.serving.process';
+
+/** What the tags of a version ask for. */
+export const processOf = (tags: readonly { readonly key: string; readonly value: string }[]): 'own' | undefined =>
+  tags.some((t) => t.key === PROCESS_TAG && t.value === 'own') ? 'own' : undefined;
+
 /** For whoever asks after a model. */
 export const describePlacement = (placement: Placement | undefined): string =>
   placement === undefined
