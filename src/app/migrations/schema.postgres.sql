@@ -463,6 +463,28 @@ create table evaluations (
 
 create index evaluations__workspace_id__logged_model_id__id on evaluations ("workspace_id", "logged_model_id", "id");
 
+create table model_conversions (
+  "workspace_id" text collate "C" not null,
+  "id" text collate "C" not null,
+  "model" text collate "C" not null,
+  "version_id" text collate "C" not null,
+  "version_number" bigint not null,
+  "state" text collate "C" not null check ("state" in ('running', 'succeeded', 'failed')),
+  "doing" text collate "C" not null,
+  "tolerance" double precision not null,
+  "rows_of" text collate "C",
+  "environment" text collate "C",
+  "sameness" text,
+  "logged_model_id" text collate "C",
+  "made_version" bigint,
+  "error" text,
+  "created_ms" bigint not null,
+  "finished_ms" bigint,
+  primary key ("workspace_id", "id")
+);
+
+create index model_conversions__workspace_id__version_id__id on model_conversions ("workspace_id", "version_id", "id");
+
 create table decisions (
   "workspace_id" text collate "C" not null,
   "id" text collate "C" not null,
@@ -533,6 +555,7 @@ create table pipeline_runs (
   "pipeline" text collate "C" not null,
   "number" bigint not null,
   "revision_id" text collate "C" not null,
+  "own_steps" text,
   "snapshot" text collate "C" not null,
   "params" text not null,
   "datasets" text not null,
@@ -877,6 +900,7 @@ create table endpoint_revisions (
   "project_revision" text collate "C" not null,
   "decision" text collate "C" not null,
   "trial" text collate "C",
+  "per_request" smallint not null,
   "created_ms" bigint not null,
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "endpoint", "number")
@@ -890,10 +914,11 @@ create table releases (
   "revision" text collate "C" not null,
   "previous" text collate "C",
   "candidate" text not null,
-  "state" text collate "C" not null check ("state" in ('started', 'canary', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed')),
+  "state" text collate "C" not null check ("state" in ('pending', 'warming', 'shadow', 'canary', 'baking', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed')),
   "policy" text,
   "step" bigint not null,
   "move" text,
+  "waiting" text,
   "reason" text collate "C" not null,
   "standing" text collate "C" not null,
   "figures" text,
@@ -910,7 +935,7 @@ create table releases (
 
 create index releases__workspace_id__endpoint__id on releases ("workspace_id", "endpoint", "id");
 
-create index releases__workspace_id__endpoint__state on releases ("workspace_id", "endpoint", "state") where state in ('started', 'canary', 'paused');
+create index releases__workspace_id__endpoint__state on releases ("workspace_id", "endpoint", "state") where state in ('pending', 'warming', 'shadow', 'canary', 'baking', 'paused');
 
 create table release_transitions (
   "workspace_id" text collate "C" not null,
@@ -952,11 +977,16 @@ create table trials (
   "project" text collate "C" not null,
   "endpoint" text collate "C" not null,
   "name" text collate "C" not null,
-  "state" text collate "C" not null check ("state" in ('planned', 'running', 'stopped', 'decided')),
+  "state" text collate "C" not null check ("state" in ('declared', 'planned', 'running', 'paused', 'stopped', 'decided')),
   "plan" text not null,
   "started" text,
+  "steering" text,
   "settled" smallint not null,
   "standing" text collate "C" not null,
+  "judged_us" bigint not null,
+  "guards" text not null,
+  "managed_by" text collate "C" not null check ("managed_by" in ('file', 'api', 'detached')),
+  "declared_by" text collate "C",
   "decision" text,
   "release_id" text collate "C",
   "ended_us" bigint,
@@ -964,6 +994,23 @@ create table trials (
   "version" bigint not null,
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "project", "endpoint", "name")
+);
+
+create index trials__workspace_id__state__id on trials ("workspace_id", "state", "id") where state in ('declared', 'running');
+
+create table trial_steps (
+  "workspace_id" text collate "C" not null,
+  "trial_id" text collate "C" not null,
+  "number" bigint not null,
+  "kind" text collate "C" not null check ("kind" in ('started', 'weights', 'kept', 'frozen', 'thawed', 'paused', 'resumed', 'stopped', 'decided')),
+  "revision" bigint,
+  "weights" text,
+  "why" text collate "C" not null,
+  "figures" text,
+  "actor" text not null,
+  "at_us" bigint not null,
+  "at_ms" bigint not null,
+  primary key ("workspace_id", "trial_id", "number")
 );
 
 create table lineage_nodes (

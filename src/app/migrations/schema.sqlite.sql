@@ -463,6 +463,28 @@ create table evaluations (
 
 create index evaluations__workspace_id__logged_model_id__id on evaluations ("workspace_id", "logged_model_id", "id");
 
+create table model_conversions (
+  "workspace_id" text not null,
+  "id" text not null,
+  "model" text not null,
+  "version_id" text not null,
+  "version_number" integer not null,
+  "state" text not null check ("state" in ('running', 'succeeded', 'failed')),
+  "doing" text not null,
+  "tolerance" real not null,
+  "rows_of" text,
+  "environment" text,
+  "sameness" text,
+  "logged_model_id" text,
+  "made_version" integer,
+  "error" text,
+  "created_ms" integer not null,
+  "finished_ms" integer,
+  primary key ("workspace_id", "id")
+) strict;
+
+create index model_conversions__workspace_id__version_id__id on model_conversions ("workspace_id", "version_id", "id");
+
 create table decisions (
   "workspace_id" text not null,
   "id" text not null,
@@ -533,6 +555,7 @@ create table pipeline_runs (
   "pipeline" text not null,
   "number" integer not null,
   "revision_id" text not null,
+  "own_steps" text,
   "snapshot" text not null,
   "params" text not null,
   "datasets" text not null,
@@ -877,6 +900,7 @@ create table endpoint_revisions (
   "project_revision" text not null,
   "decision" text not null,
   "trial" text,
+  "per_request" integer not null,
   "created_ms" integer not null,
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "endpoint", "number")
@@ -890,10 +914,11 @@ create table releases (
   "revision" text not null,
   "previous" text,
   "candidate" text not null,
-  "state" text not null check ("state" in ('started', 'canary', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed')),
+  "state" text not null check ("state" in ('pending', 'warming', 'shadow', 'canary', 'baking', 'paused', 'promoted', 'rolled-back', 'aborted', 'failed')),
   "policy" text,
   "step" integer not null,
   "move" text,
+  "waiting" text,
   "reason" text not null,
   "standing" text not null,
   "figures" text,
@@ -910,7 +935,7 @@ create table releases (
 
 create index releases__workspace_id__endpoint__id on releases ("workspace_id", "endpoint", "id");
 
-create index releases__workspace_id__endpoint__state on releases ("workspace_id", "endpoint", "state") where state in ('started', 'canary', 'paused');
+create index releases__workspace_id__endpoint__state on releases ("workspace_id", "endpoint", "state") where state in ('pending', 'warming', 'shadow', 'canary', 'baking', 'paused');
 
 create table release_transitions (
   "workspace_id" text not null,
@@ -952,11 +977,16 @@ create table trials (
   "project" text not null,
   "endpoint" text not null,
   "name" text not null,
-  "state" text not null check ("state" in ('planned', 'running', 'stopped', 'decided')),
+  "state" text not null check ("state" in ('declared', 'planned', 'running', 'paused', 'stopped', 'decided')),
   "plan" text not null,
   "started" text,
+  "steering" text,
   "settled" integer not null,
   "standing" text not null,
+  "judged_us" integer not null,
+  "guards" text not null,
+  "managed_by" text not null check ("managed_by" in ('file', 'api', 'detached')),
+  "declared_by" text,
   "decision" text,
   "release_id" text,
   "ended_us" integer,
@@ -964,6 +994,23 @@ create table trials (
   "version" integer not null,
   primary key ("workspace_id", "id"),
   unique ("workspace_id", "project", "endpoint", "name")
+) strict;
+
+create index trials__workspace_id__state__id on trials ("workspace_id", "state", "id") where state in ('declared', 'running');
+
+create table trial_steps (
+  "workspace_id" text not null,
+  "trial_id" text not null,
+  "number" integer not null,
+  "kind" text not null check ("kind" in ('started', 'weights', 'kept', 'frozen', 'thawed', 'paused', 'resumed', 'stopped', 'decided')),
+  "revision" integer,
+  "weights" text,
+  "why" text not null,
+  "figures" text,
+  "actor" text not null,
+  "at_us" integer not null,
+  "at_ms" integer not null,
+  primary key ("workspace_id", "trial_id", "number")
 ) strict;
 
 create table lineage_nodes (
