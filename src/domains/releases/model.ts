@@ -60,9 +60,6 @@ export const mirrorOf = ({ shadow }: ReleasePolicy): number => shadow?.share ?? 
 export const stateOfStep = ({ steps, bakeUs }: ReleasePolicy, step: number): 'shadow' | 'canary' | 'baking' | 'promoted' =>
   step < 0 ? 'shadow' : step < steps.length - 1 ? 'canary' : bakeUs === null ? 'promoted' : 'baking';
 
-/** The first step of a policy. */
-export const firstStep = ({ shadow }: ReleasePolicy): number => (shadow ? -1 : 0);
-
 /** What is served in a state of a staged release. The one with the traffic is first, except in a canary's split. */
 export function variantsOf(to: Move['to'], policy: ReleasePolicy, step: number, stable: Variant, candidate: Variant): Variant[] {
   switch (to) {

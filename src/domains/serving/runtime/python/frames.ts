@@ -91,8 +91,6 @@ const arrayTypes: Readonly<Record<string, { readonly of: ArrayType; readonly byt
   bool: { of: Uint8Array as ArrayType, bytes: 1 },
 };
 
-export const sizeOf = (type: string): number => arrayTypes[type]?.bytes ?? 0;
-
 export type Cell = number | bigint | string | boolean | null;
 
 /** A part of `count` numbers that `fill` writes into a typed array. */
