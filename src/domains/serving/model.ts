@@ -27,6 +27,9 @@ export const sqlType: Readonly<Record<ColumnType, string>> = {
   boolean: 'BOOLEAN',
 };
 
+/** What holds the microseconds of each stage of a request. */
+export const stagesType = 'STRUCT(parse BIGINT, features BIGINT, queue BIGINT, model BIGINT)';
+
 /** A column of the endpoint, with what the models behind it can take. */
 export interface Slot {
   readonly name: string;

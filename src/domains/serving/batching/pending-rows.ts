@@ -111,6 +111,14 @@ export function slice({ result }: Item, name: string) {
   return { type, shape: shape.slice(1), values: Array.from({ length: width }, (_, i) => values[row * width + i]!) };
 }
 
+function stagesOf({ call }: Pending): Pick<Entry['body'], 'stagesUs'> {
+  const laps = call.patience?.laps;
+  if (!laps) return {};
+  return { stagesUs: { parse: us(laps.parse), features: us(laps.features), queue: us(laps.queue), model: us(laps.model) } };
+}
+
+const us = (ms: number): number => Math.round(ms * 1000);
+
 export function entryOf(item: Item, recordedMs: number, latencyUs: number): Entry {
   const { prepared, variant, pending, assignment, error } = item;
   const { endpoint, eventTimeUs } = pending.call;
@@ -122,6 +130,7 @@ export function entryOf(item: Item, recordedMs: number, latencyUs: number): Entr
       eventTimeUs,
       recordedMs,
       latencyUs,
+      ...stagesOf(pending),
       assignmentKey: keyToLog(endpoint, prepared.assignmentKey),
       assignment,
       request: withoutPersonal(endpoint, prepared.request, (i) => i),

@@ -13,9 +13,9 @@ export interface Admission {
 }
 
 export interface AdmissionOptions {
-  /** What the requests of a turn may take together (default 25 ms). */
+  /** What the requests of a turn may take together (default 100 ms). */
   readonly turnMs?: number;
-  /** Taken in any case (default 16). */
+  /** Taken in any case (default 32). */
   readonly least?: number;
 }
 
@@ -24,7 +24,7 @@ const HTTP_MS = 0.03;
 /** Answers from which what one takes is told. */
 const WINDOW = 20;
 
-export function openAdmission({ turnMs = 25, least = 16 }: AdmissionOptions = {}): Admission {
+export function openAdmission({ turnMs = 100, least = 32 }: AdmissionOptions = {}): Admission {
   let taken = 0;
   let limit = Math.floor(turnMs / HTTP_MS);
   let serviceMs = HTTP_MS;

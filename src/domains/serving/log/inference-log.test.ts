@@ -30,6 +30,7 @@ const entry = (i: number, by: RecordDefinition = definition): Entry => ({
     eventTimeUs: 1000 + i,
     recordedMs: 5,
     latencyUs: 40,
+    ...(i % 2 === 0 ? { stagesUs: { parse: 4, features: 3, queue: 20, model: 13 } } : {}),
     assignmentKey: `k${i}`,
     assignment: 'sticky',
     request: ['EWR'],
@@ -70,6 +71,8 @@ test('A record comes back by its id with names and values, from an open and from
       [record.id, record.score, record.variant, record.request, record.inputs],
       [ids[1], 2 / 7, 'stable', { origin: 'EWR' }, { temp: 2, origin: 'EWR' }],
     );
+    assert.deepEqual([record.latencyUs, record.stagesUs], [40, { parse: 4, features: 3, queue: 20, model: 13 }]);
+    assert.deepEqual([findPrediction(dir, ids[0]!)!.latencyUs, findPrediction(dir, ids[0]!)!.stagesUs], [40, undefined]);
     assert.deepEqual(record.features, [
       { view: 'weather', entity: ['origin'], fact: { knownAtUs: 9, occurredAtUs: 8, values: { temp: 2 } } },
     ]);

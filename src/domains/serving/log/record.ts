@@ -37,10 +37,21 @@ export interface RecordDefinition {
 export const assignments = ['sticky', 'random', 'pinned', 'shadow'] as const;
 export type Assignment = (typeof assignments)[number];
 
+/** What the request of a prediction took until its answer was logged, by stage, in microseconds. */
+export interface StagesUs {
+  readonly parse: number;
+  readonly features: number;
+  /** Until its model was free, or its turn came. */
+  readonly queue: number;
+  readonly model: number;
+}
+
 export interface RecordBody {
   readonly eventTimeUs: number;
   readonly recordedMs: number;
   readonly latencyUs: number;
+  /** Absent in records of shadows, and of segments written before there were stages. */
+  readonly stagesUs?: StagesUs;
   readonly assignmentKey: string | null;
   readonly assignment: Assignment;
   /** As received, by position of `definition.request`; null where nothing usable was sent. */
@@ -85,7 +96,7 @@ export const encodeBody = (definition: number, b: RecordBody): string =>
     definition,
     b.eventTimeUs,
     b.recordedMs,
-    b.latencyUs,
+    b.stagesUs ? [b.latencyUs, b.stagesUs.parse, b.stagesUs.features, b.stagesUs.queue, b.stagesUs.model] : b.latencyUs,
     b.assignmentKey,
     assignments.indexOf(b.assignment),
     b.request,
@@ -100,7 +111,7 @@ type Encoded = [
   number,
   number,
   number,
-  number,
+  number | [number, number, number, number, number],
   string | null,
   number,
   Value[],
@@ -111,13 +122,19 @@ type Encoded = [
   string?,
 ];
 
+function timesOf(took: Encoded[3]): Pick<RecordBody, 'latencyUs' | 'stagesUs'> {
+  if (typeof took === 'number') return { latencyUs: took };
+  const [latencyUs, parse, features, queue, model] = took;
+  return { latencyUs, stagesUs: { parse, features, queue, model } };
+}
+
 /** A record by position, with its definition. */
 export function decodeBody(
   text: string,
   definitions: readonly RecordDefinition[],
   id: string,
 ): { readonly definition: RecordDefinition; readonly body: RecordBody } {
-  const [n, eventTimeUs, recordedMs, latencyUs, assignmentKey, assignment, request, facts, inputs, score, error, shadowOf] = JSON.parse(
+  const [n, eventTimeUs, recordedMs, took, assignmentKey, assignment, request, facts, inputs, score, error, shadowOf] = JSON.parse(
     text,
   ) as Encoded;
   const definition = definitions[n];
@@ -125,7 +142,7 @@ export function decodeBody(
   const body = {
     eventTimeUs,
     recordedMs,
-    latencyUs,
+    ...timesOf(took),
     assignmentKey,
     assignment: assignments[assignment] ?? 'sticky',
     request,

@@ -1,7 +1,7 @@
 // A Parquet file of records of a model served elsewhere, as SQL: its rows in the form of the log, and their faults. Pure.
 import { sqlName, sqlText, type ComputeColumn } from '../../../kernel/compute/compute.ts';
 import { EXTERNAL_MEMBERS, GREATEST_US, LEAST_US, memberFaults } from '../log/external-record.ts';
-import { sqlType, type LoggedColumn } from '../model.ts';
+import { sqlType, stagesType, type LoggedColumn } from '../model.ts';
 import type { ColumnType } from '../schema.ts';
 
 export interface ParquetShape {
@@ -54,7 +54,7 @@ export function parquetShape(columns: readonly ComputeColumn[], facts: BatchFact
   const rows = `select row_number() over () as n, ${has('id') ? '"id"::varchar' : 'null::varchar'} as id, ${sqlText(facts.workspace)} as workspace,
     ${sqlText(facts.project)} as project, ${sqlText(facts.endpoint)} as endpoint, 0::bigint as revision, ${text('variant', "''")} as variant, '' as model,
     ${text('model_version', "''")} as "modelVersion", '' as "modelDigest", null::double as propensity, ${momentOf(types.get('at'))} as "eventTimeUs", ${facts.recordedMs}::bigint as "recordedMs",
-    ${latency}::bigint as "latencyUs", null::varchar as "assignmentKey", null::varchar as assignment${pack('request', request)}${pack('inputs', inputs)},
+    ${latency}::bigint as "latencyUs", null::${stagesType} as "stagesUs", null::varchar as "assignmentKey", null::varchar as assignment${pack('request', request)}${pack('inputs', inputs)},
     []::STRUCT("view" VARCHAR, "knownAtUs" BIGINT, "occurredAtUs" BIGINT)[] as features, ${score} as score, ${text('error', 'null::varchar')} as error from t`;
   const checks: readonly (readonly [string, string, string])[] = [
     ['id', 'coalesce(length(id) not between 1 and 200, true)', memberFaults.id],

@@ -7,7 +7,7 @@ import { storeBlobs } from '../../../kernel/blobs/blob-index.ts';
 import { sqlName, sqlText, type ComputeJob, type ComputeResult } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { parsePredictionId } from '../log/segment.ts';
-import { sqlType, type LoggedColumn } from '../model.ts';
+import { sqlType, stagesType, type LoggedColumn } from '../model.ts';
 import type { ColumnType } from '../schema.ts';
 import * as store from '../store.ts';
 
@@ -21,7 +21,7 @@ export interface Span {
  * the endpoint is the monitor's name.
  *
  * Columns of a file: id, workspace, project, endpoint, revision, variant, model, "modelVersion", "modelDigest",
- * propensity, "eventTimeUs", "recordedMs", "latencyUs", "assignmentKey", assignment, request STRUCT, inputs STRUCT,
+ * propensity, "eventTimeUs", "recordedMs", "latencyUs", "stagesUs" STRUCT, "assignmentKey", assignment, request STRUCT, inputs STRUCT,
  * features STRUCT(view, "knownAtUs", "occurredAtUs")[], score DOUBLE, error, "shadowOf". The structs have the columns that
  * `request` and `inputs` of the file name, typed by `sqlType`; one without columns is left out. Read together
  * (union_by_name) the structs of several files become one with all their columns, null where a file lacks one;
@@ -105,6 +105,7 @@ export const lineColumns = ({ request, inputs }: store.LoggedColumns): Record<st
     eventTimeUs: 'BIGINT',
     recordedMs: 'BIGINT',
     latencyUs: 'BIGINT',
+    stagesUs: stagesType,
     assignmentKey: 'VARCHAR',
     assignment: 'VARCHAR',
     ...Object.fromEntries(structs.flatMap(([name, type]) => (type ? [[name, type] as const] : []))),

@@ -82,7 +82,15 @@ eachDatabase('Records come back with the types of their columns, also where colu
   const wider = { ...definition('default'), inputs: ['hour', 'Hour', 'temp'], types };
   const ids = log.append([
     { definition: definition('default'), body: body(5) },
-    { definition: wider, body: { ...body(7), request: ['2013-01-01'], inputs: [2 ** 53 - 1, true, 0.5] } },
+    {
+      definition: wider,
+      body: {
+        ...body(7),
+        stagesUs: { parse: 1, features: 2, queue: 3, model: 4 },
+        request: ['2013-01-01'],
+        inputs: [2 ** 53 - 1, true, 0.5],
+      },
+    },
     { definition: { ...wider, variant: 'v2' }, body: { ...body(6), inputs: [null, null, null], score: null, error: 'no' } },
     { definition: { ...definition('default'), endpoint: 'other' }, body: body(8) },
     {
@@ -124,16 +132,16 @@ eachDatabase('Records come back with the types of their columns, also where colu
     },
     statements: [],
     rows: `select "eventTimeUs" as at, request.origin as origin, inputs.hour as hour, inputs.Hour_2 as b, inputs.temp as temp, score, error, variant,
-      typeof(inputs) as type from t order by 1`,
+      "stagesUs".model as model, typeof(inputs) as type from t order by 1`,
   });
   assert.equal(rows[0]!.type, 'STRUCT(origin VARCHAR, "temp" DOUBLE, "hour" BIGINT, Hour_2 BOOLEAN)');
   assert.deepEqual(
     rows.map(({ type: _type, ...row }) => Object.values(row)),
     [
-      [5, 'EWR', null, null, null, 0.5, null, 'v1'],
-      [6, 'EWR', null, null, null, null, 'no', 'v2'],
-      [7, '2013-01-01', 2 ** 53 - 1, true, 0.5, 0.5, null, 'v1'],
-      [9, null, null, null, null, 0.5, null, 'v1'],
+      [5, 'EWR', null, null, null, 0.5, null, 'v1', null],
+      [6, 'EWR', null, null, null, null, 'no', 'v2', null],
+      [7, '2013-01-01', 2 ** 53 - 1, true, 0.5, 0.5, null, 'v1', 4],
+      [9, null, null, null, null, 0.5, null, 'v1', null],
     ],
   );
 });
