@@ -26,7 +26,7 @@ test('A prediction looks its features up as of the event time and is logged with
   assert.deepEqual([reply.body.modelVersion, reply.body.variant, reply.body.revision], ['1', 'stable', 1]);
   const record = findPrediction(servingPaths(plane.dir).log, id)!;
   const { parse, features, queue, model } = record.stagesUs!;
-  assert.ok(parse > 0 && features > 0 && model > 0 && queue + model <= record.latencyUs + 2, JSON.stringify(record));
+  for (const took of [parse, features, queue, model]) assert.ok(Number.isInteger(took) && took > 0, JSON.stringify(record.stagesUs));
   // The newest fact known a day before March is that of 23:00, known at 23:10.
   const occurredAtUs = MARCH_US - DAY_US - hour;
   assert.deepEqual(record.features, [
