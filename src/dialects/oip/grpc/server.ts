@@ -1,5 +1,6 @@
 // The Open Inference Protocol over gRPC, with health checking and reflection, on a port of its own. The packages are loaded
-// when it starts, so that a data plane without it does not pay for them.
+// when the first client connects: a data plane that nobody asks over gRPC starts faster and stays smaller without them.
+import type { Socket } from 'node:net';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import type { ListenerContext, ServingListener } from '../../../domains/serving/data-plane.ts';
@@ -28,7 +29,37 @@ const INFERENCES = new Set(['ModelInfer', 'ModelStreamInfer']);
 
 export const oipGrpc = (options: GrpcOptions): ServingListener => ({ name: 'grpc', open: (context) => open(options, context) });
 
-async function open({ port, contents, stream: whose = 'triton', limitBytes }: GrpcOptions, context: ListenerContext) {
+async function open(options: GrpcOptions, context: ListenerContext) {
+  let engine: Promise<Engine> | undefined;
+  const start = (): Promise<Engine> => {
+    engine ??= startEngine(options, context);
+    engine.catch((error: unknown) => {
+      engine = undefined;
+      context.problem(error);
+    });
+    return engine;
+  };
+  const bound = await bind(options.port, context, (socket) =>
+    start().then(
+      ({ take }) => take(socket),
+      () => socket.destroy(),
+    ),
+  );
+  return {
+    url: `${context.host.includes(':') ? `[${context.host}]` : context.host}:${bound.port}`,
+    close: async () => {
+      bound.stop();
+      await (await engine?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+interface Engine {
+  readonly take: (socket: Socket) => void;
+  close(): Promise<void>;
+}
+
+async function startEngine({ contents, stream: whose = 'triton', limitBytes }: GrpcOptions, context: ListenerContext): Promise<Engine> {
   const [grpc, { ReflectionService }] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/reflection')]);
   const definition = await loadDefinition(whose === 'triton' ? INFERENCE : PLAIN_STREAM);
   const server = new grpc.Server({ 'grpc.max_receive_message_length': limitBytes, 'grpc.max_send_message_length': -1 });
@@ -44,12 +75,19 @@ async function open({ port, contents, stream: whose = 'triton', limitBytes }: Gr
   );
   server.addService(tolerant(definition['grpc.health.v1.Health'] as ServiceDefinition), health.handlers);
   new ReflectionService(definition).addToServer(server);
-  const bound = await bind(grpc, server, port, context);
+  const { tls } = context;
+  const injector = server.createConnectionInjector(
+    tls
+      ? grpc.ServerCredentials.createSsl(null, [{ private_key: tls.key, cert_chain: tls.cert }])
+      : grpc.ServerCredentials.createInsecure(),
+  );
   return {
-    url: `${context.host.includes(':') ? `[${context.host}]` : context.host}:${bound.port}`,
+    take: (socket) => {
+      injector.injectConnection(socket);
+      socket.resume();
+    },
     close: () =>
       new Promise<void>((resolve) => {
-        bound.stop();
         health.end();
         const late = setTimeout(() => server.forceShutdown(), 5000);
         server.tryShutdown(() => {
