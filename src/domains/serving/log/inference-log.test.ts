@@ -62,6 +62,17 @@ test('The checksum is CRC-32C', () => {
   assert.equal(crc32c(Buffer.alloc(32)), 0x8a9136aa);
 });
 
+test('Inputs that are as they were received are written once, and others come back as they were', (t) => {
+  const { dir, log, file } = open(t);
+  const received = entry(7);
+  const [, replaced] = log.append([received, { ...received, body: { ...received.body, facts: [null], inputs: [12.5, 'EWR'] } }]);
+  const [, unknown] = log.append([received, { ...received, body: { ...received.body, facts: [null], inputs: [null, 'EWR'] } }]);
+  assert.deepEqual(findPrediction(dir, replaced!)!.inputs, { temp: 12.5, origin: 'EWR' });
+  assert.deepEqual(findPrediction(dir, unknown!)!.inputs, { temp: null, origin: 'EWR' });
+  const written = readFileSync(file(), 'latin1');
+  assert.equal(written.split('"EWR"').length - 1, 4 + 1, 'each of four records has it once, and one of them a second time');
+});
+
 test('A record comes back by its id with names and values, from an open and from a sealed segment', async (t) => {
   const { dir, log } = open(t);
   const ids = log.append([entry(1), entry(2), entry(3, { ...definition, variant: 'candidate' })]);

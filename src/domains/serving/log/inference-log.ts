@@ -161,7 +161,7 @@ export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
           fresh.push(definition);
           at = put(at, frameKinds.definition, JSON.stringify(definition));
         }
-        at = put(at, frameKinds.record, encodeBody(number, body));
+        at = put(at, frameKinds.record, encodeBody(number, definition, body));
       }
       for (let done = 0; done < at;) done += write(segment.fd, buffer, done, at - done, segment.bytes + done);
     } catch (error) {

@@ -91,9 +91,42 @@ export interface ServedView {
 export const propensityOf = ({ propensity }: RecordDefinition, { assignment }: Pick<RecordBody, 'assignment'>): number | null =>
   assignment === 'pinned' || assignment === 'shadow' ? null : (propensity ?? null);
 
-export const encodeBody = (definition: number, b: RecordBody): string =>
+/** Where each input of the model comes from, by position: a column of the request (`view` -1), or one of a view. */
+type Source = readonly [view: number, column: number];
+const sources = new WeakMap<RecordDefinition, readonly Source[]>();
+
+function sourcesOf(definition: RecordDefinition): readonly Source[] {
+  let found = sources.get(definition);
+  if (!found) {
+    const columns = [definition.request, ...definition.views.map((v) => v.columns)];
+    const sourceOf = (name: string): Source => {
+      const group = columns.findIndex((names) => names.includes(name));
+      return [group - 1, columns[group]?.indexOf(name) ?? -1];
+    };
+    sources.set(definition, (found = definition.inputs.map(sourceOf)));
+  }
+  return found;
+}
+
+const valueAt = ({ request, facts }: Pick<RecordBody, 'request' | 'facts'>, [view, column]: Source): Value =>
+  (view === -1 ? request[column] : facts[view]?.values[column]) ?? null;
+
+/** Most inputs are what was sent or found; only where a default stands for a value do they say more than that. */
+const AS_RECEIVED = 0;
+
+function encodeInputs(definition: RecordDefinition, body: RecordBody): RecordBody['inputs'] | typeof AS_RECEIVED {
+  const from = sourcesOf(definition);
+  for (let i = 0; i < from.length; i++) if (body.inputs[i] !== valueAt(body, from[i]!)) return body.inputs;
+  return AS_RECEIVED;
+}
+
+const decodeInputs = (definition: RecordDefinition, body: Pick<RecordBody, 'request' | 'facts'>, encoded: Encoded[8]): readonly Value[] =>
+  encoded === AS_RECEIVED ? sourcesOf(definition).map((source) => valueAt(body, source)) : encoded;
+
+/** `number` is that of the definition in its segment. */
+export const encodeBody = (number: number, definition: RecordDefinition, b: RecordBody): string =>
   JSON.stringify([
-    definition,
+    number,
     b.eventTimeUs,
     b.recordedMs,
     b.stagesUs ? [b.latencyUs, b.stagesUs.parse, b.stagesUs.features, b.stagesUs.queue, b.stagesUs.model] : b.latencyUs,
@@ -101,7 +134,7 @@ export const encodeBody = (definition: number, b: RecordBody): string =>
     assignments.indexOf(b.assignment),
     b.request,
     b.facts.map((f) => (f === null ? null : [f.knownAtUs, f.occurredAtUs, f.values])),
-    b.inputs,
+    encodeInputs(definition, b),
     b.score,
     b.error,
     ...(b.shadowOf === undefined ? [] : [b.shadowOf]),
@@ -116,7 +149,7 @@ type Encoded = [
   number,
   Value[],
   ([number, number, Value[]] | null)[],
-  Value[],
+  Value[] | typeof AS_RECEIVED,
   number | null,
   string | null,
   string?,
@@ -139,15 +172,18 @@ export function decodeBody(
   ) as Encoded;
   const definition = definitions[n];
   if (!definition) throw new Error(`record ${id} refers to the definition ${n}, which its segment does not have`);
+  const received = {
+    request,
+    facts: facts.map((f) => (f === null ? null : { knownAtUs: f[0], occurredAtUs: f[1], values: f[2] })),
+  };
   const body = {
     eventTimeUs,
     recordedMs,
     ...timesOf(took),
     assignmentKey,
     assignment: assignments[assignment] ?? 'sticky',
-    request,
-    facts: facts.map((f) => (f === null ? null : { knownAtUs: f[0], occurredAtUs: f[1], values: f[2] })),
-    inputs,
+    ...received,
+    inputs: decodeInputs(definition, received, inputs),
     score,
     error,
     ...(shadowOf === undefined ? {} : { shadowOf }),
