@@ -92,10 +92,10 @@ test('A file that cannot be loaded is told in a process as it is here', async (t
   assert.equal(await why(true), await why(false));
 });
 
-test('The 99th percentile forgives one outlier, and a slow call is not repeated for long', () => {
+test('What a machine does beside is no part of what a call takes, and a slow call is not repeated for long', () => {
   let calls = 0;
   const quick = measure(() => {
-    if (++calls === 50) for (const until = performance.now() + 5; performance.now() < until;);
+    if (++calls % 4 === 0) for (const until = performance.now() + 5; performance.now() < until;);
   })!;
   assert.ok(quick < 5, String(quick));
   assert.equal(calls, 103);
