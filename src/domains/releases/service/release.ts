@@ -81,6 +81,7 @@ export async function beginRelease(
   also?: WithRelease,
 ): Promise<string> {
   const { applied, definition, fit } = await endpointOf(ctx, project, endpoint);
+  await requireNotFrozen(ctx, { project, endpoint });
   // A model in Python has its environment before any traffic moves to it.
   const asked = await findVersion(ctx, definition.model, wanted);
   if (asked.signature !== null) await versionInterpreter(ctx, asked);
