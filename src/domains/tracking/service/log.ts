@@ -206,8 +206,7 @@ export async function logInputs(ctx: Ctx, runId: string, datasets: readonly Data
   checkCount('datasets', datasets.length, limits.datasets);
   checkCount('models', modelIds.length, limits.total);
   // Looked up beforehand: whoever else writes need not wait for it.
-  const known = new Set<string>();
-  for (const d of datasets) for (const { id } of await recogniseVersions(ctx, d)) known.add(id);
+  const known = (await recogniseVersions(ctx, datasets)).map(({ id }) => id);
   await ctx.tx(async (tx) => {
     const run = await activeRun(tx, runId);
     const named = { workspace_id: tx.workspace, experiment_id: run.experimentId };
@@ -241,10 +240,10 @@ export async function logInputs(ctx: Ctx, runId: string, datasets: readonly Data
 }
 
 /** Data that this server knows as versions of its datasets becomes part of the chain of evidence. */
-async function linkKnown(tx: Ctx, run: TrackingRun, known: ReadonlySet<string>): Promise<void> {
-  if (known.size === 0) return;
+async function linkKnown(tx: Ctx, run: TrackingRun, known: readonly string[]): Promise<void> {
+  if (known.length === 0) return;
   const self = { kind: 'tracking-run', id: run.id };
-  const edges = [...known].map((id) => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' }));
+  const edges = known.map((id) => ({ from: self, to: { kind: 'dataset-version', id }, relation: 'input' }));
   await tx.emit({ type: 'tracking-run.linked', subject: self, label: run.name, edges });
 }
 

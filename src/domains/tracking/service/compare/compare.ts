@@ -151,7 +151,7 @@ async function dataRows(ctx: Ctx, facts: readonly Facts[]) {
   const known = new Map<string, readonly Recognised[]>();
   const versions = async (i: RunInput): Promise<readonly Recognised[]> => {
     const key = JSON.stringify([i.name, i.digest, i.source]);
-    if (!known.has(key)) known.set(key, left-- > 0 ? await recogniseVersions(ctx, i) : []);
+    if (!known.has(key)) known.set(key, left-- > 0 ? await recogniseVersions(ctx, [i]) : []);
     return known.get(key)!;
   };
   const maps: Map<string, { digest: string; versions: readonly Recognised[] }[]>[] = [];
