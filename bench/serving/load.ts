@@ -118,6 +118,18 @@ export async function driveGrpc(address: string, path: string, message: Buffer, 
   return tally.done();
 }
 
+/** Loads after each other, as one. */
+export function together(loads: readonly Load[]): Load {
+  const sum = (of: (load: Load) => number): number => loads.reduce((total, load) => total + of(load), 0);
+  return {
+    answered: sum((l) => l.answered),
+    refused: sum((l) => l.refused),
+    broken: sum((l) => l.broken),
+    seconds: sum((l) => l.seconds),
+    latencyUs: Float64Array.from(loads.flatMap((l) => [...l.latencyUs])).sort(),
+  };
+}
+
 /** What the generator reaches against a server that says always the same, in the same process. */
 export async function ownLimit(request: Buffer): Promise<number> {
   const reply = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}');

@@ -46,15 +46,17 @@ const variant = (id: string, file: string, version: string): PlanEndpoint['varia
   weight: 1,
 });
 
-interface PlanWishes {
+export interface PlanWishes {
   readonly number: number;
   /** A second variant, ten times as slow, answers a copy of every request. */
   readonly shadow?: boolean;
   readonly version?: string;
+  /** Nothing is logged. */
+  readonly unlogged?: boolean;
 }
 
 /** A folder with the models and a plan of one endpoint "m" with the twenty columns, logged. */
-export function writeServingPlan(dir: string, { number, shadow = false, version = '1' }: PlanWishes): void {
+export function writeServingPlan(dir: string, { number, shadow = false, version = '1', unlogged = false }: PlanWishes): void {
   for (const file of ['columns.onnx', 'slow.onnx']) {
     mkdirSync(join(dir, 'models'), { recursive: true });
     cpSync(join(models, file), join(dir, 'models', file));
@@ -75,7 +77,7 @@ export function writeServingPlan(dir: string, { number, shadow = false, version 
     featureService: null,
     unknownColumns: 'reject',
     output: { score: 'probabilities' },
-    log: { personal: [] },
+    log: { personal: [], ...(unlogged ? { share: 0 } : {}) },
   };
   writePlan(dir, { format: 1, number, access: { open: true, tokens: [] }, suppression: 0, endpoints: [endpoint] });
 }

@@ -23,6 +23,7 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
       const fault = cronFault(f.cron, f.zone);
       if (fault) add(at, `"${f.cron}" in ${f.zone} is not a schedule of five fields: ${fault}`);
     });
+    if (e.logShare > 1) add(['endpoints', name, 'log', 'share'], 'the part of the predictions that is logged is at most 100%');
     if (!e.release) continue;
     const path = ['endpoints', name, 'release'];
     const { steps } = e.release;

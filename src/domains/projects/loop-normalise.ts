@@ -24,7 +24,7 @@ const us = (duration: string): number => durationMs(duration) * 1000;
 
 const DEFAULT_PERFORMANCE = { binary: ['roc_auc', 'log_loss', 'brier'], regression: ['mae', 'rmse', 'r2'] } as const;
 
-const shareOf = (text: string): number => Number(text.slice(0, -1)) / 100;
+export const shareOf = (text: string): number => Number(text.slice(0, -1)) / 100;
 
 export function releasePolicyOf(r: RawRelease): ReleasePolicy {
   const holdUs = us(r.hold ?? '1d');

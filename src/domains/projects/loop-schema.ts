@@ -8,6 +8,11 @@ const scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean()]);
 
 const share = Type.String({ pattern: '^\\d{1,3}(\\.\\d+)?%$' });
 
+export const InferenceLogInFile = Type.Object(
+  { share },
+  { ...closed, description: 'Which predictions are written to the inference log while one variant answers; without it all are' },
+);
+
 export const StagedRelease = Type.Object(
   {
     shadow: Type.Optional(

@@ -165,6 +165,8 @@ export interface EndpointDefinition {
   readonly personal: readonly string[];
   /** How long inference records are kept; null = for ever. */
   readonly retentionUs: number | null;
+  /** Part of the predictions that is logged while one variant answers. */
+  readonly logShare: number;
   /** null = the candidate gets all traffic at once. */
   readonly release: ReleasePolicy | null;
   readonly freeze: readonly FreezeWindow[];

@@ -12,7 +12,7 @@ import {
   type StepDefinition,
 } from './model.ts';
 import { predictStepOf, withScoredDatasets } from './predict/predict-normalise.ts';
-import { freezeWindowOf, loopOf, releasePolicyOf } from './loop-normalise.ts';
+import { freezeWindowOf, loopOf, releasePolicyOf, shareOf } from './loop-normalise.ts';
 import type { RawProject } from './parse.ts';
 import { trialOf } from './trials/trials.ts';
 
@@ -137,6 +137,7 @@ export function normalise(raw: RawProject): ProjectDefinition {
       assignBy: list(e.assign_by),
       personal: e.personal ?? [],
       retentionUs: e.retention ? durationMs(e.retention) * 1000 : null,
+      logShare: e.log ? shareOf(e.log.share) : 1,
       release: e.release ? releasePolicyOf(e.release) : null,
       freeze: (e.freeze ?? []).map(freezeWindowOf),
       follow: e.follow ?? null,

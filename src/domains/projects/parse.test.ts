@@ -361,6 +361,16 @@ test('what does not fit together there is named with its place', () => {
     assert.throws(() => parseProject(steps(list)), { code: 'project-invalid' }, list);
 });
 
+test('the inference log may be a sample', () => {
+  const shareOf = (log: string) =>
+    parseProject(`project: p\nmodels: { m: {} }\nendpoints: { e: { model: m${log} } }\n`).endpoints.e!.logShare;
+  assert.deepEqual([shareOf(''), shareOf(', log: { share: 12.5% }'), shareOf(', log: { share: 0% }')], [1, 0.125, 0]);
+  assert.match(
+    faultsOf('project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, log: { share: 120% } } }\n')[0]!.detail,
+    /at most 100%/,
+  );
+});
+
 test('a release may begin in the shadow, wait for a person, bake, and keep out of calendar windows', () => {
   const endpoint = (more: string): string => `project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, ${more} } }\n`;
   const { e } = parseProject(

@@ -336,6 +336,7 @@ test('what the model reads must be sent unless the project says what stands for 
     assignBy: [],
     personal: [],
     retentionUs: null,
+    logShare: 1,
     release: null,
     freeze: [],
     follow: null,

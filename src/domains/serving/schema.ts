@@ -67,7 +67,12 @@ export const PlanEndpoint = Type.Object({
   output: Type.Object({
     score: Type.String({ minLength: 1, description: 'Model output with the scores; of several columns the last is the positive class' }),
   }),
-  log: Type.Object({ personal: Type.Array(Type.Object({ column: Name, how: Type.Enum(['drop', 'hmac']) })) }),
+  log: Type.Object({
+    personal: Type.Array(Type.Object({ column: Name, how: Type.Enum(['drop', 'hmac']) })),
+    share: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, description: 'Part of the predictions that is logged, while one variant alone answers' }),
+    ),
+  }),
   suppressed: Type.Optional(
     Type.Array(Type.Object({ columns: Type.Array(Name), hmac: Type.String({ pattern: '^[0-9a-f]{64}$' }) }), {
       description: 'Erased subjects: predictions about one are answered and not logged',

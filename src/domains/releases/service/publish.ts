@@ -111,7 +111,10 @@ async function planEndpoint(ctx: Ctx, revision: EndpointRevision): Promise<PlanE
     output: { score: definition.models[endpoint.model]?.score ?? 'probabilities' },
     // A column goes by its name all the way from the dataset to the request.
     suppressed: await suppressionsForPlan(ctx, revision.project),
-    log: { personal: [...new Set([...endpoint.personal, ...classified])].map((column) => ({ column, how: 'hmac' as const })) },
+    log: {
+      personal: [...new Set([...endpoint.personal, ...classified])].map((column) => ({ column, how: 'hmac' as const })),
+      ...(endpoint.logShare < 1 ? { share: endpoint.logShare } : {}),
+    },
   };
 }
 

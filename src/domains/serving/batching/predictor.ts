@@ -41,6 +41,9 @@ export interface Predictor {
   readonly state: ColumnLanes['state'];
 }
 
+/** Why a prediction leaves no record: it is about a subject that was erased, or the log is a sample. */
+type Unlogged = Parameters<InferenceLog['unrecorded']>[0];
+
 export interface PredictorOptions {
   readonly log: InferenceLog;
   readonly metrics: ServingMetrics;
@@ -175,11 +178,12 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
   const finish = (turn: readonly Pending[]): void => {
     const recordedMs = now();
     const ended = performance.now();
-    const entries: (Entry | undefined)[] = [];
+    const entries: (Entry | Unlogged)[] = [];
     for (const pending of turn)
       for (const item of pending.items) {
-        // About a subject that was erased nothing is written; the id is like any other.
-        if (isAboutSuppressed(pending.call.endpoint, item.prepared)) entries.push(undefined);
+        const { endpoint } = pending.call;
+        if (isAboutSuppressed(endpoint, item.prepared)) entries.push('suppressed');
+        else if (endpoint.logShare < 1 && Math.random() >= endpoint.logShare) entries.push('sampled');
         else entries.push(entryOf(item, recordedMs, Math.round((ended - pending.began) * 1000)));
         if (item.assignment !== 'pinned') counts.add(item.variant.definition, item.error !== null);
       }
@@ -195,10 +199,10 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
     shadows?.mirror(turn, ids);
   };
 
-  const append = (entries: readonly (Entry | undefined)[]): string[] => {
-    const ids = log.append(entries.filter((e) => e !== undefined));
+  const append = (entries: readonly (Entry | Unlogged)[]): string[] => {
+    const ids = log.append(entries.filter((e) => typeof e !== 'string'));
     let at = 0;
-    return entries.map((e) => (e ? ids[at++]! : log.unrecorded()));
+    return entries.map((e) => (typeof e === 'string' ? log.unrecorded(e) : ids[at++]!));
   };
 
   const answer = (pending: Pending, id: (i: number) => string, seconds: number): void => {

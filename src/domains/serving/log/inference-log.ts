@@ -54,7 +54,7 @@ export interface InferenceLog {
   /** Appends the records of one turn and returns their prediction ids, in order. Never throws, never waits. */
   append(entries: readonly Entry[]): string[];
   /** An id for a prediction that is not to be written down. */
-  unrecorded(): string;
+  unrecorded(why: 'suppressed' | 'sampled'): string;
   /** Seals the open segment, if it has records; answers every sealed segment of this replica. */
   seal(): Promise<SealedSegment[]>;
   readonly state: () => { readonly dropped: number; readonly dropping: 'no' | 'failed' | 'slow'; readonly written: number };
@@ -93,7 +93,7 @@ export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
   let open: OpenSegment | undefined;
   let lastMs = Math.max(0, ...sealedSegments(folder).map((path) => statSegmentMs(path)));
   let dropped = 0;
-  let suppressed = 0;
+  let unrecorded = 0;
   let written = 0;
   let dropping: 'no' | 'failed' | 'slow' = 'no';
   let retryAtMs = 0;
@@ -228,7 +228,7 @@ export function openInferenceLog(options: InferenceLogOptions): InferenceLog {
 
   return {
     append: (entries) => (entries.length === 0 ? [] : append(entries)),
-    unrecorded: () => idOf(replica, 'suppressed', suppressed++),
+    unrecorded: (why) => idOf(replica, why, unrecorded++),
     seal,
     state: () => ({ dropped, dropping, written }),
     close: async () => {

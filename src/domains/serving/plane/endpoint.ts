@@ -57,6 +57,8 @@ export interface LiveEndpoint {
   readonly shadows: readonly LiveVariant[];
   readonly personal: ReadonlyMap<number, 'drop' | 'hmac'>;
   readonly keyIsPersonal: 'drop' | 'hmac' | undefined;
+  /** Part of the predictions that is logged: what variants are compared by is never a sample. */
+  readonly logShare: number;
   readonly key: Buffer;
   /** By slot: the HMACs of erased subjects whose identifier a request has there. */
   readonly suppressed: ReadonlyMap<number, ReadonlySet<string>>;
@@ -149,6 +151,7 @@ export function makeEndpoint(
     variants,
     shadows: variants.filter((v) => v.plan.shadow !== undefined),
     personal: new Map([...personal].flatMap(([name, how]) => (known.has(name) ? [[known.get(name)!, how] as const] : []))),
+    logShare: variants.length === 1 ? (plan.log.share ?? 1) : 1,
     keyIsPersonal: plan.assignBy === null ? undefined : personal.get(plan.assignBy),
     key,
     suppressed: suppressedSlots(plan, slots),

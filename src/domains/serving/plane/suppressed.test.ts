@@ -26,6 +26,37 @@ test('A prediction about an erased subject is answered and leaves no record; the
   for (const segment of sealedSegments(`${log}/r1`)) assert.equal(readFileSync(segment).includes('AA-gone'), false);
 });
 
+test('Of an endpoint with one variant a part is logged where that is wished; of several variants all is', async (t) => {
+  const dir = folder(t);
+  const personal: [] = [];
+  const half = endpointOf({ log: { personal, share: 0.5 } });
+  const [first] = half.variants;
+  const pair = [
+    { ...first!, weight: 0.5 },
+    { ...first!, id: 'candidate', weight: 0.5 },
+  ];
+  const endpoints = [
+    half,
+    endpointOf({ name: 'none', log: { personal, share: 0 } }),
+    endpointOf({ name: 'compared', log: { personal, share: 0 }, variants: pair }),
+  ];
+  const plane = await runPlane(t, { dir, plan: planOf(1, endpoints) });
+  const { log } = servingPaths(plane.dir);
+  const logged = async (endpoint: string): Promise<number> => {
+    const rows = Array.from({ length: 200 }, () => inputs);
+    const { body } = await plane.send(`/endpoints/${endpoint}/predict`, { rows });
+    const ids = (body.predictions as unknown as { predictionId: string }[]).map((p) => p.predictionId);
+    const found = ids.filter((id) => findPrediction(log, id) !== undefined);
+    assert.ok(ids.every((id) => found.includes(id) || /^r1\.sampled\.\d+$/.test(id)));
+    assert.equal(new Set(ids).size, 200);
+    return found.length;
+  };
+  // Fewer than 60 or more than 140 of 200 fair coins: once in a hundred million runs.
+  const of200 = await logged('late-arrival');
+  assert.ok(of200 > 60 && of200 < 140, String(of200));
+  assert.deepEqual([await logged('none'), await logged('compared')], [0, 200]);
+});
+
 test('A segment without a record keeps the ids of the others, once and when it is done again', async (t) => {
   const plane = await runPlane(t);
   const ids: string[] = [];
