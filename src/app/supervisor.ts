@@ -11,6 +11,7 @@ import { processStart } from '../kernel/process/process-start.ts';
 import type { Bootstrap } from './control.ts';
 import { processesFile, type ProcessReport } from './processes.ts';
 import { seedKeys } from './replica-facts.ts';
+import { dataPlaneArguments } from './serving/processes.ts';
 
 const { fail } = defineErrors({
   'already-running': {
@@ -77,7 +78,7 @@ export async function supervise(
   const start = (spec: Spec, restarts = 0, shortLives = 0): Promise<string> =>
     new Promise((resolve, reject) => {
       const child = fork(join(import.meta.dirname, `${spec.name}-process${extname(import.meta.filename)}`), [settings.dir], {
-        execArgv: ['--no-warnings'],
+        execArgv: spec.name === 'serve' ? dataPlaneArguments : ['--no-warnings'],
         env: { ...process.env, ...handedDown(settings), ...spec.environment() },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });

@@ -10,6 +10,12 @@ import type { ServeOptions } from '../serve.ts';
 import { fail } from './errors.ts';
 import { mergeMetrics } from './merged-metrics.ts';
 
+/**
+ * Of Node, for a process that answers predictions. What a request leaves behind lives for microseconds: a young generation of 4 MiB
+ * in place of 16 answers as many, and the process stays 10 MB smaller.
+ */
+export const dataPlaneArguments = ['--no-warnings', '--max-semi-space-size=4'];
+
 /** What a process is told at its start. */
 export interface Begin {
   readonly begin: { readonly settings: Settings; readonly options: ServeOptions };
@@ -88,7 +94,7 @@ export async function startProcesses(
   const start = (index: number, restarts = 0, shortLives = 0): Promise<Ready> =>
     new Promise((resolve, reject) => {
       const child = fork(join(import.meta.dirname, `serve-worker${extname(import.meta.filename)}`), [], {
-        execArgv: ['--no-warnings'],
+        execArgv: dataPlaneArguments,
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       children.set(index, child);
