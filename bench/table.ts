@@ -1,5 +1,5 @@
 // Figures beside their targets. Nothing here fails: a bench says how it is.
-import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 
 export interface Row {
   readonly what: string;
@@ -13,7 +13,7 @@ export const row = (what: string, figure: string, target = ''): Row => ({ what, 
 /** What the figures were taken on, and how busy it was with other things. */
 export function machine(durability: string): string[] {
   return [
-    `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}`,
+    `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}`,
     `Node ${process.version}, SQLite ${process.versions.sqlite}, durability "${durability}"`,
     `load average at the start ${loadavg()
       .map((l) => l.toFixed(1))
