@@ -12,12 +12,20 @@ interface Definition {
 
 export interface MetricRegistry {
   readonly contentType: string;
-  counter(definition: Definition): { inc: (labels?: Labels, by?: number) => void };
+  counter(definition: Definition): {
+    inc: (labels?: Labels, by?: number) => void;
+    /** The same for labels that are counted often. There is a figure from the first count on. */
+    of: (labels: Labels) => (by: number) => void;
+  };
   /** A figure that is read when somebody asks. */
   watched(definition: Definition, type: 'counter' | 'gauge', read: () => number): void;
   /** Figures with labels that are read when somebody asks. */
   sampled(definition: Definition, type: 'counter' | 'gauge', read: () => Iterable<readonly [Labels, number]>): void;
-  histogram(definition: Definition & { readonly buckets: readonly number[] }): { observe: (labels: Labels, value: number) => void };
+  histogram(definition: Definition & { readonly buckets: readonly number[] }): {
+    observe: (labels: Labels, value: number) => void;
+    /** The same for labels that are observed often: these are put together once. */
+    of: (labels: Labels) => (value: number) => void;
+  };
   write(): string;
 }
 
@@ -33,7 +41,13 @@ export function openRegistry(): MetricRegistry {
     counter: (definition) => {
       const series = seriesOf(definition, () => ({ value: 0 }));
       add(definition, 'counter', () => series.all().map(([labels, { value }]) => line(definition.name, labels, value)));
-      return { inc: (labels = {}, by = 1) => void (series.of(labels).value += by) };
+      return {
+        inc: (labels = {}, by = 1) => void (series.of(labels).value += by),
+        of: (labels) => {
+          let one: { value: number } | undefined;
+          return (by) => void ((one ??= series.of(labels)).value += by);
+        },
+      };
     },
     watched: (definition, type, read) => add(definition, type, () => [line(definition.name, '', read())]),
     sampled: (definition, type, read) =>
@@ -55,13 +69,17 @@ export function openRegistry(): MetricRegistry {
           return [...within, line(`${name}_sum`, labels, sum), line(`${name}_count`, labels, count)];
         }),
       );
+      const into = (one: { counts: number[]; sum: number }, value: number): void => {
+        let at = 0;
+        while (at < buckets.length && value > buckets[at]!) at++;
+        one.counts[at]! += 1;
+        one.sum += value;
+      };
       return {
-        observe: (labels, value) => {
-          const one = series.of(labels);
-          let at = 0;
-          while (at < buckets.length && value > buckets[at]!) at++;
-          one.counts[at]! += 1;
-          one.sum += value;
+        observe: (labels, value) => into(series.of(labels), value),
+        of: (labels) => {
+          let one: { counts: number[]; sum: number } | undefined;
+          return (value) => into((one ??= series.of(labels)), value);
         },
       };
     },

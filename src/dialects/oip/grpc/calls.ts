@@ -36,6 +36,7 @@ export function unary(grpc: Grpc, context: ListenerContext, name: string, use: U
     void answer(grpc, context, name, use, call, told).then(
       (value) => {
         done(null, value);
+        told.laps?.metrics?.stages(told.laps);
         trace(200);
       },
       (error: unknown) => {
@@ -54,7 +55,7 @@ async function answer(
   call: ServerUnaryCall<unknown, unknown>,
   told: { laps?: Laps | undefined },
 ): Promise<unknown> {
-  const exchange = { ...exchangeOf(context, name, call), ...(context.trace ? { laps: new Laps(performance.now()) } : {}) };
+  const exchange = { ...exchangeOf(context, name, call), laps: new Laps(performance.now()) };
   told.laps = exchange.laps;
   if (call.request instanceof Undecodable) return refuseBody('the message is not one of this method.');
   return use(call.request as never, exchange, (sent) => {

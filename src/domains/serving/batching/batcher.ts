@@ -15,7 +15,7 @@ export interface BatcherOptions<Q, A> {
   /** More than a batch may wait only if its turn comes within so long, as far as the last batches say. */
   readonly maxQueuedMs?: number;
   /** Told of each batch as it begins. */
-  readonly observe?: (batch: BatchBegun) => void;
+  readonly observe?: (batch: BatchBegun, first: Q) => void;
 }
 
 export interface BatchBegun {
@@ -181,7 +181,7 @@ export function openBatcher<Q, A>(options: BatcherOptions<Q, A>): Batcher<Q, A> 
     const began = performance.now();
     let rows = 0;
     for (const one of batch) rows += one.rows;
-    observe?.({ rows, items: batch.length, waitedMs: began - batch[0]!.since });
+    observe?.({ rows, items: batch.length, waitedMs: began - batch[0]!.since }, batch[0]!.item);
     try {
       if (!(await attempt(batch))) for (const one of batch) await alone(one);
     } finally {

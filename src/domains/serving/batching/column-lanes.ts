@@ -3,7 +3,8 @@ import { isProblem } from '../../../kernel/errors.ts';
 import type { Laps } from '../http/laps.ts';
 import type { ColumnValues, ModelSession, OutputColumn } from '../runtime/onnx-runtime.ts';
 import { ProcessEnded } from '../runtime/process-session.ts';
-import { openBatcher, type BatchBegun, type Batcher } from './batcher.ts';
+import { openBatcher, type Batcher } from './batcher.ts';
+import type { VariantMetrics } from '../plane/serving-metrics.ts';
 import type { Patience, QueueLimits } from './tensor-runner.ts';
 
 /** Rows of one caller for one variant. */
@@ -13,6 +14,8 @@ export interface Chunk {
   readonly column: (input: number) => ColumnValues;
   readonly outputs: readonly string[];
   readonly laps: Laps | undefined;
+  /** Of the variant. */
+  readonly metrics: Pick<VariantMetrics, 'batch'>;
 }
 
 /** Where the rows of a chunk are among those that ran with them. */
@@ -29,10 +32,7 @@ export interface ColumnLanes {
 
 const NONE = { queuedRows: 0, running: 0 };
 
-export function openColumnLanes(
-  observe: (batch: BatchBegun) => void,
-  { maxQueuedRows = 4096, maxQueuedMs = 250 }: QueueLimits = {},
-): ColumnLanes {
+export function openColumnLanes({ maxQueuedRows = 4096, maxQueuedMs = 250 }: QueueLimits = {}): ColumnLanes {
   const batchers = new WeakMap<ModelSession, Batcher<Chunk, Ran>>();
   const names = new WeakMap<object, string>();
   let named = 0;
@@ -46,7 +46,8 @@ export function openColumnLanes(
     if (!batcher) {
       const { lanes = 1, maxRows = 256 } = session.placement ?? {};
       batcher = openBatcher<Chunk, Ran>({
-        ...{ lanes, maxQueuedRows, maxQueuedMs, observe },
+        ...{ lanes, maxQueuedRows, maxQueuedMs },
+        observe: (batch, { metrics }) => metrics.batch(batch),
         maxRows: session.batches ? maxRows : 1,
         run: (chunks) => runTogether(session, chunks),
       });

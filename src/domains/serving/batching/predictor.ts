@@ -57,12 +57,13 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
   let running = 0;
   let waiting: (() => void)[] = [];
   const counts = openVariantCounts();
-  const lanes = openColumnLanes(metrics.batch, limits);
+  const lanes = openColumnLanes(limits);
   // What came back from processes in this turn of the event loop: its records are one write.
   let back: Pending[] = [];
   const users = new Map<ModelSession, number>();
   const retired = new Set<ModelSession>();
 
+  const metricsOf = ({ pending, variant }: Item) => metrics.of(pending.call.endpoint.plan.name, variant.plan.id);
   const use = (session: ModelSession): void => void users.set(session, (users.get(session) ?? 0) + 1);
   const leave = (session: ModelSession): void => {
     const left = users.get(session)! - 1;
@@ -129,7 +130,7 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
 
   const runBatch = (items: readonly Item[]): void => {
     const { variant, pending } = items[0]!;
-    metrics.batch({ rows: items.length, items: items.length, waitedMs: performance.now() - pending.began });
+    metricsOf(items[0]!).batch({ rows: items.length, items: items.length, waitedMs: performance.now() - pending.began });
     try {
       const columns = variant.session.runNow!(items.length, columnOf(items), wantedOf(items));
       items.forEach((item, row) => (item.result = { columns, row }));
@@ -148,7 +149,13 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
       await Promise.all(
         batchesOf([pending]).map(async (items) => {
           const { variant } = items[0]!;
-          const chunk = { rows: items.length, column: columnOf(items), outputs: wantedOf(items), laps: patience.laps };
+          const chunk = {
+            rows: items.length,
+            column: columnOf(items),
+            outputs: wantedOf(items),
+            laps: patience.laps,
+            metrics: metricsOf(items[0]!),
+          };
           try {
             const { columns, first } = await lanes.run(variant.session, variant, chunk, patience);
             items.forEach((item, i) => (item.result = { columns, row: first + i }));
@@ -191,7 +198,11 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
     const logged = performance.now();
     let at = 0;
     for (const pending of turn) {
-      pending.call.patience?.laps?.end('log', logged);
+      const laps = pending.call.patience?.laps;
+      if (laps) {
+        laps.end('log', logged);
+        laps.metrics = metricsOf(pending.items[0]!);
+      }
       const first = at;
       at += pending.items.length;
       answer(pending, (i) => ids[first + i]!, (performance.now() - pending.began) / 1000);
@@ -209,9 +220,9 @@ export function openPredictor({ log, metrics, now, shadows, queue: limits }: Pre
     const { endpoint } = pending.call;
     const failed = pending.items.find((item) => item.error !== null);
     for (const [variant, rows] of countBy(pending.items)) {
-      const labels = { endpoint: endpoint.plan.name, variant };
-      if (failed) metrics.failed(labels, rows);
-      else metrics.predicted(labels, rows, seconds);
+      const of = metrics.of(endpoint.plan.name, variant);
+      if (failed) of.failed(rows);
+      else of.predicted(rows, seconds);
     }
     if (failed) {
       try {

@@ -150,7 +150,7 @@ export function openFront(options: FrontOptions): Server {
     if (laps && laps.model > 0) {
       laps.end('serialise', performance.now());
       headers['server-timing'] = laps.header();
-      metrics.stages(laps);
+      laps.metrics?.stages(laps);
       admission.took(laps.ownMs());
     }
     response.writeHead(answer.status, headers);

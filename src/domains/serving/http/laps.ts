@@ -1,5 +1,5 @@
 // What a request spent its time on, stage after stage: each lap ends one stage and begins the next.
-import type { Stage } from '../plane/serving-metrics.ts';
+import type { Stage, VariantMetrics } from '../plane/serving-metrics.ts';
 
 export class Laps {
   private at: number;
@@ -11,6 +11,9 @@ export class Laps {
   model = 0;
   log = 0;
   serialise = 0;
+
+  /** Of whoever answered. */
+  metrics: VariantMetrics | undefined;
 
   /** Requests whose model and log were one piece of work in this thread; 0 if the model runs elsewhere. */
   share = 0;

@@ -13,23 +13,29 @@ interface QueueState {
 
 export interface ServingMetrics {
   readonly registry: MetricRegistry;
-  readonly predicted: (labels: { endpoint: string; variant: string }, rows: number, seconds: number) => void;
-  readonly failed: (labels: { endpoint: string; variant: string }, rows: number) => void;
+  /** Of a variant of an endpoint, or of a version of a model that is served as it is. */
+  readonly of: (endpoint: string, variant: string) => VariantMetrics;
   readonly refused: (dialect: string, code: string) => void;
   readonly fault: (endpoint: string, column: string, kind: FaultKind, outcome: string) => void;
-  readonly batch: (batch: BatchBegun) => void;
   /** Where a model runs, and what waits for it. */
   readonly placed: (endpoint: string, variant: string, placement: Placement | undefined, state: () => QueueState) => void;
   /** The same of all variants of all endpoints, in place of what was told before. */
   readonly placedEndpoints: (endpoints: Iterable<LiveEndpoint>, stateOf: (session: ModelSession) => QueueState) => void;
   readonly unplaced: (endpoint: string, variant: string) => void;
-  readonly stages: (laps: Readonly<Record<Stage, number>>) => void;
   /** Requests that are being answered. */
   readonly inFlight: (change: 1 | -1) => void;
   readonly plan: (number: number) => void;
   readonly turnLimit: (read: () => number) => void;
   /** Of some variants of an endpoint together. */
   readonly statistics: (endpoint: string, variants: readonly string[]) => VariantStatistics;
+}
+
+/** What is told of every request; its labels are put together once. */
+export interface VariantMetrics {
+  readonly predicted: (rows: number, seconds: number) => void;
+  readonly failed: (rows: number) => void;
+  readonly batch: (batch: BatchBegun) => void;
+  readonly stages: (laps: Readonly<Record<Stage, number>>) => void;
 }
 
 /** Of a request: reading it, its features, waiting for the model, the model, the inference log, writing the answer. */
@@ -48,6 +54,7 @@ export interface VariantStatistics {
 
 export function openServingMetrics(log: () => { dropped: number; written: number }): ServingMetrics {
   const registry = openRegistry();
+  const perVariant = ['endpoint', 'variant'];
   const predictions = registry.counter({
     name: 'gyre_predictions_total',
     help: 'Rows predicted',
@@ -77,6 +84,7 @@ export function openServingMetrics(log: () => { dropped: number; written: number
   const batches = registry.histogram({
     name: 'gyre_serving_batch_rows',
     help: 'Rows per run of a model',
+    labels: perVariant,
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
   });
   const counted = new Map<string, { -readonly [K in keyof VariantStatistics]: VariantStatistics[K] }>();
@@ -89,20 +97,19 @@ export function openServingMetrics(log: () => { dropped: number; written: number
   const waits = registry.histogram({
     name: 'gyre_serving_queue_seconds',
     help: 'How long the oldest request of a batch waited for the model',
+    labels: perVariant,
     buckets: [0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2],
   });
   const stageSeconds = registry.histogram({
     name: 'gyre_serving_stage_seconds',
-    help: 'Time of a request by what it was spent on',
-    labels: ['stage'],
+    help: 'Time of a request by what it was spent on; one of several variants counts for the first of them',
+    labels: [...perVariant, 'stage'],
     buckets: [0.00001, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.1, 1],
   });
-  const stageLabels = stages.map((stage) => ({ stage }));
   const places = new Map<string, Parameters<ServingMetrics['placed']>>();
   const ofEndpoints: string[] = [];
   const ofPlaces = (value: (state: { queuedRows: number; running: number }) => number) => () =>
     [...places.values()].map(([endpoint, variant, , state]) => [{ endpoint, variant }, value(state())] as const);
-  const perVariant = ['endpoint', 'variant'];
   registry.sampled(
     { name: 'gyre_serving_queued_rows', help: 'Rows that wait for the model', labels: perVariant },
     'gauge',
@@ -126,6 +133,35 @@ export function openServingMetrics(log: () => { dropped: number; written: number
           [{ endpoint, variant, where: placement?.where ?? 'inline' }, (placement?.rowMs ?? Number.NaN) / 1000] as const,
       ),
   );
+  const handles = new Map<string, Map<string, VariantMetrics>>();
+  const handleOf = (endpoint: string, variant: string): VariantMetrics => {
+    const labels = { endpoint, variant };
+    const count = countOf(endpoint, variant);
+    const [predicted, failed, took] = [predictions.of(labels), failures.of(labels), seconds.of(labels)];
+    const [batchRows, waited] = [batches.of(labels), waits.of(labels)];
+    const ofStages = stages.map((stage) => [stage, stageSeconds.of({ ...labels, stage })] as const);
+    return {
+      predicted: (rows, inSeconds) => {
+        predicted(rows);
+        took(inSeconds);
+        count.succeeded++;
+        count.succeededSeconds += inSeconds;
+        count.rows += rows;
+        count.lastMs = Date.now();
+      },
+      failed: (rows) => {
+        failed(rows);
+        count.failed++;
+      },
+      batch: ({ rows, waitedMs }) => {
+        batchRows(rows);
+        waited(waitedMs / 1000);
+      },
+      stages: (laps) => {
+        for (const [stage, observe] of ofStages) if (laps[stage] > 0) observe(laps[stage] / 1000);
+      },
+    };
+  };
   let answering = 0;
   registry.watched({ name: 'gyre_serving_requests_in_flight', help: 'Requests that are being answered' }, 'gauge', () => answering);
   let plan = 0;
@@ -138,18 +174,12 @@ export function openServingMetrics(log: () => { dropped: number; written: number
   );
   return {
     registry,
-    predicted: (labels, rows, took) => {
-      predictions.inc(labels, rows);
-      seconds.observe(labels, took);
-      const count = countOf(labels.endpoint, labels.variant);
-      count.succeeded++;
-      count.succeededSeconds += took;
-      count.rows += rows;
-      count.lastMs = Date.now();
-    },
-    failed: (labels, rows) => {
-      failures.inc(labels, rows);
-      countOf(labels.endpoint, labels.variant).failed++;
+    of: (endpoint, variant) => {
+      let variants = handles.get(endpoint);
+      if (!variants) handles.set(endpoint, (variants = new Map()));
+      let handle = variants.get(variant);
+      if (!handle) variants.set(variant, (handle = handleOf(endpoint, variant)));
+      return handle;
     },
     statistics: (endpoint, variants) => {
       const counts = variants.map((variant) => countOf(endpoint, variant));
@@ -164,10 +194,6 @@ export function openServingMetrics(log: () => { dropped: number; written: number
     },
     refused: (dialect, code) => refusals.inc({ dialect, code }),
     fault: (endpoint, column, kind, outcome) => faults.inc({ endpoint, column, kind, outcome }),
-    batch: ({ rows, waitedMs }) => {
-      batches.observe({}, rows);
-      waits.observe({}, waitedMs / 1000);
-    },
     placed: (...place) => void places.set(`${place[0]}\n${place[1]}`, place),
     placedEndpoints: (endpoints, stateOf) => {
       for (const key of ofEndpoints.splice(0)) places.delete(key);
@@ -179,12 +205,6 @@ export function openServingMetrics(log: () => { dropped: number; written: number
         }
     },
     unplaced: (endpoint, variant) => void places.delete(`${endpoint}\n${variant}`),
-    stages: (laps) => {
-      for (const labels of stageLabels) {
-        const took = laps[labels.stage];
-        if (took > 0) stageSeconds.observe(labels, took / 1000);
-      }
-    },
     inFlight: (change) => void (answering += change),
     plan: (number) => void (plan = number),
     turnLimit: (read) =>

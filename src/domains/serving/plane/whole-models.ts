@@ -106,7 +106,7 @@ export async function openWholeModels(sources: readonly WholeModelSource[], opti
       ...(inlineMs === undefined ? {} : { inlineMs }),
       ended: (why) => log.error({ event: 'serving.model.process-ended', model: name, modelVersion: version, why }),
     });
-    const runner = await openTensorRunner(session, metrics.batch, limits);
+    const runner = await openTensorRunner(session, metrics.of(name, version).batch, limits);
     log.info({ event: 'serving.model.placed', model: name, modelVersion: version, ...session.placement, batched: runner.joins() });
     return { version, session, runner, retired: false };
   };
@@ -149,16 +149,19 @@ export async function openWholeModels(sources: readonly WholeModelSource[], opti
     },
     run: async (model, version, inputs, outputs, { parameters, ...patience } = {}) => {
       const { runner } = current(model, version);
-      const labels = { endpoint: model.name, variant: version };
+      const of = metrics.of(model.name, version);
       const began = performance.now();
-      patience.laps?.end('parse', began);
+      if (patience.laps) {
+        patience.laps.end('parse', began);
+        patience.laps.metrics = of;
+      }
       try {
         const results = await runner.run({ inputs, outputs, ...(parameters ? { parameters } : {}) }, patience);
-        metrics.predicted(labels, inputs[0]?.shape[0] ?? 1, (performance.now() - began) / 1000);
+        of.predicted(inputs[0]?.shape[0] ?? 1, (performance.now() - began) / 1000);
         return results;
       } catch (error) {
         if (isProblem(error) || patience.gone?.().aborted) throw error;
-        metrics.failed(labels, 1);
+        of.failed(1);
         if (error instanceof InputRefused) return fail('model-input-refused', { model: model.name, why: error.message });
         log.warn({ event: 'serving.model.failed', model: model.name, modelVersion: version, error });
         return fail('model-run-failed', { endpoint: model.name, modelVersion: version });
