@@ -70,6 +70,21 @@ test('A process that is killed fails what is in it, and the next call finds a ne
   assert.notEqual(session.pid(), pid);
 });
 
+test('A signal to all processes, as a terminal and a container send it, ends none that has something to do', async () => {
+  const told: string[] = [];
+  const session = await openInProcess(fixture('matrix'), (why) => told.push(why));
+  const [spec] = session.inputMetadata;
+  const width = (spec as unknown as { shape: number[] }).shape[1]!;
+  const feeds = { [spec!.name]: { type: 'float32', dims: [1, width], data: new Float32Array(width), location: 'cpu' as const } };
+  const outputs = session.outputMetadata.filter((o) => o.isTensor).map((o) => o.name);
+  const pid = session.pid()!;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(pid, signal);
+  await session.run(feeds, outputs);
+  assert.deepEqual([session.pid(), told], [pid, []]);
+  await session.release();
+  assert.throws(() => process.kill(pid, 0), /ESRCH/);
+});
+
 test('A session that is released ends its process, also one that is stuck', async () => {
   for (const stuck of [false, true]) {
     const session = await openInProcess(fixture('matrix'));

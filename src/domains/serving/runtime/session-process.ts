@@ -15,6 +15,8 @@ const plain = (results: EngineTensors): EngineTensors =>
     ]),
   );
 
+// A terminal and a container send a signal to everybody. Whoever started this process lets it finish what it has, and then leaves.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.once('disconnect', () => process.exit(0));
 try {
   const { inputMetadata, outputMetadata, runNow } = openNative(loadModelBytes(process.argv[2]!));

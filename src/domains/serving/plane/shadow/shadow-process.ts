@@ -66,4 +66,6 @@ async function answer({ batch, modelPath, score, rows, columns }: ShadowTask): P
 }
 
 process.on('message', (task) => void answer(task as ShadowTask).then((found) => process.send!(found)));
+// As in runtime/session-process.ts.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.once('disconnect', () => process.exit(0));

@@ -25,6 +25,18 @@ ALIGN = 8
 
 # The server is told of the model's failures; a reader that is gone must end this process, whatever the model does.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stay(number, _frame, own=os.getpid()):
+    """A terminal and a container send a signal to everybody; whoever started this process lets it finish what it has."""
+    if os.getpid() != own:  # A process that the model forked is to be ended by it.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+for _number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(_number, _stay)
+
 try:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; Linux only
 except Exception:
