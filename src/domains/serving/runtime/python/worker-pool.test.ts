@@ -37,6 +37,16 @@ test('a process that is killed takes its own batch with it, and nothing that wai
   }
 });
 
+test('a signal to all processes, as a terminal and a container send it, ends none that has something to do', async (t) => {
+  const { session, ask } = await open(t);
+  const { pid } = session.workers().workers[0]!;
+  assert.equal(await ask(1), 1);
+  const inFlight = ask(2, 'slow');
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(pid!, signal);
+  assert.equal(await inFlight, 2);
+  assert.deepEqual([session.workers().workers[0]!.pid, session.workers().workers[0]!.restarts], [pid, 0]);
+});
+
 test('with two processes one goes on while the other is away, and a batch that runs too long ends only its own', async (t) => {
   const { session, log, ask } = await open(t, { workers: 2, limits: { batchMs: 400 } });
   await log.seen('serving.python.started');
