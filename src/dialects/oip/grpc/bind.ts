@@ -9,12 +9,16 @@ export interface Bound {
   readonly stop: () => void;
 }
 
-/** Nothing is read of a connection before it is resumed. */
-export async function bind(port: number, { host, reusePort = false }: ListenerContext, take: (socket: Socket) => void): Promise<Bound> {
+/** Nothing is read of a connection before it is resumed; `take` never rejects. */
+export async function bind(
+  port: number,
+  { host, reusePort = false }: ListenerContext,
+  take: (socket: Socket) => Promise<void>,
+): Promise<Bound> {
   const listener = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     // Of one that ends before it is taken nobody else hears.
     socket.on('error', () => socket.destroy());
-    take(socket);
+    void take(socket);
   });
   await new Promise<void>((resolve, reject) => listener.once('error', reject).listen({ host, port, reusePort }, resolve));
   return { port: (listener.address() as AddressInfo).port, stop: () => void listener.close() };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { planOf } from '../../../domains/serving/fixtures/plane.ts';
@@ -32,6 +33,24 @@ test('Server and models answer their metadata, and what is not there is said to 
     assert.deepEqual((await call('ModelReady', request)).value, { ready });
   for (const request of [{ name: 'none' }, { name: 'versions', version: '2' }])
     assert.equal((await call('ModelMetadata', request)).code, NOT_FOUND);
+});
+
+test('Connections that end, break off or speak something else before gRPC is there disturb nobody', async (t) => {
+  const { plane, call } = await runGrpc(t);
+  const [host, port] = plane.urls.grpc!.split(':');
+  const ways: readonly ((socket: Socket) => void)[] = [
+    (socket) => void socket.resetAndDestroy(),
+    (socket) => void socket.destroy(),
+    (socket) => void socket.end('GET / HTTP/1.1\r\n\r\n'),
+    (socket) => void socket.write('x'.repeat(10_000)),
+  ];
+  for (let i = 0; i < 20; i++) {
+    const socket = connect(Number(port), host);
+    t.after(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.once('connect', () => ways[i % ways.length]!(socket));
+  }
+  assert.deepEqual((await call('ServerLive', {})).value, { live: true });
 });
 
 const typed: readonly [datatype: string, contents: Record<string, unknown[]>][] = [

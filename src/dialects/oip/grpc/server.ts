@@ -31,20 +31,20 @@ export const oipGrpc = (options: GrpcOptions): ServingListener => ({ name: 'grpc
 
 async function open(options: GrpcOptions, context: ListenerContext) {
   let engine: Promise<Engine> | undefined;
-  const start = (): Promise<Engine> => {
-    engine ??= startEngine(options, context);
-    engine.catch((error: unknown) => {
+  const start = (): Promise<Engine> =>
+    startEngine(options, context).catch((error: unknown) => {
+      // The next connection tries again.
       engine = undefined;
       context.problem(error);
+      throw error;
     });
-    return engine;
-  };
-  const bound = await bind(options.port, context, (socket) =>
-    start().then(
-      ({ take }) => take(socket),
-      () => socket.destroy(),
-    ),
-  );
+  const bound = await bind(options.port, context, async (socket) => {
+    try {
+      (await (engine ??= start())).take(socket);
+    } catch {
+      socket.destroy();
+    }
+  });
   return {
     url: `${context.host.includes(':') ? `[${context.host}]` : context.host}:${bound.port}`,
     close: async () => {
@@ -61,6 +61,8 @@ interface Engine {
 
 async function startEngine({ contents, stream: whose = 'triton', limitBytes }: GrpcOptions, context: ListenerContext): Promise<Engine> {
   const [grpc, { ReflectionService }] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/reflection')]);
+  // What goes wrong is an answer, or is thrown; the package would also write it.
+  grpc.setLogVerbosity(grpc.logVerbosity.NONE);
   const definition = await loadDefinition(whose === 'triton' ? INFERENCE : PLAIN_STREAM);
   const server = new grpc.Server({ 'grpc.max_receive_message_length': limitBytes, 'grpc.max_send_message_length': -1 });
   const handlersOf = (uses: Readonly<Record<string, Use>>): UntypedServiceImplementation =>
