@@ -14,4 +14,9 @@ async function serveAlone(): Promise<number> {
   return runCommandLine(build, args);
 }
 
-process.exit(args[0] === 'serve' ? await serveAlone() : await (await import('./cli.ts')).runCli(args));
+const code = args[0] === 'serve' ? await serveAlone() : await (await import('./cli.ts')).runCli(args);
+// What was written into a pipe has left the process when it was read; "| jq" would get the first 64 KiB otherwise. A
+// server has no data on its streams, and does not wait for who reads its log.
+if (args[0] !== 'serve' && args[0] !== 'up')
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))));
+process.exit(code);

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { buildProgram } from '../../src/app/cli.ts';
-import { gyre } from './gyre.ts';
+import { gyre, start } from './gyre.ts';
 
 const quiet = { out: () => undefined, say: () => undefined, draw: () => undefined, interactive: false, columns: 80 };
 const root = buildProgram({ terminal: quiet, exit: () => undefined });
@@ -110,4 +115,22 @@ test('Values that no command can use are refused before anybody is asked', async
     const { code, err } = await gyre(...line);
     assert.equal(code, 2, `${line.join(' ')}: ${err}`);
   }
+});
+
+test('What is read slowly from a pipe is read to its end', async (t) => {
+  // More than a pipe holds.
+  const items = Array.from({ length: 2000 }, (_, i) => ({ batch: `fbk_${i}`, source: 'x'.repeat(60), acceptedAt: '2026-01-01T00:00:00Z' }));
+  const server = createServer((_request, reply) => {
+    reply.setHeader('content-type', 'application/json');
+    reply.end(JSON.stringify({ items, nextCursor: null }));
+  }).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const started = start(['monitor', 'batches', 'm', '--json', '--project', 'p', '--url', url], { cwd: tmpdir() });
+  started.child.stdout!.pause();
+  await setTimeout(1000);
+  started.child.stdout!.resume();
+  const { code, out, err } = await started.ended;
+  assert.deepEqual([code, err, (JSON.parse(out) as object[]).length], [0, '', items.length]);
 });
