@@ -9,7 +9,8 @@ import type {
   SpineDefinition,
 } from '../projects/public.ts';
 import { sqlName } from '../../kernel/compute/compute.ts';
-import { readColumns, type Flow, type Reading, type Tables } from './column-lineage.ts';
+import { readColumns, type Reading, type Tables } from './column-lineage.ts';
+import { asCondition, union, type Flow } from './flow.ts';
 
 /** Nodes that stand for columns: left out of walks unless they are asked for. */
 export const columnKinds = ['column', 'feature', 'request-column', 'training-column'] as const;
@@ -27,6 +28,8 @@ export interface Select {
   readonly name: string;
   readonly sql: string;
   readonly from: readonly string[];
+  /** The columns that it gave when it was last run, in its order; null = it was not, or nobody kept them. */
+  readonly given: readonly string[] | null;
   /** Nodes of the columns that it gives. */
   readonly makes: (reading: Reading) => readonly { readonly node: Ref; readonly column: string; readonly also: readonly string[] }[];
 }
@@ -60,17 +63,19 @@ export function selectsOf({ definition: d, datasets }: MapInput, textOf: (file: 
         name: x.sql!,
         sql: textOf(x.sql!),
         from: x.from,
-        makes: ({ columns, coarse }) =>
-          (coarse ? (datasets[x.name] ?? []) : [...columns.keys()]).map((column) => ({
-            node: columnRef(d.project, x.name, column),
-            column,
-            also: [],
-          })),
+        given: datasets[x.name] ?? null,
+        makes: ({ columns, coarse }) => {
+          const names = columns.flatMap((c) => (c.name === null ? [] : [c.name]));
+          // What the version has besides came of the SQL in a way that was not understood.
+          const all = coarse ? (datasets[x.name] ?? []) : new Set([...names, ...(datasets[x.name] ?? [])]);
+          return [...all].map((column) => ({ node: columnRef(d.project, x.name, column), column, also: [] }));
+        },
       })),
     ...Object.values(d.views).map((view): Select => ({
       name: view.sql ?? `feature view ${view.name}`,
       sql: view.sql === null ? viewSql(view, d) : textOf(view.sql),
       from: [view.dataset],
+      given: null,
       makes: () =>
         view.columns.map((column) => ({
           node: featureRef(d.project, view.name, column),
@@ -85,6 +90,7 @@ export function selectsOf({ definition: d, datasets }: MapInput, textOf: (file: 
           name: `rows of step ${p.name}.${step}`,
           sql: spineSql(spine, plain, d.datasets[spine.dataset]?.knownAt ?? null),
           from: [spine.dataset],
+          given: null,
           makes: () =>
             [...plain, 'label'].map((column) => ({
               node: trainingRef(d.project, p.name, step, column),
@@ -104,8 +110,9 @@ export function selectsOf({ definition: d, datasets }: MapInput, textOf: (file: 
           name: `labels of monitor ${m.name}`,
           sql: `select ${from.key.map((k) => `${sqlName(k)}, `).join('')}(${from.label}\n) as label${at} from ${sqlName(from.dataset)}${where}`,
           from: [from.dataset],
+          given: null,
           makes: ({ columns }) =>
-            [...columns.keys()].map((column) => ({ node: { kind: 'monitor', id: `${d.project}/${m.name}` }, column, also: [] })),
+            columns.map(({ name }) => ({ node: { kind: 'monitor', id: `${d.project}/${m.name}` }, column: name ?? '', also: [] })),
         },
       ];
     }),
@@ -142,9 +149,13 @@ export function mapColumns(input: MapInput, selects: readonly Select[], trees: r
   const coarse: string[] = [];
   const edges: Edge[] = selects.flatMap((select, i) => {
     const tables = Object.fromEntries(select.from.map((name) => [name, datasets[name] ?? null]));
-    const reading = readColumns(trees[i], tables);
-    if (reading.coarse) coarse.push(select.name);
-    return select.makes(reading).flatMap(({ node, column, also }) => edgesOf(d.project, node, reading, column, also, tables));
+    const reading = withNames(readColumns(trees[i], tables), select.given);
+    const made = select.makes(reading).map(({ node, column, also }) => {
+      const flow = reading.coarse ? undefined : flowOf(reading, column, also);
+      return { edges: flow ? edgesOf(d.project, node, flow, tables) : coarseEdges(d.project, node, tables), told: flow !== undefined };
+    });
+    if (reading.coarse || made.some((m) => !m.told)) coarse.push(select.name);
+    return made.flatMap((m) => m.edges);
   });
   const project = d.project;
   const edge = (from: Ref, to: Ref, relation: string): Edge => ({ from, to, relation });
@@ -183,32 +194,39 @@ export function mapColumns(input: MapInput, selects: readonly Select[], trees: r
   return { edges: distinct(edges), coarse: [...new Set(coarse)].sort() };
 }
 
-function edgesOf(project: string, node: Ref, reading: Reading, column: string, also: readonly string[], tables: Tables): Edge[] {
+const isCalled = (name: string | null, other: string): boolean => name?.toLowerCase() === other.toLowerCase();
+
+/** DuckDB's own names of the columns, where they are those of the same SELECT: only it knows what "max(x)" or a second "x" is called. */
+function withNames(reading: Reading, given: readonly string[] | null): Reading {
+  const { columns, coarse } = reading;
+  if (given?.length !== columns.length || !columns.every((c, i) => c.name === null || isCalled(c.name, given[i]!))) return reading;
+  return { columns: columns.map((c, i) => ({ ...c, name: given[i]! })), coarse };
+}
+
+/** What a column comes from; under `also` stand columns that say which rows there are, or when. undefined = one of them is not in the SELECT. */
+function flowOf(reading: Reading, column: string, also: readonly string[]): Flow | undefined {
+  const [own, ...others] = [column, ...also].map((name) => reading.columns.find((c) => isCalled(c.name, name))?.flow);
+  if (!own || !others.every((o) => o !== undefined)) return undefined;
+  return union(own, asCondition(...others));
+}
+
+function edgesOf(project: string, node: Ref, { direct, indirect }: Flow, tables: Tables): Edge[] {
   const to = (source: string): Ref => {
     const dataset = Object.keys(tables)
       .filter((t) => source.startsWith(`${t}.`))
       .sort((a, b) => b.length - a.length)[0]!;
     return columnRef(project, dataset, source.slice(dataset.length + 1));
   };
-  if (reading.coarse)
-    return Object.entries(tables).flatMap(([table, columns]) =>
-      (columns ?? []).map((c) => ({ from: node, to: columnRef(project, table, c), relation: 'derived-coarsely' })),
-    );
-  const find = (name: string): Flow | undefined =>
-    reading.columns.get(name) ?? [...reading.columns].find(([n]) => n.toLowerCase() === name.toLowerCase())?.[1];
-  const own = find(column);
-  const others = also.flatMap((name) => {
-    const flow = find(name);
-    return flow ? [...flow.direct, ...flow.indirect] : [];
-  });
-  const direct = own?.direct ?? new Set<string>();
   return [
     ...[...direct].map((source) => ({ from: node, to: to(source), relation: 'derived-from' })),
-    ...[...new Set([...(own?.indirect ?? []), ...others])]
-      .filter((source) => !direct.has(source))
-      .map((source) => ({ from: node, to: to(source), relation: 'depends-on' })),
+    ...[...indirect].filter((s) => !direct.has(s)).map((source) => ({ from: node, to: to(source), relation: 'depends-on' })),
   ];
 }
+
+const coarseEdges = (project: string, node: Ref, tables: Tables): Edge[] =>
+  Object.entries(tables).flatMap(([table, columns]) =>
+    (columns ?? []).map((c) => ({ from: node, to: columnRef(project, table, c), relation: 'derived-coarsely' })),
+  );
 
 const featuresOf = (d: ProjectDefinition, service: string): Ref[] =>
   (d.services[service]?.views ?? []).flatMap((v) => (d.views[v]?.columns ?? []).map((c) => featureRef(d.project, v, c)));

@@ -133,6 +133,27 @@ test('the map follows the project file and the data, says nothing twice, and for
   assert.deepEqual(told(coarse.featureViews), { town_late: 'share maybe' });
 });
 
+test('columns that DuckDB names are found by its names; what a version has and nobody can explain is told as maybe', async (t) => {
+  const b = await openPipelines(t);
+  const project = (sql: string): Promise<unknown> =>
+    b.apply('project: demo\ncode: [sql/**]\ndatasets:\n  raw: { source: raw.parquet, key: [id] }\n  made: { sql: sql/made.sql, from: [raw], key: [town] }\n', {
+      'sql/made.sql': sql,
+    });
+  await project('select TOWN, max(a.distance), a.starts, b.starts from raw a join raw b using (town, id) group by all');
+  await push(b, 'raw', RAW);
+  await b.drain();
+  const made = async (column: string): Promise<[string, readonly string[]]> => {
+    const { datasets, coarse } = await ask(b, 'raw', column);
+    return [told(datasets).made ?? '', coarse];
+  };
+  assert.deepEqual(await made('distance'), ['max(a.distance) value', []]);
+  assert.deepEqual(await made('starts'), ['max(a.distance) rows, starts value, starts_1 value, town rows', []]);
+  assert.deepEqual(await made('note'), ['', []]);
+  await project("select columns('^(town|note)$') from raw limit 1");
+  await b.drain();
+  assert.deepEqual(await made('note'), ['note maybe, town maybe', ['sql/made.sql']]);
+});
+
 test('columns are in the graph when they are asked for, and it is rebuilt from the events as it was', async (t) => {
   const b = await openPipelines(t);
   await b.apply(definition(), files);

@@ -12,7 +12,7 @@ import * as store from '../store.ts';
 import { serialiseSelects } from './serialise.ts';
 
 /** Changes when the mapping itself does. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Derives the column map of a project's current revision and emits it, unless the newest one says the same. */
 export async function mapProject(ctx: Ctx, project: string): Promise<void> {
