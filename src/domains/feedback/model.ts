@@ -52,9 +52,14 @@ export function parseRow(value: unknown, r: number, place: (member: string) => s
   const given = value as Readonly<Record<string, unknown>>;
   for (const member of Object.keys(given))
     if (!MEMBERS.includes(member)) add(member, `is not a member of a label; these are ${MEMBERS.join(', ')}`);
-  const { prediction_id: id = null, key = null, label } = given;
+  const { prediction_id: named = null, key = null, label } = given;
+  // As with the ids of records: a whole number is its digits.
+  const id = typeof named === 'number' && Number.isSafeInteger(named) ? String(named) : named;
   if ((id === null) === (key === null))
-    add('prediction_id', 'give either "prediction_id" or "key", the columns of the request that name the prediction');
+    add(
+      'prediction_id',
+      'give either "prediction_id" or "key", the columns of the request that name the prediction (in Parquet each column that is no member of a label)',
+    );
   if (id !== null && (typeof id !== 'string' || id.length === 0 || id.length > 200 || id.includes('\0') || !id.isWellFormed()))
     add('prediction_id', 'must be a text of 1 to 200 characters');
   const k = key === null ? null : keyOf(key, add);

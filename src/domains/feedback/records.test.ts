@@ -214,6 +214,34 @@ test('With an Idempotency-Key the first answer is given again, and another body 
   assert.equal((await send('b')).body.code, 'idempotency-key-reused');
 });
 
+eachDatabase(
+  'With the Idempotency-Key of a batch whose server was killed before it answered, the batch is taken once',
+  async (t, database) => {
+    const b = await openFeedback(t, database);
+    const send = (what: 'records' | 'feedback', rows: readonly object[]) =>
+      b.post(what, 'elsewhere', rows, undefined, { 'idempotency-key': what });
+    const both = async () => [
+      (await send('records', [record('a')])).body,
+      (await send('feedback', [{ prediction_id: 'a', label: 1 }])).body,
+    ];
+    const [records, labels] = await both();
+    assert.deepEqual([records!.accepted, labels!.duplicate], [1, false]);
+    // What such a server leaves behind: the key is claimed, its answer was never kept.
+    await b
+      .ctx()
+      .tx(({ db }) =>
+        db
+          .withTables<{ idempotency_keys: { key: string; status: number | null; reply: string | null } }>()
+          .updateTable('idempotency_keys')
+          .set({ status: null, reply: null })
+          .execute(),
+      );
+    const [recordsAgain, labelsAgain] = await both();
+    assert.deepEqual([recordsAgain!.batch, recordsAgain!.accepted, recordsAgain!.duplicates], [records!.batch, 0, 1]);
+    assert.deepEqual(labelsAgain, { ...labels, duplicate: true });
+  },
+);
+
 eachDatabase('Records about a subject that was erased are not kept', async (t, database) => {
   const b = await openFeedback(t, database);
   await b.ctx().tx((tx) => suppress(tx, 'demo', { kind: 'customer', columns: ['customer'], value: '42' }, 'era_1'));

@@ -52,7 +52,7 @@ function onceFor(ctx: Ctx, headers: Headers, what: readonly string[]): { once: O
   let replayed = false;
   const once: Once = async <T>(digest: string, work: () => Promise<T>): Promise<T> => {
     if (typeof key !== 'string') return work();
-    const outcome = await onceByKey(ctx, key, [...what, digest], async () => ({ status: 200, body: await work() }));
+    const outcome = await onceByKey(ctx, key, [...what, digest], async () => ({ status: 200, body: await work() }), { repeatable: true });
     replayed = outcome.replayed;
     return outcome.body as T;
   };

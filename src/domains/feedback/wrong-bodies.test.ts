@@ -79,3 +79,32 @@ test('A compressed body is the same batch as the plain one; torn or otherwise co
   const large = await b.post('records', 'elsewhere', bomb, 'application/json', gzip);
   assert.deepEqual([large.status, large.body.code], [413, 'payload-too-large']);
 });
+
+test('Moments are read as Go, Java, Python and pandas write them, and ids may be whole numbers', async (t) => {
+  const b = await openFeedback(t);
+  const moments = ['2013-03-01T00:00:00.123456789Z', '2013-03-01 00:00:00.123456+00:00', '2013-03-01T01:00:00.1234567+01:00'];
+  const lines = moments.map((at, id) => record('', { id, at }));
+  const { status, body } = await b.post('records', 'elsewhere', lines);
+  assert.deepEqual([status, body.accepted], [200, 3], JSON.stringify(body));
+  // The same moments as a file: nothing of it is new.
+  const file = await parquet(
+    `select range::bigint as id, ${(MARCH_US + 123_456).toFixed(1)}::double as at, 'AA' as carrier, 0.5 as score from range(3)`,
+  );
+  const again = await b.post('records', 'elsewhere', file, PARQUET);
+  assert.deepEqual([again.status, again.body.duplicates], [200, 3], JSON.stringify(again.body));
+  const labels = moments.map((at, id) => ({ prediction_id: id, label: true, observed_at: at }));
+  const sent = await b.post('feedback', 'elsewhere', labels);
+  assert.deepEqual([sent.status, sent.body.rows], [202, 3], JSON.stringify(sent.body));
+  for (const at of ['2013-03-01 00:00:00', '2013-03-01T00:00:00.1234567890Z', '2013-03-01  00:00:00Z'])
+    assert.equal((await b.post('records', 'elsewhere', [record('x', { at })])).status, 400, at);
+});
+
+test('A Parquet file that lacks a column is told which', async (t) => {
+  const b = await openFeedback(t);
+  const { status, body } = await b.post('records', 'elsewhere', await parquet(`select 'AA' as carrier`), PARQUET);
+  assert.deepEqual([status, body.code], [400, 'records-invalid']);
+  assert.deepEqual(
+    (body.errors as { detail: string }[]).map((e) => e.detail),
+    ['there is no column "id"', 'there is no column "at"', 'there is no column "score"'],
+  );
+});

@@ -114,15 +114,18 @@ export function describeFault(slot: Slot, kind: FaultKind, entity?: readonly str
   }
 }
 
-/** Microseconds since 1970 from an ISO time with a zone or a number of microseconds; undefined if neither. */
+/**
+ * Microseconds since 1970 from an ISO time with a zone or a number of microseconds; undefined if neither. Go and Java
+ * write up to nine digits of a second, Python a space for the T: RFC 3339 has both.
+ */
 export function parseEventTime(text: string): number | undefined {
   if (/^\d{1,16}$/.test(text)) return Number(text) <= Number.MAX_SAFE_INTEGER ? Number(text) : undefined;
-  const match = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,6}))?(Z|[+-]\d{2}:\d{2})$/i.exec(text);
+  const match = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,6})\d{0,3})?(Z|[+-]\d{2}:\d{2})$/i.exec(text);
   if (!match) return undefined;
   // Date.parse takes 30 February for 2 March.
-  if (Number(match[1]!.slice(8, 10)) > 28 && !isDay(match[1]!.slice(0, 10))) return undefined;
-  const ms = Date.parse(`${match[1]}${match[3]!.toUpperCase()}`);
-  return Number.isNaN(ms) ? undefined : ms * 1000 + Number((match[2] ?? '0').padEnd(6, '0'));
+  if (Number(match[1]!.slice(8)) > 28 && !isDay(match[1]!)) return undefined;
+  const ms = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`);
+  return Number.isNaN(ms) ? undefined : ms * 1000 + Number((match[3] ?? '0').padEnd(6, '0'));
 }
 
 const isDay = (day: string): boolean => {

@@ -44,12 +44,17 @@ const { fail } = defineErrors({
   },
 });
 
-/** Runs `work` once per key. Raises `invalid-input`, `idempotency-key-reused`, `idempotency-in-progress`. */
+/**
+ * Runs `work` once per key. With `repeatable`, where the same work done twice changes nothing, a request whose first try
+ * has not ended (its server was killed, say) does it again instead of being refused for a day.
+ * Raises `invalid-input`, `idempotency-key-reused`, `idempotency-in-progress`.
+ */
 export async function once(
   ctx: Ctx,
   key: string,
   request: unknown,
   work: () => Promise<{ status: number; body: unknown }>,
+  { repeatable = false }: { readonly repeatable?: boolean } = {},
 ): Promise<{ status: number; body: unknown; replayed: boolean }> {
   if (!/^[\x21-\x7e]{1,255}$/.test(key))
     return failAny('invalid-input', { what: 'The header Idempotency-Key' }, [
@@ -79,8 +84,8 @@ export async function once(
     return row;
   });
   if (earlier && earlier.request_digest !== digest) return fail('idempotency-key-reused', { key });
-  if (earlier && earlier.status === null) return fail('idempotency-in-progress', { key });
-  if (earlier) return { status: earlier.status!, body: JSON.parse(earlier.reply!), replayed: true };
+  if (earlier && earlier.status === null && !repeatable) return fail('idempotency-in-progress', { key });
+  if (earlier && earlier.status !== null) return { status: earlier.status, body: JSON.parse(earlier.reply!), replayed: true };
   failpoint('idempotency.after-claim');
   const forget = () =>
     ctx.tx(({ db }) =>

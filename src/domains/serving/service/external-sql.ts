@@ -47,6 +47,8 @@ export function parquetShape(columns: readonly ComputeColumn[], facts: BatchFact
   const text = (name: string, without: string): string => (has(name) ? `coalesce(${sqlName(name)}::varchar, ${without})` : without);
   for (const name of ['score', 'latency_us'].filter((x) => has(x) && !numeric(x)))
     unusable.push(`the column "${name}" is ${types.get(name)}, no number`);
+  for (const name of ['id', 'at'].filter((x) => !has(x))) unusable.push(`there is no column "${name}"`);
+  if (!has('score') && !has('error')) unusable.push('there is no column "score"');
   const score = has('score') && numeric('score') ? '"score"::double' : 'null::double';
   const latency = has('latency_us') && numeric('latency_us') ? '"latency_us"::double' : 'null::double';
   const pack = (name: string, list: readonly Typed[]): string =>
@@ -75,6 +77,8 @@ function momentOf(type: string | undefined): string {
   if (type === undefined) return 'null::bigint';
   if (/^TIMESTAMP/.test(type)) return `epoch_us("at"::timestamptz)`;
   if (/INT/.test(type)) return `try_cast("at" as bigint)`;
+  // pandas makes floats of whole numbers where one is missing.
+  if (type === 'DOUBLE') return `case when "at" = trunc("at") then try_cast("at" as bigint) end`;
   return `case when regexp_matches("at"::varchar, '([zZ]|[+-]\\d{2}:?\\d{2})$') then epoch_us(try_cast("at"::varchar as timestamptz)) end`;
 }
 
