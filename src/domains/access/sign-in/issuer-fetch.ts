@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Settings } from '../../../kernel/config/settings.ts';
+import { pinned } from '../../../kernel/http/outgoing/connect.ts';
 import { isLoopback } from '../../../kernel/http/loopback.ts';
 import { isAllowed, isInside, reach, Refused } from '../../../kernel/http/outgoing/reach.ts';
 
@@ -61,8 +62,9 @@ export function fetchOf(settings: Where, issuer: string): (address: string | URL
     const failed = (error: unknown): void => reject(limit.aborted ? (limit.reason as Error) : error);
     const sent = request(
       {
-        host: target.address,
+        host: target.hostname,
         port: target.port,
+        lookup: pinned(target),
         path: url.pathname + url.search,
         method: asked.method ?? 'GET',
         agent: false,

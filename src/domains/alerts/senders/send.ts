@@ -4,9 +4,9 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { redactorOf, resolveSecret } from '../../../kernel/secrets.ts';
 import type { ReceiverDefinition } from '../../projects/public.ts';
 import type { Message } from '../service/tell.ts';
-import { sendMail } from './email.ts';
+import { sendMail, type MailAttempt, type Mailing } from './email.ts';
 import { attemptOf, faultOf, type Attempt } from '../../../kernel/http/outgoing/attempts.ts';
-import { post, type Answered } from '../../../kernel/http/outgoing/post.ts';
+import { post } from '../../../kernel/http/outgoing/post.ts';
 import { alertmanagerPush, alertmanagerWebhook, slackMessage } from './shapes.ts';
 
 /** `v1=` + HMAC-SHA256 of "timestamp.body" in hexadecimal. */
@@ -14,7 +14,7 @@ export const signatureOf = (secret: string, timestamp: string, body: string): st
   `v1=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 
 /** Never throws: what goes wrong is the outcome, in words without secrets. */
-export async function send(ctx: Ctx, receiver: ReceiverDefinition, message: Message): Promise<Attempt> {
+export async function send(ctx: Ctx, receiver: ReceiverDefinition, message: Message, mailing?: Mailing): Promise<MailAttempt> {
   const secrets: string[] = [];
   const secretOf = (reference: string): string => {
     const value = resolveSecret(reference);
@@ -29,12 +29,17 @@ export async function send(ctx: Ctx, receiver: ReceiverDefinition, message: Mess
     return text;
   };
   try {
-    const status = await dispatch(ctx, receiver, message, { secretOf, resolved });
-    return typeof status === 'number' ? { outcome: 'delivered', status, error: '', retryAfterMs: null } : attemptOf(status);
+    return await dispatch(ctx, receiver, message, { secretOf, resolved }, mailing);
   } catch (error) {
-    const parts = secrets.flatMap((s) => (URL.canParse(s) ? [s, new URL(s).password, new URL(s).pathname] : [s]));
-    return { ...faultOf(error, redactorOf(parts)), ...verdictOfMail(error) };
+    return { ...faultOf(error, redactorOf(secrets.flatMap(partsOf))), ...verdictOfMail(error) };
   }
+}
+
+/** Whatever of an address a stranger could use, as it is written and as it is meant. */
+function partsOf(secret: string): string[] {
+  if (!URL.canParse(secret)) return [secret];
+  const { password, pathname, search } = new URL(secret);
+  return [secret, password, decodeURIComponent(password), pathname, search];
 }
 
 interface Secrets {
@@ -42,36 +47,36 @@ interface Secrets {
   readonly resolved: (text: string) => string;
 }
 
-async function dispatch(ctx: Ctx, receiver: ReceiverDefinition, m: Message, { secretOf, resolved }: Secrets): Promise<Answered | number> {
+async function dispatch(
+  ctx: Ctx,
+  receiver: ReceiverDefinition,
+  m: Message,
+  { secretOf, resolved }: Secrets,
+  mailing: Mailing | undefined,
+): Promise<MailAttempt> {
   const nowMs = ctx.clock.now();
   const base = ctx.settings.url;
   const common = { allowed: ctx.settings.alertAllowHosts, signal: ctx.signal };
+  const tell = async (url: string, body: unknown, headers: Record<string, string>): Promise<Attempt> =>
+    attemptOf(await post({ ...common, url, body: JSON.stringify(body), headers }));
   switch (receiver.kind) {
     case 'email':
-      return sendMail(receiver, resolved(receiver.server), m, common.allowed);
+      return sendMail(receiver, resolved(receiver.server), m, { ...common, base, mailing });
     case 'slack':
-      return post({
-        ...common,
-        url: resolved(receiver.url),
-        body: JSON.stringify(slackMessage(m)),
-        headers: { 'gyre-delivery': m.delivery },
-      });
+      return tell(resolved(receiver.url), slackMessage(m, base), { 'gyre-delivery': m.delivery });
     case 'alertmanager':
-      return post({
-        ...common,
-        url: `${resolved(receiver.url).replace(/\/$/, '')}/api/v2/alerts`,
-        body: JSON.stringify(alertmanagerPush(m, base, nowMs)),
-        headers: { 'gyre-delivery': m.delivery },
+      return tell(`${resolved(receiver.url).replace(/\/$/, '')}/api/v2/alerts`, alertmanagerPush(m, base, nowMs), {
+        'gyre-delivery': m.delivery,
       });
     case 'webhook': {
-      const body = JSON.stringify(receiver.format === 'alertmanager' ? alertmanagerWebhook(m, base, nowMs) : m);
+      const body = JSON.stringify(receiver.format === 'alertmanager' ? alertmanagerWebhook(m, base, nowMs) : { ...m, link: base + m.link });
       const timestamp = String(Math.floor(nowMs / 1000));
       const headers = {
         'gyre-delivery': m.delivery,
         'gyre-timestamp': timestamp,
         ...(receiver.secret === null ? {} : { 'gyre-signature': signatureOf(secretOf(receiver.secret), timestamp, body) }),
       };
-      return post({ ...common, url: resolved(receiver.url), body, headers });
+      return attemptOf(await post({ ...common, url: resolved(receiver.url), body, headers }));
     }
   }
 }

@@ -64,12 +64,13 @@ const COLOURS: Readonly<Record<string, string>> = { page: '#d32f2f', warn: '#f9a
 // Slack reads these three as markup.
 const plain = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 
-export const slackMessage = (m: Message): unknown => ({
+export const slackMessage = (m: Message, base: string): unknown => ({
   text: plain(headline(m)),
   attachments: [
     {
       color: m.status === 'firing' ? (COLOURS[m.alert.severity] ?? COLOURS.warn) : '#2e7d32',
       title: plain(m.alert.when),
+      ...(base === '' ? {} : { title_link: base + m.link }),
       text: plain(figuresOf(m)),
       fields: [
         { title: 'Monitor', value: plain(`${m.project}/${m.alert.monitor}`), short: true },
@@ -81,17 +82,18 @@ export const slackMessage = (m: Message): unknown => ({
   ],
 });
 
-export const mailText = (m: Message): string =>
+export const mailText = (m: Message, base: string): string =>
   [
     headline(m),
     '',
-    `Rule:       ${m.alert.rule} (${m.alert.when})`,
-    `Monitor:    ${m.project}/${m.alert.monitor}`,
-    `Severity:   ${m.alert.severity}`,
-    `Figures:    ${figuresOf(m)}`,
-    `Window:     ${m.evidence.window ?? 'none'}`,
-    `Event time: ${m.at}`,
+    `Rule:         ${m.alert.rule} (${m.alert.when})`,
+    `Monitor:      ${m.project}/${m.alert.monitor}`,
+    `Severity:     ${m.alert.severity}`,
+    `Figures:      ${figuresOf(m)}`,
+    `Window:       ${m.evidence.window ?? 'none'}`,
+    `Event time:   ${m.at}`,
     `Firing since: ${m.alert.firedAt ?? '-'}${m.alert.endedAt === null ? '' : `, ended ${m.alert.endedAt}`}`,
-    `Alert:      ${m.alert.id}`,
+    `Alert:        ${m.alert.id}`,
+    ...(base === '' ? [] : [`Link:         ${base}${m.link}`]),
     '',
   ].join('\n');

@@ -5,8 +5,9 @@ import { failpoint } from '../../../kernel/failpoints.ts';
 import { afterAttempt, type Attempt } from '../../../kernel/http/outgoing/attempts.ts';
 import { currentRevision } from '../../projects/public.ts';
 import type { Delivery } from '../model.ts';
+import type { Mailing } from '../senders/email.ts';
 import { send } from '../senders/send.ts';
-import { findOldestOpen, getDelivery, updateDelivery } from '../store/deliveries.ts';
+import { findOldestOpen, getDelivery, updateDelivery, updateMessage } from '../store/deliveries.ts';
 import type { Message } from './tell.ts';
 
 export type QueueAttempt = (tx: Ctx, delivery: string, attempt: number, runAtMs: number) => Promise<unknown>;
@@ -21,26 +22,34 @@ export async function deliver(ctx: Ctx, id: string, queue: QueueAttempt): Promis
   const { definition } = await currentRevision(ctx, delivery.project);
   const receiver = Object.hasOwn(definition.receivers, delivery.receiver) ? definition.receivers[delivery.receiver] : undefined;
   failpoint('alerts.before-sent');
-  const attempt: Attempt = receiver
-    ? await send(ctx, receiver, message as Message)
+  const { mailing, ...told } = message as Message & { readonly mailing?: Mailing };
+  const attempt: Attempt & { readonly mailing?: Mailing } = receiver
+    ? await send(ctx, receiver, told, mailing)
     : { outcome: 'dead', status: null, error: 'the project has no such receiver any more', retryAfterMs: null };
   failpoint('alerts.before-delivered');
-  await ctx.tx((tx) => record(tx, delivery, attempt, queue));
+  await ctx.tx(async (tx) => {
+    if (!(await record(tx, delivery, attempt, queue))) return;
+    // Sent again by hand, it goes to everybody; until then only to those who lack it.
+    const left = attempt.outcome === 'delivered' ? undefined : (attempt.mailing ?? mailing);
+    if (JSON.stringify(left) !== JSON.stringify(mailing))
+      await updateMessage(tx.db, tx.workspace, id, { ...told, ...(left ? { mailing: left } : {}) });
+  });
   failpoint('alerts.after-delivered');
 }
 
-async function record(tx: Ctx, before: Delivery, attempt: Attempt, queue: QueueAttempt): Promise<void> {
+async function record(tx: Ctx, before: Delivery, attempt: Attempt, queue: QueueAttempt): Promise<boolean> {
   const nowMs = tx.clock.now();
   const next: Delivery = { ...before, ...afterAttempt(before, attempt, nowMs, tx.ids.random(1)[0]! / 255) };
   const { state, attempts, nextMs } = next;
-  if (!(await updateDelivery(tx.db, tx.workspace, next, ['queued', 'failed']))) return;
+  if (!(await updateDelivery(tx.db, tx.workspace, next, ['queued', 'failed']))) return false;
   const following = state === 'failed' || next.alert === '' ? undefined : await findOldestOpen(tx.db, tx.workspace, next);
   if (nextMs !== null) await queue(tx, next.id, attempts, nextMs);
   if (following) await queue(tx, following.id, following.attempts, nowMs);
   // Each attempt of a long outage would be an event; the first one and the end are news.
-  if (state === 'failed' && attempts > 1) return;
+  if (state === 'failed' && attempts > 1) return true;
   tx.log.debug({ event: 'alerts.delivery', delivery: next.id, state, attempts });
   await tx.emit(deliveryEvent(next));
+  return true;
 }
 
 const deliveryEvent = (d: Delivery) => {

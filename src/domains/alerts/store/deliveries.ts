@@ -180,3 +180,11 @@ export async function updateDelivery(db: Db, workspace: string, d: Delivery, fro
     .executeTakeFirst();
   return numUpdatedRows === 1n;
 }
+
+export const updateMessage = (db: Db, workspace: string, id: string, message: unknown) =>
+  tablesIn(db)
+    .updateTable('alert_deliveries')
+    .set({ message: JSON.stringify(message) })
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .execute();

@@ -21,7 +21,9 @@ export function attemptOf({ status, retryAfterMs }: Answered): Attempt {
 /** An attempt that got no answer; `redact` takes secrets out of the words. */
 export function faultOf(error: unknown, redact: (words: string) => string): Attempt {
   const { code, message } = error as { code?: unknown; message?: string };
-  const words = `${typeof code === 'string' ? `${code}: ` : ''}${message ?? String(error)}`.slice(0, 500);
+  // A name of several addresses has a fault for each.
+  const said = error instanceof AggregateError ? error.errors.map((e) => (e as Error).message).join('; ') : (message ?? String(error));
+  const words = `${typeof code === 'string' ? `${code}: ` : ''}${said}`.replace(/\s+/g, ' ').trim().slice(0, 500);
   return { outcome: error instanceof Refused ? 'dead' : 'failed', status: null, error: redact(words), retryAfterMs: null };
 }
 

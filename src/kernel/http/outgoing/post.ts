@@ -1,7 +1,8 @@
 // One HTTP request to an address of a user: pinned, bounded in time and size, following nothing.
-import { request as requestHttp, type IncomingMessage } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
+import { NEXT_ADDRESS_MS, pinned } from './connect.ts';
 import { reach, Refused } from './reach.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -48,11 +49,11 @@ export async function post({
   const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const sent = (secure ? requestHttps : requestHttp)(
     {
-      host: target.address,
+      host: target.hostname,
       port: target.port,
       path: url.pathname + url.search,
       method: 'POST',
-      agent: false,
+      agent: new (secure ? HttpsAgent : HttpAgent)({ lookup: pinned(target), autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS }),
       signal: limit,
       ...(secure && isIP(target.hostname) === 0 ? { servername: target.hostname } : {}),
       headers: {

@@ -56,8 +56,8 @@ export interface Target {
   /** As written, for the Host header and the certificate. */
   readonly hostname: string;
   readonly port: number;
-  /** Where the connection goes. */
-  readonly address: string;
+  /** Where the connection goes: the first of them that takes it. */
+  readonly addresses: readonly string[];
 }
 
 /** `allowed` is the value of a setting such as `GYRE_ALERT_ALLOW_HOSTS`: names, or names with a port. */
@@ -71,11 +71,10 @@ export const isAllowed = (allowed: string, hostname: string, port: number): bool
 export async function reach(hostname: string, port: number, allowed: string, setting = 'GYRE_ALERT_ALLOW_HOSTS'): Promise<Target> {
   const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase();
   const addresses = isIP(bare) ? [bare] : (await lookup(bare, { all: true, verbatim: true })).map((a) => a.address);
-  const [address] = addresses;
-  if (address === undefined) throw new Error(`the name ${bare} has no address`);
+  if (addresses.length === 0) throw new Error(`the name ${bare} has no address`);
   if (!isAllowed(allowed, bare, port) && addresses.some(isInside))
     throw new Refused(
       `${bare} leads to an address of this machine, a private network or a metadata service; an administrator can allow it with ${setting}=${bare}:${port}`,
     );
-  return { hostname: bare, port, address };
+  return { hostname: bare, port, addresses };
 }
