@@ -5,18 +5,14 @@ import { momentsOf, standardError } from './moments.ts';
 /** A value per row, from its label and score; a metric that is the mean of it. */
 export type PerRow = (label: number, score: number) => number;
 
-/** Mean of a value per row with the normal interval of a mean (n of 30 or more). */
+/** Mean of a value per row with the normal interval of a mean (n of 30 or more); none where all rows have the same value, to rounding. */
 export function meanFigure({ labels, scores }: Scores, of: PerRow): Figure {
   const n = labels.length;
   const fault = unusable({ labels, scores });
   if (fault) return none(fault, n);
   const moments = momentsOf(n, (i) => of(labels[i]!, scores[i]!));
-  return {
-    ok: true,
-    value: moments.mean,
-    n,
-    ...(n < 2 ? {} : { interval: normalInterval(moments.mean, standardError(moments)) }),
-  };
+  const varies = n >= 2 && standardError(moments) > 1e-12 * Math.abs(moments.mean);
+  return { ok: true, value: moments.mean, n, ...(varies ? { interval: normalInterval(moments.mean, standardError(moments)) } : {}) };
 }
 
 const EPSILON = 1e-15;

@@ -1,10 +1,11 @@
 // Has a column moved? An effect size that matters, more than chance makes of it, and more than the reference's
 // own days differ by: only all three together are drift.
 import { chiSquareAbove, chiSquareUpperQuantile } from './special/gamma.ts';
+import { ksManyAbove } from './special/kolmogorov.ts';
 import { cellsOf, gridOf } from './drift/cells.ts';
 import { chiSquare, hellinger, jsDistance, ksOnGrid, psi, wassersteinOnGrid, type Grid } from './drift/distances.ts';
 import { mergeCounts, type ColumnBaseline, type ColumnCounts, type NumericCounts, type Spread } from './drift-sketch.ts';
-import { momentsOf } from './moments.ts';
+import { spreadOf, spreadThreshold } from './drift/spread.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 
 export const driftMethods = ['js', 'psi', 'hellinger', 'ks', 'wasserstein', 'chi2'] as const;
@@ -71,8 +72,7 @@ function ksMeasure(grid: Grid, harmonic: number): Measured {
     value,
     error,
     corrected: Math.sqrt(Math.max(0, value ** 2 - bias ** 2)),
-    // First term of the series: an upper bound, and a tight one where p is small.
-    p: Math.min(1, 2 * Math.exp(-2 * harmonic * value ** 2)),
+    p: ksManyAbove(harmonic, value),
     nullAt: (level) => Math.sqrt(-Math.log(level / 2) / 2 / harmonic),
     raw: (effect) => Math.hypot(effect, bias),
   };
@@ -87,13 +87,16 @@ function ksMeasure(grid: Grid, harmonic: number): Measured {
 function wassersteinMeasure(grid: Grid, sd: number, harmonic: number): Measured {
   const { value, error } = wassersteinOnGrid(grid);
   let [area, first, second] = [0, 0, 0];
+  // The least value of the reference; a window may reach so far below it that squares from there lose all digits.
+  const least = grid.knots[Math.max(0, grid.reference.findIndex((share) => share > 0) - (grid.exact ? 0 : 1))]!;
   for (let i = 1; i < grid.knots.length; i++) {
     const [a, b] = [grid.knots[i - 1]!, grid.knots[i]!];
     const [from, to] = [grid.reference[i - 1]!, grid.reference[i]!];
     const [left, right] = [from, to].map((f) => Math.sqrt(Math.max(0, f * (1 - f))));
+    if (from === to && left === 0) continue;
     area += (b - a) * (grid.exact ? left! : (left! + right!) / 2);
-    // Mass as the grid sees it, from the first knot: spread evenly between knots, or on them.
-    const [x, y] = [a - grid.knots[0]!, b - grid.knots[0]!];
+    // Mass as the grid sees it: spread evenly between knots, or on them.
+    const [x, y] = [a - least, b - least];
     first += (to - from) * (grid.exact ? y : (x + y) / 2);
     second += (to - from) * (grid.exact ? y * y : (x * x + x * y + y * y) / 3);
   }
@@ -101,11 +104,13 @@ function wassersteinMeasure(grid: Grid, sd: number, harmonic: number): Measured 
   const root = Math.sqrt(harmonic);
   const mean = Math.sqrt(2 / Math.PI) * area;
   const bias = mean / sd / root;
-  const z = own === 0 ? Infinity : Math.sqrt(Math.max(0, (value * root) ** 2 - (mean / 2) ** 2)) / own;
+  // The root of x^2 - y^2, without squares that are beyond all numbers.
+  const less = (x: number, y: number): number => (x <= y ? 0 : x * Math.sqrt(1 - (y / x) ** 2));
+  const z = own === 0 ? Infinity : less(value * root, mean / 2) / own;
   return {
     value: value / sd,
     error: error / sd,
-    corrected: Math.sqrt(Math.max(0, (value / sd) ** 2 - bias ** 2)),
+    corrected: less(value / sd, bias),
     p: value === 0 ? 1 : Math.min(1, 2 * normalCdf(-z)),
     nullAt: (level) => Math.hypot(normalQuantile(1 - level / 2) * own, mean / 2) / sd / root,
     raw: (effect) => Math.hypot(effect, bias),
@@ -126,7 +131,9 @@ function measure(method: DriftMethod, baseline: ColumnBaseline, reference: Colum
     // JSON has no infinity: null stands for it.
     if (!Number.isFinite(baseline.reference.moments.m2)) return 'the variance of the reference is beyond what a number holds';
     const grid = gridOf(baseline, reference as NumericCounts, window as NumericCounts);
-    return method === 'ks' ? ksMeasure(grid, harmonic) : wassersteinMeasure(grid, sdOf(baseline.reference), harmonic);
+    if (method === 'ks') return ksMeasure(grid, harmonic);
+    const moved = wassersteinMeasure(grid, sdOf(baseline.reference), harmonic);
+    return Number.isFinite(moved.value + moved.error!) ? moved : 'the distance is beyond what a number holds';
   }
   const cells = cellsOf(baseline, reference, window);
   const { reference: p, window: q } = cells;
@@ -224,31 +231,6 @@ export function judgeDrift(question: DriftQuestion): DriftVerdict {
     ...(error === undefined ? {} : { error }),
     drifted: value > threshold,
   };
-}
-
-/**
- * Mean + 3 standard deviations of the reference's own distances, or their greatest where there are fewer than ten.
- * Where days are far apart by nature, that would be more than a distance can be (a cold day and a mild one already
- * have hardly a temperature in common), and nothing could ever be found: on the logit scale it stays below 1, and the
- * lower of the two counts.
- */
-export function spreadThreshold({ chunks, mean, sd, max, logit }: Spread): number {
-  if (chunks < 10) return max;
-  const plain = mean + 3 * sd;
-  return logit ? Math.min(plain, 1 / (1 + Math.exp(-(logit.mean + 3 * logit.sd)))) : plain;
-}
-
-const BOUNDED: ReadonlySet<DriftMethod> = new Set(['js', 'hellinger', 'ks']);
-/** Distances of 0 and 1 have no logit. */
-const logitOf = (d: number): number => Math.log(Math.max(d, 0.001) / Math.max(1 - d, 0.001));
-
-function spreadOf(method: DriftMethod, found: readonly number[]): Spread {
-  const over = (of: (d: number) => number): { mean: number; sd: number } => {
-    const { n, mean, m2 } = momentsOf(found.length, (i) => of(found[i]!));
-    return { mean, sd: Math.sqrt(m2 / (n - 1)) };
-  };
-  const plain = { chunks: found.length, ...over((d) => d), max: Math.max(...found) };
-  return BOUNDED.has(method) ? { ...plain, logit: over(logitOf) } : plain;
 }
 
 /**

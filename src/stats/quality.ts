@@ -1,6 +1,6 @@
 // Is a share of faults in a window more than the reference's, by chance no longer and by enough to matter?
 import type { ColumnBaseline, ColumnCounts, Spread } from './drift-sketch.ts';
-import { spreadThreshold } from './drift.ts';
+import { spreadThreshold } from './drift/spread.ts';
 import { wilson } from './intervals.ts';
 import { momentsOf } from './moments.ts';
 import { normalQuantile } from './normal.ts';

@@ -73,7 +73,6 @@ export function gridOf(baseline: NumericBaseline, reference: NumericCounts, wind
   const low = Math.min(min, window.min ?? min);
   const high = Math.max(max, window.max ?? max);
   const values = baseline.values;
-  const knots = values ? [low, ...values, high] : [low, min, ...baseline.edges, max, high];
   const cumulative = ({ n, bins, below, above }: NumericCounts): number[] => {
     let sum = 0;
     const inner = bins.map((count) => (sum += count) / n);
@@ -81,5 +80,35 @@ export function gridOf(baseline: NumericBaseline, reference: NumericCounts, wind
     if (values) return [below === 0 ? 0 : below / n, ...inner.slice(0, -1), 1 - above / n, 1];
     return [0, below / n, ...inner.slice(0, -1), 1 - above / n, 1];
   };
-  return { knots, reference: cumulative(reference), window: cumulative(window), exact: values !== null };
+  const shares = { reference: cumulative(reference), window: cumulative(window) };
+  if (!values) return { knots: [low, min, ...baseline.edges, max, high], ...shares, exact: false };
+  const outer = outerKnots(baseline.edges, values, window, low, high);
+  return { knots: [outer.low, ...values, outer.high], ...shares, exact: true, ...(outer.off ? { off: outer.off } : {}) };
+}
+
+/**
+ * Where a reference has few values, each its own bin, a window may have others. What lies beyond all of them on one side is
+ * put at its mean, which is all that the area between distributions needs; `off` bounds what is not known of the rest.
+ */
+function outerKnots(edges: readonly number[], values: readonly number[], window: NumericCounts, low: number, high: number) {
+  const { n, below, above, moments } = window;
+  const own = window.bins.map((count, i) => count - (i === 0 ? below : 0) - (i === window.bins.length - 1 ? above : 0));
+  const inner = own.reduce((sum, count, i) => sum + count * values[i]!, 0);
+  const outer = { low, high };
+  if (moments.n === n && (below === 0) !== (above === 0)) {
+    const mean = (moments.mean * n - inner) / (below + above);
+    if (below > 0 && mean >= low && mean <= values[0]!) outer.low = mean;
+    if (above > 0 && mean <= high && mean >= values.at(-1)!) outer.high = mean;
+  }
+  const of = (power: 1 | 2): number =>
+    own.reduce((sum, count, i) => sum + count * (values[i]! - moments.mean) ** power, 0) +
+    below * (low - moments.mean) ** power +
+    above * (high - moments.mean) ** power;
+  const scale = Math.max(...[low, high].map((x) => Math.abs(x - moments.mean)));
+  // All rows on the values that the bins stand for have the mean and the variance that was measured.
+  if (Math.abs(of(1)) <= 1e-12 * n * scale && Math.abs(of(2) - moments.m2) <= 1e-12 * n * scale ** 2) return { ...outer, off: undefined };
+  const reach = (i: number): number => Math.max(values[i]! - (edges[i - 1] ?? values[i]!), (edges[i] ?? values[i]!) - values[i]!);
+  const distance = own.reduce((sum, count, i) => sum + (count / n) * reach(i), 0);
+  const beyond = (below / n) * (values[0]! - low) + (above / n) * (high - values.at(-1)!);
+  return { ...outer, off: { share: Math.max(...own) / n, distance: distance + beyond } };
 }

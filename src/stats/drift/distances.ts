@@ -85,6 +85,8 @@ export interface Grid {
   readonly window: readonly number[];
   /** All mass lies on the knots, so that nothing is unknown between them. */
   readonly exact: boolean;
+  /** Where rows of the window lie off the knots after all: the greatest share near one, and how far all rows may be, on average. */
+  readonly off?: { readonly share: number; readonly distance: number };
 }
 
 export interface Bounded {
@@ -97,8 +99,8 @@ export interface Bounded {
  * Kolmogorov-Smirnov distance on a grid: the greatest difference of the cumulative shares at its points. The
  * full samples may be further apart, by at most the greatest share that either has between two points.
  */
-export function ksOnGrid({ knots, reference, window, exact }: Grid): Bounded {
-  let [value, error] = [0, 0];
+export function ksOnGrid({ knots, reference, window, exact, off }: Grid): Bounded {
+  let [value, error] = [0, off?.share ?? 0];
   for (let i = 0; i < knots.length; i++) {
     value = Math.max(value, Math.abs(reference[i]! - window[i]!));
     if (!exact && i > 0) error = Math.max(error, reference[i]! - reference[i - 1]!, window[i]! - window[i - 1]!);
@@ -111,8 +113,8 @@ export function ksOnGrid({ knots, reference, window, exact }: Grid): Bounded {
  * as straight between points (as steps where the grid is exact). Off by at most half of what either sample has
  * between two points, times their distance, added up.
  */
-export function wassersteinOnGrid({ knots, reference, window, exact }: Grid): Bounded {
-  let [value, error] = [0, 0];
+export function wassersteinOnGrid({ knots, reference, window, exact, off }: Grid): Bounded {
+  let [value, error] = [0, off?.distance ?? 0];
   for (let i = 1; i < knots.length; i++) {
     const width = knots[i]! - knots[i - 1]!;
     const [from, to] = [reference[i - 1]! - window[i - 1]!, reference[i]! - window[i]!];

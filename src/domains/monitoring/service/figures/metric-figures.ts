@@ -1,8 +1,7 @@
 // Metrics with their standard errors. Where a metric brings an interval, the error is taken back out of it; the others
 // get one from groups of rows that are left out in turn.
 import { isMetricName, metrics, type MetricName } from '../../../../stats/metrics.ts';
-import { normalInterval } from '../../../../stats/intervals.ts';
-import { normalQuantile } from '../../../../stats/normal.ts';
+import { normalInterval, standardErrorOf } from '../../../../stats/intervals.ts';
 import { none, type Figure, type Scores } from '../../../../stats/figure.ts';
 import { absent, type Shown } from '../../model.ts';
 
@@ -40,26 +39,14 @@ export function measure(name: string, task: 'binary' | 'regression', rows: Score
     return { figure: absent('labels must be 0 or 1', n, method) };
   const figure: Figure = n === 0 ? none('there are no labelled rows', 0) : metric.compute(rows);
   if (!figure.ok) return { figure: shown(figure, method) };
-  const own = errorOf(name, figure);
+  const own = standardErrorOf(figure);
   if (own !== undefined) return { figure: shown(figure, method), standardError: own };
   const grouped = groupedError(rows, (r) => metric.compute(r));
   if (grouped === undefined) return { figure: shown(figure, method) };
+  // All rows alike: nothing to tell an interval from, and no width of zero either.
+  if (grouped <= 1e-12 * Math.abs(figure.value)) return { figure: shown(figure, method), standardError: 0 };
   const interval = { ...normalInterval(figure.value, grouped, LEVEL), method: `${GROUPS} groups of rows` };
   return { figure: shown({ ...figure, interval }, method), standardError: grouped };
-}
-
-/** Standard error behind the interval of a figure. */
-function errorOf(name: MetricName, figure: Figure & { ok: true }): number | undefined {
-  const { interval, value } = figure;
-  if (!interval) return undefined;
-  const z = normalQuantile(0.5 + interval.level / 2);
-  if (name === 'roc_auc') {
-    const logit = (p: number): number => Math.log(p / (1 - p));
-    const error = ((logit(interval.high) - logit(interval.low)) / 2 / z) * value * (1 - value);
-    return Number.isFinite(error) ? error : undefined;
-  }
-  const error = (interval.high - interval.low) / 2 / z;
-  return Number.isFinite(error) ? error : undefined;
 }
 
 /**
