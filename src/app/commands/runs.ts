@@ -136,10 +136,13 @@ export function runCommands(program: Program, root: Command): void {
       if (form.words) return trackCommand(use, form.words);
       const pipeline = form.before[0]!;
       const params = assignments(options.param ?? []);
-      if (options.apply && options.project === undefined) await applyAll(use, await use.local(), { data: options.data });
+      const applied =
+        options.apply && options.project === undefined ? await applyAll(use, await use.local(), { data: options.data }) : undefined;
       const client = use.client();
       const started = await client.post<RunView>(path`/projects/${await use.project()}/pipelines/${pipeline}/runs`, {
         params,
+        // What was applied here: somebody else may have applied another one since.
+        ...(applied ? { revision: applied.revision.number } : {}),
         noCache: !options.cache,
         ...(options.reason ? { reason: options.reason } : {}),
       });

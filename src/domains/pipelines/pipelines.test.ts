@@ -204,6 +204,23 @@ test('bad parameters are refused before anything starts', async (t) => {
   await b.drain();
 });
 
+test('a run is of the revision that is named, though another has been applied since', async (t) => {
+  const b = await openPipelines(t);
+  const project = (says: string): string =>
+    `project: demo\npipelines:\n  p:\n    steps:\n      one: { run: "echo ${says} > out/d/n.txt", code: [], out: { d: folder } }\n`;
+  await b.apply(project('mine'));
+  await b.apply(project('theirs'));
+  const start = (body: object) => b.send<{ id: string; code: string; revision: string }>('POST', '/projects/demo/pipelines/p/runs', body);
+  const [mine, newest, none] = [await start({ revision: 1 }), await start({}), await start({ revision: 3 })];
+  assert.deepEqual([mine.status, newest.status, none.status, none.body.code], [201, 201, 404, 'not-found']);
+  assert.notEqual(mine.body.revision, newest.body.revision);
+  const { body } = await b.send<{ items: { id: string }[] }>('GET', '/projects/demo/revisions');
+  assert.deepEqual(
+    [newest.body.revision, mine.body.revision],
+    body.items.map((r) => r.id),
+  );
+});
+
 test('runs are listed newest first, page by page', async (t) => {
   const b = await openPipelines(t);
   await b.apply(project('s: { run: "true", code: [] }'));

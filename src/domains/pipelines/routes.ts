@@ -70,9 +70,10 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     method: 'POST',
     path: '/api/gyre/v1/projects/:project/pipelines/:pipeline/runs',
     permission: 'pipelines:run',
-    summary: 'Start a run of a pipeline of the current revision',
+    summary: 'Start a run of a pipeline, of the current revision or of the one that is named',
     errors: [
       'project-not-found',
+      'not-found',
       'pipeline-not-found',
       'parameter-invalid',
       'process-engine-not-trusted',
@@ -82,6 +83,12 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
     params: Type.Object({ project: name, pipeline: name }),
     body: Type.Object({
       params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1000 }), Type.Number(), Type.Boolean()]))),
+      revision: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          description: 'Number of the project revision; default the current one, which another may have applied',
+        }),
+      ),
       noCache: Type.Optional(Type.Boolean()),
       reason: Type.Optional(Type.String({ maxLength: 500 })),
     }),
@@ -95,6 +102,7 @@ export const pipelineRoutes = (jobs: PipelineJobs, engine: StepEngine): readonly
             project: params.project,
             pipeline: params.pipeline,
             params: body.params ?? {},
+            ...(body.revision === undefined ? {} : { revision: body.revision }),
             noCache: body.noCache ?? false,
             trigger: { kind: 'api', reason: body.reason ?? 'asked for' },
           },

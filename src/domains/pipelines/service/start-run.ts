@@ -1,5 +1,5 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { isProblem } from '../../../kernel/errors.ts';
+import { fail as failAny, isProblem } from '../../../kernel/errors.ts';
 import type { Ref } from '../../../kernel/events/events.ts';
 import { requireLevel } from '../../../kernel/levels.ts';
 import { newId } from '../../../kernel/ids.ts';
@@ -8,6 +8,7 @@ import {
   brokenLimits,
   currentRevision,
   datasetsOfPipeline,
+  revisionByNumber,
   type Parameter,
   type PipelineDefinition,
   type ProjectDefinition,
@@ -32,13 +33,19 @@ export interface StartRun {
   /** Steps of their own instead of a pipeline's; `pipeline` is then how the run is called. */
   readonly ownSteps?: readonly StepDefinition[];
   readonly purpose?: string | null;
+  /** Number of the project revision to run; absent = the current one. */
+  readonly revision?: number;
   /** Versions to read instead of the current ones, by dataset. */
   readonly datasets?: Readonly<Record<string, string>>;
 }
 
-/** Starts a run: pins the revision, the code and the dataset versions. Raises `pipeline-not-found`, `parameter-invalid`, `process-engine-not-trusted`, `purpose-not-allowed`, `erasure-running`. */
+/** Starts a run: pins the revision, the code and the dataset versions. Raises `not-found`, `pipeline-not-found`, `parameter-invalid`, `process-engine-not-trusted`, `purpose-not-allowed`, `erasure-running`. */
 export async function startRun(ctx: Ctx, input: StartRun, advance: Job<{ runId: string }>): Promise<Run> {
-  const revision = await currentRevision(ctx, input.project);
+  const revision =
+    input.revision === undefined
+      ? await currentRevision(ctx, input.project)
+      : ((await revisionByNumber(ctx, input.project, input.revision)) ??
+        failAny('not-found', { kind: `revision of project ${input.project}`, id: String(input.revision) }));
   const { definition } = revision;
   if (!input.ownSteps && !Object.hasOwn(definition.pipelines, input.pipeline))
     fail('pipeline-not-found', { project: input.project, pipeline: input.pipeline });
