@@ -55,3 +55,31 @@ eachDatabase('History that is sent to a live timeline file by file is watched wh
     ]),
   );
 });
+
+eachDatabase('A record of another decade and one of next year neither begin windows nor end the wait for history', async (t, database) => {
+  const b = await openFeedback(t, database);
+  const name = 'clocks';
+  await b.apply(`project: ${name}\nmonitors: { fraud: { task: binary, window: 1d, labels: { within: 2d } } }`);
+  const today = Math.floor((b.clock.now() * 1000) / DAY_US);
+  const post = async (...days: number[]): Promise<void> => {
+    const reply = await b.app.inject({
+      method: 'POST',
+      url: `/api/gyre/v1/projects/${name}/monitors/fraud/records`,
+      headers: { host: '127.0.0.1', 'content-type': 'application/x-ndjson' },
+      payload: days.map((day) => `${JSON.stringify({ id: `${day}`, at: day * DAY_US, inputs: { x: 1 }, score: 0.5 })}\n`).join(''),
+    });
+    assert.equal(reply.statusCode, 200, reply.payload);
+  };
+  const closed = async (minutes: number) => {
+    b.clock.advance(minutes * 60_000);
+    await tickMonitors(b.ctx(), name);
+    return (await listWindows(b.ctx(), { project: name, monitor: 'fraud', kind: 'data' })).map((w) => w.fromUs / DAY_US - today);
+  };
+  await post(today + 300);
+  assert.deepEqual(await closed(6), [], 'what is still to come begins nothing');
+  await post(today - 9000, today - 3, today - 2, today + 400);
+  assert.deepEqual(await closed(1), [], 'history may still be coming');
+  await post(today - 4);
+  // Set back by an hour: nobody waits for an hour.
+  assert.deepEqual(await closed(-60), [-4, -3, -2, -1]);
+});

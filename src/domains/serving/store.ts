@@ -142,13 +142,18 @@ export interface Arrivals {
   readonly newestUs: number;
 }
 
-export async function findArrivals(db: Db, workspace: string, of: OfEndpoint): Promise<Arrivals | undefined> {
+/** `newestUs` looks at moments until `untilUs` only: of a file that reaches beyond, its first. */
+export async function findArrivals(db: Db, workspace: string, of: OfEndpoint, untilUs: number): Promise<Arrivals | undefined> {
   const row = await tablesIn(db)
     .selectFrom('inference_files')
     .select((eb) => [
       eb.fn.min<number | null>('shipped_ms').as('first'),
       eb.fn.max<number | null>('shipped_ms').as('last'),
-      eb.fn.max<number | null>('to_us').as('newest'),
+      eb.fn
+        .max<number | null>(
+          eb.case().when('to_us', '<=', untilUs).then(eb.ref('to_us')).when('from_us', '<=', untilUs).then(eb.ref('from_us')).end(),
+        )
+        .as('newest'),
     ])
     .where('workspace_id', '=', workspace)
     .where('project', '=', of.project)

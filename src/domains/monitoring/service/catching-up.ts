@@ -13,10 +13,14 @@ const MOST_US = 86_400_000_000;
 /** On a live timeline, where event time is wall time: whether history of a new monitor is still coming in. */
 export async function isCatchingUp(ctx: Ctx, project: string, m: MonitorDefinition, nowUs: number): Promise<boolean> {
   if (m.endpoint !== null) return false;
-  const came = await inferenceArrivals(ctx, { project, endpoint: m.name });
-  if (!came || nowUs - came.firstMs * 1000 >= MOST_US) return false;
+  // A record of next year, from a clock that is wrong, says nothing of what is missing.
+  const came = await inferenceArrivals(ctx, { project, endpoint: m.name }, nowUs + m.windowUs);
+  if (!came || !isWithin(nowUs - came.firstMs * 1000, MOST_US)) return false;
   // The newest record is of now, or of the window before: nothing is missing.
   if (nowUs - came.newestUs <= m.windowUs + m.latenessUs) return false;
   const lastMs = Math.max(came.lastMs, (await newestBatchMs(ctx, { project, monitor: m.name })) ?? 0);
-  return nowUs - lastMs * 1000 < QUIET_US;
+  return isWithin(nowUs - lastMs * 1000, QUIET_US);
 }
+
+// The wall clock may have been set back since: nobody waits until it has made up for that.
+const isWithin = (sinceUs: number, mostUs: number): boolean => sinceUs >= 0 && sinceUs < mostUs;

@@ -8,6 +8,7 @@ import { inferenceFiles } from '../../serving/public.ts';
 import { dueUs, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
 import { findLatest, listWindows } from '../store/windows.ts';
+import { begin } from './begin.ts';
 import { openBaselines, type Baselines } from './baselines.ts';
 import type { Closing } from './close-window.ts';
 import { dataFigures } from './figures/data-figures.ts';
@@ -42,30 +43,8 @@ const HISTORY = 28;
 /** undefined while no record has come yet. */
 export async function openRun(ctx: Ctx, project: string, monitor: MonitorDefinition, nowUs: number): Promise<MonitorRun | undefined> {
   const found = await monitors.findState(ctx.db, ctx.workspace, project, monitor.name);
-  const state = found ?? (await begin(ctx, project, monitor));
+  const state = found ?? (await begin(ctx, project, monitor, nowUs));
   return state && new Run(ctx, project, monitor, nowUs, state);
-}
-
-/** The first record begins the first window. */
-async function begin(ctx: Ctx, project: string, m: MonitorDefinition): Promise<MonitorState | undefined> {
-  const files = await inferenceFiles(ctx, { project, endpoint: endpointOf(m), fromUs: 0, toUs: Number.MAX_SAFE_INTEGER });
-  if (files.length === 0) return undefined;
-  const firstUs = windowStart(
-    files.reduce((least, f) => Math.min(least, f.fromUs), Infinity),
-    m.windowUs,
-  );
-  const state: MonitorState = {
-    project,
-    monitor: m.name,
-    firstUs,
-    dataNextUs: firstUs,
-    performanceNextUs: firstUs,
-    lead: '',
-    watermarkUs: 0,
-    version: 1,
-  };
-  await ctx.tx((tx) => monitors.insertState(tx.db, tx.workspace, state));
-  return monitors.findState(ctx.db, ctx.workspace, project, m.name);
 }
 
 class Run implements MonitorRun {

@@ -35,8 +35,8 @@ export const inferenceFilesSince = (ctx: Ctx, sinceMs: number, of: store.OfEndpo
   store.listFilesSince(ctx.db, ctx.workspace, of, sinceMs);
 
 /** undefined while no file has come. */
-export const inferenceArrivals = (ctx: Ctx, of: store.OfEndpoint): Promise<store.Arrivals | undefined> =>
-  store.findArrivals(ctx.db, ctx.workspace, of);
+export const inferenceArrivals = (ctx: Ctx, of: store.OfEndpoint, untilUs: number): Promise<store.Arrivals | undefined> =>
+  store.findArrivals(ctx.db, ctx.workspace, of, untilUs);
 
 /** Columns of files read together; those of two types are text there, and integers beside numbers are numbers. */
 export function columnsOf(files: readonly store.LoggedColumns[]): store.LoggedColumns {
