@@ -119,7 +119,7 @@ else
   fi
 fi
 
-# An environment in the cache from a lock: install_environment NAME LOCK [FLAG]
+# An environment in the cache from a lock: install_environment NAME LOCK
 install_environment() {
   venv=$cache/$1
   stamp=$venv/.installed-from
@@ -128,12 +128,20 @@ install_environment() {
   say "installing packages for Python into .cache/$1 (once; under a minute) ..."
   rm -rf "$venv"
   { "$uv" venv --quiet --python "$python" "$venv" &&
-    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --only-binary :all: ${3:+"$3"} "$2"; } ||
+    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --only-binary :all: "$2"; } ||
     stop 'uv could not install the packages for Python; what it said stands above. Is the package index within reach?'
   echo "$wanted" >"$stamp"
 }
 
-install_environment python examples/flights/python/requirements.lock --compile-bytecode
+# The example's is one of the server's own.
+stamp=$cache/python/.installed-from
+wanted="$(cksum <examples/flights/python/requirements.lock) $("$python" --version)"
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
+  say 'installing packages for Python into .cache/python (once; under a minute) ...'
+  "$modules/.bin/node" --no-warnings scripts/set-up/python.ts ||
+    stop 'the packages for Python could not be installed; what was said stands above. Is the package index within reach?'
+  echo "$wanted" >"$stamp"
+fi
 # Compiled as far as they are imported: most of it never is.
 if [ -n "$oip" ]; then
   install_environment oip-client test/oip-client/python/requirements.lock

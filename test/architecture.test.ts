@@ -20,6 +20,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
     'datasets',
     'features',
     'feedback',
+    'lineage',
     'monitoring',
     'pipelines',
     'projects',
@@ -66,7 +67,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   // `senders`: one file for each protocol of a receiver, and what guards the way out.
   alerts: ['matchers.ts', 'rules.ts', 'senders', 'signals.ts', 'views.ts'],
   datasets: ['contract.ts', 'contract-checks.ts'],
-  environments: ['lock.ts', 'realise.ts', 'requirements.ts', 'uv-lock.ts'],
+  environments: ['interpreter.ts', 'lock.ts', 'realise.ts', 'requirements.ts', 'uv.ts', 'uv-lock.ts'],
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
   lineage: ['column-lineage.ts', 'column-map.ts', 'graph.ts'],
   pipelines: ['engine.ts'],
@@ -102,7 +103,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   // The data plane is a program of its own with five parts.
   serving: ['batching', 'http', 'log', 'plan.ts', 'plane', 'runtime'],
   // What is kept of an identifier; the data plane uses it without the database.
-  subjects: ['hmac.ts'],
+  subjects: ['forms.ts', 'hmac.ts', 'mentions.ts'],
   tracking: ['search'],
   trials: ['views.ts'],
 };
@@ -113,7 +114,8 @@ const ENVIRONMENT_READERS: Readonly<Record<string, string>> = {
   'src/kernel/failpoints.ts': 'armed before any setting is read',
   'src/kernel/secrets.ts': 'secrets are referred to as env:NAME',
   'src/kernel/compute/compute.ts': 'PATH for its process',
-  'src/domains/environments/realise.ts': 'PATH, HOME and proxies for uv',
+  'src/domains/environments/interpreter.ts': 'PATH, where interpreters are',
+  'src/domains/environments/uv.ts': 'PATH, HOME and proxies for uv',
   'src/domains/features/service/materialise.ts': 'PATH for its process',
   'src/domains/serving/runtime/python/worker-process.ts': 'PATH for a model’s process',
   'src/domains/serving/runtime/score-table.ts': 'PATH for its process',

@@ -10,7 +10,8 @@ import { mlflowScoringDialect } from '../src/dialects/mlflow-scoring/mlflow-scor
 import { oipDialect } from '../src/dialects/oip/oip.ts';
 import type { DatasetVersion } from '../src/domains/datasets/model.ts';
 import { diffVersions } from '../src/domains/datasets/service/read.ts';
-import { findInterpreter, findUv } from '../src/domains/environments/realise.ts';
+import { findInterpreter } from '../src/domains/environments/interpreter.ts';
+import { findUv } from '../src/domains/environments/uv.ts';
 import { revisionById } from '../src/domains/projects/public.ts';
 import { checkSource, createModel, setModelTag } from '../src/domains/registry/public.ts';
 import { endpointOf, planOf, runPlane } from '../src/domains/serving/fixtures/plane.ts';

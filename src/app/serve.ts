@@ -89,8 +89,12 @@ export async function startServe(settings: Settings, options: ServeOptions = {})
   }
 }
 
-const interpreterFor = (path: string, { dir, uvCacheDir }: Settings, { python, withoutFolder = false }: ServeOptions): Promise<string> =>
-  modelInterpreter(path, { uvCacheDir, ...(python === undefined ? {} : { python }), ...(withoutFolder ? {} : { dir }) });
+const interpreterFor = (
+  path: string,
+  { dir, uvCacheDir, environmentsDir }: Settings,
+  { python, withoutFolder = false }: ServeOptions,
+): Promise<string> =>
+  modelInterpreter(path, { uvCacheDir, environmentsDir, ...(python === undefined ? {} : { python }), ...(withoutFolder ? {} : { dir }) });
 
 const pythonLimits = ({ pythonMemoryMb, pythonBatchMs, picklePolicy }: Settings) => ({
   memoryMb: pythonMemoryMb,

@@ -24,9 +24,12 @@ import { promisify } from 'node:util';
 import { openControl } from '../../../test/support/control.ts';
 import { eachDatabase } from '../../../test/support/databases.ts';
 import { isProblem } from '../../kernel/errors.ts';
+import { processStart } from '../../kernel/process/process-start.ts';
 import { parseLock } from './lock.ts';
 import { declareEnvironment } from './public.ts';
-import { compileLock, findInterpreter, realise, resolveEnvironment, type Realisation } from './realise.ts';
+import { findInterpreter } from './interpreter.ts';
+import { realise, resolveEnvironment, type Realisation } from './realise.ts';
+import { compileLock, type RealiseOptions } from './uv.ts';
 
 const exec = promisify(execFile);
 
@@ -91,10 +94,28 @@ async function openIndex(t: TestContext): Promise<Index> {
     dir,
     line: (name, version) => `${name}==${version} --hash=sha256:${hash(name, version)}\n`,
     make: async (text, name = 'requirements.lock', signal) =>
-      realise(await resolveEnvironment(parseLock(text, name), null), text, name, { dir, uvCacheDir: '', ...(signal ? { signal } : {}) }),
+      realise(await resolveEnvironment(parseLock(text, name), null), text, name, {
+        dir,
+        uvCacheDir: '',
+        environmentsDir: '',
+        ...(signal ? { signal } : {}),
+      }),
     downloads: () => downloads,
   };
 }
+
+/** Makes it in a process of its own; says whether that process was the one that made it. */
+async function elsewhere(lock: string, options: RealiseOptions): Promise<string> {
+  const program = `
+    import { parseLock } from ${JSON.stringify(import.meta.resolve('./lock.ts'))};
+    import { realise, resolveEnvironment } from ${JSON.stringify(import.meta.resolve('./realise.ts'))};
+    const text = ${JSON.stringify(lock)};
+    const made = await realise(await resolveEnvironment(parseLock(text, 'r.lock'), null), text, 'r.lock', ${JSON.stringify(options)});
+    console.log(made.created);`;
+  const { stdout } = await exec(process.execPath, ['--no-warnings', '--input-type=module', '-e', program], { env: process.env });
+  return stdout.trim();
+}
+
 const says = (made: Realisation, code: string): string => execFileSync(made.python, ['-c', code], { encoding: 'utf8' }).trim();
 
 test('An environment is made once, shared, and made again when a file of it is gone, changed or half written', async (t) => {
@@ -132,7 +153,7 @@ test('An environment is made once, shared, and made again when a file of it is g
 
 test('What is asked for is locked with hashes, and what does not fit together says so', async (t) => {
   const index = await openIndex(t);
-  const [interpreter, options] = [await findInterpreter(null), { dir: index.dir, uvCacheDir: '' }];
+  const [interpreter, options] = [await findInterpreter(null), { dir: index.dir, uvCacheDir: '', environmentsDir: '' }];
   const lock = parseLock(await compileLock(['tiny<2', 'small'], interpreter, options), 'asked.lock');
   assert.deepEqual(
     lock.packages.map((p) => `${p.name} ${p.version} ${p.hashes.length}`),
@@ -146,24 +167,7 @@ test('A file of a package that is missing or has another size is noticed by the 
   const lock = index.line('tiny', '2.0');
   const { bin } = await index.make(lock);
   const site = join(bin, '..', 'lib', readdirSync(join(bin, '..', 'lib'))[0]!, 'site-packages');
-  const other = async (): Promise<string> =>
-    (
-      await exec(
-        process.execPath,
-        [
-          '--no-warnings',
-          '--input-type=module',
-          '-e',
-          `
-        import { parseLock } from ${JSON.stringify(import.meta.resolve('./lock.ts'))};
-        import { realise, resolveEnvironment } from ${JSON.stringify(import.meta.resolve('./realise.ts'))};
-        const text = ${JSON.stringify(lock)};
-        const made = await realise(await resolveEnvironment(parseLock(text, 'r.lock'), null), text, 'r.lock', { dir: ${JSON.stringify(index.dir)}, uvCacheDir: '' });
-        console.log(made.created);`,
-        ],
-        { encoding: 'utf8', env: process.env },
-      )
-    ).stdout.trim();
+  const other = (): Promise<string> => elsewhere(lock, { dir: index.dir, uvCacheDir: '', environmentsDir: '' });
   assert.equal(await other(), 'false');
   unlinkSync(join(site, 'tiny', '__init__.py'));
   assert.equal(await other(), 'true');
@@ -174,6 +178,33 @@ test('A file of a package that is missing or has another size is noticed by the 
   appendFileSync(join(site, 'tiny', '__init__.py'), 'x = 1\n');
   assert.equal(await other(), 'true');
   assert.equal(statSync(join(site, 'tiny', '__init__.py')).size, text.length);
+});
+
+test('Servers that share a folder of environments make each of them once, and one that was killed while it did holds nobody up', async (t) => {
+  const index = await openIndex(t);
+  const lock = index.line('tiny', '1.0') + index.line('small', '1.0');
+  const environmentsDir = join(index.dir, 'shared');
+  const optionsOf = (server: string): RealiseOptions => ({
+    dir: join(index.dir, server),
+    uvCacheDir: join(index.dir, 'cache'),
+    environmentsDir,
+  });
+  const made = await Promise.all(['a', 'b', 'c'].map((server) => elsewhere(lock, optionsOf(server))));
+  assert.deepEqual(made.toSorted(), ['false', 'false', 'true']);
+  const { digest } = await resolveEnvironment(parseLock(lock, 'r.lock'), null);
+  assert.equal(readdirSync(environmentsDir).includes(`${digest}.lock`), false, 'nobody holds it');
+  // What a killed process leaves: its lock, and half an environment.
+  writeFileSync(join(environmentsDir, `${digest}.lock`), '4194303 0');
+  unlinkSync(join(environmentsDir, digest, 'whole.json'));
+  assert.equal(await elsewhere(lock, optionsOf('d')), 'true');
+  // Whoever waits for one that lives can be told to stop.
+  writeFileSync(join(environmentsDir, `${digest}.lock`), `${process.pid} ${processStart(process.pid)}`);
+  unlinkSync(join(environmentsDir, digest, 'whole.json'));
+  const waiting = realise(await resolveEnvironment(parseLock(lock, 'r.lock'), null), lock, 'r.lock', {
+    ...optionsOf('e'),
+    signal: AbortSignal.timeout(300),
+  });
+  await assert.rejects(waiting, (error) => isProblem(error, 'environment-cancelled'));
 });
 
 test('pylock.toml and uv.lock install the same as requirements; markers of other platforms are skipped', async (t) => {

@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseLock, type LockedPackage } from './lock.ts';
-import { compileLock, findInterpreter, realise, resolveEnvironment, type Realisation, type RealiseOptions } from './realise.ts';
+import { findInterpreter } from './interpreter.ts';
+import { realise, resolveEnvironment, type Realisation } from './realise.ts';
+import { compileLock, environmentsIn, type RealiseOptions } from './uv.ts';
 
 /** What an environment is made from. */
 export interface Requirements {
@@ -45,7 +47,7 @@ async function lock({ text, python }: Requirements, options: RealiseOptions): Pr
   const digest = createHash('sha256')
     .update(JSON.stringify([text, implementation, minor, platform]))
     .digest('hex');
-  const folder = join(options.dir, 'environments', 'locks');
+  const folder = join(environmentsIn(options), 'locks');
   const path = join(folder, `${digest}.txt`);
   const made = async (): Promise<Requirements> => ({ text: await readFile(path, 'utf8'), file: 'requirements.lock', python });
   if (existsSync(path)) return made();

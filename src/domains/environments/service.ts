@@ -2,8 +2,10 @@ import type { Ctx } from '../../kernel/ctx.ts';
 import { fail } from './errors.ts';
 import { diffLocks, parseLock, type PackageChange } from './lock.ts';
 import type { Environment } from './model.ts';
-import { compileLock, findInterpreter, realise, resolveEnvironment, type Realisation, type ResolvedEnvironment } from './realise.ts';
+import { findInterpreter } from './interpreter.ts';
+import { realise, resolveEnvironment, type Realisation, type ResolvedEnvironment } from './realise.ts';
 import * as store from './store.ts';
+import { compileLock } from './uv.ts';
 
 /** Names a lock's environment on this machine and records it. Raises `lock-invalid`, `python-missing`. */
 export async function declareEnvironment(
@@ -42,14 +44,13 @@ export async function lockRequirements(
   file: string,
   python: string | null,
 ): Promise<{ resolved: ResolvedEnvironment; text: string }> {
-  const options = { dir: ctx.settings.dir, uvCacheDir: ctx.settings.uvCacheDir, signal: ctx.signal };
-  const text = await compileLock(requirements, await findInterpreter(python), options);
+  const text = await compileLock(requirements, await findInterpreter(python), { ...ctx.settings, signal: ctx.signal });
   return { resolved: await declareEnvironment(ctx, text, file, python), text };
 }
 
 /** Makes the environment real if it is not. Raises `environment-failed`, `uv-missing`. */
 export const realiseEnvironment = (ctx: Ctx, environment: ResolvedEnvironment, lockText: string, lockFile: string): Promise<Realisation> =>
-  realise(environment, lockText, lockFile, { dir: ctx.settings.dir, uvCacheDir: ctx.settings.uvCacheDir, signal: ctx.signal });
+  realise(environment, lockText, lockFile, { ...ctx.settings, signal: ctx.signal });
 
 export const listEnvironments = (ctx: Ctx): Promise<Environment[]> => store.listEnvironments(ctx.db, ctx.workspace);
 

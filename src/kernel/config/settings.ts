@@ -165,6 +165,13 @@ export const settingsTable = {
     doc: 'Where Python packages are cached; empty means inside the server’s folder.',
     parse: text,
   }),
+  environmentsDir: setting<string>({
+    env: 'GYRE_ENVIRONMENTS_DIR',
+    expected: 'a folder',
+    default: '',
+    doc: 'Where Python environments are made; empty means inside the server’s folder. Servers of one machine, and runs of CI, may share it.',
+    parse: text,
+  }),
   url: setting<string>({
     env: 'GYRE_URL',
     expected: 'http(s)://host:port',

@@ -18,7 +18,7 @@ import { versionFolder } from './versions.ts';
 export async function interpreterOf(ctx: Ctx, folder: string, environment?: Evidence['environment']): Promise<string | undefined> {
   if (runtimeOf(folder) === 'onnx') return undefined;
   if (!ctx.settings.trustProcessEngine && (await isGuarded(ctx))) return fail('model-code-not-trusted', {});
-  const options = { dir: ctx.settings.dir, uvCacheDir: ctx.settings.uvCacheDir, signal: ctx.signal };
+  const options = { ...ctx.settings, signal: ctx.signal };
   if (environment) {
     try {
       const { packages, python } = await getEnvironment(ctx, environment.digest);

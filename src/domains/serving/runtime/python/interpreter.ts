@@ -27,10 +27,15 @@ const ownFolder = (): string => join(homedir(), '.cache', 'gyre');
  * `python-missing`, `environment-failed`, `lock-invalid`, `uv-missing`.
  */
 export async function modelInterpreter(folder: string, options: InterpreterOptions = {}): Promise<string> {
-  const { python, dir = ownFolder(), uvCacheDir = '', signal } = options;
+  const { python, dir = ownFolder(), uvCacheDir = '', environmentsDir = '', signal } = options;
   if (python !== undefined) return checked(python);
   const { realiseRequirements } = await import('../../../environments/public.ts');
-  const { python: path } = await realiseRequirements(modelRequirements(folder), { dir, uvCacheDir, ...(signal ? { signal } : {}) });
+  const { python: path } = await realiseRequirements(modelRequirements(folder), {
+    dir,
+    uvCacheDir,
+    environmentsDir,
+    ...(signal ? { signal } : {}),
+  });
   return path;
 }
 
