@@ -2,7 +2,7 @@
 // own days differ by: only all three together are drift.
 import { chiSquareAbove, chiSquareUpperQuantile } from './special/gamma.ts';
 import { ksManyAbove } from './special/kolmogorov.ts';
-import { cellsOf, gridOf } from './drift/cells.ts';
+import { cellsOf, gridOf, isIdentifier } from './drift/cells.ts';
 import { chiSquare, hellinger, jsDistance, ksOnGrid, psi, wassersteinOnGrid, type Grid } from './drift/distances.ts';
 import { mergeCounts, type ColumnBaseline, type ColumnCounts, type NumericCounts, type Spread } from './drift-sketch.ts';
 import { spreadOf, spreadThreshold } from './drift/spread.ts';
@@ -136,6 +136,7 @@ function measure(method: DriftMethod, baseline: ColumnBaseline, reference: Colum
     return Number.isFinite(moved.value + moved.error!) ? moved : 'the distance is beyond what a number holds';
   }
   const cells = cellsOf(baseline, reference, window);
+  if (isIdentifier(baseline, cells)) return 'an identifier: none of its values is frequent enough to be compared';
   const { reference: p, window: q } = cells;
   const used = p.filter((count, i) => count + q[i]! > 0).length;
   if (method === 'js') return fromChiSquare(jsDistance(p, q), 2, 8 * Math.LN2 * harmonic, used - 1);

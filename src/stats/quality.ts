@@ -90,13 +90,22 @@ const isClosed = (b: ColumnBaseline): boolean => b.kind === 'categorical' && b.r
 const LEAST_WINDOWS = 3;
 const LEAST_ROWS = 20;
 
+/** Of each window the rows whose category no other window has: new to all others, as a date is to the days before it. */
+function onlyHere(windows: readonly ColumnCounts[]): number[] {
+  const counts = windows.map((w) => (w.kind === 'categorical' ? w.counts : []));
+  const whole = (counts[0] ?? []).map((_, k) => counts.reduce((sum, c) => sum + c[k]!, 0));
+  return counts.map((c) => c.reduce((sum, count, k) => sum + (count === whole[k] ? count : 0), 0));
+}
+
 /**
  * Shares of each kind of fault in the reference's own windows (days, say): give the counts of each of them on the
- * baseline's bins. Undefined with fewer than three windows of at least 20 rows.
+ * baseline's bins. New categories of one are those that none of the others has. Undefined with fewer than three windows of at least 20 rows.
  */
 export function faultSpread(windows: readonly ColumnCounts[]): Record<string, Spread> | undefined {
-  const usable = windows.map((w) => faults(w, false)).filter((f) => (f.nulls?.[1] ?? 0) >= LEAST_ROWS);
-  if (usable.length < LEAST_WINDOWS) return undefined;
+  const counted = windows.map((w) => ({ w, ...faults(w, false) })).filter((f) => (f.nulls?.[1] ?? 0) >= LEAST_ROWS);
+  if (counted.length < LEAST_WINDOWS) return undefined;
+  const only = onlyHere(counted.map(({ w }) => w));
+  const usable = counted.map(({ w, ...f }, i) => (w.kind === 'categorical' ? { ...f, new_categories: [only[i]!, w.n] as const } : f));
   const kinds = qualityKinds.filter((kind) => kind !== 'mistyped' && usable.some((f) => f[kind]));
   return Object.fromEntries(
     kinds.map((kind) => {

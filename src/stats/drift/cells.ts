@@ -1,5 +1,12 @@
 // The counts of a baseline and of a window, lined up for comparison.
-import type { CategoricalCounts, ColumnBaseline, ColumnCounts, NumericBaseline, NumericCounts } from '../drift-sketch.ts';
+import type {
+  CategoricalBaseline,
+  CategoricalCounts,
+  ColumnBaseline,
+  ColumnCounts,
+  NumericBaseline,
+  NumericCounts,
+} from '../drift-sketch.ts';
 import type { Grid } from './distances.ts';
 
 /**
@@ -48,23 +55,35 @@ function numericCells(baseline: NumericBaseline, reference: NumericCounts, windo
   return apart ? [...cells, out] : cells;
 }
 
-function categoricalCells(reference: CategoricalCounts, window: CategoricalCounts): Pair[] {
+/** Further categories than those counted one by one: new ones are in its nature, as of an identifier. */
+const isOpen = ({ rare }: CategoricalBaseline): boolean => rare === null || rare.length > 0;
+
+/** Whether none of the categories is frequent enough to be compared. */
+export const isIdentifier = (baseline: ColumnBaseline, { reference }: Cells): boolean =>
+  baseline.kind === 'categorical' && isOpen(baseline) && reference.length === 1;
+
+function categoricalCells(baseline: CategoricalBaseline, reference: CategoricalCounts, window: CategoricalCounts): Pair[] {
   const least = leastOf(reference, window);
-  const all = [...reference.counts.map((count, i): Pair => [count, window.counts[i]!]), [reference.other, window.other] satisfies Pair];
+  const others: Pair = [reference.other, window.other];
+  const fresh: Pair = [reference.unseen, window.unseen];
+  const named = reference.counts.map((count, i): Pair => [count, window.counts[i]!]);
+  // Where new ones are in its nature, they and all rare ones are one thing.
+  const [all, apart] = isOpen(baseline) ? [named, join(others, fresh)] : [[...named, others], fresh];
   const own = all.filter(([count]) => count >= least).sort((a, b) => b[0] - a[0]);
-  const rare = all.filter(([count]) => count < least).reduce(join, [reference.unseen, window.unseen]);
+  const rare = all.filter(([count]) => count < least).reduce(join, apart);
   if (rare[0] >= least || rare[1] >= LEAST_NEW || own.length === 0) return [...own, rare];
   return [...own.slice(0, -1), join(own.at(-1)!, rare)];
 }
 
 /**
  * Cells for distances of shares. Neighbouring bins are joined until the smaller sample expects 10 rows in each
- * (and to about 20 cells for continuous columns); rare categories share a cell with new ones. Values outside the
+ * (and to about 20 cells for continuous columns); rare categories share a cell with new ones, and where there are more than
+ * a baseline counts one by one, new ones belong to those. Values outside the
  * reference's range are a cell of their own, so that a constant that becomes another one is seen.
  */
 export function cellsOf(baseline: ColumnBaseline, reference: ColumnCounts, window: ColumnCounts): Cells {
   if (baseline.kind === 'numeric') return parted(numericCells(baseline, reference as NumericCounts, window as NumericCounts));
-  return parted(categoricalCells(reference as CategoricalCounts, window as CategoricalCounts));
+  return parted(categoricalCells(baseline, reference as CategoricalCounts, window as CategoricalCounts));
 }
 
 /** Cumulative shares at every edge, at the ends of the reference and at those of the window. */

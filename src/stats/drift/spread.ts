@@ -11,7 +11,8 @@ import { momentsOf } from '../moments.ts';
 export function spreadThreshold({ chunks, mean, sd, max, logit }: Spread): number {
   if (chunks < 10) return max;
   const plain = mean + 3 * sd;
-  return logit ? Math.min(plain, 1 / (1 + Math.exp(-(logit.mean + 3 * logit.sd)))) : plain;
+  // Never below what is usual: days that have nothing in common, as dates, are as far apart as can be.
+  return logit ? Math.max(mean + 1e-9, Math.min(plain, 1 / (1 + Math.exp(-(logit.mean + 3 * logit.sd))))) : plain;
 }
 
 const BOUNDED: ReadonlySet<string> = new Set(['js', 'hellinger', 'ks']);

@@ -7,7 +7,7 @@ import { gridOf } from '../drift/cells.ts';
 import { chiSquare, hellinger, jsDistance, ksOnGrid, psi, wassersteinOnGrid } from '../drift/distances.ts';
 import { ksSorted, wassersteinSorted } from '../drift/samples.ts';
 import { spreadThreshold } from '../drift/spread.ts';
-import { judgeQuality, type QualityKind } from '../quality.ts';
+import { faultSpread, judgeQuality, type QualityKind } from '../quality.ts';
 import { generator, normalOf } from '../simulation/generator.ts';
 
 const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
@@ -263,4 +263,31 @@ test('the chance of a Kolmogorov-Smirnov distance is SciPy’s, and values that 
   assert.ok(Math.abs(judged('ks').value - 0.1) < 1e-12);
   assert.ok(Math.abs(judged('ks').p / 0.0006983105963868845 - 1) < 1e-8, String(judged('ks').p));
   assert.ok(Math.abs(judged('wasserstein').value - 0.3480152178234949) < 1e-12, String(judged('wasserstein').value));
+});
+
+test('an identifier is not compared, and a column whose new values are in its nature is not broken by them', () => {
+  const ids = (from: number, n: number): string[] => Array.from({ length: n }, (_, i) => `id${from + i}`);
+  const identifier = categoricalBaseline(ids(0, 3000));
+  const judged = judgeDrift({ counts: countCategorical(identifier, ids(9000, 300)), baseline: identifier, columns: 9 });
+  assert.ok(!judged.ok && /an identifier/.test(judged.reason), JSON.stringify(judged));
+  // Some values are frequent, and most of the many others come once: as many of these as ever are no drift, far more are.
+  const mixed = (from: number, n: number, share: number): string[] => ids(from, n).map((id, i) => (i % 10 < share ? id : `c${i % 3}`));
+  const open = categoricalBaseline(mixed(0, 3000, 4));
+  const drifted = (share: number): boolean => {
+    const verdict = judgeDrift({ counts: countCategorical(open, mixed(9000, 300, share)), baseline: open, columns: 9 });
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    return verdict.drifted;
+  };
+  assert.deepEqual([drifted(4), drifted(9)], [false, true]);
+  // The date of each day is new on that day.
+  const dates = Array.from({ length: 12 }, (_, day) => Array.from({ length: 200 }, () => `2026-03-${day + 1}`));
+  const plain = categoricalBaseline(dates.flat());
+  const days = dates.map((d) => countCategorical(plain, d));
+  const baseline = { ...plain, spread: driftSpread(plain, days)!, faults: faultSpread(days)! };
+  const tomorrow = countCategorical(plain, new Array<string>(200).fill('2026-03-13'));
+  const found = judgeQuality({ counts: tomorrow, baseline, columns: 9 }).find((q) => q.kind === 'new_categories')!;
+  assert.deepEqual([found.share, found.broken], [1, false]);
+  assert.equal(judgeQuality({ counts: tomorrow, baseline: plain, columns: 9 }).find((q) => q.kind === 'new_categories')!.broken, true);
+  const verdict = judgeDrift({ counts: tomorrow, baseline, columns: 9 });
+  assert.ok(verdict.ok && !verdict.drifted, JSON.stringify(verdict));
 });
