@@ -1,7 +1,8 @@
 // gyre alerts: what fires, why, who was told, and what a rule would have done.
 import type { Command } from 'commander';
-import { path, type Client } from '../../kernel/cli/client.ts';
+import { path } from '../../kernel/cli/client.ts';
 import { count, table } from '../../kernel/cli/terminal.ts';
+import { deliveryColumns, deliveryCommands, minute, newest, type Delivery } from './alert-deliveries.ts';
 import { act, moment, type Program } from './command.ts';
 
 interface Evidence {
@@ -41,6 +42,7 @@ interface Tested {
   readonly for: string;
   readonly windows: number;
   readonly withoutData: number;
+  readonly noDataReason: string;
   readonly transitions: readonly ({ readonly state: string; readonly at: string } & Evidence)[];
   readonly end: string;
 }
@@ -53,30 +55,7 @@ interface Silence {
   readonly comment: string;
   readonly state: string;
 }
-interface Delivery {
-  readonly id: string;
-  readonly alert: string | null;
-  readonly receiver: string;
-  readonly status: string;
-  readonly reason: string;
-  readonly state: string;
-  readonly attempts: number;
-  readonly lastStatus: number | null;
-  readonly lastError: string;
-  readonly createdAt: string;
-}
-interface Receiver {
-  readonly name: string;
-  readonly kind: string;
-  readonly to: string;
-  readonly repeat: string;
-  readonly rules: readonly string[];
-}
-
 const short = (x: number | null): string | null => (x === null ? null : String(Number(x.toPrecision(4))));
-
-/** UTC, as every other table has it. */
-const minute = (iso: string): string => iso.slice(0, 16).replace('T', ' ');
 
 const evidenceColumns = <T extends Evidence>() => [
   { title: 'VALUE', value: (e: T) => short(e.value), right: true as const },
@@ -86,15 +65,6 @@ const evidenceColumns = <T extends Evidence>() => [
 ];
 
 const told = (a: Alert): string => (a.muted !== '' ? `muted: ${a.muted}` : a.silenced ? 'silenced' : '');
-
-const deliveryLine = (d: Delivery): string =>
-  `${d.id} to ${d.receiver}: ${d.state}${d.lastStatus === null ? '' : ` (status ${d.lastStatus})`}${d.lastError === '' ? '' : `, ${d.lastError}`}`;
-
-/** At most so many items of a list that may be long. */
-async function newest<T>(client: Client, route: string, limit: number): Promise<T[]> {
-  const { items } = await client.get<{ items: T[] }>(`${route}${route.includes('?') ? '&' : '?'}limit=${limit}`);
-  return items;
-}
 
 export function alertCommands(program: Program, root: Command): void {
   const alerts = root.command('alerts').description('what fires, why, and who was told');
@@ -150,7 +120,7 @@ function readCommands(program: Program, alerts: Command): void {
           ...evidenceColumns<Alert['history'][number]>(),
           { title: 'METHOD', value: (h) => (h.why === '' ? h.method : h.why) },
         ]),
-        ...(deliveries.length === 0 ? [] : ['', ...deliveries.map(deliveryLine)]),
+        ...(deliveries.length === 0 ? [] : ['', ...table(deliveries.toReversed(), deliveryColumns)]),
       ]);
     },
   );
@@ -161,11 +131,13 @@ function readCommands(program: Program, alerts: Command): void {
       table(items, [
         { title: 'RULE', value: (r) => r.name },
         { title: 'STATE', value: (r) => (r.noDataSince === null ? r.state : `${r.state}, no data since ${minute(r.noDataSince)}`) },
+
         { title: 'WHEN', value: (r) => r.when },
         { title: 'FOR', value: (r) => r.for },
         { title: 'SEVERITY', value: (r) => r.severity },
         { title: 'RECEIVERS', value: (r) => r.receivers.join(', ') },
         { title: 'FROM', value: (r) => r.managedBy },
+        { title: 'NO DATA BECAUSE', value: (r) => r.noDataReason },
       ]),
     );
   });
@@ -179,8 +151,8 @@ function testCommand(program: Program, alerts: Command): void {
       .description('what a rule would have done over past windows; nothing is sent')
       .argument('[rule]', 'a rule of the project')
       .option('--when <text>', 'a rule that is not written yet: "MONITOR.SIGNAL CONDITION"')
-      .option('--for <text>', 'with --when: 2 windows, 2 of 3 windows, or a duration')
-      .option('--keep-firing-for <time>', 'with --when: a duration')
+      .option('--for <text>', '2 windows, 2 of 3 windows, or a duration; with a rule, instead of its own')
+      .option('--keep-firing-for <time>', 'a duration; with a rule, instead of its own')
       .option('--from <moment>', 'windows that end after it, UTC')
       .option('--to <moment>', 'windows that begin before it, UTC'),
     async (use, rule) => {
@@ -194,8 +166,9 @@ function testCommand(program: Program, alerts: Command): void {
         ...(to === undefined ? {} : { to: moment(to) }),
       });
       const fired = tested.transitions.filter((t) => t.state === 'firing').length;
+      const without = ` (${tested.withoutData} without data${tested.noDataReason === '' ? '' : `: ${tested.noDataReason}`})`;
       use.print(tested, () => [
-        `${tested.when}, for ${tested.for}: over ${tested.windows} ${tested.windows === 1 ? 'window' : 'windows'} (${tested.withoutData} without data) it would have fired ${fired === 1 ? 'once' : `${fired} times`}; it ends ${tested.end}`,
+        `${tested.when}, for ${tested.for}: over ${tested.windows} ${tested.windows === 1 ? 'window' : 'windows'}${without} it would have fired ${fired === 1 ? 'once' : `${fired} times`}; it ends ${tested.end}`,
         ...table(tested.transitions, [
           { title: 'AT', value: (t) => minute(t.at) },
           { title: 'STATE', value: (t) => t.state },
@@ -252,69 +225,6 @@ function silenceCommands(program: Program, alerts: Command): void {
     async (use, id) => {
       await use.client().send('DELETE', path`/projects/${await use.project()}/silences/${id}`);
       use.print({ id }, () => [`${id} has ended`]);
-    },
-  );
-}
-
-function deliveryCommands(program: Program, alerts: Command): void {
-  act<[], { state?: string; limit: string }>(
-    program,
-    alerts
-      .command('deliveries')
-      .description('what was told to whom, newest first')
-      .option('--state <state>', 'queued, delivered, failed (to be tried again) or dead')
-      .option('--limit <number>', 'how many at most', '50'),
-    async (use) => {
-      const query = use.options.state ? `?${new URLSearchParams({ state: use.options.state })}` : '';
-      const route = `${path`/projects/${await use.project()}/alert-deliveries`}${query}`;
-      const items = await newest<Delivery>(use.client(), route, Number(use.options.limit));
-      use.print(items, () =>
-        table(items, [
-          { title: 'DELIVERY', value: (d) => d.id },
-          { title: 'RECEIVER', value: (d) => d.receiver },
-          { title: 'STATE', value: (d) => d.state },
-          { title: 'TELLS', value: (d) => d.reason },
-          { title: 'ALERT', value: (d) => d.alert },
-          { title: 'TRIES', value: (d) => d.attempts, right: true },
-          { title: 'STATUS', value: (d) => d.lastStatus, right: true },
-          { title: 'CREATED', value: (d) => minute(d.createdAt) },
-          { title: 'ERROR', value: (d) => d.lastError },
-        ]),
-      );
-    },
-  );
-  act<[string]>(
-    program,
-    alerts.command('redeliver').description('deliver once more, under the same id').argument('<id>', 'dlv_…'),
-    async (use, id) => {
-      const again = await use.client().post<Delivery>(path`/projects/${await use.project()}/alert-deliveries/${id}/redeliver`);
-      use.print(again, () => [deliveryLine(again)]);
-    },
-  );
-  act<[], { send?: string }>(
-    program,
-    alerts
-      .command('receivers')
-      .description('receivers and the rules that name them')
-      .option('--send <name>', 'send this one a message that says it is a test'),
-    async (use) => {
-      const project = await use.project();
-      if (use.options.send !== undefined) {
-        const sent = await use.client().post<Delivery>(path`/projects/${project}/receivers/${use.options.send}/test`);
-        use.print(sent, () => [deliveryLine(sent)]);
-        return sent.state === 'delivered' ? 0 : 1;
-      }
-      const { items } = await use.client().get<{ items: Receiver[] }>(path`/projects/${project}/receivers`);
-      use.print(items, () =>
-        table(items, [
-          { title: 'RECEIVER', value: (r) => r.name },
-          { title: 'KIND', value: (r) => r.kind },
-          { title: 'TO', value: (r) => r.to },
-          { title: 'REPEAT', value: (r) => r.repeat },
-          { title: 'RULES', value: (r) => r.rules.join(', ') },
-        ]),
-      );
-      return 0;
     },
   );
 }

@@ -115,7 +115,7 @@ export const alertRoutes: readonly AnyRoute[] = [
       if ((when === undefined) === (body.rule === undefined))
         fail('alert-rule-invalid', { rule: body.rule ?? '', why: 'name a rule, or write one with "when"; one of the two' });
       const written = when === undefined ? undefined : { when, for: holding, keepFiringFor };
-      const asked = { rule: body.rule, written, fromUs: usOf(body.from), toUs: usOf(body.to) };
+      const asked = { rule: body.rule, written, instead: { for: holding, keepFiringFor }, fromUs: usOf(body.from), toUs: usOf(body.to) };
       return replayView(await replayRule(ctx, params.project, asked, signalsOf(ctx, params.project)));
     },
   }),

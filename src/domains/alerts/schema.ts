@@ -81,6 +81,7 @@ export const AlertQuery = Type.Object({
 export const TestRule = Type.Object({
   rule: Type.Optional(name),
   when: Type.Optional(CreateRule.properties.when),
+  /** With a rule that is there: instead of its own. */
   for: CreateRule.properties.for,
   keepFiringFor: CreateRule.properties.keepFiringFor,
   from: Type.Optional(moment),
@@ -92,6 +93,7 @@ export const TestResult = Type.Object({
   for: Type.String(),
   windows: Type.Integer({ description: 'Windows looked at, every generation counted' }),
   withoutData: Type.Integer(),
+  noDataReason: Type.String({ description: 'Why the last of those had none' }),
   transitions: Type.Array(
     Type.Object({ from: Type.Enum([...instanceStates]), state: Type.Enum([...instanceStates]), at: moment, ...evidence }),
   ),

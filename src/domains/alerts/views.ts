@@ -68,12 +68,13 @@ export const alertView = (a: Alert, silenced: boolean) => ({
   history: a.history.map(({ atUs, ...rest }) => ({ ...rest, at: usToIso(atUs) })),
 });
 
-export const replayView = ({ rule, windows, withoutData, transitions, end }: Replay) => ({
+export const replayView = ({ rule, windows, withoutData, noDataReason, transitions, end }: Replay) => ({
   rule: rule.name,
   when: rule.when,
   for: holdingText(rule.for),
   windows,
   withoutData,
+  noDataReason,
   transitions: transitions.map(({ from, to, seen: { window, value, threshold, n, method, knownUs } }) => ({
     from,
     state: to,

@@ -7,13 +7,15 @@ import { fresh, kindOfSignal, logicOf, step, type Memory, type Observation, type
 import { judge, watch, type SignalReader, type SignalWindow } from '../signals.ts';
 import { listInstances } from '../store/rules.ts';
 import { pulse } from './judge.ts';
-import { readRule, type WrittenRule } from './rules.ts';
+import { readHolding, readRule, type WrittenRule } from './rules.ts';
 import { sceneOf } from './scene.ts';
 
 export interface Replay {
   readonly rule: Rule;
   readonly windows: number;
   readonly withoutData: number;
+  /** Why the last of those had none; '' = all had some. */
+  readonly noDataReason: string;
   readonly transitions: readonly Transition[];
   readonly end: Memory['state'];
 }
@@ -25,6 +27,8 @@ export async function replayRule(
   asked: {
     readonly rule?: string | undefined;
     readonly written?: WrittenRule | undefined;
+    /** A rule that is there, with another patience. */
+    readonly instead?: Pick<WrittenRule, 'for' | 'keepFiringFor'> | undefined;
     readonly fromUs?: number | undefined;
     readonly toUs?: number | undefined;
   },
@@ -32,8 +36,11 @@ export async function replayRule(
 ): Promise<Replay> {
   const rule = asked.written
     ? readRule((await currentRevision(ctx, project)).definition, asked.written)
-    : ((await sceneOf(ctx, project)).rules.find((r) => r.name === asked.rule) ??
-      fail('alert-rule-not-found', { project, rule: asked.rule ?? '' }));
+    : patient(
+        (await sceneOf(ctx, project)).rules.find((r) => r.name === asked.rule) ??
+          fail('alert-rule-not-found', { project, rule: asked.rule ?? '' }),
+        asked.instead ?? {},
+      );
   const windows = await reader.windows({
     monitor: rule.monitor,
     kind: kindOfSignal(rule.signal),
@@ -44,13 +51,28 @@ export async function replayRule(
   return { rule, windows: windows.length, ...fold(rule, windows, Math.min(nowUs, asked.toUs ?? nowUs)) };
 }
 
+/** Raises `alert-rule-invalid`. */
+function patient(rule: Rule, { for: holding, keepFiringFor }: Pick<WrittenRule, 'for' | 'keepFiringFor'>): Rule {
+  const other = readHolding(rule.name, { when: rule.when, for: holding, keepFiringFor });
+  return {
+    ...rule,
+    ...(holding === undefined ? {} : { for: other.for }),
+    ...(keepFiringFor === undefined ? {} : { keepFiringUs: other.keepFiringUs }),
+  };
+}
+
 /** Windows in the order in which they were closed, seen until a moment. Pure. */
-export function fold(rule: Rule, windows: readonly SignalWindow[], untilUs: number): Pick<Replay, 'transitions' | 'withoutData' | 'end'> {
+export function fold(
+  rule: Rule,
+  windows: readonly SignalWindow[],
+  untilUs: number,
+): Pick<Replay, 'transitions' | 'withoutData' | 'noDataReason' | 'end'> {
   let memory = fresh;
   let withoutData = 0;
+  let noDataReason = '';
   const transitions: Transition[] = [];
   const see = (seen: Observation): void => {
-    if (seen.breach === null) withoutData += 1;
+    if (seen.breach === null) [withoutData, noDataReason] = [withoutData + 1, seen.method];
     const next = step(rule, memory, seen);
     memory = next.memory;
     if (next.transition) transitions.push(next.transition);
@@ -72,7 +94,7 @@ export function fold(rule: Rule, windows: readonly SignalWindow[], untilUs: numb
     see(seen);
   }
   if (rule.condition.kind === 'stopped') pass(rule.condition.forUs, untilUs);
-  return { transitions, withoutData, end: memory.state };
+  return { transitions, withoutData, noDataReason, end: memory.state };
 }
 
 const EMPTY = { project: '', fingerprint: '', monitor: '', rule: '', logic: '', memory: fresh, alert: null, version: 0 };

@@ -41,9 +41,15 @@ export function readRule(definition: Pick<ProjectDefinition, 'monitors' | 'recei
     refuse(`the monitor "${monitor.name}" has no signal "${parsed.signal}"`);
   if ((parsed.condition.kind === 'stopped') !== (parsed.signal === 'windows'))
     refuse('"stopped for" goes with the signal "windows", and only with it');
-  if (!isForPossible(written.for ?? '')) refuse(`"for: ${written.for}" can never be: the first number is the smaller one`);
   const unknown = written.receivers?.find((r) => !Object.hasOwn(definition.receivers, r));
   if (unknown !== undefined) refuse(`gyre.yaml has no receiver "${unknown}"`);
+  return readHolding(written.name ?? written.when, written);
+}
+
+/** Raises `alert-rule-invalid`. */
+export function readHolding(name: string, written: WrittenRule): Rule {
+  if (!isForPossible(written.for ?? ''))
+    fail('alert-rule-invalid', { rule: name, why: `"for: ${written.for}" can never be: the first number is the smaller one` });
   return ruleOf(
     alertOf({
       when: written.when,
