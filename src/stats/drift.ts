@@ -216,7 +216,8 @@ export function judgeDrift(question: DriftQuestion): DriftVerdict {
   const own = baseline.spread?.[method];
   // The spread of chi2 is kept as statistic per row of the two samples' harmonic size, which does not grow with them.
   const spread = own === undefined ? null : spreadThreshold(own) * (method === 'chi2' ? (n * m) / (n + m) : 1);
-  const practical = method === 'chi2' ? measured.nullAt(wanted) : wanted;
+  // A p-value of 0 or 1 has no quantile.
+  const practical = method === 'chi2' ? measured.nullAt(Math.min(1 - 1e-12, Math.max(1e-300, wanted))) : wanted;
   const threshold = Math.max(method === 'chi2' ? practical : measured.raw(wanted), sampling, spread ?? 0);
   const { value, corrected, p, error } = measured;
   return {

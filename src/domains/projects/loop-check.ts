@@ -50,6 +50,11 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
     if (m.labels.from !== 'feedback') refer([...path, 'labels', 'from', 'dataset'], 'dataset', m.labels.from.dataset, d.datasets);
     if (m.baseline !== null && 'dataset' in m.baseline) refer([...path, 'baseline', 'dataset'], 'dataset', m.baseline.dataset, d.datasets);
     if (m.windowUs < 60_000_000) add([...path, 'window'], 'a window lasts at least 1m');
+    if (m.baseline !== null && 'firstUs' in m.baseline && m.baseline.firstUs < m.windowUs)
+      add([...path, 'baseline', 'first'], 'the first windows are at least one: as long as "window", or longer');
+    if (m.estimate && m.task !== 'binary')
+      add([...path, 'estimate'], `performance is estimated (CBPE) of binary models only, and this one is of ${m.task}; leave it out`);
+    checkDrift(m, path, add, refer);
   }
   const names = new Set<string>();
   (raw.alerts ?? []).forEach((a, i) => {
@@ -87,6 +92,31 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
         if (fault) add([...path, 'on', i], `"${only}" is not a schedule of five fields: ${fault}`);
       }
     });
+  }
+}
+
+const ORDERED: ReadonlySet<string> = new Set(['ks', 'wasserstein']);
+const BOUNDED: ReadonlySet<string> = new Set(['js', 'hellinger', 'ks', 'chi2']);
+
+/** Methods that fit what they are chosen for, and thresholds that can be reached. */
+function checkDrift(m: ProjectDefinition['monitors'][string], at: KeyPath, add: Add, refer: Refer): void {
+  const path = [...at, 'drift'];
+  const { categorical, numeric } = m.drift;
+  if (categorical !== null && ORDERED.has(categorical))
+    add([...path, 'categorical'], `"${categorical}" needs an order, which categories lack; choose js, psi, hellinger or chi2`);
+  for (const [column, { method, threshold }] of Object.entries(m.drift.columns)) {
+    const own = [...path, 'columns', column];
+    // The scores go by a name of their own.
+    if (m.columns !== null && column !== '(score)') refer(own, 'watched column', column, named(m.columns));
+    const used = method === null ? [numeric ?? 'js', categorical ?? 'js'] : [method];
+    if (threshold === null) continue;
+    if (used.includes('chi2') && !(threshold > 0 && threshold < 1))
+      add([...own, 'threshold'], `the threshold of chi2 is a p-value, above 0 and below 1, such as 0.05; ${threshold} is none`);
+    else if (used.every((name) => BOUNDED.has(name)) && threshold >= 1)
+      add(
+        [...own, 'threshold'],
+        `${[...new Set(used)].join(' and ')} is a distance of at most 1, so that ${threshold} is never passed; usual is 0.1`,
+      );
   }
 }
 

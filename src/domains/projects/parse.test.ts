@@ -116,7 +116,7 @@ test('A wrong type is told with what is wanted and what is there', () => {
     told('project: p\nfeatures:\n  views:\n    v: { dataset: d, entity: [e], columns: [c], ttl: 6 hours }').filter((f) =>
       f.includes('ttl'),
     ),
-    ['4:54 features.views.v.ttl: "6 hours" does not have the form ^\\d+(s|m|h|d|w)$'],
+    ['4:54 features.views.v.ttl: "6 hours" is no duration; write a number and its unit, such as 10s, 5m, 6h, 14d or 2w'],
   );
 });
 
@@ -359,6 +359,31 @@ test('what does not fit together there is named with its place', () => {
   const steps = (list: string): string => `project: p\nmodels: { m: {} }\nendpoints: { e: { model: m, release: { steps: [${list}] } } }\n`;
   for (const list of ['50%, 10%, 100%', '10%, 50%', '0%, 100%'])
     assert.throws(() => parseProject(steps(list)), { code: 'project-invalid' }, list);
+});
+
+test('a monitor whose settings can have no effect is refused, with what to write instead', () => {
+  const monitor = (lines: string): string[] => told(`project: p\nmonitors:\n  m:\n    window: 1d\n${lines}`);
+  assert.deepEqual(monitor('    drift: { categorical: ks }'), [
+    '5:27 monitors.m.drift.categorical: "ks" needs an order, which categories lack; choose js, psi, hellinger or chi2',
+  ]);
+  assert.deepEqual(monitor('    columns: [size]\n    drift: { columns: { sizes: { method: psi }, (score): { method: ks } } }'), [
+    '6:32 monitors.m.drift.columns.sizes: there is no watched column "sizes"; did you mean "size"?',
+  ]);
+  const threshold = (of: string): string[] =>
+    monitor(`    drift: { columns: { x: { ${of} } } }`).map((fault) => fault.replace(/^\S+ /, ''));
+  assert.deepEqual(threshold('threshold: 3'), [
+    'monitors.m.drift.columns.x.threshold: js is a distance of at most 1, so that 3 is never passed; usual is 0.1',
+  ]);
+  assert.deepEqual(threshold('method: chi2, threshold: 0'), [
+    'monitors.m.drift.columns.x.threshold: the threshold of chi2 is a p-value, above 0 and below 1, such as 0.05; 0 is none',
+  ]);
+  assert.deepEqual(threshold('method: psi, threshold: 3'), []);
+  assert.deepEqual(monitor('    task: regression\n    estimate: true'), [
+    '6:15 monitors.m.estimate: performance is estimated (CBPE) of binary models only, and this one is of regression; leave it out',
+  ]);
+  assert.deepEqual(monitor('    baseline: { first: 12h }'), [
+    '5:24 monitors.m.baseline.first: the first windows are at least one: as long as "window", or longer',
+  ]);
 });
 
 test('the inference log may be a sample', () => {

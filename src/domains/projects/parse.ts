@@ -12,6 +12,9 @@ import { normalise } from './normalise.ts';
 import type { ProjectDefinition } from './model.ts';
 import { ProjectFile } from './schema.ts';
 
+/** The pattern of durations in the schema. */
+const DURATION = '^\\d+(s|m|h|d|w)$';
+
 const yaml = whenNeeded<typeof import('yaml')>('yaml');
 // Made and compiled when a file is read: most processes that load this module never read one.
 const ajv = onFirstUse(() => openValidator({ allErrors: true, strict: false, verbose: true }));
@@ -168,6 +171,8 @@ function describe(error: ErrorObject): [KeyPath, string, boolean] {
   }
   if (error.keyword === 'required') return [path, `"${error.params.missingProperty}" is missing`, false];
   if (error.keyword === 'type') return [path, `must be ${formOf(error.parentSchema as Form)}, and is ${shown(error.data)}`, false];
+  if (error.keyword === 'pattern' && error.params.pattern === DURATION)
+    return [path, `${shown(error.data)} is no duration; write a number and its unit, such as 10s, 5m, 6h, 14d or 2w`, false];
   if (error.keyword === 'pattern') return [path, `${shown(error.data)} does not have the form ${error.params.pattern}`, false];
   if (error.keyword === 'enum') return [path, `must be one of ${(error.params.allowedValues as unknown[]).join(', ')}`, false];
   if (error.keyword === 'uniqueItems') return [path, `names ${shown((error.data as unknown[])[error.params.i as number])} twice`, false];
