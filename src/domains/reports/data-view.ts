@@ -4,9 +4,9 @@ import type { HistogramColumn } from './queries.ts';
 import type { DatasetView, Distribution } from './model.ts';
 
 /** Columns whose histogram is worth drawing: the middle of the values with room on both sides, so that a far value does not flatten it. */
-export function histogramColumns(profile: readonly ColumnProfile[]): HistogramColumn[] {
+export function histogramColumns(profile: readonly ColumnProfile[], personal: ReadonlySet<string>): HistogramColumn[] {
   return profile.flatMap((c) => {
-    if (!c.quantiles || c.quantiles.length < 9) return [];
+    if (personal.has(c.name) || !c.quantiles || c.quantiles.length < 9) return [];
     const [min, q05, q95, max] = [c.quantiles[0]!, c.quantiles[1]!, c.quantiles[7]!, c.quantiles[8]!];
     const room = (q95 - q05) / 2;
     const [low, high] = room === 0 ? [min, max] : [Math.max(min, q05 - room), Math.min(max, q95 + room)];
@@ -21,7 +21,12 @@ function wordsOf(c: ColumnProfile): Distribution | null {
   return { kind: 'words', counts: c.top.map((t) => t.count), edges: null, words: c.top.map((t) => t.value) };
 }
 
-export function datasetView(d: DatasetDescription, histograms: ReadonlyMap<string, Distribution>): DatasetView {
+/** `personal`: columns whose single values are somebody's, and are not shown. */
+export function datasetView(
+  d: DatasetDescription,
+  histograms: ReadonlyMap<string, Distribution>,
+  personal: ReadonlySet<string>,
+): DatasetView {
   const { version, definition } = d;
   return {
     name: definition.name,
@@ -36,10 +41,11 @@ export function datasetView(d: DatasetDescription, histograms: ReadonlyMap<strin
       type: c.type,
       missing: c.rows === 0 ? 0 : c.nulls / c.rows,
       distinct: c.approxDistinct,
-      low: c.min,
-      high: c.max,
+      personal: personal.has(c.name),
+      low: personal.has(c.name) ? null : c.min,
+      high: personal.has(c.name) ? null : c.max,
       mean: c.mean,
-      distribution: histograms.get(c.name) ?? wordsOf(c),
+      distribution: personal.has(c.name) ? null : (histograms.get(c.name) ?? wordsOf(c)),
     })),
     contract: {
       file: definition.contract,

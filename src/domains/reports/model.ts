@@ -25,6 +25,8 @@ export interface ColumnView {
   readonly type: string;
   readonly missing: number;
   readonly distinct: number;
+  /** Its single values are somebody's: no lowest, no highest, no frequent ones. */
+  readonly personal: boolean;
   readonly low: string | null;
   readonly high: string | null;
   readonly mean: number | null;

@@ -46,6 +46,7 @@ models:
   late: { task: binary, score: probabilities, gates: [{ metric: roc_auc, floor: 0.5 }, { slice: carrier, metric: roc_auc, floor: 0.1, min_rows: 20 }] }
 endpoints:
   late: { model: late, features: trip, missing: { temp: null } }
+subjects: { traveller: trip }
 `;
 
 // One trip every half hour; windy ones tend to be late. The last ten have no outcome.
@@ -219,6 +220,7 @@ eachDatabase('a report sets the predictions of the log against outcomes that wer
   assert.ok(words.includes(`gyre why prediction ${last.id}`));
   assert.match(words, new RegExp(`late = 1 ${last.trip.late === 1 ? 'came true' : 'did not come true'}`));
   assert.match(words, /✓ passed 2 of 2 rules hold/);
+  assert.match(words, /trip text none \d+ left out: personal carrier text none 3 AA to UA/);
   assert.match(words, /Model version late version 1 mv_/);
 
   // By default the moment and all shared columns join, so the trips asked without a temperature find no row.

@@ -83,6 +83,7 @@ const column = (c: ColumnView): Html =>
   </tr>`;
 
 function range(c: ColumnView): string {
+  if (c.personal) return 'left out: personal';
   if (c.low === null || c.high === null) return '';
   const shown = (text: string): string => {
     if (c.type.startsWith('TIMESTAMP')) {

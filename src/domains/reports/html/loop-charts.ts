@@ -35,8 +35,9 @@ function caption(view: LoopView): Part {
   return html`${mark('first', 'as it was answered')}${
     'absent' in counterfactual ? '' : mark('second', `version ${counterfactual.version} alone, scored afterwards`)
   }:
-  means of ${SMOOTHED} windows, weighted by rows; dots are single windows; the dashed line is the baseline of the version in service.
-  ${mark('bad', 'an alert that pages')} ${mark('good', 'a new version takes over')} ${mark('grey', 'share of drifted columns')}`;
+  means of ${SMOOTHED} windows, weighted by rows; dots are single windows; the dashed line is the baseline of the version in service. Grey
+  columns: the share of drifted columns. ${mark('grey', 'an alert that warns, or what goes on still')}
+  ${mark('bad', 'an alert that pages, or what was refused or rolled back')} ${mark('good', 'a new version takes over')}`;
 }
 
 function chartOf(view: LoopView, shape: Shape): Chart {
@@ -56,15 +57,15 @@ function chartOf(view: LoopView, shape: Shape): Chart {
   const tops = [24, 24 + lead + 12, 24 + lead + 12 + drift + 12];
   const box = (top: number, height: number) => ({ left: shape.left, right: shape.right, top, height });
   const text = { color: colour.muted, fontSize: 12 };
+  const ticks = datesBetween(first, last, shape.size === 'wide' ? 9 : 5);
   const time = (gridIndex: number, shown: boolean) => ({
     type: 'time',
     gridIndex,
     min: first,
     max: last,
-    minInterval: (last - first) / (shape.size === 'wide' ? 9 : 4),
-    axisLabel: { ...text, show: shown, formatter: (v: number) => shortMonth(v, last - first) },
+    axisLabel: { ...text, show: shown, customValues: ticks, formatter: (v: number) => shortMonth(v, last - first) },
     axisLine: { lineStyle: { color: colour.line } },
-    axisTick: { show: shown },
+    axisTick: { show: shown, customValues: ticks },
     splitLine: { show: false },
   });
   const line = (data: readonly (readonly [number, number | null])[], stroke: string, more: object = {}) => ({
@@ -222,6 +223,22 @@ function describe(view: LoopView, withLoop: readonly (number | null)[], alone: r
       i % every === 0 ? [`${day(w.fromUs)}: ${at(withLoop, i)}${alone.length > 0 ? ` (alone ${at(alone, i)})` : ''}`] : [],
     )
     .join('; ');
+}
+
+/** At most this many days at one distance, in ms; over a season and more, first days of months. */
+function datesBetween(first: number, last: number, most: number): number[] {
+  const span = last - first;
+  if (span > 90 * DAY_MS) {
+    const start = new Date(first);
+    const months = Array.from({ length: Math.ceil(span / (28 * DAY_MS)) + 2 }, (_, i) =>
+      Date.UTC(start.getUTCFullYear(), start.getUTCMonth() + i, 1),
+    ).filter((t) => t >= first && t <= last);
+    const each = Math.ceil(months.length / most);
+    return months.filter((_, i) => i % each === 0);
+  }
+  const days = [1, 2, 7, 14, 28].find((n) => span / (n * DAY_MS) < most) ?? 28;
+  const begin = Math.ceil(first / DAY_MS) * DAY_MS;
+  return Array.from({ length: most + 1 }, (_, i) => begin + i * days * DAY_MS).filter((t) => t <= last);
 }
 
 const shortMonth = (v: number, span: number): string =>

@@ -1,6 +1,12 @@
 // Gathers what the other domains know of a project into one report.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { describeDatasets, getVersion as getDatasetVersion, stageFiles, type DatasetDescription } from '../../datasets/public.ts';
+import {
+  describeDatasets,
+  getVersion as getDatasetVersion,
+  personalColumns,
+  stageFiles,
+  type DatasetDescription,
+} from '../../datasets/public.ts';
 import { currentRevision, type EndpointDefinition, type Revision } from '../../projects/public.ts';
 import { findDecision, getEvaluation, getVersion, type Evaluation, type ModelVersion } from '../../registry/public.ts';
 import { findCurrentEndpointRevision } from '../../releases/public.ts';
@@ -38,6 +44,7 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
   const live = endpoint
     ? await describeLive(ctx, revision, endpoint, served?.version ?? null, described, asked)
     : { live: { absent: 'The project declares no endpoint.' }, example: null };
+  const personal = new Set([...(await personalColumns(ctx, revision)), ...Object.values(definition.subjects).flat()]);
   return {
     project,
     description: definition.description,
@@ -45,7 +52,7 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
     madeMs: ctx.clock.now(),
     endpoint: endpoint?.name ?? null,
     model: served ? modelView(served.version, definition.models[served.version.model]?.description ?? '') : null,
-    datasets: await Promise.all(described.map((d) => drawn(ctx, d))),
+    datasets: await Promise.all(described.map((d) => drawn(ctx, d, personal))),
     evaluation: served?.evaluation
       ? evaluationView(
           served.evaluation,
@@ -84,12 +91,16 @@ async function gateOf(ctx: Ctx, { version, evaluation }: Served): Promise<Report
   return decision ? gateView(decision, evaluation) : null;
 }
 
-async function drawn(ctx: Ctx, d: DatasetDescription): Promise<DatasetView> {
+async function drawn(ctx: Ctx, d: DatasetDescription, personal: ReadonlySet<string>): Promise<DatasetView> {
   const files = await stageFiles(
     ctx,
     d.files.map((f) => f.digest),
   );
-  return datasetView(d, await queryHistograms(ctx, d.definition.name, { files }, histogramColumns(d.version.profile)));
+  return datasetView(
+    d,
+    await queryHistograms(ctx, d.definition.name, { files }, histogramColumns(d.version.profile, personal)),
+    personal,
+  );
 }
 
 function commandsOf({ definition }: Revision, endpoint: EndpointDefinition | undefined, prediction: string | undefined): CommandRow[] {
