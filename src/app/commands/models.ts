@@ -189,21 +189,26 @@ export function modelCommands(program: Program, root: Command): void {
     },
   );
 
-  act<[], PullRequestOptions & { output?: string; from?: string; to?: string }>(
+  act<[], PullRequestOptions & { output?: string; endpoint?: string; from?: string; to?: string }>(
     program,
     pullRequestOptions(
       root
         .command('report')
         .description('data, evaluation, predictions against truth and lineage, in one HTML file; with --json its figures as data')
         .option('-o, --output <file>', 'where; otherwise report.html')
+        .option('--endpoint <name>', 'or the monitor of a model served elsewhere; otherwise the first of the project')
         .option('--from <moment>', 'first moment of the predictions shown')
         .option('--to <moment>', 'moment after the last'),
     ),
     async (use) => {
       if (use.options.markdown) return pullRequestReport(use, use.options.output);
-      const { output = 'report.html', from, to, json } = use.options;
+      const { output = 'report.html', endpoint, from, to, json } = use.options;
       const route = path`/projects/${await use.project()}/report`;
-      const asked = { ...(from ? { from: moment(from) } : {}), ...(to ? { to: moment(to) } : {}) };
+      const asked = {
+        ...(endpoint === undefined ? {} : { endpoint }),
+        ...(from ? { from: moment(from) } : {}),
+        ...(to ? { to: moment(to) } : {}),
+      };
       if (json) return use.print(await use.client().post(route, { ...asked, format: 'json' }), () => []);
       const html = await use.client().text('POST', route, asked);
       writeFileSync(output, html);

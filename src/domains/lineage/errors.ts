@@ -16,6 +16,6 @@ export const { fail } = defineErrors({
     status: 404,
     title: 'No such prediction',
     detail: (p: { id: string }) =>
-      `There is no prediction "${p.id}" in the inference log. Ids look like r1.12.345; they are in the reply of each prediction.`,
+      `There is no prediction "${p.id}" in the inference log. Ids look like r1.12.345; they are in the reply of each prediction. Ids of a model served elsewhere are looked for in the project that is named.`,
   },
 });

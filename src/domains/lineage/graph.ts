@@ -1,10 +1,6 @@
 // Questions asked of the chain of evidence.
 import type { Ctx } from '../../kernel/ctx.ts';
-import { requireLevel } from '../../kernel/levels.ts';
 import type { Ref } from '../../kernel/events/events.ts';
-import { findEndpointRevision } from '../releases/public.ts';
-import { findPrediction, servingPaths, type InferenceRecord } from '../serving/public.ts';
-import { columnKinds } from './column-map.ts';
 import { fail } from './errors.ts';
 import { hiddenOf, requireReadable } from './service/hidden.ts';
 import * as store from './store.ts';
@@ -75,36 +71,4 @@ export async function walk(ctx: Ctx, root: Ref, direction: 'from' | 'to', depth:
   // Where the walk was cut, no edge points at a node that is not shown.
   const shown = cut ? edges.filter((e) => seen.has(key(e.from)) && seen.has(key(e.to))) : edges;
   return { root, nodes: [...seen.values()], edges: shown, cut, hidden: hidden.size };
-}
-
-export interface PredictionChain {
-  readonly prediction: InferenceRecord;
-  readonly graph: Graph;
-}
-
-/** One prediction and what it was made from, down to source files. Raises `prediction-not-found`, `level-too-low`. */
-export async function whyPrediction(ctx: Ctx, id: string): Promise<PredictionChain> {
-  const prediction = await findPrediction(servingPaths(ctx.settings.dir).log, id);
-  if (!prediction || prediction.workspace !== ctx.workspace) return fail('prediction-not-found', { id });
-  requireLevel(ctx, 'endpoint', prediction.endpoint, 'READ');
-  const revision = await findEndpointRevision(ctx.db, ctx.workspace, prediction.endpoint, prediction.revision);
-  const root = { kind: 'prediction', id };
-  if (!revision) return { prediction, graph: { root, nodes: [], edges: [], cut: false, hidden: 0 } };
-  const start = { kind: 'endpoint-revision', id: revision.id };
-  // Why the model was trained belongs to it: trigger, alert, window; what that window compared with is another model's story.
-  const graph = await walk(ctx, start, 'from', 20, { without: columnKinds, stopAt: ['window', 'endpoint', 'release'] });
-  return {
-    prediction,
-    graph: {
-      root,
-      nodes: [{ ...root, label: `prediction ${id}`, payload: {}, firstMs: prediction.recordedMs }, ...graph.nodes],
-      edges: [
-        { from: root, to: start, relation: 'answered-by' },
-        { from: root, to: { kind: 'variant', id: `${revision.id}/${prediction.variant}` }, relation: 'variant' },
-        ...graph.edges,
-      ],
-      cut: graph.cut,
-      hidden: graph.hidden,
-    },
-  };
 }

@@ -1,2 +1,3 @@
 // What other rooms may use of lineage.
-export { walk, whyPrediction, type Graph, type PredictionChain } from './graph.ts';
+export { walk, type Graph } from './graph.ts';
+export { whyPrediction, type PredictionChain } from './service/why-prediction.ts';

@@ -3,8 +3,9 @@ import type { Ctx } from '../../kernel/ctx.ts';
 import { caughtUp } from '../../kernel/events/subscribers.ts';
 import { route, type AnyRoute } from '../../kernel/http/route.ts';
 import { columnKinds } from './column-map.ts';
-import { walk, whyPrediction } from './graph.ts';
+import { walk } from './graph.ts';
 import { columnImpact } from './service/impact.ts';
+import { whyPrediction } from './service/why-prediction.ts';
 
 const text = Type.String({ minLength: 1, maxLength: 500 });
 const Ref = Type.Object({ kind: Type.String(), id: Type.String() });
@@ -91,10 +92,11 @@ export const lineageRoutes: readonly AnyRoute[] = [
     summary: 'The chain from one prediction to the source files',
     errors: ['prediction-not-found'],
     params: Type.Object({ id: text }),
+    query: Type.Object({ project: Type.Optional({ ...text, description: 'Where to look for ids of models served elsewhere' }) }),
     reply: { 200: View },
-    handler: async (ctx, { params }) => {
+    handler: async (ctx, { params, query }) => {
       await drawn(ctx);
-      return whyPrediction(ctx, params.id);
+      return whyPrediction(ctx, params.id, query.project);
     },
   }),
   route({

@@ -216,6 +216,8 @@ export interface Report {
   readonly revision: { readonly id: string; readonly number: number };
   readonly madeMs: number;
   readonly endpoint: string | null;
+  /** The monitor of a model that is served elsewhere, where the report is about that and no endpoint. */
+  readonly elsewhere: string | null;
   readonly model: ModelView | null;
   readonly datasets: readonly DatasetView[];
   readonly evaluation: EvaluationView | null;

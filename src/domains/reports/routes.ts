@@ -13,7 +13,12 @@ const expression = Type.String({ minLength: 1, maxLength: 5000 });
 
 const CreateReport = Type.Object({
   format: Type.Optional(Type.Enum(['html', 'json'], { default: 'html', description: 'A page to read, or its figures as data' })),
-  endpoint: Type.Optional(Type.String({ maxLength: 200, description: 'Default: the first one of the project' })),
+  endpoint: Type.Optional(
+    Type.String({
+      maxLength: 200,
+      description: 'Or the monitor of a model served elsewhere. Default: the first endpoint of the project, else the first such monitor',
+    }),
+  ),
   from: Type.Optional(Type.String({ maxLength: 40, description: 'First event time of the predictions shown' })),
   to: Type.Optional(Type.String({ maxLength: 40, description: 'Event time after the last' })),
   prediction: Type.Optional(

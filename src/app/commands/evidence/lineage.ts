@@ -100,9 +100,11 @@ export function lineageCommands(program: Program, root: Command): void {
     why
       .command('prediction')
       .description('from one prediction to the source files')
-      .argument('<id>', 'a prediction id, as in the reply')
+      .argument('<id>', 'a prediction id, as in the reply, or as it was sent')
       .option('--tree', 'every edge, as an indented tree'),
     async (use, id) => {
+      // Ids that Gyre gave tell by themselves; others belong to the project at hand, if there is one.
+      const project = await use.project().catch(() => undefined);
       const chain = await use.client().get<{
         prediction: {
           endpoint: string;
@@ -118,7 +120,7 @@ export function lineageCommands(program: Program, root: Command): void {
           }[];
         };
         graph: Graph;
-      }>(path`/predictions/${id}/why`);
+      }>(`${path`/predictions/${id}/why`}${project === undefined ? '' : `?project=${encodeURIComponent(project)}`}`);
       const p = chain.prediction;
       const iso = (us: number): string => new Date(us / 1000).toISOString();
       use.print(chain, () => [

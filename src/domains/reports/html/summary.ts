@@ -36,7 +36,9 @@ export function summary(r: Report): Html {
           ? html`In service at the endpoint <b>${r.endpoint}</b>: version ${model.number} of the model <b>${model.name}</b>${
                 model.trainingRows === null ? '' : `, trained on ${count(model.trainingRows)} rows`
               }${model.trainingCutoffUs === null ? '' : ` whose outcomes were known by ${day(model.trainingCutoffUs)}`}.`
-          : 'No model version is in service yet.'
+          : r.elsewhere === null
+            ? 'No model version is in service yet.'
+            : html`The monitor <b>${r.elsewhere}</b> watches a model that is served elsewhere.`
       }
       Every figure here names its method, its time and its number of rows; all times are UTC.
     </p>

@@ -9,13 +9,14 @@ import type { LiveFound } from './live.ts';
 /** Raises `prediction-not-found` for one that was asked for by name. */
 export async function describeChain(
   ctx: Ctx,
+  project: string,
   asked: string | undefined,
   { example, live }: LiveFound,
 ): Promise<ChainView | { absent: string }> {
   const id = asked ?? example?.id;
   if (id === undefined) return { absent: 'There is no prediction to trace yet.' };
   try {
-    const { prediction, graph } = await whyPrediction(ctx, id);
+    const { prediction, graph } = await whyPrediction(ctx, id, project);
     return {
       prediction: {
         id,

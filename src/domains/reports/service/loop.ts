@@ -5,7 +5,7 @@ import { isMetricName, metrics } from '../../../stats/metrics.ts';
 import { listAlerts, type Alert } from '../../alerts/public.ts';
 import { listErasures, type Erasure } from '../../governance/public.ts';
 import { listWindows, type DataFigures, type PerformanceFigures, type Window } from '../../monitoring/public.ts';
-import { monitorOfEndpoint, type MonitorDefinition, type Revision } from '../../projects/public.ts';
+import { endpointOf, type MonitorDefinition, type Revision } from '../../projects/public.ts';
 import { getEvaluation, getVersion, listDecisions } from '../../registry/public.ts';
 import { listReleases, listTransitions } from '../../releases/public.ts';
 import { listTriggers, type Trigger } from '../../retraining/public.ts';
@@ -17,16 +17,14 @@ import { makeCounterfactual } from './counterfactual.ts';
 const LAST = '~';
 const MOST = 1000;
 
-/** Of the monitor of an endpoint; without one the sentence that says so. */
+/** What a monitor saw and what followed, or the sentence that says why there is nothing to show. */
 export async function describeLoop(
   ctx: Ctx,
   revision: Revision,
-  endpoint: string,
+  monitor: MonitorDefinition,
   span: Span,
 ): Promise<LoopView | { readonly absent: string }> {
   const { project, definition } = revision;
-  const monitor = monitorOfEndpoint(definition.monitors, endpoint);
-  if (!monitor) return { absent: `No monitor watches the endpoint ${endpoint}: declare one under "monitors" in gyre.yaml.` };
   const metric = monitor.performance[0];
   if (metric === undefined || !isMetricName(metric)) return { absent: `The monitor ${monitor.name} watches no performance.` };
   const { windows, lateGenerations } = await describeWindows(ctx, project, monitor, metric, span);
@@ -51,8 +49,8 @@ export async function describeLoop(
         resolvedUs: a.endedUs,
         words: evidenceOf(a.history.find((h) => h.state === 'firing') ?? a.evidence),
       })),
-    triggers: await describeTriggers(ctx, project, endpoint, definition),
-    releases: await describeReleases(ctx, endpoint),
+    triggers: await describeTriggers(ctx, project, monitor, definition),
+    releases: monitor.endpoint === null ? [] : await describeReleases(ctx, monitor.endpoint),
     decisions: monitor.model === null ? [] : await describeDecisions(ctx, monitor.model),
     erasures: (await listErasures(ctx.db, ctx.workspace, project, LAST, MOST)).reverse().flatMap(erasureOf),
   };
@@ -114,9 +112,17 @@ function windowOf(data: Window<DataFigures>, performance: Window<PerformanceFigu
 const estimateOf = (e: NonNullable<DataFigures['estimate'][string]>): Figure =>
   e.ok ? { ok: true, value: e.value, n: e.n, interval: { low: e.low, high: e.high, level: 0.95, method: e.method } } : e;
 
-async function describeTriggers(ctx: Ctx, project: string, endpoint: string, definition: Revision['definition']): Promise<LoopTrigger[]> {
+async function describeTriggers(
+  ctx: Ctx,
+  project: string,
+  monitor: MonitorDefinition,
+  { retraining, endpoints }: Revision['definition'],
+): Promise<LoopTrigger[]> {
+  const watched = endpointOf(monitor);
+  // A policy without an endpoint of the project retrains a model that is served elsewhere.
+  const isOwn = (endpoint = watched): boolean => endpoint === watched || (monitor.endpoint === null && !Object.hasOwn(endpoints, endpoint));
   const all = await listTriggers(ctx.db, ctx.workspace, project, { before: LAST, limit: MOST });
-  const own = all.filter((t) => (definition.retraining[t.policy]?.endpoint ?? endpoint) === endpoint).reverse();
+  const own = all.filter((t) => isOwn(retraining[t.policy]?.endpoint)).reverse();
   return Promise.all(own.map((t) => triggerOf(ctx, t)));
 }
 

@@ -7,7 +7,13 @@ import {
   stageFiles,
   type DatasetDescription,
 } from '../../datasets/public.ts';
-import { currentRevision, type EndpointDefinition, type Revision } from '../../projects/public.ts';
+import {
+  currentRevision,
+  monitorOfEndpoint,
+  type EndpointDefinition,
+  type MonitorDefinition,
+  type Revision,
+} from '../../projects/public.ts';
 import { findDecision, getEvaluation, getVersion, type Evaluation, type ModelVersion } from '../../registry/public.ts';
 import { findCurrentEndpointRevision } from '../../releases/public.ts';
 import { datasetView, histogramColumns } from '../data-view.ts';
@@ -21,6 +27,9 @@ import { describeLoop } from './loop.ts';
 import { describeLive, type LiveAsked } from './live.ts';
 import { requireReadable } from './require-readable.ts';
 
+const NO_ENDPOINT = 'The project declares no endpoint.';
+const SERVED_ELSEWHERE =
+  'The model is served elsewhere: what became of its predictions is in the windows of its monitor, under “The loop”.';
 const ALL_TIME = { fromUs: Number.MIN_SAFE_INTEGER, toUs: Number.MAX_SAFE_INTEGER };
 
 export interface ReportAsked extends LiveAsked {
@@ -38,12 +47,14 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
   requireReadable(ctx, project, definition);
   const name = asked.endpoint ?? Object.keys(definition.endpoints)[0];
   const endpoint = name === undefined ? undefined : definition.endpoints[name];
-  if (asked.endpoint !== undefined && !endpoint) fail('report-endpoint-missing', { project, endpoint: asked.endpoint });
+  const elsewhere = endpoint ? undefined : monitorElsewhere(definition.monitors, asked.endpoint);
+  if (asked.endpoint !== undefined && !endpoint && !elsewhere) fail('report-endpoint-missing', { project, endpoint: asked.endpoint });
   const described = await describeDatasets(ctx, revision);
   const served = endpoint ? await servedBy(ctx, revision, endpoint) : null;
   const live = endpoint
     ? await describeLive(ctx, revision, endpoint, served?.version ?? null, described, asked)
-    : { live: { absent: 'The project declares no endpoint.' }, example: null };
+    : { live: { absent: elsewhere ? SERVED_ELSEWHERE : NO_ENDPOINT }, example: null };
+  const monitor = endpoint ? monitorOfEndpoint(definition.monitors, endpoint.name) : elsewhere;
   const personal = new Set([...(await personalColumns(ctx, revision)), ...Object.values(definition.subjects).flat()]);
   return {
     project,
@@ -51,6 +62,7 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
     revision: { id: revision.id, number: revision.number },
     madeMs: ctx.clock.now(),
     endpoint: endpoint?.name ?? null,
+    elsewhere: elsewhere?.name ?? null,
     model: served ? modelView(served.version, definition.models[served.version.model]?.description ?? '') : null,
     datasets: await Promise.all(described.map((d) => drawn(ctx, d, personal))),
     evaluation: served?.evaluation
@@ -62,11 +74,13 @@ export async function makeReport(ctx: Ctx, project: string, asked: ReportAsked):
       : null,
     gate: served ? await gateOf(ctx, served) : null,
     live: live.live,
-    chain: await describeChain(ctx, asked.prediction, live),
-    loop: endpoint
-      ? await describeLoop(ctx, revision, endpoint.name, { ...ALL_TIME, ...asked.window })
-      : { absent: 'The project declares no endpoint.' },
-    commands: commandsOf(revision, endpoint, asked.prediction ?? live.example?.id),
+    chain: await describeChain(ctx, project, asked.prediction, live),
+    loop: monitor
+      ? await describeLoop(ctx, revision, monitor, { ...ALL_TIME, ...asked.window })
+      : {
+          absent: endpoint ? `No monitor watches the endpoint ${endpoint.name}: declare one under "monitors" in gyre.yaml.` : NO_ENDPOINT,
+        },
+    commands: commandsOf(revision, endpoint, elsewhere, asked.prediction ?? live.example?.id),
   };
 }
 
@@ -96,14 +110,19 @@ async function drawn(ctx: Ctx, d: DatasetDescription, personal: ReadonlySet<stri
     ctx,
     d.files.map((f) => f.digest),
   );
-  return datasetView(
-    d,
-    await queryHistograms(ctx, d.definition.name, { files }, histogramColumns(d.version.profile, personal)),
-    personal,
-  );
+  return datasetView(d, await queryHistograms(ctx, d.definition.name, { files }, histogramColumns(d.version.profile, personal)), personal);
 }
 
-function commandsOf({ definition }: Revision, endpoint: EndpointDefinition | undefined, prediction: string | undefined): CommandRow[] {
+/** The monitor of that name, else the first, of those that watch a model served elsewhere. */
+const monitorElsewhere = (monitors: Revision['definition']['monitors'], name: string | undefined): MonitorDefinition | undefined =>
+  Object.values(monitors).find((m) => m.endpoint === null && (name === undefined || m.name === name));
+
+function commandsOf(
+  { definition }: Revision,
+  endpoint: EndpointDefinition | undefined,
+  elsewhere: MonitorDefinition | undefined,
+  prediction: string | undefined,
+): CommandRow[] {
   const pipeline = Object.keys(definition.pipelines)[0];
   const dataset = Object.values(definition.datasets).find((d) => d.sql === null)?.name;
   return [
@@ -115,6 +134,7 @@ function commandsOf({ definition }: Revision, endpoint: EndpointDefinition | und
     ...(endpoint
       ? [{ command: `gyre release ${endpoint.name} latest`, what: 'put the newest version that passed its gate into service' }]
       : []),
+    ...(elsewhere ? [{ command: `gyre monitor windows ${elsewhere.name}`, what: 'each window with its figures' }] : []),
     ...(prediction ? [{ command: `gyre why prediction ${prediction}`, what: 'the chain behind that prediction, on the terminal' }] : []),
     ...(dataset ? [{ command: `gyre lineage dataset ${dataset}`, what: 'the other direction: what was made from this data' }] : []),
     { command: 'gyre report', what: 'this page again, as things stand then' },
