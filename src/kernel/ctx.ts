@@ -15,6 +15,8 @@ import { insertJob, type Enqueue } from './jobs/jobs.ts';
 export interface Actor {
   readonly kind: 'user' | 'service' | 'step' | 'local' | 'system';
   readonly id: string;
+  /** Of a token: whose it is is a person, not a service account. */
+  readonly ofPerson?: boolean;
   /** What is done must be allowed by each of them: a token's role, and its owner's where that allows less. */
   readonly roles: readonly string[];
   readonly scope?: {

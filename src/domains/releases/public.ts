@@ -1,7 +1,7 @@
 // What other rooms may use of releases.
 export { publishPlan } from './service/publish.ts';
 export { plannedFaults } from './service/faults.ts';
-export { findFreeze, type Freeze } from './service/freeze.ts';
+export { findFreeze, openWindow, type Freeze } from './service/freeze.ts';
 export { beginRelease, type WithRelease } from './service/release.ts';
 export { liveAcks, publishAndWait } from './service/settle.ts';
 export { beginSplit, endSplit, giveUpSplit, moveSplit, readySplit, type ReadySplit, type ArmOfSplit } from './service/split.ts';

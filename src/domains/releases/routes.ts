@@ -225,7 +225,7 @@ export const releaseRoutes: readonly AnyRoute[] = [
   steering(
     'approve',
     'Let a release into the step that waits for a person',
-    ['endpoint-frozen', 'gate-not-passed', 'release-not-taken'],
+    ['person-needed', 'endpoint-frozen', 'gate-not-passed', 'release-not-taken'],
     approveRelease,
     'releases:approve',
   ),

@@ -3,9 +3,10 @@ import type { Ctx } from '../../kernel/ctx.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
 import { currentRevision, type ProjectDefinition, type RetrainingDefinition } from '../projects/public.ts';
 import { getDecision, type Decision } from '../registry/public.ts';
-import { findFreeze } from '../releases/public.ts';
+import { findFreeze, openWindow } from '../releases/public.ts';
 import { openStates, span, type Trigger } from './model.ts';
 import { gatherFacts } from './service/facts.ts';
+import { releaseUnderWayOf } from './service/neighbours.ts';
 import { nowUsOf } from './service/work.ts';
 import { countAccepted, findOpen, listTriggers } from './store/triggers.ts';
 
@@ -60,8 +61,12 @@ export async function waitsFor(ctx: Ctx, t: Trigger): Promise<string | null> {
   if (t.state !== 'deciding' || t.decisionId === null) return null;
   const { definition } = await currentRevision(ctx, t.project);
   const endpoint = definition.retraining[t.policy]?.endpoint;
-  const freeze = endpoint === undefined ? undefined : await findFreeze(ctx, t.project, endpoint);
-  return freeze ? `endpoint ${endpoint} to be unfrozen` : `the release of endpoint ${endpoint} that is under way`;
+  if (endpoint === undefined) return null;
+  if (await findFreeze(ctx, t.project, endpoint)) return `endpoint ${endpoint} to be unfrozen`;
+  const release = await releaseUnderWayOf(ctx, endpoint);
+  if (release !== undefined) return `release ${release} of endpoint ${endpoint}, which is under way`;
+  const window = await openWindow(ctx, { project: t.project, endpoint });
+  return window ? `the calendar of endpoint ${endpoint}, which freezes it until ${usToIso(window.untilUs)}` : null;
 }
 
 const onText = (o: RetrainingDefinition['on'][number]): string => (o.only === null ? o.cause : `${o.cause}: ${o.only}`);

@@ -93,7 +93,7 @@ export const retrainingRoutes = (work: Work): readonly AnyRoute[] => [
     path: '/api/gyre/v1/triggers/:id/approve',
     permission: 'retraining:write',
     summary: 'Approve a trigger that waits for a person',
-    errors: ['trigger-not-found', 'trigger-not-waiting', 'retraining-held'],
+    errors: ['person-needed', 'trigger-not-found', 'trigger-not-waiting', 'retraining-held'],
     params: OfTrigger,
     reply: { 200: schema.TriggerView },
     handler: async (ctx, { params }) => triggerView(await approveTrigger(ctx, params.id, work)),

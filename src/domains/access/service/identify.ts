@@ -114,7 +114,8 @@ async function byToken(platform: Platform, bearer: string, asked: string | undef
   await noteUse(platform, token);
   const roles = boundedBy(token.role, owner?.role);
   const standing = narrowed(await standingIn(platform, token.workspace, { roles, user: owner }), token.scope.resources);
-  return { actor: { kind: 'service', id: token.ownerId, roles, scope: token.scope, standing }, workspace: token.workspace };
+  const ofPerson = owner?.isService !== true;
+  return { actor: { kind: 'service', id: token.ownerId, ofPerson, roles, scope: token.scope, standing }, workspace: token.workspace };
 }
 
 /** Who may do what, as the HTTP server asks it. */

@@ -1,5 +1,6 @@
 // What a person does with a staged release: pause, resume, approve, promote, abort.
 import type { Ctx } from '../../../kernel/ctx.ts';
+import { requirePerson } from '../../../kernel/person.ts';
 import { revisionById } from '../../projects/public.ts';
 import { getVersion, requirePassed } from '../../registry/public.ts';
 import { fail } from '../errors.ts';
@@ -57,10 +58,11 @@ export const resumeRelease = (ctx: Ctx, of: Steering): Promise<Release> =>
 
 /**
  * Lets a release into the step that waits for a person. Who may approve has the permission `releases:approve`; the transition
- * says who did, and carries the figures as they stood. Raises `release-none`, `endpoint-frozen`, `gate-not-passed`,
+ * says who did, and carries the figures as they stood. Raises `person-needed`, `release-none`, `endpoint-frozen`, `gate-not-passed`,
  * `release-action-not-possible`, `release-not-taken`.
  */
 export async function approveRelease(ctx: Ctx, of: Steering): Promise<Release> {
+  requirePerson(ctx, 'approve a step');
   const id = await ctx.tx(async (tx) => {
     const release = await running(tx, of);
     requireRest(release, 'be approved', ['warming', 'shadow', 'canary', 'baking']);

@@ -1,6 +1,7 @@
 // Judges causes that have been recorded, in the order in which they came, by the guard rails of their policies.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
+import { isPerson } from '../../../kernel/person.ts';
 import { type ProjectDefinition, type RetrainingDefinition, type TriggerCause } from '../../projects/public.ts';
 import { judge, resolveParams, type Figures, type Trigger } from '../model.ts';
 import * as store from '../store/triggers.ts';
@@ -35,7 +36,8 @@ export async function recordCause(tx: Ctx, project: string, policy: string, caus
     figures: cause.figures,
     params: null,
     forced: cause.forced ?? false,
-    actor: { kind: tx.actor.kind, id: tx.actor.id },
+    // A token of a person speaks for the person, also after the server has died in between.
+    actor: { kind: isPerson(tx.actor) && tx.actor.kind === 'service' ? 'user' : tx.actor.kind, id: tx.actor.id },
     occurredUs: await nowUsOf(tx, project),
     acceptedUs: null,
     expiresUs: null,
@@ -71,7 +73,7 @@ export async function judgeTrigger(ctx: Ctx, definition: ProjectDefinition, trig
   await ctx.tx(async (tx) => {
     // What a person or another trigger may have changed since the facts were gathered.
     const verdict = judge(policy, { ...facts, ...(await gatherHolds(tx, project, policy)) }, trigger.forced);
-    const asked = trigger.cause === 'api' && ['user', 'local'].includes(trigger.actor.kind);
+    const asked = trigger.cause === 'api' && isPerson(trigger.actor);
     const waits = verdict.accepted && policy.approval === 'person' && !asked;
     const params = resolveParams(policy.params, trigger.occurredUs);
     const moved = !verdict.accepted

@@ -1,14 +1,13 @@
 // What people ask for: a retraining now, and their word where a policy wants it.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
+import { requirePerson } from '../../../kernel/person.ts';
 import { currentRevision, type ProjectDefinition, type RetrainingDefinition } from '../../projects/public.ts';
-import { findFreeze } from '../../releases/public.ts';
 import { fail } from '../errors.ts';
-import type { Trigger } from '../model.ts';
-import * as policies from '../store/policies.ts';
+import { judge, type Trigger } from '../model.ts';
 import * as store from '../store/triggers.ts';
 import { endTrigger, refOf } from './end-trigger.ts';
-import { scopeOf } from './facts.ts';
+import { gatherFacts, gatherHolds } from './facts.ts';
 import { expire, judgeTrigger, policyOf, recordCause } from './judge.ts';
 import { nowUsOf, queue, type Work } from './work.ts';
 
@@ -68,15 +67,22 @@ async function requireWaiting(ctx: Ctx, id: string): Promise<{ trigger: Trigger;
   return { trigger, definition };
 }
 
-/** Lets a trigger that waits for a person go on. Raises `trigger-not-found`, `trigger-not-waiting`, `retraining-held`. */
+/**
+ * Lets a trigger that waits for a person go on, unless what prevents harm speaks against it by now. Raises
+ * `person-needed`, `trigger-not-found`, `trigger-not-waiting`, `retraining-held`.
+ */
 export async function approveTrigger(ctx: Ctx, id: string, work: Work): Promise<Trigger> {
+  requirePerson(ctx, 'approve a retraining');
   const { trigger, definition } = await requireWaiting(ctx, id);
   const policy = policyOf(definition, trigger.policy);
+  const askedUs = await nowUsOf(ctx, trigger.project);
+  const facts = policy && (await gatherFacts(ctx, definition, policy, { fingerprint: trigger.fingerprint, nowUs: askedUs }));
   await ctx.tx(async (tx) => {
-    const stop = await policies.findStop(tx.db, tx.workspace, trigger);
-    if (stop) fail('retraining-held', { id, why: `retraining of ${scopeOf(stop)} was stopped by ${stop.actor}: ${stop.reason}` });
-    const freeze = policy && (await findFreeze(tx, trigger.project, policy.endpoint));
-    if (freeze) fail('retraining-held', { id, why: `endpoint ${freeze.endpoint} was frozen by ${freeze.actor}: ${freeze.reason}` });
+    if (policy) {
+      const { stop, freeze } = await gatherHolds(tx, trigger.project, policy);
+      const verdict = judge(policy, { ...facts!, stop, freeze, open: undefined, releaseUnderWay: undefined }, true);
+      if (!verdict.accepted) fail('retraining-held', { id, why: verdict.reason });
+    }
     const nowUs = await nowUsOf(tx, trigger.project);
     if (!(await store.moveTrigger(tx.db, tx.workspace, trigger, 'accepted', { acceptedUs: nowUs, expiresUs: null })))
       fail('trigger-not-waiting', { id, state: 'no longer waiting' });
@@ -92,7 +98,7 @@ export async function approveTrigger(ctx: Ctx, id: string, work: Work): Promise<
   return requireTrigger(ctx, id);
 }
 
-/** Ends a trigger that waits for a person. Raises `trigger-not-found`, `trigger-not-waiting`. */
+/** Ends a trigger that waits for a person; a program may say no, too. Raises `trigger-not-found`, `trigger-not-waiting`. */
 export async function rejectTrigger(ctx: Ctx, id: string, reason: string): Promise<Trigger> {
   const { trigger, definition } = await requireWaiting(ctx, id);
   const outcome = `${ctx.actor.id} rejected it${reason === '' ? '' : `: ${reason}`}`;
