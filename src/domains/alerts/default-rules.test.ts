@@ -149,6 +149,7 @@ async function watch(baseline: Baseline, days: readonly (readonly Row[])[]): Pro
           ...COLUMNS.map((c) => [c, countsOf(c, baseline.columns[c]!, rows)] as const),
           [SCORE, countNumeric(baseline.scores!, scores)] as const,
         ]),
+        added: [],
         scores: sorted,
       },
     });

@@ -141,3 +141,18 @@ eachDatabase('a model that falls is found by its newest windows together, with w
   const { coverage } = windows[6]!.figures as PerformanceFigures;
   assert.ok(coverage.ok && coverage.value === 0);
 });
+
+eachDatabase('inputs that the baseline does not know are named, with the records that have them', async (t, kind) => {
+  const b = await openMonitor(t, kind);
+  await registerWithBaseline(b.ctx(), b.folder, { days: 3 });
+  const columns = (['x number', 'hour integer', 'origin string'] as const).map((c) => c.split(' ') as [string, 'number']);
+  const known = columns.map(([name, type]) => ({ name, type }));
+  await days(b, 0, 1, { columns: known });
+  await days(b, 1, 2, {
+    inputs: `${inputs()}, case when i % 3 = 0 then 1.5 end as fresh`,
+    columns: [...known, { name: 'fresh', type: 'number' }],
+  });
+  await b.advance(at(2, 1));
+  const added = (await b.windows('data')).map((w) => (w.figures as DataFigures).added);
+  assert.deepEqual(added, [undefined, [{ column: 'fresh', n: 300 }]]);
+});

@@ -61,6 +61,12 @@ export interface ColumnFigures {
   readonly drift: Drift;
 }
 
+/** An input that the baseline does not know, and the records that have a value of it. */
+export interface AddedColumn {
+  readonly column: string;
+  readonly n: number;
+}
+
 export interface Nothing {
   readonly ok: false;
   readonly reason: string;
@@ -103,6 +109,8 @@ export interface DataFigures {
   readonly errors: Shown;
   readonly latency: { readonly n: number; readonly method: string; readonly quantilesUs: Readonly<Record<string, number>> } | null;
   readonly columns: readonly ColumnFigures[];
+  /** Absent in windows that were closed before it was told, and where there is none. */
+  readonly added?: readonly AddedColumn[];
   readonly prediction: Drift;
   readonly datasetDrift: DatasetDrift;
   /** Records against those of the windows before. */

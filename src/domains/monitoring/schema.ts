@@ -99,6 +99,11 @@ const DataFiguresView = Type.Object({
   errors: FigureView,
   latency: orNull(Type.Object({ n: Type.Number(), method: Type.String(), quantilesUs: numbers })),
   columns: Type.Array(ColumnView),
+  added: Type.Optional(
+    Type.Array(Type.Object({ column: Type.String(), n: Type.Number() }), {
+      description: 'Inputs that the baseline does not know, and the records that have a value of them',
+    }),
+  ),
   prediction: DriftView,
   datasetDrift: DatasetDriftView,
   usualVolume: Type.Union([

@@ -50,6 +50,7 @@ export interface WindowView {
     readonly errors?: Figure;
     readonly latency?: { readonly quantilesUs: Readonly<Record<string, number>> } | null;
     readonly columns?: readonly ColumnFigures[];
+    readonly added?: readonly { readonly column: string; readonly n: number }[];
     readonly prediction?: Drift;
     readonly usualVolume?: Figure;
     readonly estimate?: Readonly<Record<string, Figure>>;
@@ -105,6 +106,10 @@ export function windowLines(w: WindowView): string[] {
     ...(f.metrics ? [] : section('Estimated without labels', estimateLines(f.estimate ?? {}))),
     ...section('Last windows of the version together, against the baseline', poolLines(f.pools ?? {})),
     ...section('Columns', columnLines(f)),
+    ...section(
+      'Columns that the baseline does not know',
+      (f.added ?? []).map((c) => `${c.column}: ${count(c.n)} of ${count(w.n)} records have a value`),
+    ),
     ...section('Calibration', calibrationLines(f.calibration?.bins ?? [])),
     ...section('Slices', sliceLines(f.slices ?? [])),
   ];

@@ -3,7 +3,7 @@ import { sqlText } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { ColumnCounts } from '../../../stats/drift-sketch.ts';
 import { endpointOf, type MonitorDefinition } from '../../projects/public.ts';
-import type { Baseline } from '../model.ts';
+import type { AddedColumn, Baseline } from '../model.ts';
 import { countingSql, readCounts, type WantedColumn } from './count-columns.ts';
 import { recordsOf, windowedSql, type RecordSpan } from './records.ts';
 
@@ -30,17 +30,29 @@ export interface WindowContents {
   readonly latency: { readonly n: number; readonly quantilesUs: Readonly<Record<string, number>> } | null;
   /** Of the lead version; a column that the records lack is missing here. */
   readonly counts: ReadonlyMap<string, ColumnCounts>;
+  /** Inputs of the lead version that the baseline does not know, with the records that have a value. */
+  readonly added: readonly AddedColumn[];
   /** Finite scores of the lead version, rising. */
   readonly scores: Float64Array;
 }
 
-export const emptyContents: WindowContents = { versions: [], lead: '', latency: null, counts: new Map(), scores: new Float64Array() };
+export const emptyContents: WindowContents = {
+  versions: [],
+  lead: '',
+  latency: null,
+  counts: new Map(),
+  added: [],
+  scores: new Float64Array(),
+};
 
 /** The scores stand among the columns under a name that no column of a model can be confused with. */
 export const SCORE = '(score)';
 
 /** Records up to which a window's columns may lie in memory. */
 const FEW = 100_000;
+
+/** New columns that a window names. */
+const MOST_ADDED = 100;
 
 const QUANTILES = [0.5, 0.9, 0.95, 0.99];
 
@@ -52,6 +64,12 @@ export function wantedColumns(m: MonitorDefinition, baseline: Baseline | null, s
     return found && (m.columns?.includes(column) ?? true) ? [{ column, baseline: b, ...found }] : [];
   });
   return baseline.scores ? [...columns, { column: SCORE, baseline: baseline.scores, sql: 'score', type: 'DOUBLE' }] : columns;
+}
+
+/** Inputs that a monitor of all columns finds beside those of the baseline. */
+function addedColumns(m: MonitorDefinition, baseline: Baseline | null, span: RecordSpan): string[] {
+  if (!baseline || m.columns !== null || Object.keys(baseline.columns).length === 0) return [];
+  return span.inputs.filter((column) => !Object.hasOwn(baseline.columns, column)).slice(0, MOST_ADDED);
 }
 
 /**
@@ -92,7 +110,9 @@ async function readAs(
 ): Promise<Map<number, WindowContents>> {
   const [first, last] = [windows[0]!, windows.at(-1)!];
   const windowUs = first.toUs - first.fromUs;
-  const wanted = wantedColumns(m, await baselineOf(version), span);
+  const baseline = await baselineOf(version);
+  const wanted = wantedColumns(m, baseline, span);
+  const added = addedColumns(m, baseline, span);
   // Each question is a pass over the records: of few ones their columns are taken out of the files once.
   const inMemory = span.records <= FEW;
   const chosen = inMemory ? wanted.map((c, i) => ({ ...c, sql: `x${i}` })) : wanted;
@@ -106,6 +126,11 @@ async function readAs(
     `select 'latency' as part, w, count("latencyUs") as n, quantile_disc("latencyUs", [${QUANTILES.join(', ')}]) as q from (${own}) group by w`,
     `select 'scores' as part, w, list(score) as s from (select w, score from (${own}) where isfinite(score) order by w, score) group by w`,
     ...(chosen.length === 0 ? [] : [countingSql(own, chosen)]),
+    ...(added.length === 0
+      ? []
+      : [
+          `select 'added' as part, w, [${added.map((name, i) => `count(${inMemory ? `y${i}` : span.columns.get(name)!.sql})`).join(', ')}] as a from (${own}) group by w`,
+        ]),
   ];
   const { rows } = await ctx.compute.run(
     {
@@ -114,7 +139,7 @@ async function readAs(
       statements: inMemory
         ? [
             {
-              sql: `create temp table taken as select w, "modelVersion", error, "latencyUs", score${wanted.map((c, i) => `, ${c.sql} as x${i}`).join('')} from (${read})`,
+              sql: `create temp table taken as select w, "modelVersion", error, "latencyUs", score${wanted.map((c, i) => `, ${c.sql} as x${i}`).join('')}${added.map((name, i) => `, ${span.columns.get(name)!.sql} as y${i}`).join('')} from (${read})`,
             },
           ]
         : [],
@@ -124,12 +149,17 @@ async function readAs(
     },
     ctx.signal,
   );
-  return contentsOf(rows, windows, wanted);
+  return contentsOf(rows, windows, wanted, added);
 }
 
 type Row = Readonly<Record<string, unknown>>;
 
-function contentsOf(rows: readonly Row[], windows: readonly Span[], wanted: readonly WantedColumn[]): Map<number, WindowContents> {
+function contentsOf(
+  rows: readonly Row[],
+  windows: readonly Span[],
+  wanted: readonly WantedColumn[],
+  added: readonly string[],
+): Map<number, WindowContents> {
   const counts = readCounts(rows, wanted);
   const byWindow = Map.groupBy(rows, (r) => r.w as number);
   const found = new Map<number, WindowContents>();
@@ -140,6 +170,7 @@ function contentsOf(rows: readonly Row[], windows: readonly Span[], wanted: read
       .filter((r) => r.part === 'versions')
       .map((r) => ({ version: r.v as string, records: r.n as number, errors: r.errors as number }))
       .sort((a, b) => b.records - a.records || (a.version < b.version ? 1 : -1));
+    const present = (mine.find((r) => r.part === 'added')?.a as number[] | undefined) ?? [];
     const latency = mine.find((r) => r.part === 'latency' && (r.n as number) > 0);
     found.set(fromUs, {
       versions,
@@ -151,6 +182,7 @@ function contentsOf(rows: readonly Row[], windows: readonly Span[], wanted: read
           }
         : null,
       counts: counts.get(w) ?? new Map(),
+      added: added.map((column, i) => ({ column, n: present[i] ?? 0 })).filter((c) => c.n > 0),
       scores: Float64Array.from((mine.find((r) => r.part === 'scores')?.s as number[] | undefined) ?? []),
     });
   });

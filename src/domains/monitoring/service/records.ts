@@ -11,6 +11,8 @@ export interface RecordSpan {
   readonly toUs: number;
   /** SQL and type of each column: the model's inputs, and what the request carries besides. */
   readonly columns: ReadonlyMap<string, { readonly sql: string; readonly type: string }>;
+  /** Those of them that are inputs of the model. */
+  readonly inputs: readonly string[];
 }
 
 /** Files with records of [fromUs, toUs); undefined if there are none. */
@@ -31,6 +33,7 @@ export async function recordsOf(
     fromUs: files.reduce((least, f) => Math.min(least, f.fromUs), Infinity),
     toUs: files.reduce((most, f) => Math.max(most, f.toUs), -Infinity),
     columns: new Map([...sqlOf('request', request), ...sqlOf('inputs', inputs)]),
+    inputs: inputs.map((c) => c.name),
   };
 }
 

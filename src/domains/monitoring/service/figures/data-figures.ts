@@ -52,6 +52,7 @@ export function dataFigures(q: DataQuestion): {
     errors: errorShare(lead?.errors ?? 0, n),
     latency: contents.latency && { ...contents.latency, method: 'exact quantiles of the records of the lead version' },
     columns,
+    ...(contents.added.length === 0 ? {} : { added: contents.added }),
     prediction: predictionDrift(q, n),
     datasetDrift: datasetDrift(columns, n),
     usualVolume: usualVolume(records, q.history),
