@@ -1,6 +1,6 @@
 // What a person does with a staged release: pause, resume, approve, promote, abort.
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { requirePerson } from '../../../kernel/person.ts';
+import { requirePerson } from '../../../kernel/permissions.ts';
 import { revisionById } from '../../projects/public.ts';
 import { getVersion, requirePassed } from '../../registry/public.ts';
 import { fail } from '../errors.ts';

@@ -1,7 +1,7 @@
 // Judges causes that have been recorded, in the order in which they came, by the guard rails of their policies.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { isPerson } from '../../../kernel/person.ts';
+import { isPerson } from '../../../kernel/permissions.ts';
 import { type ProjectDefinition, type RetrainingDefinition, type TriggerCause } from '../../projects/public.ts';
 import { judge, resolveParams, type Figures, type Trigger } from '../model.ts';
 import * as store from '../store/triggers.ts';

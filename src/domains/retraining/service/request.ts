@@ -1,7 +1,7 @@
 // What people ask for: a retraining now, and their word where a policy wants it.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
-import { requirePerson } from '../../../kernel/person.ts';
+import { requirePerson } from '../../../kernel/permissions.ts';
 import { currentRevision, type ProjectDefinition, type RetrainingDefinition } from '../../projects/public.ts';
 import { fail } from '../errors.ts';
 import { judge, type Trigger } from '../model.ts';
