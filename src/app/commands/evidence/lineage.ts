@@ -30,6 +30,7 @@ const nameOf = (ref: Ref, label: string): string => {
 
 /** What each link of the chain is called, in the order of the chain. */
 const LINKS: readonly (readonly [kind: string, title: string])[] = [
+  ['monitor', 'monitor'],
   ['endpoint-revision', 'endpoint revision'],
   ['variant', 'variant'],
   ['model-version', 'model version'],
@@ -112,7 +113,7 @@ export function lineageCommands(program: Program, root: Command): void {
           modelVersion: string;
           eventTimeUs: number;
           request: Readonly<Record<string, unknown>>;
-          inputs: unknown;
+          inputs: Readonly<Record<string, unknown>>;
           features: {
             view: string;
             entity: readonly string[];
@@ -125,7 +126,9 @@ export function lineageCommands(program: Program, root: Command): void {
       const iso = (us: number): string => new Date(us / 1000).toISOString();
       use.print(chain, () => [
         `score ${p.score} by ${p.endpoint}, model version ${p.modelVersion}, as of ${iso(p.eventTimeUs)}`,
-        `request: ${brief(p.request)}`,
+        ...(Object.keys(p.request).length > 0 ? [`request: ${brief(p.request)}`] : []),
+        // Of a model served here they are the request and the features.
+        ...(chain.graph.nodes.some((n) => n.kind === 'monitor') ? [`inputs: ${brief(p.inputs)}`] : []),
         ...p.features.map(
           (f) =>
             `${f.view}(${f.entity.map((key) => `${key}=${String(p.request[key])}`).join(', ')}): ${f.fact ? `${brief(f.fact.values)}, known at ${iso(f.fact.knownAtUs)}` : 'nothing was known'}`,
