@@ -6,7 +6,7 @@ import { storeBlobs } from '../../kernel/blobs/blob-index.ts';
 import { eventsIn } from '../../kernel/events/events.ts';
 import type { Alert } from '../alerts/public.ts';
 import { insertAlert } from '../alerts/store/alerts.ts';
-import { openSmall, smallYaml } from './fixtures/small.ts';
+import { openSmall, smallYaml, type SmallTrigger } from './fixtures/small.ts';
 
 eachDatabase('an alert that flaps retrains once, and again when the cooldown of event time is over', async (t, kind) => {
   const b = await openSmall(t, kind, { policy: 'on: [alert]\n    cooldown: 14d' });
@@ -210,6 +210,21 @@ eachDatabase('where a person decides, a trigger waits for one, and expires in ev
   await b.drain();
   const ended = await eventsIn(b.ctx().db).selectFrom('events').select('payload').where('type', '=', 'trigger.ended').execute();
   assert.ok(!JSON.stringify(ended).includes('Easter'), 'the words of a person are not chained');
+});
+
+eachDatabase('of those who ask at the same instant one is accepted, and who asks twice under one key is heard once', async (t, kind) => {
+  const b = await openSmall(t, kind, { policy: 'on: [api]\n    cooldown: 0s\n    stop_after: 100' });
+  const asked = await Promise.all(Array.from({ length: 6 }, () => b.retrain()));
+  assert.deepEqual(asked.map((x) => x.guard ?? x.state).sort(), ['accepted', ...Array.from({ length: 5 }, () => 'one-at-a-time')]);
+  await b.drain();
+  const runs = async () => (await b.send<{ items: object[] }>('GET', '/projects/demo/runs')).body.items.length;
+  assert.equal(await runs(), 1);
+  const again = () =>
+    b.send<SmallTrigger>('POST', '/projects/demo/retraining/keep/trigger', { reason: 'once' }, { 'idempotency-key': 'a-key-of-the-test' });
+  const [first, second] = [await again(), await again()];
+  assert.deepEqual([first.status, first.body.state, second.body.id], [201, 'accepted', first.body.id]);
+  await b.drain();
+  assert.deepEqual([await runs(), (await b.triggers()).length], [2, 7]);
 });
 
 test('what nobody knows is said so', async (t) => {
