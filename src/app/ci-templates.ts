@@ -6,12 +6,12 @@ export type Forge = 'github' | 'gitlab';
 
 export interface CiInput {
   readonly pipeline: string;
-  /** That the pipeline registers versions of. */
-  readonly model: string;
   /** Parameters that make the training a sample. */
   readonly sample: Readonly<Record<string, string>>;
   /** What runs the project's tests. */
   readonly test: string;
+  /** What it needs of Python; null = it is no Python. */
+  readonly python: { readonly version: string; readonly locks: readonly string[] } | null;
   /** Of Gyre, to install. */
   readonly version: string;
 }
@@ -22,6 +22,8 @@ export const shellWord = (text: string): string => (/^[\w./:=@%+,-]+$/.test(text
 export interface Scripts {
   readonly install: string;
   readonly plan: string;
+  /** Packages that the tests import; null = none. */
+  readonly packages: string | null;
   readonly test: string;
   readonly train: string;
   readonly report: string;
@@ -29,21 +31,28 @@ export interface Scripts {
 }
 
 /** What the jobs of each forge run. `gyre` reads GYRE_URL, GYRE_TOKEN and GYRE_WORKSPACE. */
-export function scriptsOf({ pipeline, model, sample, test, version }: CiInput): Scripts {
+export function scriptsOf({ pipeline, sample, test, python, version }: CiInput): Scripts {
   const params = Object.entries(sample).map(([name, value]) => ` --param ${shellWord(`${name}=${value}`)}`);
   return {
     install: `npm install --global gyre-mlops@${version}`,
     plan: 'gyre plan',
+    packages:
+      python === null
+        ? null
+        : [...python.locks.map((lock) => `-r ${shellWord(lock)}`), 'pytest']
+            .map((what) => `python3 -m pip install --quiet ${what}`)
+            .join('\n'),
     test,
     train: [
       `gyre run ${shellWord(pipeline)}${params.join('')} --json > gyre-run.json`,
       `node -p "JSON.parse(require('node:fs').readFileSync('gyre-run.json', 'utf8')).id" > gyre-run-id`,
     ].join('\n'),
-    report: 'gyre report --markdown --run "$(cat gyre-run-id)" --decide --fail-on-gate --link "$GYRE_URL" --output gyre-report.md',
-    // What is merged is what the next change is compared with.
+    report:
+      'gyre report --markdown --run "$(cat gyre-run-id)" --decide --fail-on-gate --link "$GYRE_URL" --output gyre-report.md --json > gyre-report.json',
+    // What is merged is what the next change is compared with: the version of this run, not the newest one, which may be of another change.
     champion: [
-      `version="$(gyre models versions ${shellWord(model)} --json | node -p "JSON.parse(require('node:fs').readFileSync(0, 'utf8'))[0].number")"`,
-      `gyre models alias ${shellWord(model)} champion "$version"`,
+      `candidate="JSON.parse(require('node:fs').readFileSync('gyre-report.json', 'utf8')).candidate"`,
+      'gyre models alias "$(node -p "$candidate.model")" champion "$(node -p "$candidate.number")"',
     ].join('\n'),
   };
 }
@@ -52,7 +61,8 @@ export const pipelineFile = (forge: Forge, input: CiInput): { file: string; text
   forge === 'github' ? { file: '.github/workflows/gyre.yml', text: github(input) } : { file: '.gitlab-ci.yml', text: gitlab(input) };
 
 const head = (lines: readonly string[]): string => `${lines.map((l) => `# ${l}`).join('\n')}\n`;
-const yaml = (value: unknown): string => stringify(value, { lineWidth: 0, blockQuote: 'literal' });
+// Each step is written out: not every runner knows YAML's anchors.
+const yaml = (value: unknown): string => stringify(value, { lineWidth: 0, blockQuote: 'literal', aliasDuplicateObjects: false });
 
 const sticky = [
   'marker="$(head -n 1 gyre-report.md)"',
@@ -86,7 +96,14 @@ function github(input: CiInput): string {
         test: {
           'runs-on': 'ubuntu-24.04',
           'timeout-minutes': 20,
-          steps: [checkout, node, step('Test', s.test)],
+          steps: [
+            checkout,
+            node,
+            ...(input.python === null || s.packages === null
+              ? []
+              : [{ uses: 'actions/setup-python@v5.3.0', with: { 'python-version': input.python.version } }, step('Packages', s.packages)]),
+            step('Test', s.test),
+          ],
         },
         train: {
           needs: 'test',
@@ -106,6 +123,9 @@ function github(input: CiInput): string {
             step('Plan', s.plan),
             step('Train on a sample', s.train),
             step('Gate and report', s.report),
+            step('Show the report', 'cat gyre-report.md >> "$GITHUB_STEP_SUMMARY"', {
+              if: "${{ !cancelled() && hashFiles('gyre-report.md') != '' }}",
+            }),
             {
               name: 'Keep the report',
               if: "${{ !cancelled() && hashFiles('gyre-report.md') != '' }}",
@@ -139,13 +159,20 @@ function gitlab(input: CiInput): string {
         rules: [{ if: '$CI_PIPELINE_SOURCE == "merge_request_event"' }, { if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }],
       },
       default: { image: 'node:24.11-bookworm' },
-      test: { stage: 'test', timeout: '20m', script: lines(s.test) },
+      test: {
+        stage: 'test',
+        timeout: '20m',
+        ...(input.python === null ? {} : { image: `python:${input.python.version}-bookworm` }),
+        script: lines(...(s.packages === null ? [] : [s.packages]), s.test),
+      },
       train: {
         stage: 'train',
         timeout: '1h',
         interruptible: true,
         script: lines(s.install, s.plan, s.train, s.report),
-        artifacts: { when: 'always', expose_as: 'Gyre report', paths: ['gyre-report.md'], expire_in: '30 days' },
+        // One after the other: they share the data of one workspace.
+        resource_group: 'gyre-$GYRE_WORKSPACE',
+        artifacts: { when: 'always', expose_as: 'Gyre report', paths: ['gyre-report.md', 'gyre-report.json'], expire_in: '30 days' },
       },
       champion: {
         stage: 'train',

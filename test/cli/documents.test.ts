@@ -67,7 +67,8 @@ const shell = (
 
 async function written(t: TestContext, forge: string, ...more: string[]): Promise<{ root: string; text: string; file: string }> {
   const root = folder((f) => t.after(f));
-  writeFiles(root, { 'gyre.yaml': project });
+  const locked = `environments: { training: { lock: requirements.lock, python: "3.11" } }\n${project}`;
+  writeFiles(root, { 'gyre.yaml': locked.replace('model.txt", out:', 'model.txt", environment: training, out:') });
   const ran = await gyre('ci', 'init', forge, '-f', join(root, 'gyre.yaml'), ...more);
   assert.equal(ran.code, 0, ran.err);
   const file = ran.out.trim();
@@ -106,6 +107,12 @@ test('gyre ci init github writes pinned actions, minimal permissions, secrets by
     assert.equal((await shell(`set -n\n${run}`, root)).err, '');
   }
   assert.equal(steps.find((s) => s.name === 'Test')!.run, 'python3 -m unittest');
+  // Not every runner knows anchors; what the tests import is installed before them.
+  assert.doesNotMatch(text, /[&*]a\d/);
+  assert.equal(
+    steps.find((s) => s.name === 'Packages')!.run,
+    'python3 -m pip install --quiet -r requirements.lock\npython3 -m pip install --quiet pytest',
+  );
   assert.match(
     steps.find((s) => s.name === 'Train on a sample')!.run!,
     /^gyre run train --param rows=50 --param 'note=it'\\''s \$HOME; x' --json/,
@@ -137,13 +144,19 @@ test('gyre ci init gitlab writes stages, rules and an artifact; what gyre.yaml d
     }
     for (const need of job.needs ?? []) assert.ok(flow[need]);
   }
-  assert.deepEqual([flow.train!.artifacts!.paths, flow.train!.artifacts!.when], [['gyre-report.md'], 'always']);
+  assert.deepEqual([flow.train!.artifacts!.paths, flow.train!.artifacts!.when], [['gyre-report.md', 'gyre-report.json'], 'always']);
   assert.doesNotMatch(text, /GYRE_TOKEN: \S/);
   const at = ['-f', join(root, 'gyre.yaml'), '--force'];
   const unknown = await gyre('ci', 'init', 'gitlab', ...at, '--set', 'colums=3');
   assert.match(unknown.err, /ci-parameter-unknown/);
   assert.match((await gyre('ci', 'init', 'gitlab', ...at, '--pipeline', 'none')).err, /ci-pipeline-unclear/);
   assert.equal((await gyre('ci', 'init', 'jenkins', ...at)).code, 2);
+  // Tests in Python get its image, others that of the rest.
+  const images = async (test: string): Promise<unknown> => {
+    assert.equal((await gyre('ci', 'init', 'gitlab', ...at, '--test', test)).code, 0);
+    return (parse(readFileSync(join(root, file), 'utf8')) as { test: { image?: string } }).test.image;
+  };
+  assert.deepEqual([await images('python3 -m pytest -q'), await images('npm test')], ['python:3.11-bookworm', undefined]);
 });
 
 test('the scripts of a pipeline file run in a shell against a server, and the gate ends the job', { timeout: 120_000 }, async (t) => {
@@ -156,7 +169,7 @@ test('the scripts of a pipeline file run in a shell against a server, and the ga
   const env = { PATH: `${root}/bin:${process.env.PATH}`, GYRE_URL: server.url, GYRE_LOG_LEVEL: 'error' };
   const s = scriptsOf({
     pipeline: 'small',
-    model: 'm',
+    python: null,
     sample: { rows: '50', note: "it's a sample" },
     test: 'test -e gyre.yaml',
     version: '0',
@@ -176,6 +189,10 @@ test('the scripts of a pipeline file run in a shell against a server, and the ga
   assert.equal(reported.code, 4, reported.err);
   assert.match(reported.err, /report-model-missing/);
   assert.equal(existsSync(join(root, 'gyre-report.md')), false);
+  // What becomes the champion is the version that the report was about.
+  writeFileSync(join(root, 'gyre-report.json'), JSON.stringify({ candidate: { model: 'm', number: 7 } }));
+  writeFileSync(join(root, 'bin/gyre'), '#!/bin/sh\necho "$*"\n');
+  assert.equal((await shell(s.champion, root, env)).out, 'models alias m champion 7\n');
 });
 
 test('documents, delivery and lineage are asked for by name, and print data with --json', async (t) => {

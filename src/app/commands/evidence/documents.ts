@@ -69,7 +69,7 @@ export const pullRequestOptions = (command: Command): Command =>
 
 interface Compared {
   readonly candidate: { readonly model: string; readonly number: number };
-  readonly gate: object | null;
+  readonly gate: { readonly outcome: string; readonly reason: string } | null;
   readonly gateHolds: boolean;
   readonly passes: boolean;
   readonly markdown: string;
@@ -98,7 +98,16 @@ export async function pullRequestReport(use: Use<PullRequestOptions>, output: st
     writeFileSync(output, markdown);
     use.print(data, () => [output]);
   } else use.print(data, () => [markdown.trimEnd()]);
-  return use.options.failOnGate && !found.passes ? exitCodes.failed : exitCodes.ok;
+  if (!use.options.failOnGate || found.passes) return exitCodes.ok;
+  const { gate } = found;
+  use.terminal.say(
+    gate === null
+      ? 'The gates have not been judged; give --decide to judge them.'
+      : gate.outcome === 'failed'
+        ? `The gates were not passed: ${gate.reason}`
+        : 'The decision no longer holds: gates, evaluation or champion have changed since. Give --decide to judge again.',
+  );
+  return exitCodes.failed;
 }
 
 const outputOption = (command: Command): Command => command.option('-o, --output <file>', 'write it there');
@@ -200,12 +209,20 @@ function ciCommands(program: Program, root: Command): void {
       const sample = assignments(use.options.set ?? []);
       for (const parameter of Object.keys(sample))
         if (!Object.hasOwn(pipeline.params, parameter)) fail('ci-parameter-unknown', { pipeline: pipeline.name, parameter });
-      const model = pipeline.steps.flatMap((s) => (s.kind === 'register' ? [s.model] : []))[0];
+      const named = new Set(pipeline.steps.flatMap((s) => (s.kind === 'run' && s.environment !== null ? [s.environment] : [])));
+      const environments = [...named].map((n) => definition.environments[n]!);
       const { file, text } = pipelineFile(forge satisfies Forge, {
         pipeline: pipeline.name,
-        model: model ?? '',
         sample,
         test: use.options.test,
+        python: /\b(python\d?(\.\d+)?|pytest)\b/.test(use.options.test)
+          ? {
+              version: environments.map((e) => e.python).find((v) => v !== null) ?? '3.12',
+              locks: environments
+                .map((e) => e.lock)
+                .filter((lock) => lock.endsWith('.txt') || (lock.endsWith('.lock') && !lock.endsWith('uv.lock'))),
+            }
+          : null,
         version: programVersion,
       });
       const target = join(folder, file);

@@ -113,11 +113,14 @@ function linked(text: string, href: string | null): string {
   return href === null ? text : `[${text}](${href})`;
 }
 
+/** A word that is of use only as a link. */
+const only = (text: string, href: string | null): string[] => (href === null ? [] : [linked(text, href)]);
+
 const sideText = (title: string, s: Side, link: (path: string) => string | null): string =>
   `- ${title}: ${[
     linked(`version ${s.number}`, link(`/models/${encodeURIComponent(s.model)}/versions/${s.number}`)),
-    linked('card', link(`/models/${encodeURIComponent(s.model)}/versions/${s.number}/card`)),
-    ...(s.run === null ? [] : [linked('run', link(`/runs/${s.run}`))]),
+    ...only('card', link(`/models/${encodeURIComponent(s.model)}/versions/${s.number}/card`)),
+    ...(s.run === null ? [] : only('run', link(`/runs/${s.run}`))),
   ].join(
     ', ',
   )} (${code(s.id)}${s.run === null ? '' : `, run ${code(s.run)}`}${s.commit === null ? '' : `, commit ${code(s.commit.slice(0, 12))}`})`;
@@ -148,18 +151,18 @@ function metricsText(c: Comparison): string {
   return [
     ...(e
       ? [
-          `Both were scored on the same ${count(e.rows)} rows of ${plain(e.dataset)} (${code(e.id)}). Improvements are paired, with 95 % intervals; positive is better.`,
+          c.champion === null
+            ? `It was scored on ${count(e.rows)} rows of ${plain(e.dataset)} (${code(e.id)}), with 95 % intervals.`
+            : `Both were scored on the same ${count(e.rows)} rows of ${plain(e.dataset)} (${code(e.id)}). Improvements are paired, with 95 % intervals; positive is better.`,
           '',
         ]
       : []),
     table(
-      ['Metric', 'Candidate', 'Champion', 'Improvement', ''],
+      c.champion === null ? ['Metric', 'Candidate'] : ['Metric', 'Candidate', 'Champion', 'Improvement', ''],
       c.metrics.map((m) => [
         `${plain(m.title)} (${m.better} is better)`,
         figureText(m.candidate),
-        c.champion === null ? 'no champion' : figureText(m.champion),
-        c.champion === null ? '' : differenceText(m.improvement),
-        c.champion === null ? '' : judged(m.improvement),
+        ...(c.champion === null ? [] : [figureText(m.champion), differenceText(m.improvement), judged(m.improvement)]),
       ]),
     ),
   ].join('\n');
