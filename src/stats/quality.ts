@@ -10,7 +10,7 @@ export type QualityKind = (typeof qualityKinds)[number];
 
 export interface QualityVerdict {
   readonly kind: QualityKind;
-  /** Share of the window's rows, and of the reference's. */
+  /** Share of the window's rows, and of the reference's; of new categories the share that its rare ones let expect. */
   readonly share: number;
   readonly reference: number;
   /** What `share` is above where it is broken: the practical bound or the significant one, whichever is greater. */
@@ -51,6 +51,9 @@ function faults(counts: ColumnCounts, judgesNew: boolean): Partial<Record<Qualit
  * Where the baseline knows the shares of the reference's own windows (`faultSpread`), a share must exceed those
  * too: a weather station that is silent for a day now and then is silent again.
  *
+ * A reference has no new categories of its own; what it lets expect of them is the share of its rows whose category came
+ * once (`expectedNew`).
+ *
  * New categories are no fault of an open set: a column with more categories than the baseline counts one by one
  * is taken for an identifier, and new ones are in its nature.
  *
@@ -66,7 +69,7 @@ export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.0
   for (const kind of qualityKinds) {
     const [count, n] = window[kind] ?? [0, 0];
     if (n === 0) continue;
-    const [before, of] = reference[kind] ?? [0, 0];
+    const [before, of] = kind === 'new_categories' ? expectedNew(baseline.reference) : (reference[kind] ?? [0, 0]);
     const share = count / n;
     const was = of === 0 ? 0 : before / of;
     const examples = kind === 'new_categories' && counts.kind === 'categorical' ? { examples: counts.examples } : {};
@@ -83,6 +86,13 @@ export function judgeQuality({ counts, baseline, columns, by = 0.02, alpha = 0.0
   }
   return found;
 }
+
+/**
+ * Of a sample, the rows whose category is there once: their share is what the next sample has of categories that this one
+ * lacks (I. J. Good and A. M. Turing, 1953). 0 where each is seen many times; many where a small sample has a long tail.
+ */
+const expectedNew = (c: ColumnCounts): readonly [count: number, of: number] =>
+  c.kind === 'categorical' ? [c.counts.filter((count) => count === 1).length, c.n] : [0, 0];
 
 const isClosed = (b: ColumnBaseline): boolean => b.kind === 'categorical' && b.rare !== null && b.rare.length === 0;
 

@@ -245,6 +245,19 @@ test('quality: a share of faults that rises is found, one that the reference has
   const fresh = found.find((q) => q.kind === 'new_categories')!;
   assert.ok(fresh.broken && fresh.share > fresh.threshold && fresh.count === 50);
   assert.deepEqual(fresh.examples, ['new']);
+  assert.equal(fresh.reference, 0);
+  // 60 values of 600 came once: so many of the next rows are of values that did not come yet, and that is no fault.
+  const tail = categoricalBaseline(Array.from({ length: 600 }, (_, i) => (i < 60 ? `once${i}` : `v${i % 9}`)));
+  const judgeTail = (fromTail: number): boolean =>
+    judgeQuality({
+      counts: countCategorical(
+        tail,
+        Array.from({ length: 200 }, (_, i) => (i < fromTail ? `other${i}` : `v${i % 9}`)),
+      ),
+      baseline: tail,
+      columns: 5,
+    }).some((q) => q.broken);
+  assert.deepEqual([judgeTail(20), judgeTail(30), judgeTail(90)], [false, false, true]);
   assert.deepEqual(judgeQuality({ counts: noCounts(words), baseline: words, columns: 1 }), []);
 });
 

@@ -99,13 +99,13 @@ interface Watched {
 }
 
 /** A baseline from a sample of the column, with the spread of its own days. */
-function watch(column: Column, random: () => number): Watched {
-  const sample = draw(random, REFERENCE);
+function watch(column: Column, random: () => number, rows = ROWS, reference = REFERENCE): Watched {
+  const sample = draw(random, reference);
   const plain = isNumeric(column)
     ? numericBaseline(Float64Array.from(sample, (code) => column[code]!))
     : categoricalBaseline(Array.from(sample, (code) => column[code]!));
   const count = counter(column, plain);
-  const days = Array.from({ length: Math.floor(REFERENCE / ROWS) }, (_, i) => count(sample.subarray(i * ROWS, (i + 1) * ROWS)));
+  const days = Array.from({ length: Math.floor(reference / rows) }, (_, i) => count(sample.subarray(i * rows, (i + 1) * rows)));
   const spread = driftSpread(plain, days);
   assert.ok(spread);
   return { baseline: { ...plain, spread } as ColumnBaseline, count };
@@ -152,6 +152,35 @@ test('a year of days drawn from one distribution: drift and quality fire at most
   );
   // alpha = 0.001 per day for all columns: 3.65 findings in ten years at most, on average.
   assert.ok(found.findings <= 3.65 + 3 * Math.sqrt(3.65), `${found.findings} findings`);
+});
+
+test('small days of many columns, and large days, raise no more: at most one alarm in each year', (t) => {
+  for (const [rows, reference, times, days, years] of [
+    [100, 1400, 2.5, DAYS, 4],
+    [60, 420, 1, DAYS, 4],
+    [300, 2100, 1, DAYS, 2],
+    [20_000, 140_000, 1, 60, 1],
+  ] as const) {
+    // Rare categories, most of which a small reference does not have yet.
+    const tail = [60, 95, 150].map(ranked);
+    const many = [...tail, ...Array.from({ length: columns.length * times }, (_, i) => columns[i % columns.length]!)];
+    for (let year = 0; year < years; year++) {
+      const random = generator(rows + year);
+      const watched = many.map((column) => watch(column, random, rows, reference));
+      const found = watched.map((): { drifted: boolean[]; broken: boolean[] } => ({ drifted: [], broken: [] }));
+      for (let day = 0; day < days; day++)
+        watched.forEach(({ baseline, count }, i) => {
+          const question = { counts: count(draw(random, rows)), baseline, columns: many.length };
+          const verdict = judgeDrift(question);
+          found[i]!.drifted.push(verdict.ok && verdict.drifted);
+          found[i]!.broken.push(judgeQuality(question).some((q) => q.broken));
+        });
+      const alarms = found.reduce((sum, f) => sum + episodes(f.drifted, 2, 3) + episodes(f.broken, 1, 1), 0);
+      const findings = found.reduce((sum, f) => sum + f.drifted.filter(Boolean).length, 0);
+      t.diagnostic(`${rows} rows, ${many.length} columns, ${days} days: ${findings} findings of drift, ${alarms} alarms`);
+      assert.ok(alarms <= 1, `${alarms} alarms`);
+    }
+  }
 });
 
 test('chance alone finds a column in as many windows as the level says, for small windows and large ones', (t) => {
