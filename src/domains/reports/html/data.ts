@@ -35,13 +35,13 @@ const dataset = (d: DatasetView): Html =>
         </caption>
         <thead>
           <tr>
-            <th>Column</th>
-            <th>Type</th>
-            <th class="n">Missing</th>
-            <th class="n">Distinct, about</th>
-            <th>Distribution</th>
-            <th>From, to</th>
-            <th class="n">Mean</th>
+            <th scope="col">Column</th>
+            <th scope="col">Type</th>
+            <th scope="col" class="n">Missing</th>
+            <th scope="col" class="n">Distinct, about</th>
+            <th scope="col">Distribution</th>
+            <th scope="col">From, to</th>
+            <th scope="col" class="n">Mean</th>
           </tr>
         </thead>
         <tbody>

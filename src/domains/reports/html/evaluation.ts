@@ -45,13 +45,13 @@ export const metricTable = (rows: readonly MetricRow[], caption: string): Html =
       </caption>
       <thead>
         <tr>
-          <th>Metric</th>
-          <th class="n">Value</th>
-          <th class="n">95 % interval</th>
-          <th>Method of the interval</th>
-          <th class="n">n</th>
-          <th>Better</th>
-          <th>What it says</th>
+          <th scope="col">Metric</th>
+          <th scope="col" class="n">Value</th>
+          <th scope="col" class="n">95 % interval</th>
+          <th scope="col">Method of the interval</th>
+          <th scope="col" class="n">n</th>
+          <th scope="col">Better</th>
+          <th scope="col">What it says</th>
         </tr>
       </thead>
       <tbody>
@@ -213,11 +213,11 @@ const sliceTable = (column: string, slices: readonly SliceRow[], e: EvaluationVi
         </caption>
         <thead>
           <tr>
-            <th>${column}</th>
-            <th class="n">n</th>
-            <th class="n">${e.primary.title}</th>
-            <th class="n">95 % interval</th>
-            <th>Figure and interval</th>
+            <th scope="col">${column}</th>
+            <th scope="col" class="n">n</th>
+            <th scope="col" class="n">${e.primary.title}</th>
+            <th scope="col" class="n">95 % interval</th>
+            <th scope="col">Figure and interval</th>
           </tr>
         </thead>
         <tbody>
@@ -257,10 +257,10 @@ function gateTable(gate: GateView | null): Html {
         </caption>
         <thead>
           <tr>
-            <th>Rule</th>
-            <th>Threshold</th>
-            <th>Found (95 % interval in brackets)</th>
-            <th>Verdict</th>
+            <th scope="col">Rule</th>
+            <th scope="col">Threshold</th>
+            <th scope="col">Found (95 % interval in brackets)</th>
+            <th scope="col">Verdict</th>
           </tr>
         </thead>
         <tbody>

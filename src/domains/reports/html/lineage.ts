@@ -35,10 +35,10 @@ export function lineageSection(chain: ChainView | { readonly absent: string }): 
         <table class="ids">
           <thead>
             <tr>
-              <th>What</th>
-              <th>Name</th>
-              <th>Id, SHA-256</th>
-              <th>Files</th>
+              <th scope="col">What</th>
+              <th scope="col">Name</th>
+              <th scope="col">Id, SHA-256</th>
+              <th scope="col">Files</th>
             </tr>
           </thead>
           <tbody>

@@ -48,11 +48,11 @@ export async function liveSection(live: LiveView | { readonly absent: string }):
         </caption>
         <thead>
           <tr>
-            <th>Stage</th>
-            <th class="n">Median</th>
-            <th class="n">90 %</th>
-            <th class="n">99 %</th>
-            <th class="n">Longest</th>
+            <th scope="col">Stage</th>
+            <th scope="col" class="n">Median</th>
+            <th scope="col" class="n">90 %</th>
+            <th scope="col" class="n">99 %</th>
+            <th scope="col" class="n">Longest</th>
           </tr>
         </thead>
         <tbody>
@@ -79,15 +79,15 @@ const dayTable = (live: LiveView): Html =>
         </caption>
         <thead>
           <tr>
-            <th>Day</th>
-            <th class="n">Predictions</th>
-            <th class="n">With outcome</th>
-            <th class="n">Predicted</th>
-            <th class="n">Observed</th>
-            <th class="n">${live.primaryTitle}</th>
-            <th class="n">Interval</th>
-            <th class="n">${live.secondTitle}</th>
-            <th class="n">Interval</th>
+            <th scope="col">Day</th>
+            <th scope="col" class="n">Predictions</th>
+            <th scope="col" class="n">With outcome</th>
+            <th scope="col" class="n">Predicted</th>
+            <th scope="col" class="n">Observed</th>
+            <th scope="col" class="n">${live.primaryTitle}</th>
+            <th scope="col" class="n">Interval</th>
+            <th scope="col" class="n">${live.secondTitle}</th>
+            <th scope="col" class="n">Interval</th>
           </tr>
         </thead>
         <tbody>
@@ -123,13 +123,13 @@ const viewTable = (live: LiveView): Html | null =>
           </caption>
           <thead>
             <tr>
-              <th>Feature view</th>
-              <th class="n">Predictions</th>
-              <th class="n">Not found</th>
-              <th class="n">Share</th>
-              <th class="n">Age of the fact, median</th>
-              <th class="n">95 %</th>
-              <th class="n">Allowed age</th>
+              <th scope="col">Feature view</th>
+              <th scope="col" class="n">Predictions</th>
+              <th scope="col" class="n">Not found</th>
+              <th scope="col" class="n">Share</th>
+              <th scope="col" class="n">Age of the fact, median</th>
+              <th scope="col" class="n">95 %</th>
+              <th scope="col" class="n">Allowed age</th>
             </tr>
           </thead>
           <tbody>
@@ -162,9 +162,9 @@ function columnTable(live: LiveView): Html {
       </caption>
       <thead>
         <tr>
-          <th>Input</th>
-          <th class="n">Missing in service</th>
-          <th class="n">Missing in training</th>
+          <th scope="col">Input</th>
+          <th scope="col" class="n">Missing in service</th>
+          <th scope="col" class="n">Missing in training</th>
         </tr>
       </thead>
       <tbody>

@@ -36,8 +36,8 @@ function caption(view: LoopView): Part {
     'absent' in counterfactual ? '' : mark('second', `version ${counterfactual.version} alone, scored afterwards`)
   }:
   means of ${SMOOTHED} windows, weighted by rows; dots are single windows; the dashed line is the baseline of the version in service. Grey
-  columns: the share of drifted columns. ${mark('grey', 'an alert that warns, or what goes on still')}
-  ${mark('bad', 'an alert that pages, or what was refused or rolled back')} ${mark('good', 'a new version takes over')}`;
+  columns: the share of drifted columns. ${mark('grey', 'an alert that warns; still going on')}
+  ${mark('bad', 'an alert that pages; refused or rolled back')} ${mark('good', 'a new version takes over')}`;
 }
 
 function chartOf(view: LoopView, shape: Shape): Chart {

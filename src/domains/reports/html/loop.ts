@@ -73,7 +73,7 @@ const table = (name: string, caption: Part, head: readonly Part[], rows: readonl
           </caption>
           <thead>
             <tr>
-              ${head.map((h) => html`<th>${h}</th>`)}
+              ${head.map((h) => html`<th scope="col">${h}</th>`)}
             </tr>
           </thead>
           <tbody>

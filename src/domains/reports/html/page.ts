@@ -68,8 +68,8 @@ const next = ({ commands }: Report): Html =>
       <table class="commands">
         <thead>
           <tr>
-            <th>Command</th>
-            <th>What it shows or does</th>
+            <th scope="col">Command</th>
+            <th scope="col">What it shows or does</th>
           </tr>
         </thead>
         <tbody>
