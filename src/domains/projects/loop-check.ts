@@ -78,6 +78,9 @@ export function checkLoop(raw: RawProject, d: ProjectDefinition, add: Add, refer
     if (!isForPossible(a.for ?? '')) add([...path, 'for'], `"${a.for}" can never be: the first number is the smaller one`);
     (a.receivers ?? []).forEach((r, at) => refer([...path, 'receivers', at], 'receiver', r, d.receivers));
   });
+  for (const [name, r] of Object.entries(d.receivers))
+    if (r.kind === 'webhook' && r.secret !== null && !isReference(r.secret))
+      add(['receivers', name, 'webhook', 'secret'], 'a secret does not stand in gyre.yaml; name where it is: env:NAME or file:/path');
   for (const [name, r] of Object.entries(d.retraining)) {
     const path = ['retraining', name];
     refer([...path, 'pipeline'], 'pipeline', r.pipeline, d.pipelines);
@@ -119,6 +122,8 @@ function checkDrift(m: ProjectDefinition['monitors'][string], at: KeyPath, add: 
       );
   }
 }
+
+const isReference = (text: string): boolean => /^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/.test(text);
 
 function cronFault(pattern: string, timezone = 'UTC'): string | undefined {
   try {

@@ -1,4 +1,5 @@
 // A project file with its defaults applied: what the other domains read.
+import { shownMember } from './addresses.ts';
 import type {
   AlertRuleDefinition,
   FreezeWindow,
@@ -259,7 +260,7 @@ export function diffProjects(current: ProjectDefinition | undefined, next: Proje
     return names.flatMap((name): Change[] => {
       if (!(name in before)) return [{ kind, name, change: 'added' }];
       if (!(name in after)) return [{ kind, name, change: 'detached' }];
-      const differs = differencesOf(before[name], after[name]);
+      const differs = differencesOf(before[name], after[name], kind === 'receiver' ? shownMember : asItIs);
       return differs.length === 0 ? [] : [{ kind, name, change: 'changed', differs }];
     });
   });
@@ -272,11 +273,14 @@ const shown = (value: unknown): string => {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 };
 
-function differencesOf(before: unknown, after: unknown, path = ''): string[] {
+const asItIs = (_name: string, value: unknown): unknown => value;
+
+/** `show` says how a member may be shown: what changed is told in the plan and in the event. */
+function differencesOf(before: unknown, after: unknown, show: typeof asItIs, path = ''): string[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
-  if (!isMembers(before) || !isMembers(after)) return [`${path}: ${shown(before)} -> ${shown(after)}`];
+  if (!isMembers(before) || !isMembers(after)) return [`${path}: ${shown(show(path, before))} -> ${shown(show(path, after))}`];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  const found = names.flatMap((name) => differencesOf(before[name], after[name], path === '' ? name : `${path}.${name}`));
+  const found = names.flatMap((name) => differencesOf(before[name], after[name], show, path === '' ? name : `${path}.${name}`));
   // The same members in another order.
   return found.length > 0 ? found : [`${path === '' ? 'order' : path}: the order of its members`];
 }

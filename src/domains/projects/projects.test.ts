@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { openControl, sha256, type TestControl } from '../../../test/support/control.ts';
 import { eachDatabase } from '../../../test/support/databases.ts';
+import { eventsIn } from '../../kernel/events/events.ts';
 import { currentRevision, snapshotFiles } from './public.ts';
 import { applyProject } from './service.ts';
 
@@ -158,6 +159,40 @@ eachDatabase('A revision keeps its definition, commit and difference from it; fa
     [wrong.status, wrong.faults],
     [400, [{ pointer: 'gyre.yaml:2:1 datset', detail: '"datset" is not a known key here. Did you mean "datasets"?' }]],
   );
+});
+
+eachDatabase('An address that opens a door is in no plan, reply or event, and a secret is a reference', async (t, kind) => {
+  const c = await openControl(t, kind);
+  const receivers = (key: string): string => `receivers:
+  chat: { slack: { url: "https://hooks.slack.example/services/T0/${key}" } }
+  mail: { email: { to: [a@b.org], from: g@b.org, server: "smtp://ann:${key}@mail.b.org:587" } }
+  am: { alertmanager: { url: "http://alertmanager:9093" } }
+  ops: { webhook: { url: "env:OPS_URL", secret: "env:OPS_SECRET" } }
+`;
+  await c.apply({ 'gyre.yaml': text(receivers('first-key')) });
+  const plan = await c.call('POST', '/projects/plan', { text: text(receivers('second-key')) });
+  const applied = await c.apply({ 'gyre.yaml': text(receivers('second-key')) });
+  assert.deepEqual(applied.get('changes.0'), {
+    kind: 'receiver',
+    name: 'chat',
+    change: 'changed',
+    differs: ['url: "https://hooks.slack.example/…" -> "https://hooks.slack.example/…"'],
+  });
+  const read = await c.call('GET', '/projects/p');
+  assert.deepEqual(
+    ['chat.url', 'mail.server', 'am.url', 'ops.url', 'ops.secret'].map((m) => read.get(`definition.receivers.${m}`)),
+    ['https://hooks.slack.example/…', 'smtp://mail.b.org:587/…', 'http://alertmanager:9093', 'env:OPS_URL', 'env:OPS_SECRET'],
+  );
+  const events = { body: await eventsIn(c.ctx.db).selectFrom('events').selectAll().execute() };
+  assert.equal(events.body.filter((e) => e.type === 'project-revision.applied').length, 2);
+  for (const { body } of [plan, applied, read, events]) assert.doesNotMatch(JSON.stringify(body), /-key/);
+  // The server itself still knows where to.
+  const { definition } = await currentRevision(c.ctx, 'p');
+  assert.ok(definition.receivers.chat!.kind === 'slack' && definition.receivers.chat!.url.endsWith('/second-key'));
+  const literal = await c.call('POST', '/projects/plan', { text: text(receivers('k').replace('env:OPS_SECRET', 'the secret itself')) });
+  assert.deepEqual([literal.status, literal.code], [400, 'project-invalid']);
+  assert.match(literal.faults[0]!.detail, /env:NAME or file:/);
+  assert.doesNotMatch(JSON.stringify(literal.body), /the secret itself/);
 });
 
 eachDatabase('Applying the same request again under one idempotency key makes one revision', async (t, kind) => {

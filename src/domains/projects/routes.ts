@@ -6,6 +6,7 @@ import { defineErrors } from '../../kernel/errors.ts';
 import { decodeCursor, pageOf, pageQuery, toPage } from '../../kernel/http/paging.ts';
 import { Reply, route, type AnyRoute } from '../../kernel/http/route.ts';
 import { usToIso } from '../../kernel/timeline/timeline.ts';
+import { shownDefinition } from './addresses.ts';
 import { fail } from './errors.ts';
 import { ProjectFile } from './schema.ts';
 import * as service from './service.ts';
@@ -140,7 +141,7 @@ export const projectRoutes: readonly AnyRoute[] = [
     reply: { 200: RevisionView },
     handler: async (ctx, { params }) => {
       const revision = await service.currentRevision(ctx, params.project);
-      return { ...revisionView(revision), definition: revision.definition };
+      return { ...revisionView(revision), definition: shownDefinition(revision.definition) };
     },
   }),
   route({
@@ -189,7 +190,7 @@ export const projectRoutes: readonly AnyRoute[] = [
         baseRevision: plan.baseRevision,
         digest: plan.digest,
         changes: plan.changes.map(changeView),
-        definition: plan.definition,
+        definition: shownDefinition(plan.definition),
       };
     },
   }),
