@@ -8,16 +8,26 @@ export interface Limit {
 }
 
 /**
- * Limits on reading a dataset: its own, or, where it has none and SQL makes it from others, those of what it is
- * made from. To say other purposes for what SQL made is to say that it no longer holds what the limit is for.
+ * Limits on reading a dataset: its own, or, where it has none and SQL or a step that scores makes it from others, those
+ * of what it is made from. To say other purposes for what was made is to say that it no longer holds what the limit is for.
  */
-export function limitsOf(definition: ProjectDefinition, dataset: string): Limit[] {
-  const found = definition.datasets[dataset];
-  if (!found) return [];
+export const limitsOf = (definition: ProjectDefinition, dataset: string): Limit[] => limitsFrom(definition, dataset, new Set());
+
+function limitsFrom(definition: ProjectDefinition, dataset: string, seen: Set<string>): Limit[] {
+  const found = Object.hasOwn(definition.datasets, dataset) ? definition.datasets[dataset] : undefined;
+  if (!found || seen.has(dataset)) return [];
+  seen.add(dataset);
   if (found.purposes !== null) return [{ dataset, purposes: found.purposes }];
-  const all = found.from.flatMap((from) => limitsOf(definition, from));
-  return all.filter((l, i) => all.findIndex((o) => o.dataset === l.dataset) === i);
+  return [...found.from, ...scoredFrom(definition, dataset)].flatMap((from) => limitsFrom(definition, from, seen));
 }
+
+/** What the steps read whose scores a dataset holds; of rows that another step makes, all that the pipeline reads. */
+const scoredFrom = (definition: ProjectDefinition, dataset: string): string[] =>
+  Object.values(definition.pipelines).flatMap((p) =>
+    p.steps.flatMap((s) =>
+      s.kind !== 'predict' || s.into !== dataset ? [] : datasetsOfPipeline(definition, s.on.kind === 'dataset' ? { ...p, steps: [s] } : p),
+    ),
+  );
 
 /** Datasets that a feature service reads. */
 export const datasetsOfService = (definition: ProjectDefinition, service: string): string[] =>
