@@ -19,6 +19,8 @@ export interface Loops {
   readonly dyingAt: (places: readonly string[]) => Promise<Died>;
   /** The same with kills of whole processes, at moments that `random` says. */
   readonly dyingAnywhere: (random: () => number) => Promise<Outcome>;
+  /** Lets a loop go round while something happens beside each of its barriers. */
+  readonly beside: (atBarrier: (day: number) => Promise<unknown>) => Promise<Outcome>;
 }
 export interface Died {
   readonly outcome: Outcome;
@@ -26,12 +28,22 @@ export interface Died {
   readonly notReached: readonly string[];
 }
 
-export async function openLoops(t: TestContext): Promise<Loops> {
-  const first = await makeFirstChampion();
+/** Records in PostgreSQL instead of a file. */
+export interface LoopDatabases {
+  /** An empty database; its address. */
+  readonly create: () => Promise<string>;
+  /** A copy of one that nobody is connected to. */
+  readonly copy: (url: string) => Promise<string>;
+}
+
+export async function openLoops(t: TestContext, databases?: LoopDatabases): Promise<Loops> {
+  const firstUrl = await databases?.create();
+  const first = await makeFirstChampion(inDatabase(firstUrl));
   t.after(() => first.remove());
   const go = async (meanwhile: (system: System) => Meanwhile): Promise<Outcome> => {
     const receiver = await startReceiver(SECRET);
-    const system = new System({ stateOf: first.dir, env: receiverEnv(receiver.url, SECRET) });
+    const url = firstUrl && (await databases!.copy(firstUrl));
+    const system = new System({ stateOf: first.dir, env: { ...receiverEnv(receiver.url, SECRET), ...inDatabase(url) } });
     try {
       await system.start();
       const { atBarrier, end } = meanwhile(system);
@@ -66,6 +78,7 @@ export async function openLoops(t: TestContext): Promise<Loops> {
       });
       return { outcome, notReached };
     },
+    beside: (atBarrier) => go(() => ({ atBarrier })),
     dyingAnywhere: (random) =>
       go((system) => ({
         // Predictions are answered by a process that is not the loop's; test/crash/campaign.ts kills that one, too.
@@ -76,6 +89,8 @@ export async function openLoops(t: TestContext): Promise<Loops> {
       })),
   };
 }
+
+const inDatabase = (url: string | undefined): Readonly<Record<string, string>> => (url === undefined ? {} : { GYRE_DATABASE_URL: url });
 
 interface Meanwhile {
   readonly atBarrier?: (day: number) => Promise<unknown>;

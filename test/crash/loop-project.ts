@@ -42,8 +42,8 @@ const code = {
 };
 
 /** A stopped server whose champion is version 1, at the start of the replay. Others begin with a copy of its state. */
-export async function makeFirstChampion(): Promise<System> {
-  const system = new System();
+export async function makeFirstChampion(env: Readonly<Record<string, string>> = {}): Promise<System> {
+  const system = new System({ env });
   await system.start();
   const call = callsTo(() => system.url);
   await applyLoop(call, definition, code);

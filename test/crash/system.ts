@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const main = join(import.meta.dirname, '../../src/app/main.ts');
+const compiled = join(import.meta.dirname, '../../.cache/compiled');
 
 export type Victim = 'control' | 'serve' | 'compute' | 'runner' | 'supervisor' | 'everything';
 export const victims: readonly Victim[] = ['control', 'serve', 'compute', 'runner', 'supervisor', 'everything'];
@@ -15,7 +16,7 @@ export const victims: readonly Victim[] = ['control', 'serve', 'compute', 'runne
 export interface SystemOptions {
   /** Added to the server's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A folder of a stopped server, whose state this one begins with. */
+  /** A folder of a stopped server, whose state this one begins with; with records in PostgreSQL those of a copy are in `env`. */
   readonly stateOf?: string;
 }
 
@@ -48,6 +49,8 @@ export class System {
           HOME: process.env.HOME,
           GYRE_LOG_LEVEL: 'error',
           GYRE_DURABILITY: 'process',
+          // As bin/gyre.js has it: half of what a start costs is compiling, and here is little but starts.
+          NODE_COMPILE_CACHE: compiled,
           GYRE_FAILPOINTS: `file:${this.#rules}`,
           ...this.#env,
         },
