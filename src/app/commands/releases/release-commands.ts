@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { path } from '../../../kernel/cli/client.ts';
 import { table } from '../../../kernel/cli/terminal.ts';
 import { act, type Program, type Use } from '../command.ts';
-import { describeRelease, percent, summaryOf, type ReleaseRow, type Story } from './release-status.ts';
+import { describeRelease, frozenLines, percent, summaryOf, type Frozen, type ReleaseRow, type Story } from './release-status.ts';
 
 interface StartOptions {
   readonly reason?: string;
@@ -25,7 +25,8 @@ export function releaseCommands(program: Program, root: Command): void {
     release.command('status').description('step, sample and guardrails of the newest release').argument('<endpoint>', ENDPOINT),
     async (use, endpoint) => {
       const story = await use.client().get<Story>(await at(use, endpoint, 'release'));
-      use.print(story, () => describeRelease(story));
+      const frozen = await use.client().get<Frozen>(await at(use, endpoint, 'freeze'));
+      use.print(story, () => [...describeRelease(story), ...frozenLines(endpoint, frozen)]);
     },
   );
   const actions = {

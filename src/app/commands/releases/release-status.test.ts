@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeRelease, type Story } from './release-status.ts';
+import { describeRelease, frozenLines, type Story } from './release-status.ts';
 
 const story: Story = {
   release: {
@@ -85,4 +85,14 @@ test('the status of a release says where it stands, what it lacks, and each guar
   assert.match(lines[9]!, /roc_auc +1 +too-little-data +rollback +- +- +- +- +12/);
   assert.equal(lines[10], '  roc_auc: the candidate: 12 labels, 30 are needed');
   assert.match(lines.at(-1)!, /warming -> canary, 10 %, by the policy: retrained$/);
+});
+
+test('who or what freezes an endpoint is said, with how it moves again', () => {
+  const frozen = { by: 'ada', since: '2013-06-01T00:00:00.000Z', reason: 'the data are being repaired' };
+  const calendar = { until: '2013-06-03T08:00:00.000Z', reason: 'weekend' };
+  assert.deepEqual(frozenLines('e', { frozen: null, calendar: null }), []);
+  assert.deepEqual(frozenLines('e', { frozen, calendar }), [
+    'e is frozen by ada since 2013-06-01T00:00:00.000Z: the data are being repaired ("gyre unfreeze e" lets it move)',
+    'e is frozen by its calendar until 2013-06-03T08:00:00.000Z: weekend',
+  ]);
 });

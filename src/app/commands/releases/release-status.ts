@@ -116,3 +116,16 @@ export function describeRelease({ release: r, transitions }: Story): string[] {
     ),
   ];
 }
+
+export interface Frozen {
+  readonly frozen: { readonly reason: string; readonly by: string; readonly since: string } | null;
+  readonly calendar: { readonly reason: string; readonly until: string } | null;
+}
+
+/** Why an endpoint does not move now, also before a release that it holds has been judged anew. */
+export const frozenLines = (endpoint: string, { frozen, calendar }: Frozen): string[] => [
+  ...(frozen
+    ? [`${endpoint} is frozen by ${frozen.by} since ${frozen.since}: ${frozen.reason} ("gyre unfreeze ${endpoint}" lets it move)`]
+    : []),
+  ...(calendar ? [`${endpoint} is frozen by its calendar until ${calendar.until}: ${calendar.reason}`] : []),
+];
