@@ -72,12 +72,14 @@ export function monitorSendCommands(program: Program, monitor: Command): void {
         records:
           records === undefined
             ? null
-            : await send<{ accepted: number; duplicates: number }>(use.client(), project, name, 'records', records),
+            : await send<{ accepted: number; duplicates: number; ahead?: number }>(use.client(), project, name, 'records', records),
         feedback:
           feedback === undefined
             ? null
             : await send<{ batch: string; rows: number; duplicate: boolean }>(use.client(), project, name, 'feedback', feedback),
       };
+      const ahead = sent.records?.ahead ?? 0;
+      if (ahead > 0) use.terminal.say(`${count(ahead)} of them are of moments still to come: is a clock wrong?`);
       use.print(sent, () => [
         ...(sent.records ? [`${count(sent.records.accepted)} records taken, ${count(sent.records.duplicates)} were there already`] : []),
         ...(sent.feedback

@@ -83,7 +83,17 @@ export const feedbackRoutes: readonly AnyRoute[] = [
     params: OfMonitor,
     body: 'stream',
     idempotent: true,
-    reply: { 200: Type.Object({ accepted: count, duplicates: count, suppressed: Type.Optional(count), batch: Type.String() }) },
+    reply: {
+      200: Type.Object({
+        accepted: count,
+        duplicates: count,
+        suppressed: Type.Optional(count),
+        ahead: Type.Optional(
+          Type.Integer({ minimum: 0, description: 'Records whose moment is still to come, on a live timeline: a clock may be wrong' }),
+        ),
+        batch: Type.String(),
+      }),
+    },
     handler: async (ctx, { params, stream, headers }) => {
       const { once, replayed } = onceFor(ctx, headers, ['records', params.project, params.monitor]);
       const taken = await sendRecords(

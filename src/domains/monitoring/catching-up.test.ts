@@ -69,6 +69,8 @@ eachDatabase('A record of another decade and one of next year neither begin wind
       payload: days.map((day) => `${JSON.stringify({ id: `${day}`, at: day * DAY_US, inputs: { x: 1 }, score: 0.5 })}\n`).join(''),
     });
     assert.equal(reply.statusCode, 200, reply.payload);
+    const ahead = days.filter((day) => day > today).length;
+    assert.equal((JSON.parse(reply.payload) as { ahead?: number }).ahead, ahead === 0 ? undefined : ahead);
   };
   const closed = async (minutes: number) => {
     b.clock.advance(minutes * 60_000);

@@ -36,9 +36,14 @@ export interface ExternalTaken {
   readonly duplicates: number;
   /** Records about erased subjects, which are not kept; only where there are any. */
   readonly suppressed?: number;
+  /** Records of the batch whose moment is still to come, on a live timeline; only where there are any. */
+  readonly ahead?: number;
   /** The same for the same bytes. */
   readonly batch: string;
 }
+
+/** Clocks differ by so much. */
+const SKEW_US = 3_600_000_000;
 
 // Two batches at once could not see each other's ids.
 const inTurn = turns();
@@ -79,19 +84,29 @@ async function take(ctx: Ctx, batch: ExternalBatch, folder: string): Promise<Ext
   const taken = `create table taken as select n, id, "eventTimeUs" as at_us, ${erased} as erased from (${query})`;
   const fresh = `create table fresh as select n, at_us from taken
     where not erased and id not in (select id from ${staged.length > 0 ? 'log' : '(select null::varchar as id) where false'}) qualify row_number() over (partition by id order by n) = 1`;
-  const counts =
-    'select count(*) as n, min(at_us) as "fromUs", max(at_us) as "toUs", (select count(*) from taken where erased) as suppressed from fresh';
+  const { mode, nowUs } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
+  // A replay is sent its records before it comes to them.
+  const soonUs = mode === 'live' ? nowUs + SKEW_US : Number.MAX_SAFE_INTEGER;
+  const counts = `select count(*) as n, min(at_us) as "fromUs", max(at_us) as "toUs", count(*) filter (at_us > ${soonUs}) as ahead,
+    (select count(*) from taken where erased) as suppressed from fresh`;
   const found = await storeRecords(
     ctx,
     folder,
     { what, tables, statements: [{ sql: taken }, { sql: fresh }], rows: counts },
     `select * exclude (n) from (${query}) where n in (select n from fresh)`,
   );
-  const { n: accepted, fromUs, toUs, suppressed } = found.rows[0] as unknown as Record<'n' | 'fromUs' | 'toUs' | 'suppressed', number>;
+  const {
+    n: accepted,
+    fromUs,
+    toUs,
+    ahead,
+    suppressed,
+  } = found.rows[0] as unknown as Record<'n' | 'fromUs' | 'toUs' | 'ahead' | 'suppressed', number>;
   const told = (n: number): ExternalTaken => ({
     accepted: n,
     duplicates: rows - n - suppressed,
     ...(suppressed > 0 ? { suppressed } : {}),
+    ...(n > 0 && ahead > 0 ? { ahead } : {}),
     batch: `${EXTERNAL_REPLICA}.${segment}`,
   });
   if (accepted === 0) return told(0);
