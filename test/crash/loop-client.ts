@@ -38,6 +38,8 @@ export async function goRound(system: System, atBarrier: (day: number) => Promis
       return { ...request, id: body.predictionId };
     });
     const beside = atBarrier(day);
+    // It is waited for below; until then its failure is nobody's.
+    beside.catch(() => undefined);
     // Some outcomes are known a day late, when their window is closed.
     const known = [...predicted.filter((p) => !p.isLate), ...late];
     late = predicted.filter((p) => p.isLate);

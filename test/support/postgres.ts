@@ -63,12 +63,13 @@ export async function startPostgres({ durable = false } = {}): Promise<Postgres>
       stdio: 'ignore',
     }));
     own.unref();
-    for (let i = 0; i < 500; i++) {
+    // One that was killed has its log to read first, which takes long on a busy machine.
+    for (let i = 0; i < 3000; i++) {
       if (own.exitCode !== null) throw new Error('PostgreSQL ended while starting');
       if (isReady(join(data, 'postmaster.pid'), own.pid!)) return;
       await delay(20);
     }
-    throw new Error('PostgreSQL did not start within 10 s');
+    throw new Error('PostgreSQL did not start within 60 s');
   };
   const stop = (): void => {
     server.kill('SIGKILL');
