@@ -215,6 +215,28 @@ eachDatabase('on a live timeline the dead man looks at the clock each minute, wh
   assert.deepEqual(await told(b), ['alert.firing e-windows']);
 });
 
+eachDatabase('windows of an outage that close late neither end what the dead man said nor begin it anew', async (t, kind) => {
+  const b = await openAlerts(t, kind, { timeline: '{ mode: live }' });
+  const nowUs = (): number => b.clock.now() * 1000;
+  const begunUs = nowUs();
+  await b.closeWindow({ day: 1, us: begunUs });
+  await b.later(60_000);
+  await b.later((5 * DAY) / 1000);
+  await b.later(60_000);
+  assert.deepEqual(await told(b), ['alert.firing e-windows']);
+  // What came before the outage is closed now: with records, without, and at last one of today.
+  await b.closeWindow({ day: 2, us: begunUs + DAY });
+  await b.closeWindow({ day: 3, us: begunUs + 2 * DAY - 60e6 });
+  await b.closeWindow({ day: 4, us: begunUs + 3 * DAY, n: 0 });
+  await b.later(60_000);
+  assert.deepEqual(await told(b), ['alert.firing e-windows']);
+  await b.closeWindow({ day: 5, us: nowUs() });
+  assert.deepEqual(await told(b), ['alert.firing e-windows', 'alert.resolved e-windows']);
+  const [alert] = await list(b);
+  const moments = alert!.history.map((h) => h.at);
+  assert.deepEqual(moments, moments.toSorted());
+});
+
 const WORDS = ['1 window', '2 windows', '2 of 3 windows', '3d'];
 const KEEP = ['0s', '2d'];
 

@@ -44,10 +44,11 @@ export function pulse(
   const alive = window.n > 0 && window.generation === 1;
   const lastUs = alive ? Math.max(before.memory.lastUs ?? 0, window.closedUs) : before.memory.lastUs;
   const atUs = Math.max(window.closedUs, before.memory.outcomes.at(-1)?.atUs ?? 0);
-  const seen = watch(stoppedForUs, lastUs, alive ? (lastUs ?? atUs) : atUs);
+  // A window of an outage closes late, of a moment before the last look: that alone is no recovery.
+  const seen = watch(stoppedForUs, lastUs, atUs);
   return {
     instance: { ...before, memory: { ...before.memory, lastUs } },
-    seen: { ...seen, atUs, knownUs: window.closedUs, window: window.id, n: window.n },
+    seen: { ...seen, window: window.id, n: window.n },
   };
 }
 
