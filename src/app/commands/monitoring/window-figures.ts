@@ -141,6 +141,8 @@ const estimateLines = (estimates: NonNullable<WindowView['figures']['estimate']>
     { title: 'METRIC', value: ([name]) => name },
     { title: 'VALUE', value: ([, e]) => valueOf(e), right: true },
     { title: '95 % BAND', value: ([, e]) => between(e) },
+    { title: 'N', value: ([, e]) => count(e.n), right: true },
+    { title: 'METHOD', value: ([, e]) => e.method ?? '-' },
   ]);
 
 const poolLines = (pools: Readonly<Record<string, Pool>>): string[] =>
