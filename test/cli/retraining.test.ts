@@ -6,11 +6,10 @@ import { applyLoop, callsTo } from '../../src/domains/retraining/fixtures/loop.t
 import { smallYaml } from '../../src/domains/retraining/fixtures/small.ts';
 import { startServer } from '../support/server.ts';
 
-test('a person sees why a trigger was suppressed, stops retraining, and freezes an endpoint, from the command line', async (t) => {
-  const server = await startServer(t);
-  const call = callsTo(() => server.url);
-  await applyLoop(call, smallYaml({ policy: 'on: [api]\n    cooldown: 14d' }), {});
-  const gyre = async (...args: string[]): Promise<{ code: number; text: string }> => {
+/** The command line against a server: the code that it ends with, and what a person reads. */
+const commandLine =
+  ({ url }: { readonly url: string }) =>
+  async (...args: string[]): Promise<{ code: number; text: string }> => {
     const lines: string[] = [];
     const terminal = {
       out: (l: string) => void lines.push(l),
@@ -19,9 +18,15 @@ test('a person sees why a trigger was suppressed, stops retraining, and freezes 
       interactive: false,
       columns: 80,
     };
-    const code = await runCli([...args, '--url', server.url, '--project', 'demo'], terminal);
+    const code = await runCli([...args, '--url', url, '--project', 'demo'], terminal);
     return { code, text: lines.join('\n') };
   };
+
+test('a person sees why a trigger was suppressed, stops retraining, and freezes an endpoint, from the command line', async (t) => {
+  const server = await startServer(t);
+  const call = callsTo(() => server.url);
+  await applyLoop(call, smallYaml({ policy: 'on: [api]\n    cooldown: 14d' }), {});
+  const gyre = commandLine(server);
   const first = await gyre('retrain', 'keep', '--reason', 'to see');
   assert.equal(first.code, 0, first.text);
   assert.match(first.text, /^trg_\w+ {2}keep: accepted\n {2}cause {5}api: to see\n {2}at {8}2013-03-01 00:00 of event time, by local\n/);
@@ -62,4 +67,29 @@ test('a person sees why a trigger was suppressed, stops retraining, and freezes 
   assert.equal((await gyre('retraining', 'stop')).code, 2, 'a stop wants a reason');
   assert.equal((await gyre('retraining', 'approve', id)).code, 5);
   assert.equal((await gyre('retraining', 'show', 'trg_none')).code, 4);
+});
+
+test('who looks at a trigger that waits for a person reads how to let it go on', async (t) => {
+  const server = await startServer(t);
+  await applyLoop(
+    callsTo(() => server.url),
+    smallYaml({ policy: 'on: [alert]\n    approval: person', timeline: '{ mode: live }' }),
+    {},
+  );
+  await server.drain();
+  const firing = { rule: 'fell', monitor: 'e', signal: 'roc_auc', severity: 'page', value: 0.61, window: 'win_1' };
+  await server
+    .ctx()
+    .tx((tx) => tx.emit({ type: 'alert.firing', subject: { kind: 'alert', id: 'alr_1' }, project: 'demo', payload: firing }));
+  await server.drain();
+  const gyre = commandLine(server);
+  const [id] = /trg_\w+/.exec((await gyre('retraining', 'triggers')).text)!;
+  assert.match(
+    (await gyre('retraining', 'show', id)).text,
+    new RegExp(`waits for somebody to approve it, until .*\\n {12}gyre retraining approve ${id} {2}\\(or reject\\)$`),
+  );
+  assert.match(
+    (await gyre('retraining', 'approve', id)).text,
+    new RegExp(`^${id} is accepted; "gyre retraining show ${id}" says how it goes$`),
+  );
 });

@@ -79,6 +79,7 @@ const triggerLines = (t: Trigger): string[] => [
   ...(t.release === null ? [] : [`  release   ${t.release}`]),
   ...(t.outcome === null ? [] : [`  outcome   ${t.outcome}${t.endedAt === null ? '' : ` (${minute(t.endedAt)})`}`]),
   ...(t.waitsFor === null ? [] : [`  waits for ${t.waitsFor}`]),
+  ...(t.state === 'waiting-approval' ? [`            gyre retraining approve ${t.id}  (or reject)`] : []),
 ];
 
 const policyLines = (p: Policy): string[] => [
