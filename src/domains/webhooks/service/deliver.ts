@@ -15,8 +15,8 @@ export const deliverJob = defineJob<{ delivery: string }>({
   name: 'webhooks.deliver',
   timeoutMs: 60_000,
   retry: { limit: 5, backoffMs: 1000 },
-  // A receiver that does not answer holds up nothing but other deliveries.
-  ownSlots: 8,
+  // One that does not answer is waited for ten seconds: so many of them may hang before another receiver has to wait.
+  ownSlots: 32,
   run: (ctx, { delivery }) => deliver(ctx, delivery),
 });
 
