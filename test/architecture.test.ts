@@ -69,7 +69,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   datasets: ['contract.ts', 'contract-checks.ts'],
   environments: ['interpreter.ts', 'lock.ts', 'realise.ts', 'requirements.ts', 'uv.ts', 'uv-lock.ts'],
   features: ['online-filler.ts', 'online-store.ts', 'packed-values.ts', 'view-sql.ts'],
-  lineage: ['column-lineage.ts', 'column-map.ts', 'graph.ts'],
+  lineage: ['column-lineage.ts', 'column-map.ts', 'flow.ts', 'graph.ts', 'name-scope.ts', 'select-tree.ts'],
   pipelines: ['engine.ts'],
   projects: [
     'cross-check.ts',

@@ -118,6 +118,7 @@ eachDatabase('who may not read something is told nothing of it by lineage, monit
     assert.deepEqual([document.status, document.body.code], [403, 'level-too-low']);
     assert.equal((await from(who, 'dataset', 'demo%2Fd', 'to')).status, 403);
     assert.equal((await from(who, 'column', 'demo%2Fd.id', 'to')).status, 403);
+    assert.equal((await ask(who, 'GET', '/lineage/impact?project=demo&dataset=d&column=id')).status, 403);
   }
   const comparison = await ask('ed', 'POST', '/projects/demo/comparison', { model: 'm', format: 'json' });
   assert.ok([403, 404].includes(comparison.status), JSON.stringify(comparison.body));

@@ -6,6 +6,8 @@ import { parquet } from '../../../test/support/parquet.ts';
 import { openPipelines, type PipelineBench } from '../../../test/support/pipelines.ts';
 import { storeBlobs } from '../../kernel/blobs/blob-index.ts';
 import type { Ref } from '../../kernel/events/events.ts';
+import { grantLevel } from '../access/levels/grants.ts';
+import { createUser } from '../access/service.ts';
 import { walk } from './graph.ts';
 import { columnKinds } from './column-map.ts';
 import type { Impact } from './service/impact.ts';
@@ -106,6 +108,30 @@ eachDatabase('what breaks if a column goes: data, features, training, monitors, 
     assert.equal((await b.send<{ code: string }>('GET', `/lineage/impact?project=demo&${which}`)).body.code, 'column-unknown');
 });
 
+eachDatabase('what breaks is told as far as the caller may read it', async (t, kind) => {
+  const b = await openPipelines(t, kind);
+  await b.apply(definition(), files);
+  await push(b, 'raw', RAW);
+  await b.drain();
+  await createUser(b.ctx(), { name: 'ada', password: 'correct horse battery', role: 'admin' });
+  await createUser(b.ctx(), { name: 'ed', password: 'correct horse battery', role: 'editor' });
+  const headers = { authorization: `Basic ${Buffer.from('ed:correct horse battery').toString('base64')}` };
+  const impact = () => b.send<Impact>('GET', '/lineage/impact?project=demo&dataset=raw&column=ended', undefined, headers);
+  const close = (of: 'dataset' | 'endpoint', id: string) => grantLevel(b.ctx(), { user: 'ed', kind: of, id, level: 'NO_PERMISSIONS' });
+  assert.deepEqual(told((await impact()).body.endpoints), { late: 'town_late.share value' });
+  assert.equal((await impact()).body.hidden, 0);
+  await close('endpoint', 'late');
+  const { body } = await impact();
+  assert.deepEqual([body.endpoints, told(body.datasets), body.hidden], [[], { trips: 'ended value, late value' }, 1]);
+  // What is made from what is closed is behind it.
+  await close('dataset', 'demo/trips');
+  const less = (await impact()).body;
+  assert.deepEqual([less.datasets, less.featureViews, less.pipelines], [[], [], []]);
+  assert.ok(less.hidden > 1);
+  await close('dataset', 'demo/raw');
+  assert.equal((await impact()).status, 403);
+});
+
 test('the map follows the project file and the data, says nothing twice, and forgets what the current file no longer reads', async (t) => {
   const b = await openPipelines(t);
   await b.apply(definition(), files);
@@ -136,9 +162,12 @@ test('the map follows the project file and the data, says nothing twice, and for
 test('columns that DuckDB names are found by its names; what a version has and nobody can explain is told as maybe', async (t) => {
   const b = await openPipelines(t);
   const project = (sql: string): Promise<unknown> =>
-    b.apply('project: demo\ncode: [sql/**]\ndatasets:\n  raw: { source: raw.parquet, key: [id] }\n  made: { sql: sql/made.sql, from: [raw], key: [town] }\n', {
-      'sql/made.sql': sql,
-    });
+    b.apply(
+      'project: demo\ncode: [sql/**]\ndatasets:\n  raw: { source: raw.parquet, key: [id] }\n  made: { sql: sql/made.sql, from: [raw], key: [town] }\n',
+      {
+        'sql/made.sql': sql,
+      },
+    );
   await project('select TOWN, max(a.distance), a.starts, b.starts from raw a join raw b using (town, id) group by all');
   await push(b, 'raw', RAW);
   await b.drain();

@@ -46,6 +46,7 @@ const ImpactView = Type.Object({
     Type.Object({ id: Type.String(), label: Type.String(), inputs: Type.Array(Type.String()), serving: Type.Array(Type.String()) }),
   ),
   coarse: Type.Array(Type.String()),
+  hidden: Type.Integer({ description: 'Things that it reaches and you may not read; what lies behind them alone is left out' }),
 });
 const View = Type.Unknown();
 

@@ -1,11 +1,13 @@
 // What breaks if a column goes: what the current project file reads, and every model version that was made to read it.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import type { Edge, Ref } from '../../../kernel/events/events.ts';
+import { atLeast, levelOf } from '../../../kernel/levels.ts';
 import { currentRevision, type ProjectDefinition } from '../../projects/public.ts';
 import { findCurrentEndpointRevision } from '../../releases/public.ts';
 import { columnRef } from '../column-map.ts';
 import { fail } from '../errors.ts';
 import * as store from '../store.ts';
+import { hiddenOf, requireReadable } from './hidden.ts';
 
 /** `value`: it is computed from the column. `rows`: the column decides which rows count, or when. `maybe`: SQL that could not be resolved names its table. */
 export type How = 'value' | 'rows' | 'maybe';
@@ -37,6 +39,8 @@ export interface Impact {
   }[];
   /** SQL whose columns could only be told by their tables. */
   readonly coarse: readonly string[];
+  /** Columns, endpoints and model versions that it reaches and the caller may not read; what lies behind them alone is left out. */
+  readonly hidden: number;
 }
 
 const strength: Readonly<Record<How, number>> = { value: 2, rows: 1, maybe: 0 };
@@ -47,15 +51,22 @@ const keyOf = (ref: Ref): string => `${ref.kind} ${ref.id}`;
 /** Nodes that pass on what happens to what they are made from. */
 const passing = ['column', 'feature', 'request-column', 'training-column'];
 
-/** Raises `project-not-found`, `column-unknown`. */
+/** Raises `project-not-found`, `column-unknown`, `level-too-low`. */
 export async function columnImpact(ctx: Ctx, project: string, dataset: string, column: string): Promise<Impact> {
   const { definition } = await currentRevision(ctx, project);
   const map = await store.newestColumnMap(ctx.db, ctx.workspace, project);
   const root = columnRef(project, dataset, column);
-  const edges = map?.edges ?? [];
-  if (!edges.some((e) => keyOf(e.from) === keyOf(root) || keyOf(e.to) === keyOf(root)))
-    fail('column-unknown', { project, dataset, column });
+  const told = map?.edges ?? [];
+  await requireReadable(ctx, root);
+  if (!told.some((e) => keyOf(e.from) === keyOf(root) || keyOf(e.to) === keyOf(root))) fail('column-unknown', { project, dataset, column });
+  const secret = await secretAmong(ctx, root, told);
+  const edges = told.filter((e) => !secret.has(keyOf(e.from)) && !secret.has(keyOf(e.to)));
   const reached = reachedFrom(root, edges);
+  const versions = await modelVersions(
+    ctx,
+    definition,
+    [...reached.values()].map((r) => r.ref).filter((r) => r.kind !== 'column' && r.kind !== 'training-column'),
+  );
   const of = (kind: string, split: (id: string) => [name: string, column: string]): Reads[] => {
     const found = new Map<string, { name: string; how: How }[]>();
     for (const { ref, how } of reached.values()) {
@@ -89,13 +100,18 @@ export async function columnImpact(ctx: Ctx, project: string, dataset: string, c
     monitors: readers('monitor', bare),
     contracts: readers('contract', bare).map((r) => r.name),
     subjects: readers('subject', bare).map((r) => r.name),
-    modelVersions: await modelVersions(
-      ctx,
-      definition,
-      [...reached.values()].map((r) => r.ref).filter((r) => r.kind !== 'column' && r.kind !== 'training-column'),
-    ),
+    modelVersions: versions.told,
     coarse: Array.isArray(map?.payload.coarse) ? (map.payload.coarse as string[]) : [],
+    hidden: secret.size + versions.hidden,
   };
+}
+
+/** What the column reaches, or what reads that, and the caller may not read. */
+async function secretAmong(ctx: Ctx, root: Ref, edges: readonly Edge[]): Promise<ReadonlySet<string>> {
+  const reached = reachedFrom(root, edges);
+  const met = edges.flatMap((e) => (reached.has(keyOf(e.to)) ? [e.from] : []));
+  const hidden = await hiddenOf(ctx, [...new Map(met.map((ref) => [keyOf(ref), ref])).values()]);
+  return new Set([...hidden].map(keyOf));
 }
 
 /** What the column reaches through other columns, each by its strongest way. */
@@ -133,18 +149,26 @@ const sorted = (found: ReadonlyMap<string, readonly { name: string; how: How }[]
 
 const MAX_EDGES = 10_000;
 
-async function modelVersions(ctx: Ctx, d: ProjectDefinition, read: readonly Ref[]): Promise<Impact['modelVersions']> {
+async function modelVersions(
+  ctx: Ctx,
+  d: ProjectDefinition,
+  read: readonly Ref[],
+): Promise<{ readonly told: Impact['modelVersions']; readonly hidden: number }> {
   const edges = (await store.listEdges(ctx.db, ctx.workspace, read, 'to', MAX_EDGES)).filter((e) => e.from.kind === 'model-version');
   const inputs = new Map<string, string[]>();
   for (const e of edges) inputs.set(e.from.id, [...(inputs.get(e.from.id) ?? []), e.to.id.slice(d.project.length + 1)]);
   const serving = new Map<string, string[]>();
   for (const endpoint of Object.keys(d.endpoints).sort()) {
+    if (!atLeast(levelOf(ctx, 'endpoint', endpoint), 'READ')) continue;
     const current = await findCurrentEndpointRevision(ctx.db, ctx.workspace, d.project, endpoint);
     for (const { versionId } of current?.variants ?? []) serving.set(versionId, [...(serving.get(versionId) ?? []), endpoint]);
   }
-  const refs = [...inputs.keys()].map((id) => ({ kind: 'model-version', id }));
+  const all = [...inputs.keys()].map((id) => ({ kind: 'model-version', id }));
+  const hidden = await hiddenOf(ctx, all);
+  const refs = all.filter((ref) => !hidden.has(ref));
   const nodes = refs.length === 0 ? [] : await store.findNodes(ctx.db, ctx.workspace, refs);
-  return nodes
+  const told = nodes
     .sort((a, b) => a.firstMs - b.firstMs || (a.id < b.id ? -1 : 1))
     .map(({ id, label }) => ({ id, label, inputs: [...new Set(inputs.get(id))].sort(), serving: serving.get(id) ?? [] }));
+  return { told, hidden: hidden.size };
 }
