@@ -81,8 +81,8 @@ test('each deployment has its kind, its three lead times and its failure, each l
   assert.deepEqual(late!.leadTimeUs.alert, { ok: true, value: DAY, n: 1 });
   assert.deepEqual([late!.changeFailRate.ok && late!.changeFailRate.value, late!.changeFailRate.n], [0.4, 5]);
   assert.deepEqual([late!.reworkRate.ok && late!.reworkRate.value, late!.reworkRate.n], [0.4, 5]);
-  // The page ended when a new version served, before the alert itself resolved.
-  assert.deepEqual(late!.recoveryUs, { ok: true, value: DAY, n: 1 });
+  // The page of day 20 ended when a new version had all requests, a day after its canary and before the alert itself resolved.
+  assert.deepEqual(late!.recoveryUs, { ok: true, value: 2 * DAY, n: 1 });
   const page = renderDelivery(d);
   assert.match(page, /Change fail rate \(within 7 d\) \| 40\.0 % \[\d+\.\d %, \d+\.\d %\], n = 5/);
   assert.match(page, /`rel_3` \| rolled-back \| rolled back in its canary/);

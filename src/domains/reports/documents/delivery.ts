@@ -35,6 +35,8 @@ export interface Deployment {
   readonly kind: DeploymentKind;
   /** The candidate's first request could come from then on. */
   readonly servedUs: number;
+  /** All requests went to it from then on; null = it did not come so far. */
+  readonly promotedUs: number | null;
   readonly outcome: 'promoted' | 'rolled-back' | 'aborted' | 'failed' | 'under way';
   readonly failed: { readonly why: string; readonly evidence: string } | null;
   readonly fixesIncident: boolean;
@@ -150,8 +152,9 @@ function endpointDelivery(input: DeliveryInput, context: Context, endpoint: stri
   const recoveries = alerts
     .filter((a) => a.firedUs >= fromUs && a.firedUs < toUs)
     .flatMap((a) => {
-      const next = blamed.find((d) => d.servedUs >= a.firedUs && d.outcome === 'promoted')?.servedUs;
-      const ends = [a.resolvedUs, next ?? null].filter((us) => us !== null);
+      // A canary of the next version leaves most requests with the one that is bad.
+      const next = blamed.find((d) => d.servedUs >= a.firedUs && d.promotedUs !== null)?.promotedUs ?? null;
+      const ends = [a.resolvedUs, next].filter((us) => us !== null);
       return ends.length === 0 ? [] : [Math.min(...ends) - a.firedUs];
     });
   return {
@@ -192,7 +195,8 @@ function deploymentOf(story: readonly Told[], { cutoffs }: DeliveryInput, contex
   const servedUs = served.occurredUs ?? served.recordedMs * 1000;
   const committed = run === undefined ? undefined : context.committedMs.get(run);
   const cutoff = cutoffs.get(modelVersion);
-  const last = story.at(-1)!.type.slice('release.'.length);
+  const end = story.at(-1)!;
+  const last = end.type.slice('release.'.length);
   const outcome = (['promoted', 'rolled-back', 'aborted', 'failed'] as const).find((o) => o === last) ?? 'under way';
   return [
     {
@@ -200,8 +204,9 @@ function deploymentOf(story: readonly Told[], { cutoffs }: DeliveryInput, contex
       modelVersion,
       kind: isRollback ? 'rollback' : trigger === undefined ? 'change' : 'retraining',
       servedUs,
+      promotedUs: outcome === 'promoted' ? (end.occurredUs ?? end.recordedMs * 1000) : null,
       outcome,
-      failed: outcome in FAILED ? { why: FAILED[outcome as keyof typeof FAILED], evidence: story.at(-1)!.id } : null,
+      failed: outcome in FAILED ? { why: FAILED[outcome as keyof typeof FAILED], evidence: end.id } : null,
       fixesIncident: isRollback || fired !== undefined,
       leadTimeUs: {
         // Both ends on the wall clock: a commit knows no event time.

@@ -40,6 +40,7 @@ const DeliveryView = Type.Object({
           modelVersion: Type.String(),
           kind: Type.Enum(['change', 'retraining', 'rollback']),
           servedUs: Type.Integer(),
+          promotedUs: Type.Union([Type.Integer(), Type.Null()]),
           outcome: Type.Enum(['promoted', 'rolled-back', 'aborted', 'failed', 'under way']),
           failed: Type.Union([Type.Object({ why: Type.String(), evidence: Type.String() }), Type.Null()]),
           fixesIncident: Type.Boolean(),
