@@ -40,6 +40,14 @@ test('A model served elsewhere is watched as the page says', async () => {
     [[2, 'api']],
   );
   assert.match((await at('monitor', 'batches', 'churn')).out, /^BATCH .*WAITING/m);
+  const why = await at('why', 'prediction', 'c-1');
+  assert.deepEqual(why.out.split('\n').slice(0, 2), [
+    'score 0.12 by churn, model version 7, as of 2026-03-01T09:00:00.000Z',
+    'inputs: country "DE", visits 3',
+  ]);
+  const report = await at('report', '--endpoint', 'churn', '--output', join(root, 'report.html'));
+  assert.equal(report.code, 0, report.err);
+  assert.match(readFileSync(join(root, 'report.html'), 'utf8'), /The monitor <b>churn<\/b> watches a model that is served elsewhere/);
   const refused = await Promise.all([
     at('monitor', 'send', 'churn'),
     at('monitor', 'send', 'churn', '--records', '-', '--feedback', '-'),

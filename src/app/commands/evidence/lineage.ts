@@ -125,7 +125,7 @@ export function lineageCommands(program: Program, root: Command): void {
       const p = chain.prediction;
       const iso = (us: number): string => new Date(us / 1000).toISOString();
       use.print(chain, () => [
-        `score ${p.score} by ${p.endpoint}, model version ${p.modelVersion}, as of ${iso(p.eventTimeUs)}`,
+        `score ${p.score} by ${p.endpoint}, ${p.modelVersion === '' ? 'no model version' : `model version ${p.modelVersion}`}, as of ${iso(p.eventTimeUs)}`,
         ...(Object.keys(p.request).length > 0 ? [`request: ${brief(p.request)}`] : []),
         // Of a model served here they are the request and the features.
         ...(chain.graph.nodes.some((n) => n.kind === 'monitor') ? [`inputs: ${brief(p.inputs)}`] : []),
