@@ -1396,6 +1396,7 @@ create table erasure_files (
   "place" text collate "C" not null,
   "rows_before" bigint,
   "rows_removed" bigint not null,
+  "rows_cleared" bigint not null,
   "kept_digest" text collate "C",
   "applied" smallint not null,
   primary key ("workspace_id", "erasure_id", "digest")

@@ -1396,6 +1396,7 @@ create table erasure_files (
   "place" text not null,
   "rows_before" integer,
   "rows_removed" integer not null,
+  "rows_cleared" integer not null,
   "kept_digest" text,
   "applied" integer not null,
   primary key ("workspace_id", "erasure_id", "digest")

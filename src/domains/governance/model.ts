@@ -71,6 +71,8 @@ export interface FileChange {
   readonly newDigest: string | null;
   readonly rowsBefore: number | null;
   readonly rowsRemoved: number;
+  /** Rows or texts that stayed, with a mark where the value stood. */
+  readonly rowsCleared: number;
   /** Logical digest of the rows that stayed, the same before and after; null for what is no table. */
   readonly keptDigest: string | null;
 }

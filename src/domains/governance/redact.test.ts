@@ -50,3 +50,27 @@ test('A short or plain number is looked for only where its column is named', () 
   );
   assert.equal(clear('costs 42 pounds', '42', 'customer'), undefined);
 });
+
+test('A value that may be anything is taken out of a text where its column is named before it, and nowhere else', () => {
+  assert.equal(
+    clear('saw {"customer": 42, "n": 42}, customer=42; customer: "42.0" (customers=42, customer=421, customer=42.5)', '42', 'customer')
+      ?.text,
+    'saw {"customer": [erased], "n": 42}, customer=[erased]; customer: "[erased]" (customers=42, customer=421, customer=42.5)',
+  );
+  assert.equal(clear('{"note":"customer=42"}', '42', 'customer')?.text, '{"note":"customer=[erased]"}');
+});
+
+test('Numbers that JavaScript would write in other figures stay as they were written', () => {
+  const text = '{"tailnum":"N2","big":12345678901234567890,"one":1.0,"small":1e-400,"zero":-0,"long":0.1234567890123456789}';
+  assert.equal(clear(`[{"tailnum":"N14228"},${text}]`)?.text, `[${text}]`);
+  assert.deepEqual(clear('[{"id":9007199254740993},{"id":9007199254740992}]', '9007199254740993', 'id'), {
+    text: '[{"id":9007199254740992}]',
+    removed: 1,
+  });
+});
+
+test('A value is cleared in the other case where case says nothing, with its letters escaped, and behind an escaped line break', () => {
+  assert.equal(clear('to ANN@x.org and <Ann@X.org>', 'ann@x.org')?.text, 'to [erased] and <[erased]>');
+  assert.equal(clear('n14228 N14228', 'N14228')?.text, 'n14228 [erased]');
+  assert.equal(clear('log: {"a":"Zo\\u00eb said\\nZoë Lo"}', 'Zoë Lo')?.text, 'log: {"a":"Zo\\u00eb said\\n[erased]"}');
+});

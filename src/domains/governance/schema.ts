@@ -48,6 +48,7 @@ export const Certificate = Type.Object({
       newDigest: nullable(Type.String()),
       rowsBefore: nullable(Type.Integer()),
       rowsRemoved: Type.Integer(),
+      rowsCleared: Type.Integer({ description: 'Rows or texts that stayed, with a mark where the value stood' }),
       keptDigest: nullable(Type.String()),
     }),
   ),

@@ -29,6 +29,7 @@ type FileRow = {
   place: string;
   rows_before: number | null;
   rows_removed: number;
+  rows_cleared: number;
   kept_digest: string | null;
   applied: number;
 };
@@ -154,6 +155,8 @@ export interface MadeFile {
   readonly place: string;
   readonly rowsBefore: number | null;
   readonly rowsRemoved: number;
+  /** Rows or texts that stayed, with a mark in place of the value. */
+  readonly rowsCleared: number;
   readonly keptDigest: string | null;
   /** The records point at the new file. */
   readonly applied: boolean;
@@ -166,6 +169,7 @@ export const insertMade = (db: Db, workspace: string, erasureId: string, f: Made
     place: f.place,
     rows_before: f.rowsBefore,
     rows_removed: f.rowsRemoved,
+    rows_cleared: f.rowsCleared,
     kept_digest: f.keptDigest,
     applied: f.applied ? 1 : 0,
   };
@@ -192,6 +196,7 @@ export async function listMade(db: Db, workspace: string, erasureId: string): Pr
     place: r.place,
     rowsBefore: r.rows_before,
     rowsRemoved: r.rows_removed,
+    rowsCleared: r.rows_cleared,
     keptDigest: r.kept_digest,
     applied: r.applied === 1,
   }));

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { folderKey } from '../../kernel/folder-key.ts';
-import { canonical } from './model.ts';
+import { canonical } from './forms.ts';
 
 /** The key of subjects' HMACs; it lies in the data folder and never leaves it. */
 export const subjectKey = (dir: string): Buffer => folderKey(join(dir, 'governance', 'subject.key'));

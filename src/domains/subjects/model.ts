@@ -1,23 +1,19 @@
 // A subject is `kind=value`, for example `tailnum=N14228`. Which columns hold the identifier, and how a value
 // there is compared with it. Pure.
 import { sqlName, sqlText } from '../../kernel/compute/compute.ts';
+import { canonical, comparedSql, isAnyCase, plainPart, valuePattern } from './forms.ts';
 
 export interface Subject {
   readonly kind: string;
   readonly value: string;
   /** Names of columns that hold the identifier, wherever a column of that name occurs. */
   readonly columns: readonly string[];
+  /** Further columns of single datasets, whose names say nothing elsewhere. */
+  readonly copies?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What an erased value is written as where text has to stay. */
 export const ERASED = '[erased]';
-
-/** A value as text: whole numbers without a point, so that 42 and 42.0 are one customer. */
-export const canonical = (value: unknown): string =>
-  typeof value === 'boolean' || typeof value === 'bigint' ? String(value) : String(value as string | number).replace(/^(-?\d+)\.0+$/, '$1');
-
-/** The same in DuckDB, of any expression. */
-export const canonicalSql = (expression: string): string => `regexp_replace((${expression})::varchar, '^(-?[0-9]+)\\.0+$', '\\1')`;
 
 /** "origin__tailnum", "request.tailnum" and "in_tailnum" are columns of what "tailnum" names. */
 export const holds = (column: string, identifier: string): boolean => {
@@ -41,8 +37,6 @@ export interface TableColumn {
  */
 export function subjectSql(columns: readonly TableColumn[], identifiers: readonly string[], values: readonly string[]): string | undefined {
   const list = values.map((v) => sqlText(canonical(v))).join(', ');
-  // Only a whole number has another form.
-  const own = values.some((v) => /^-?\d+$/.test(canonical(v))) ? canonicalSql : (x: string): string => `${x}::varchar`;
   const conditions = columns.flatMap(({ name, type }) => {
     const x = sqlName(name);
     if (/STRUCT|MAP|\[\]/.test(type)) {
@@ -51,7 +45,7 @@ export function subjectSql(columns: readonly TableColumn[], identifiers: readonl
       const named = (id: string): boolean => /MAP|JSON/.test(type) || type.toLowerCase().includes(id.toLowerCase().replaceAll('"', '""'));
       return identifiers.filter(named).flatMap((id) => values.map((v) => memberSql(text, id, v)));
     }
-    if (identifiers.some((id) => holds(name, id))) return [`${own(x)} in (${list})`];
+    if (identifiers.some((id) => holds(name, id))) return [`(${comparedSql(x, values)}) in (${list})`];
     if (!/^(VARCHAR|JSON)$/.test(type)) return [];
     // Text that is an object in JSON; anything else is looked at by its column's name only.
     return identifiers.flatMap((id) =>
@@ -64,11 +58,18 @@ export function subjectSql(columns: readonly TableColumn[], identifiers: readonl
 // A member of JSON text with this name, in whatever case, and value, however deep; spaces around the colon are allowed.
 // Most texts do not have the value at all, and are not taken apart.
 function memberSql(text: string, identifier: string, value: string, also = ''): string {
-  const escape = (part: string): string => part.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
-  const quoted = escape(JSON.stringify(value));
-  const number = /^-?\d+(\.\d+)?$/.test(value) ? `|${escape(value)}(\\.0+)?[\\s,}\\]]` : '';
-  const pattern = sqlText(`(?i:"${escape(identifier)}")\\s*:\\s*(${quoted}${number})`);
-  return `case when contains(${text}, ${sqlText(JSON.stringify(value).slice(1, -1))}) then ${also}regexp_matches(${text}, ${pattern}) else false end`;
+  const name = identifier.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const number = /^-?\d+(\.\d+)?$/.test(value) ? `|${value.replace('.', '\\.')}(\\.0+)?[\\s,}\\]]` : '';
+  // JSON that is itself a text in JSON has a backslash before each of its marks.
+  const pattern = sqlText(`(?i:"${name})\\\\*"\\s*:\\s*(\\\\*"${valuePattern(value)}\\\\*"${number})`);
+  return `case when ${mayContainSql(text, value)} then ${also}regexp_matches(${text}, ${pattern}) else false end`;
+}
+
+/** False for a text that certainly does not hold the value: a search for bytes is cheaper than an expression. */
+export function mayContainSql(text: string, value: string): string {
+  const part = plainPart(value);
+  if (part === '') return 'true';
+  return isAnyCase(canonical(value)) ? `contains(lower(${text}), ${sqlText(part)})` : `contains(${text}, ${sqlText(part)})`;
 }
 
 /** A file of the immutable zone that a record refers to, as the domain that owns the record tells of it. */
@@ -99,5 +100,5 @@ export interface Replacement {
 }
 export type Replaced = ReadonlyMap<string, Replacement>;
 
-/** Turns a text or a JSON value without the subject, or undefined if it does not hold it. */
-export type Redact = (text: string, json: boolean) => string | undefined;
+/** A text or a JSON value without the subject, or undefined if it does not hold it. `row`: the record it is of, by column. */
+export type Redact = (text: string, json: boolean, row?: Readonly<Record<string, unknown>>) => string | undefined;

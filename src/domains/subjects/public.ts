@@ -1,7 +1,5 @@
 // What other rooms may use of subjects.
 export {
-  canonical,
-  canonicalSql,
   ERASED,
   holds,
   subjectSql,
@@ -12,6 +10,8 @@ export {
   type Subject,
   type TableColumn,
 } from './model.ts';
+export { canonical, canonicalSql, isAnyCase, isDistinctive, needlesOf, valuePattern, writtenForms } from './forms.ts';
+export { mentionsOf, type Mentions } from './mentions.ts';
 export { hmacOf, subjectKey } from './hmac.ts';
 export {
   endHold,

@@ -46,7 +46,7 @@ export interface Swept {
 export async function sweepTexts(
   ctx: Ctx,
   needles: readonly string[],
-  redact: (text: string, json: boolean) => string | undefined,
+  redact: (text: string, json: boolean, row: Readonly<Record<string, unknown>>) => string | undefined,
   except: readonly string[] = [],
   only?: readonly string[],
 ): Promise<Swept[]> {

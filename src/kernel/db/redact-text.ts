@@ -12,21 +12,21 @@ export interface TextColumns {
   readonly text?: readonly string[];
 }
 
-/** Rewrites texts that hold one of the needles, exactly so; `redact` answers undefined for one that may stay. Returns how many rows changed. */
+/** Rewrites texts that hold one of the needles, whatever the case of their letters; `redact` answers undefined for one that may stay. Returns how many rows changed. */
 export async function redactText(
   db: Db,
   workspace: string,
   { table, key, json = [], text = [] }: TextColumns,
   needles: readonly string[],
   dialect: 'sqlite' | 'postgres',
-  redact: (text: string, json: boolean) => string | undefined,
+  redact: (text: string, json: boolean, row: Readonly<Record<string, unknown>>) => string | undefined,
 ): Promise<number> {
   const columns = [...json, ...text];
   // In JSON some characters are written otherwise.
   const written = [...new Set(needles.flatMap((n) => [n, JSON.stringify(n).slice(1, -1)]))];
   const place = sql.raw(dialect === 'sqlite' ? 'instr' : 'strpos');
   const any = sql.join(
-    columns.flatMap((c) => written.map((n) => sql`${place}(${sql.ref(c)}, ${n}) > 0`)),
+    columns.flatMap((c) => written.map((n) => sql`${place}(lower(${sql.ref(c)}), lower(${n})) > 0`)),
     sql` or `,
   );
   const { rows } = await sql<Record<string, string | number | null>>`select ${sql.join([...key, ...columns].map((c) => sql.ref(c)))}
@@ -35,7 +35,7 @@ export async function redactText(
   for (const row of rows) {
     const next = columns.flatMap((c) => {
       const before = row[c];
-      const after = typeof before === 'string' ? redact(before, json.includes(c)) : undefined;
+      const after = typeof before === 'string' ? redact(before, json.includes(c), row) : undefined;
       return after === undefined ? [] : [[c, after] as const];
     });
     if (next.length === 0) continue;

@@ -23,7 +23,7 @@ interface Erasure {
 }
 interface Certificate {
   readonly rowsRemoved: number;
-  readonly rewritten: readonly { readonly place: string; readonly rowsRemoved: number }[];
+  readonly rewritten: readonly { readonly place: string; readonly rowsRemoved: number; readonly rowsCleared: number }[];
   readonly places: readonly Place[];
   readonly modelsAffected: readonly object[];
   readonly notCovered: readonly { readonly what: string; readonly refs: readonly string[]; readonly action: string }[];
@@ -53,6 +53,7 @@ const placeLines = (places: readonly Place[], title: string): string[] =>
 /** What was rewritten by kind of place, what was searched and clean, and what is left to do by hand. */
 function summary(id: string, c: Certificate): string[] {
   const files = (place: string): number => c.rewritten.filter((f) => f.place === place).length;
+  const cleared = (place: string): number => c.rewritten.reduce((sum, f) => sum + (f.place === place ? f.rowsCleared : 0), 0);
   const clean = c.places.filter((p) => p.rowsRemoved === 0 && files(p.place) === 0);
   return [
     `erased: ${count(c.rowsRemoved)} rows or records`,
@@ -64,6 +65,7 @@ function summary(id: string, c: Certificate): string[] {
         { title: 'SEARCHED', value: (p) => count(p.searched), right: true },
         { title: 'NEW FILES', value: (p) => (files(p.place) === 0 ? '-' : count(files(p.place))), right: true },
         { title: 'ROWS REMOVED', value: (p) => count(p.rowsRemoved), right: true },
+        { title: 'CLEARED', value: (p) => (cleared(p.place) === 0 ? '-' : count(cleared(p.place))), right: true },
       ],
     ),
     '',

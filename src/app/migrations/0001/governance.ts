@@ -38,6 +38,7 @@ export const governanceTables: readonly Table[] = [
       place: 'text',
       rows_before: 'int?',
       rows_removed: 'int',
+      rows_cleared: 'int',
       kept_digest: 'text?',
       applied: 'bool',
     },

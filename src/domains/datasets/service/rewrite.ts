@@ -112,6 +112,8 @@ async function describe(ctx: Ctx, paths: readonly string[]): Promise<Map<number,
 export interface RowCount {
   readonly rows: number;
   readonly matching: number;
+  /** Rows that do not match and for which the other condition is true. */
+  readonly mentioning: number;
 }
 
 /** Tables that a condition reads, by name, each of one file. */
@@ -119,26 +121,28 @@ export type Beside = Readonly<Record<string, string>>;
 const besides = (beside: Beside): Record<string, ComputeTable> =>
   Object.fromEntries(Object.entries(beside).map(([name, path]) => [name, { files: [path] }]));
 
-/** Rows, and rows for which the condition is true, of each of these files of one schema. */
+/** Rows, and rows for which each condition is true, of each of these files of one schema. */
 export async function countMatching(
   ctx: Ctx,
   paths: readonly string[],
   condition: string,
   beside: Beside = {},
+  mention = 'false',
 ): Promise<Map<string, RowCount>> {
-  const found = new Map<string, RowCount>(paths.map((path) => [path, { rows: 0, matching: 0 }]));
+  const found = new Map<string, RowCount>(paths.map((path) => [path, { rows: 0, matching: 0, mentioning: 0 }]));
   for (const part of fileParts([...new Set(paths)])) {
     const { rows } = await ctx.compute.run(
       {
         what: 'rows of a subject',
         tables: { t: { files: part, fileColumn: FILE }, ...besides(beside) },
         statements: [],
-        rows: `select ${FILE} as path, count(*) as rows, count(*) filter (where ${condition}) as matching from t group by 1`,
+        rows: `select ${FILE} as path, count(*) as rows, count(*) filter (where ${condition}) as matching,
+          count(*) filter (where not (${condition}) and (${mention})) as mentioning from t group by 1`,
       },
       ctx.signal,
     );
-    for (const { path, rows: all, matching } of rows as unknown as ({ path: string } & RowCount)[])
-      found.set(path, { rows: all, matching });
+    for (const { path, rows: all, matching, mentioning } of rows as unknown as ({ path: string } & RowCount)[])
+      found.set(path, { rows: all, matching, mentioning });
   }
   return found;
 }
@@ -152,6 +156,9 @@ export interface Rewritten {
   readonly logicalDigest: string;
 }
 
+/** What columns of rows that stay become, in SQL, by their names; of the same types. */
+export type ClearedColumns = Readonly<Record<string, string>>;
+
 /** Stores a Parquet file anew without the rows for which the condition is true. Raises an Error if a row that stays changed. */
 export async function rewriteWithout(
   ctx: Ctx,
@@ -159,8 +166,9 @@ export async function rewriteWithout(
   columns: readonly Column[],
   condition: string,
   beside: Beside = {},
+  cleared: ClearedColumns = {},
 ): Promise<Rewritten> {
-  const [made] = await rewriteAllWithout(ctx, [path], columns, condition, beside);
+  const [made] = await rewriteAllWithout(ctx, [path], columns, condition, beside, cleared);
   return made!;
 }
 
@@ -177,11 +185,13 @@ export async function rewriteAllWithout(
   columns: readonly Column[],
   condition: string,
   beside: Beside = {},
+  cleared: ClearedColumns = {},
 ): Promise<Rewritten[]> {
   const folder = join(ctx.settings.dir, 'compute', 'made');
   await mkdir(folder, { recursive: true });
   const targets = paths.map(() => join(folder, `${randomBytes(8).toString('hex')}.parquet`));
   const names = columns.map((c) => c.name);
+  const kept = names.map((n) => (Object.hasOwn(cleared, n) ? `${cleared[n]} as ${sqlName(n)}` : sqlName(n))).join(', ');
   const one = (path: string): string => `(select ${names.map(sqlName).join(', ')} from read_parquet(${sqlText(path)}))`;
   const bytes = paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
   try {
@@ -194,13 +204,13 @@ export async function rewriteAllWithout(
         ...(bytes > REWRITTEN_BYTES ? { memoryMb: ctx.settings.computeMemoryMb } : {}),
         statements: [
           ...paths.map((path, i) => ({
-            sql: `copy (select * from ${one(path)} t where not (${condition})) to ${sqlText(targets[i]!)} (format parquet, compression zstd)`,
+            sql: `copy (select ${kept} from ${one(path)} t where not (${condition})) to ${sqlText(targets[i]!)} (format parquet, compression zstd)`,
           })),
           { sql: `create view made as select * from read_parquet(${listSql(targets)}, union_by_name = true, filename = ${sqlText(FILE)})` },
         ],
         rows: `select 0 as made, ${FILE} as path, ${columnsSql('t')} as columns, count(*) as before, count(*) filter (where ${KEPT}) as rows,
             (sum(${hashSql(names)}) filter (where ${KEPT}))::varchar as hashes, null as low, null as high
-            from (select *, not (${condition}) as ${KEPT} from t) group by 2
+            from (select ${kept}, ${FILE}, not (${condition}) as ${KEPT} from t) group by 2
           union all select 1, path, ${columnsSql('made')}, 0, count(*), sum(h)::varchar, ${SUMS_SQL} from (${rowDigestsSql('made', names, hashSql(names))}) group by path`,
       },
       ctx.signal,

@@ -6,7 +6,7 @@ import { purgePacks, replaceBlobs } from '../../../kernel/blobs/erase-blobs.ts';
 import { findTombstones } from '../../../kernel/blobs/tombstones.ts';
 import { sqlName } from '../../../kernel/compute/compute.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { canonicalSql, holds, subjectSql, suppressedIn } from '../../subjects/public.ts';
+import { canonicalSql, holds, mentionsOf, subjectSql, suppressedIn } from '../../subjects/public.ts';
 import * as store from '../store.ts';
 import { countMatching, rewriteWithout, tableColumns } from './rewrite.ts';
 import { stageFiles } from './stage.ts';
@@ -45,7 +45,7 @@ export async function admitFiles(ctx: Ctx, project: string, sent: readonly strin
           what: 'identifiers on their way in',
           tables: { t: { files: [path] } },
           statements: [],
-          rows: `select distinct ${canonicalSql(sqlName(name))} as v from t where ${sqlName(name)} is not null`,
+          rows: `select distinct ${canonicalSql('v')} as v from (select distinct ${sqlName(name)} as v from t where ${sqlName(name)} is not null)`,
         },
         ctx.signal,
       );
@@ -58,7 +58,7 @@ export async function admitFiles(ctx: Ctx, project: string, sent: readonly strin
       [...values],
     )!;
     if ((await countMatching(ctx, [path], condition)).get(path)?.matching === 0) continue;
-    const made = await rewriteWithout(ctx, path, own, condition);
+    const made = await rewriteWithout(ctx, path, own, condition, {}, mentionsOf(own, [...values])?.cleared);
     leftOut += made.removed;
     const digest = open[i]!;
     // What was sent is not kept; the same bytes are known by what is left of them from now on.

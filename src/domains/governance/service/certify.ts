@@ -40,6 +40,7 @@ export async function completeErasure(ctx: Ctx, id: string): Promise<void> {
         newDigest: f.newDigest,
         rowsBefore: f.rowsBefore,
         rowsRemoved: f.rowsRemoved,
+        rowsCleared: f.rowsCleared,
         keptDigest: f.keptDigest,
       }));
     const places = (findings.places ?? []).map((p) => ({

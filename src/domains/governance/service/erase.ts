@@ -18,14 +18,15 @@ import { currentRevision, listProjectNames, type Revision } from '../../projects
 import { modelVersionsOf, repointModels } from '../../registry/public.ts';
 import { liveAcks, publishPlan } from '../../releases/public.ts';
 import { eraseFromSegments, predictionsAbout, repointShipped, shipSegments } from '../../serving/public.ts';
-import type { Redact, Subject } from '../../subjects/public.ts';
+import { canonical, ERASED, isDistinctive, needlesOf, type Redact, type Subject } from '../../subjects/public.ts';
 import { repointLoggedModels } from '../../tracking/public.ts';
 import { fail } from '../errors.ts';
 import { addPlaces, type Erasure, type Findings, type ModelAffected, type NotCovered, type PlaceCount } from '../model.ts';
 import * as store from '../store.ts';
 import { completeErasure } from './certify.ts';
+import { parseExactly, writeExactly } from './exact-json.ts';
 import { artifactFiles, clearFiles, pruneAttempts, removeCopies } from './files.ts';
-import { clearJson, clearText, isDistinctive } from './redact.ts';
+import { clearJson, clearWords, isNamed, type Matcher } from './redact.ts';
 import { openSubject } from './request.ts';
 import { makeReplacements, replacedBy } from './rewrite.ts';
 import { collectLinks, findSubject, matcherOf, nothingKnown, readLinks, type Links, type Search } from './search.ts';
@@ -37,6 +38,9 @@ const ROUNDS = 3;
 const NEEDLES = 20;
 /** What a project says is named after its digest; it is looked at with the code. */
 const NOT_TEXTS = ['project_revisions', 'code_snapshots'];
+
+/** The place of code, as the project tells of it. */
+const CODE = 'code snapshot';
 
 interface Work {
   readonly erasure: Erasure;
@@ -184,17 +188,19 @@ async function applyReplacements(ctx: Ctx, { erasure, revision, subject }: Work,
   await removeCopies(ctx, new Set(replaced.keys()), folders);
 }
 
-/** Takes the subject out of texts of records. */
-const redactFor =
-  (m: ReturnType<typeof matcherOf>): Redact =>
-  (text) => {
+/** Takes the subject out of texts of records; what a record is named after may say what its value is. */
+function redactFor(m: Matcher): Redact {
+  const own = new Set(m.values.map(canonical));
+  return (text, _json, row = {}) => {
+    if (own.has(canonical(text)) && ['key', 'name'].some((k) => typeof row[k] === 'string' && isNamed(row[k], m))) return ERASED;
     try {
-      const { value, changed } = clearJson(JSON.parse(text), m);
-      return changed ? JSON.stringify(value) : undefined;
+      const { value, changed } = clearJson(parseExactly(text), m);
+      return changed ? writeExactly(value) : undefined;
     } catch {
-      return clearText(text, m.values.filter(isDistinctive));
+      return clearWords(text, m);
     }
   };
+}
 
 async function clearPlaces(ctx: Ctx, { erasure, subject, report }: Work, links: Links): Promise<void> {
   const { project } = erasure;
@@ -207,20 +213,20 @@ async function clearPlaces(ctx: Ctx, { erasure, subject, report }: Work, links: 
   const online = await clearOnline(ctx, project, subject, new Map(made.map((f) => [f.digest, f.newDigest])));
   failpoint('governance.after-online');
   report({ what: 'clearing artifacts and folders' });
-  const logs = await clearFiles(ctx, await pruneAttempts(ctx, project, true), subject, m, true);
+  const logs = await clearFiles(ctx, await pruneAttempts(ctx, project, true), subject, m, links, true);
   const others = new Set((await listProjectNames(ctx)).filter((p) => p !== project));
-  const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, true);
+  const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, links, true);
   await removeCopies(ctx, new Set(made.map((f) => f.digest)), []);
   failpoint('governance.after-artifacts');
   report({ what: 'clearing records' });
-  const texts = await sweepTexts(ctx, m.values, redactFor(m), NOT_TEXTS);
+  const texts = await sweepTexts(ctx, m.values.flatMap(needlesOf), redactFor(m), NOT_TEXTS);
   report({ what: 'removing bytes from disk' });
   await purgePacks(ctx);
   const clean = await ctx.database.scrub();
   const places: PlaceCount[] = [
-    { place: 'inference log (segments)', searched: segments.files, rowsRemoved: segments.records },
+    { place: 'inference log (segments)', searched: segments.searched, rowsRemoved: segments.records },
     { place: 'online store', searched: 1, rowsRemoved: online.removed },
-    { place: 'folders of attempts', searched: logs.searched, rowsRemoved: logs.rowsRemoved },
+    { place: 'folders of attempts', searched: logs.searched, rowsRemoved: Math.max(logs.rowsRemoved, logs.files) },
     { place: 'artifacts', searched: artifacts.searched, rowsRemoved: artifacts.rowsRemoved },
     { place: 'records of the database', searched: texts.length, rowsRemoved: texts.reduce((sum, t) => sum + t.rows, 0) },
   ];
@@ -258,7 +264,7 @@ async function verify(ctx: Ctx, { erasure, revision, subject, report }: Work, li
   const again: typeof report = (p) => report({ ...p, what: 'looking again at everything' });
   const search = await findSubject(ctx, revision.definition, subject, links, nothingKnown(), again);
   const others = new Set((await listProjectNames(ctx)).filter((p) => p !== project));
-  const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, false);
+  const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, links, false);
   const left = [
     ...search.found.filter((f) => f.kind !== 'opaque' && !search.shared.has(f.file.digest)).map((f) => f.file.place),
     ...(predictionsAbout(ctx, project, subject).length > 0 ? ['inference log (segments)'] : []),
@@ -269,17 +275,29 @@ async function verify(ctx: Ctx, { erasure, revision, subject, report }: Work, li
     await ctx.tx((tx) => store.updateErasure(tx.db, tx.workspace, erasure.id, ['verifying'], { state: 'rewriting' }));
     fail('erasure-incomplete', { id: erasure.id, places: [...new Set(left)].join(', ') });
   }
-  const opaque = search.found.filter((f) => f.kind === 'opaque').map((f) => `${f.file.place} ${f.file.digest}`);
+  const unchanged = search.found.filter((f) => f.kind === 'opaque').map((f) => ({ ...f.file, name: `${f.file.place} ${f.file.digest}` }));
+  const isCode = (f: { readonly place: string }): boolean => f.place === CODE;
+  const code = unchanged.filter(isCode).map((f) => f.digest);
+  const opaque = unchanged.filter((f) => !isCode(f)).map((f) => f.name);
   const shared = search.found.filter((f) => f.kind === 'table' && search.shared.has(f.file.digest)).map((f) => f.file.digest);
   let definitions = 0;
   const noted = (text: string): undefined => void (redactFor(m)(text, true) === undefined ? 0 : (definitions += 1));
-  await sweepTexts(ctx, m.values, noted, [], NOT_TEXTS);
+  await sweepTexts(ctx, m.values.flatMap(needlesOf), noted, [], NOT_TEXTS);
   const events = await eventsWith(ctx.db, ctx.workspace, m.values.filter(isDistinctive));
   const before = await findingsOf(ctx, erasure.id);
-  const found = search.found.length === 0 ? [] : opaque.length > 0 ? [opaqueEntry(opaque)] : [];
   const notCovered: NotCovered[] = [
     ...(before.notCovered ?? []),
-    ...found,
+    ...(opaque.length > 0 ? [opaqueEntry(opaque)] : []),
+    ...(code.length > 0
+      ? [
+          {
+            what: 'code that names the subject',
+            refs: code,
+            why: 'code is what ran, and is named after its content',
+            action: 'take the value out of the code; what ran before keeps it',
+          },
+        ]
+      : []),
     ...(shared.length > 0
       ? [
           {
@@ -338,7 +356,7 @@ export async function countPlaces(ctx: Ctx, revision: Revision, subject: Subject
     const search = await findSubject(ctx, revision.definition, subject, links);
     const others = new Set((await listProjectNames(ctx)).filter((p) => p !== revision.project));
     const m = matcherOf(ctx, subject, links);
-    const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, false);
+    const artifacts = await clearFiles(ctx, await artifactFiles(ctx, others), subject, m, links, false);
     const rows = search.found.map((f): PlaceCount => ({
       place: f.file.place,
       searched: 0,
@@ -349,7 +367,7 @@ export async function countPlaces(ctx: Ctx, revision: Revision, subject: Subject
       rows,
       [
         { place: 'inference log (segments)', searched: 1, rowsRemoved: predictionsAbout(ctx, revision.project, subject).length },
-        { place: 'artifacts', searched: artifacts.searched, rowsRemoved: Math.max(artifacts.rowsRemoved, artifacts.files) },
+        { place: 'artifacts', searched: artifacts.searched, rowsRemoved: artifacts.rowsRemoved },
       ],
     );
   } finally {

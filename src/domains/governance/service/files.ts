@@ -10,13 +10,13 @@ import { syncFolder } from '../../../kernel/blobs/sync-folder.ts';
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
-import { countMatching, rewriteWithout, tableColumns } from '../../datasets/public.ts';
+import { countMatching, rewriteWithout, tableColumns, type Column } from '../../datasets/public.ts';
 import { endedAttempts } from '../../pipelines/public.ts';
 import { loggedValues } from '../../serving/public.ts';
-import { subjectSql, type Subject } from '../../subjects/public.ts';
+import { mentionsOf, subjectSql, type Subject } from '../../subjects/public.ts';
 import { artifactFolders } from '../../tracking/public.ts';
 import { clearDocument, type Matcher } from './redact.ts';
-import { DOCUMENT_BYTES, holdInPieces, lookIntoBytes, unpack } from './search.ts';
+import { DOCUMENT_BYTES, holdInPieces, lookIntoBytes, unpack, type Links } from './search.ts';
 
 export interface ClearedFiles {
   readonly searched: number;
@@ -73,6 +73,7 @@ export async function clearFiles(
   loose: AsyncIterable<LooseFile> | Iterable<LooseFile>,
   subject: Subject,
   m: Matcher,
+  links: Links,
   apply: boolean,
 ): Promise<ClearedFiles> {
   let [searched, files, rowsRemoved] = [0, 0, 0];
@@ -87,7 +88,7 @@ export async function clearFiles(
       continue;
     }
     if (bytes === 'table' || bytes.subarray(0, 4).toString('latin1') === 'PAR1') {
-      const cleared = await orGone(file.withLocalFile((path) => clearTable(ctx, path, subject, apply)));
+      const cleared = await orGone(file.withLocalFile((path) => clearTable(ctx, path, subject, links, apply)));
       if (!cleared) continue;
       files += 1;
       rowsRemoved += cleared.removed;
@@ -128,16 +129,34 @@ async function clearTable(
   ctx: Ctx,
   path: string,
   subject: Subject,
+  links: Links,
   apply: boolean,
 ): Promise<{ removed: number; bytes?: Buffer } | undefined> {
   const columns = (await tableColumns(ctx, [path])).get(path);
-  const condition = columns && subjectSql(columns, subject.columns, loggedValues(ctx, subject.value));
-  const count = condition ? (await countMatching(ctx, [path], condition)).get(path)! : undefined;
-  if (!count || count.matching === 0) return undefined;
+  if (!columns) return undefined;
+  const values = loggedValues(ctx, subject.value);
+  const conditions = [subjectSql(columns, subject.columns, values), ...linkedSql(columns)].filter((c) => c !== undefined);
+  const mentions = mentionsOf(columns, values);
+  if (conditions.length === 0 && !mentions) return undefined;
+  const condition = conditions.join('\n or ') || 'false';
+  const beside = { gyre_links: links.path };
+  const count = (await countMatching(ctx, [path], condition, beside, mentions?.condition)).get(path)!;
+  if (count.matching + count.mentioning === 0) return undefined;
   if (!apply) return { removed: count.matching };
-  const made = await rewriteWithout(ctx, path, columns!, condition!);
+  const made = await rewriteWithout(ctx, path, columns, condition, beside, mentions?.cleared);
   return { removed: count.matching, bytes: await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, made.digest)) };
 }
+
+/** Rows of tables that nobody told of: by the key, or by the prediction, of a row that is the subject's. */
+const linkedSql = (columns: readonly Column[]): string[] =>
+  (
+    [
+      ['row_key', 'row'],
+      ['prediction_id', 'prediction'],
+    ] as const
+  )
+    .filter(([name]) => columns.some((c) => c.name === name))
+    .map(([name, kind]) => `coalesce(${name}::varchar in (select key from gyre_links where kind = '${kind}'), false)`);
 
 /** Artifacts in the mutable zone, but for those of another project's experiment. */
 export async function* artifactFiles(ctx: Ctx, others: ReadonlySet<string>): AsyncGenerator<LooseFile> {

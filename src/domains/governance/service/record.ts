@@ -3,7 +3,7 @@
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { contractsOf, newestVersion } from '../../datasets/public.ts';
 import { currentRevision, datasetsOfPipeline, datasetsOfService, limitsOf, type ProjectDefinition } from '../../projects/public.ts';
-import { listSuppressions } from '../../subjects/public.ts';
+import { holds, listSuppressions } from '../../subjects/public.ts';
 import { countRuns } from '../queries.ts';
 import * as store from '../store.ts';
 
@@ -50,7 +50,7 @@ export async function processingRecord(ctx: Ctx, project: string): Promise<Proce
       .filter((c) => c.classification?.trim().toLowerCase() === 'personal')
       .map((c) => c.name);
     const subjects = Object.entries(definition.subjects).flatMap(([kind, names]) => {
-      const own = columns.filter((c) => names.includes(c));
+      const own = columns.filter((c) => names.some((n) => holds(c, n)));
       return own.length > 0 ? [{ kind, columns: own }] : [];
     });
     if (personalColumns.length === 0 && subjects.length === 0) continue;

@@ -1,6 +1,7 @@
 // A subject taken out of documents: JSON, lines of JSON, CSV, plain text. Rows of the subject go as a whole;
 // where a value stands by itself, a mark takes its place. Pure.
-import { canonical, ERASED, holds, type Subject } from '../../subjects/public.ts';
+import { canonical, ERASED, holds, isDistinctive, valuePattern, type Subject } from '../../subjects/public.ts';
+import { isRaw, parseExactly, writeExactly, type Json } from './exact-json.ts';
 
 export interface Cleared {
   readonly text: string;
@@ -20,19 +21,19 @@ export interface Matcher {
   readonly mayHold?: (text: string) => boolean;
 }
 
-/** A value that can be nothing else wherever it stands: long enough, and no plain number. */
-export const isDistinctive = (value: string): boolean => value.length >= 5 && !/^\d{1,6}$/.test(value);
+/** Whether a name is that of a column with the identifier. */
+export const isNamed = (name: string, m: Matcher): boolean => m.subject.columns.some((c) => holds(name, c));
 
-type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 const isObject = (value: Json | undefined): value is { [name: string]: Json } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRaw(value);
 
 /** A JSON value without the subject. */
 export function clearJson(value: Json, m: Matcher): { value: Json; removed: number; changed: boolean } {
   const distinct = m.values.filter(isDistinctive);
+  const all = new Set(m.values.map(canonical));
   const same = (x: Json | undefined): boolean =>
-    x !== undefined && x !== null && typeof x !== 'object' && m.values.some((v) => canonical(v) === canonical(x));
-  const named = (name: string): boolean => m.subject.columns.some((c) => holds(name, c));
+    x !== undefined && x !== null && (isRaw(x) ? all.has(canonical(x.rawJSON)) : typeof x !== 'object' && all.has(canonical(x)));
+  const named = (name: string): boolean => isNamed(name, m);
   const isRow = (x: Json): boolean =>
     isObject(x) &&
     Object.entries(x).some(
@@ -47,11 +48,11 @@ export function clearJson(value: Json, m: Matcher): { value: Json; removed: numb
   let changed = false;
   const visit = (x: Json, about: boolean): Json => {
     if (typeof x === 'string') {
-      if ((about && same(x)) || distinct.includes(x)) {
+      if (about && same(x)) {
         changed = true;
         return ERASED;
       }
-      const text = clearText(x, distinct);
+      const text = clearWords(x, m);
       if (text === undefined) return x;
       changed = true;
       return text;
@@ -78,14 +79,13 @@ export function clearJson(value: Json, m: Matcher): { value: Json; removed: numb
     // {"column": "tailnum", "top": [{"value": ...}]}: what is inside speaks of that column.
     const inside = about || ['name', 'column', 'subject'].some((k) => typeof x[k] === 'string' && named(x[k] as string));
     const entries = Object.entries(x).map(([name, v]): [string, Json] => {
-      const name2 = distinct.includes(name) || (about && same(name)) ? ERASED : (clearText(name, distinct) ?? name);
+      const name2 = about && same(name) ? ERASED : (clearText(name, distinct) ?? name);
       if (name2 !== name) changed = true;
       return [name2, visit(v, inside || named(name))];
     });
     return Object.fromEntries(entries);
   };
-  const root = Array.isArray(value) || !isRow(value) ? visit(value, false) : visit(value, false);
-  return { value: root, removed, changed };
+  return { value: visit(value, false), removed, changed };
 }
 
 // {"columns": [...], "data": [[...]]}, as pandas writes a frame; or {"tailnum": [...], ...}, column by column.
@@ -119,16 +119,40 @@ function withoutSplitRows(
   };
 }
 
+// What JSON escapes ends in a letter or a figure that is no part of a word.
+const BEFORE = '(?:(?<![\\p{L}\\p{N}])|(?<=\\\\[nrtbf])|(?<=\\\\u[0-9a-fA-F]{4}))';
+const patterns = new Map<string, RegExp>();
+function patternOf(value: string): RegExp {
+  const known = patterns.get(value);
+  if (known) return known;
+  // One erasure asks for two or three; what others asked for is not kept.
+  if (patterns.size > 20) patterns.clear();
+  const made = new RegExp(`${BEFORE}${valuePattern(value)}(?![\\p{L}\\p{N}])`, 'gu');
+  patterns.set(value, made);
+  return made;
+}
+
 /** Text without distinctive values, or undefined if it has none. A value within a longer word is another word. */
 export function clearText(text: string, distinct: readonly string[]): string | undefined {
-  let result = text;
-  for (const value of distinct) {
-    if (!result.includes(value)) continue;
-    const escaped = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    result = result.replace(new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, 'gu'), ERASED);
-  }
+  const result = distinct.reduce((t, value) => t.replace(patternOf(value), ERASED), text);
   return result === text ? undefined : result;
 }
+
+/** The same, and other values where their column stands before them: `customer_id=42`, `"customer_id": 42`. */
+export function clearWords(text: string, m: Matcher): string | undefined {
+  const distinct = m.values.filter(isDistinctive);
+  const before = clearText(text, distinct) ?? text;
+  const result = m.values
+    .filter((v) => !distinct.includes(v) && before.includes(canonical(v)))
+    .reduce((t, value) => t.replace(namedPattern(value, m.subject.columns), `$1${ERASED}`), before);
+  return result === text ? undefined : result;
+}
+
+const namedPattern = (value: string, columns: readonly string[]): RegExp =>
+  new RegExp(
+    `(?<![\\p{L}\\p{N}])((?:${columns.map((c) => c.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})\\\\*["']?\\s*[:=]\\s*\\\\*["']?)${valuePattern(value)}(?:\\.0+)?(?![\\p{L}\\p{N}]|\\.\\p{N})`,
+    'giu',
+  );
 
 /** A document without the subject; undefined if it does not hold it. */
 export function clearDocument(text: string, m: Matcher): Cleared | undefined {
@@ -136,13 +160,13 @@ export function clearDocument(text: string, m: Matcher): Cleared | undefined {
   const whole = parse(text);
   if (whole !== undefined) {
     const { value, removed, changed } = clearJson(whole, m);
-    return changed ? { text: JSON.stringify(value), removed } : undefined;
+    return changed ? { text: writeExactly(value), removed } : undefined;
   }
   const lines = text.split('\n');
   const filled = lines.filter((l, i) => l.trim() !== '' && (i === 0 || mayHold(l, m)));
   if (filled.length > 0 && filled.every((l) => parse(l) !== undefined)) return clearLines(lines, m);
   const csv = clearCsv(text, m);
-  const rest = clearText(csv?.text ?? text, m.values.filter(isDistinctive));
+  const rest = clearWords(csv?.text ?? text, m);
   return csv || rest !== undefined ? { text: rest ?? csv!.text, removed: csv?.removed ?? 0 } : undefined;
 }
 
@@ -158,7 +182,7 @@ function clearLines(lines: readonly string[], m: Matcher): Cleared | undefined {
     changed = true;
     removed += row.removed;
     const [left] = row.value as Json[];
-    return left === undefined ? [] : [JSON.stringify(left)];
+    return left === undefined ? [] : [writeExactly(left)];
   });
   return changed ? { text: kept.join('\n'), removed } : undefined;
 }
@@ -166,7 +190,7 @@ function clearLines(lines: readonly string[], m: Matcher): Cleared | undefined {
 const parse = (text: string): Json | undefined => {
   if (!/^\s*[[{"]/.test(text)) return undefined;
   try {
-    return JSON.parse(text) as Json;
+    return parseExactly(text);
   } catch {
     return undefined;
   }
@@ -178,11 +202,12 @@ function clearCsv(text: string, m: Matcher): Cleared | undefined {
   const rows = csvRows(text, mark);
   const header = rows[0];
   if (!header || rows.length < 2) return undefined;
-  const at = header.cells.flatMap((name, i) => (m.subject.columns.some((c) => holds(name.trim(), c)) ? [i] : []));
+  const at = header.cells.flatMap((name, i) => (isNamed(name.trim(), m) ? [i] : []));
   const keys = header.cells.flatMap((name, i) => (name.trim() === 'row_key' ? [i] : []));
   const predictions = header.cells.flatMap((name, i) => (name.trim() === 'prediction_id' ? [i] : []));
+  const all = new Set(m.values.map(canonical));
   const isGone = (cells: readonly string[]): boolean =>
-    at.some((i) => m.values.some((v) => canonical(v) === canonical(cells[i] ?? ''))) ||
+    at.some((i) => all.has(canonical((cells[i] ?? '').trim()))) ||
     keys.some((i) => m.isRowKey(cells[i] ?? '')) ||
     predictions.some((i) => m.isPrediction(cells[i] ?? ''));
   const kept = rows.filter((r, i) => i === 0 || !isGone(r.cells));

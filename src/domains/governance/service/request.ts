@@ -4,10 +4,12 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { newId } from '../../../kernel/ids.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
 import { currentRevision } from '../../projects/public.ts';
-import { ERASED, hmacOf, hold, subjectKey, subjectOf, suppress, type Subject } from '../../subjects/public.ts';
+import { hmacOf, hold, subjectKey, suppress, type Subject } from '../../subjects/public.ts';
 import { fail } from '../errors.ts';
 import type { Erasure } from '../model.ts';
 import * as store from '../store.ts';
+import { subjectIn } from './copies.ts';
+import { clearText } from './redact.ts';
 
 const sealingKey = (ctx: Ctx): Buffer => createHash('sha256').update(subjectKey(ctx.settings.dir)).update('sealed').digest();
 
@@ -38,8 +40,7 @@ export interface RequestErasure {
  * nothing and counts. Raises `subject-invalid`, `erasure-running`, `project-not-found`.
  */
 export async function requestErasure(ctx: Ctx, input: RequestErasure, job: Job<{ id: string }>): Promise<Erasure> {
-  const { definition } = await currentRevision(ctx, input.project);
-  const subject = subjectOf(definition, input.subject);
+  const subject = await subjectIn(ctx, await currentRevision(ctx, input.project), input.subject);
   const hmac = hmacOf(subjectKey(ctx.settings.dir), subject.value);
   return ctx.tx(async (tx) => {
     const erasure: Erasure = {
@@ -49,7 +50,7 @@ export async function requestErasure(ctx: Ctx, input: RequestErasure, job: Job<{
       subjectHmac: hmac,
       sealedSubject: sealSubject(tx, subject),
       // The words of whoever asks may name whom they ask about.
-      reason: input.reason.replaceAll(subject.value, ERASED),
+      reason: clearText(input.reason, [subject.value]) ?? input.reason,
       dryRun: input.dryRun,
       state: 'waiting',
       findings: {},

@@ -52,15 +52,16 @@ type Made = Omit<store.MadeFile, 'place' | 'applied'>;
 
 /** Tables of one schema and one condition. */
 async function madeOfTables(ctx: Ctx, files: readonly FoundTable[], links: Links): Promise<Made[]> {
-  const { columns, condition } = files[0]!;
+  const { columns, condition, mentions } = files[0]!;
   const paths = files.map((f) => f.path);
-  const made = await rewriteAllWithout(ctx, paths, columns, condition, { gyre_links: links.path });
+  const made = await rewriteAllWithout(ctx, paths, columns, condition, { gyre_links: links.path }, mentions?.cleared);
   return made.map((m, i) => ({
     digest: files[i]!.file.digest,
     newDigest: m.digest,
     sizeBytes: m.sizeBytes,
     rowsBefore: files[i]!.rows,
     rowsRemoved: m.removed,
+    rowsCleared: files[i]!.mentioning,
     keptDigest: m.logicalDigest,
   }));
 }
@@ -76,6 +77,7 @@ async function madeOfDocument(ctx: Ctx, { file }: FoundDocument, subject: Subjec
     sizeBytes: stored!.sizeBytes,
     rowsBefore: null,
     rowsRemoved: cleared.removed,
+    rowsCleared: cleared.removed === 0 ? 1 : 0,
     keptDigest: null,
   };
 }

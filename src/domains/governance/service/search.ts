@@ -11,9 +11,10 @@ import type { Ctx } from '../../../kernel/ctx.ts';
 import { countMatching, fileParts, stageFiles, tableColumns, type Column } from '../../datasets/public.ts';
 import type { ProjectDefinition } from '../../projects/public.ts';
 import { loggedValues, predictionsAbout } from '../../serving/public.ts';
-import { subjectSql, type Subject } from '../../subjects/public.ts';
+import { isDistinctive, mentionsOf, subjectSql, writtenForms, type Mentions, type Subject } from '../../subjects/public.ts';
+import { columnsIn } from './copies.ts';
 import { filesToSearch, type StoredFile } from './held.ts';
-import { clearDocument, isDistinctive, type Matcher } from './redact.ts';
+import { clearDocument, clearText, type Matcher } from './redact.ts';
 import { sieveOf } from './sieve.ts';
 
 /** Keys of rows, and ids of predictions, that are the subject's; a Parquet file while an erasure is under way. */
@@ -28,9 +29,13 @@ export interface FoundTable {
   readonly file: StoredFile;
   readonly path: string;
   readonly columns: readonly Column[];
+  /** True for rows that go. */
   readonly condition: string;
+  /** Cells of rows that stay in which the value is named. */
+  readonly mentions: Mentions | undefined;
   readonly rows: number;
   readonly matching: number;
+  readonly mentioning: number;
 }
 export interface FoundDocument {
   readonly kind: 'document' | 'opaque';
@@ -160,9 +165,15 @@ export function lookIntoBytes(bytes: Buffer, m: Matcher): 'document' | 'opaque' 
   const unpacked = unpack(bytes);
   if (unpacked && !unpacked.text.includes('\0')) return clearDocument(unpacked.text, m) ? 'document' : undefined;
   // Bytes may be letters all through and still be no text: a graph of ONNX with short texts in it.
-  if (unpacked && m.values.some((v) => isDistinctive(v) && unpacked.text.includes(v))) return 'opaque';
-  return m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le'))) ? 'opaque' : undefined;
+  if (unpacked && clearText(unpacked.text, m.values.filter(isDistinctive)) !== undefined) return 'opaque';
+  return hasBytes(bytes, m) ? 'opaque' : undefined;
 }
+
+const hasBytes = (bytes: Buffer, m: Matcher): boolean =>
+  m.values
+    .filter((v) => v.length >= 5)
+    .flatMap(writtenForms)
+    .some((v) => bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le'));
 
 async function lookInto(ctx: Ctx, entry: BlobEntry, file: StoredFile, m: Matcher): Promise<'document' | 'opaque' | undefined> {
   if (entry.sizeBytes <= DOCUMENT_BYTES) {
@@ -177,7 +188,7 @@ export async function holdInPieces(pieces: AsyncIterable<unknown>, m: Matcher): 
   let tail = Buffer.alloc(0);
   for await (const piece of pieces) {
     const bytes = Buffer.concat([tail, piece as Buffer]);
-    if (m.values.some((v) => v.length >= 5 && (bytes.includes(v, 0, 'utf8') || bytes.includes(v, 0, 'utf16le')))) return true;
+    if (hasBytes(bytes, m)) return true;
     tail = bytes.subarray(-4096);
   }
   return false;
@@ -202,10 +213,11 @@ async function findInTables(
   );
   for (const { digest, path } of fresh) known.columns.set(digest, columns.get(path));
   // Files of one schema and one condition are counted together.
-  const groups = new Map<string, { condition: string; at: number[] }>();
+  const groups = new Map<string, { condition: string; mentions: Mentions | undefined; at: number[] }>();
   for (const [i, file] of tables.entries()) {
     const own = known.columns.get(file.digest);
-    const condition = own && conditionOf(ctx, definition, subject, links, file, own);
+    const mentions = own && mentionsOf(own, loggedValues(ctx, subject.value));
+    const condition = own && (conditionOf(ctx, definition, subject, links, file, own) ?? (mentions && 'false'));
     if (!condition) continue;
     const key = createHash('sha256')
       .update(JSON.stringify([own, condition]))
@@ -213,20 +225,22 @@ async function findInTables(
     if (known.clean.has(`${file.digest} ${key}`)) continue;
     const group = groups.get(key);
     if (group) group.at.push(i);
-    else groups.set(key, { condition, at: [i] });
+    else groups.set(key, { condition, mentions, at: [i] });
   }
   const found: FoundTable[] = [];
-  await inPairs([...groups], async ([key, { condition, at }]) => {
+  await inPairs([...groups], async ([key, { condition, mentions, at }]) => {
     const counts = await countMatching(
       ctx,
       at.map((i) => paths[i]!),
       condition,
       { gyre_links: links.path },
+      mentions?.condition,
     );
     for (const i of at) {
       const [file, path] = [tables[i]!, paths[i]!];
-      const { rows, matching } = counts.get(path)!;
-      if (matching > 0) found.push({ kind: 'table', file, path, columns: known.columns.get(file.digest)!, condition, rows, matching });
+      const count = counts.get(path)!;
+      const columns = known.columns.get(file.digest)!;
+      if (count.matching + count.mentioning > 0) found.push({ kind: 'table', file, path, columns, condition, mentions, ...count });
       else known.clean.add(`${file.digest} ${key}`);
     }
   });
@@ -262,7 +276,8 @@ function conditionOf(
 ): string | undefined {
   const has = (name: string): boolean => columns.some((c) => c.name === name);
   const parts: string[] = [];
-  const own = subjectSql(columns, subject.columns, loggedValues(ctx, subject.value));
+  const datasets = [...new Set(file.holders.flatMap((h) => (h.dataset === undefined ? [] : [h.dataset])))];
+  const own = subjectSql(columns, columnsIn(subject, datasets, definition), loggedValues(ctx, subject.value));
   if (own) parts.push(own);
   const linked = (expression: string, kind: string, of: readonly string[] | null): void => {
     const where = of === null ? '' : ` and dataset in (${of.map(sqlText).join(', ')})`;
@@ -270,7 +285,7 @@ function conditionOf(
   };
   const spines = [...new Set(file.holders.flatMap((h) => h.spines ?? []))].filter((s) => links.rows.has(s));
   if (has('row_key') && spines.length > 0) linked('row_key::varchar', 'row', spines);
-  for (const dataset of new Set(file.holders.flatMap((h) => (h.dataset === undefined ? [] : [h.dataset])))) {
+  for (const dataset of datasets) {
     if (!definition.datasets[dataset]) continue;
     const same = sameRowsAs(definition, dataset).filter((d) => links.rows.has(d));
     const { key } = definition.datasets[dataset];
@@ -303,7 +318,7 @@ export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subj
     const columns = await tableColumns(ctx, paths);
     for (const of of Map.groupBy(paths, (p) => JSON.stringify(columns.get(p) ?? [])).values()) {
       const its = columns.get(of[0]!) ?? [];
-      const condition = subjectSql(its, subject.columns, [subject.value]);
+      const condition = subjectSql(its, columnsIn(subject, [name], definition), [subject.value]);
       if (!condition || !dataset.key.every((k) => its.some((c) => c.name === k))) continue;
       for (const part of fileParts(of)) {
         const { rows } = await ctx.compute.run(
@@ -328,20 +343,37 @@ export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subj
       if (of) keys.set(name, new Set([...(keys.get(name) ?? []), ...of]));
     }
   const predictions = new Set(predictionsAbout(ctx, definition.project, subject));
-  const shipped = files.filter((f) => f.holders.some((h) => h.place.startsWith('inference log')));
-  for (const of of alike(await findInTables(ctx, definition, subject, await writeLinks(ctx, lines, none), shipped, nothingKnown())))
+  // A table of scores knows whose predictions are in a log that has no column of the subject.
+  const rowsOnly = await writeLinks(ctx, lines, { ...none, rows: keys });
+  const entries = await findBlobs(
+    ctx.db,
+    ctx.workspace,
+    files.map((f) => f.digest),
+  );
+  const tables: StoredFile[] = [];
+  for (const f of files) if (entries.has(f.digest) && (await isParquet(ctx, entries.get(f.digest)!))) tables.push(f);
+  for (const of of alike(await findInTables(ctx, definition, subject, rowsOnly, tables, nothingKnown()))) {
+    const { columns, file, condition } = of[0]!;
+    const named = (name: string): boolean => columns.some((c) => c.name === name);
+    const id = named('prediction_id')
+      ? 'prediction_id'
+      : file.holders.some((h) => h.place.startsWith('inference log')) && named('id')
+        ? 'id'
+        : undefined;
+    if (id === undefined || condition === 'false') continue;
     for (const part of fileParts(of.map((t) => t.path))) {
       const { rows } = await ctx.compute.run(
         {
           what: 'predictions about a subject',
           tables: { t: { files: part }, gyre_links: { files: [path] } },
           statements: [],
-          rows: `select id::varchar as id from t where ${of[0]!.condition}`,
+          rows: `select ${id}::varchar as id from t where ${id} is not null and (${condition})`,
         },
         ctx.signal,
       );
-      for (const { id } of rows) predictions.add(String(id));
+      for (const row of rows) predictions.add(String(row.id));
     }
+  }
   return writeLinks(ctx, lines, { path, rows: keys, predictions });
 }
 

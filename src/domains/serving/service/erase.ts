@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ctx } from '../../../kernel/ctx.ts';
-import { canonical, holds, type HeldFile, type Replaced, type Subject } from '../../subjects/public.ts';
+import { canonical, holds, isAnyCase, writtenForms, type HeldFile, type Replaced, type Subject } from '../../subjects/public.ts';
 import { eraseFromSegment, findInSegment, type Marks } from '../log/erase-segment.ts';
 import type { InferenceRecord } from '../log/record.ts';
 import { sealedSegments } from '../log/segment.ts';
@@ -23,10 +23,13 @@ export async function repointShipped(tx: Ctx, project: string, replaced: Replace
 }
 
 /** What stands for a value in the log: itself, or its pseudonym where the column is personal. */
-export const loggedValues = (ctx: Ctx, value: string): string[] => [value, pseudonym(servingKey(ctx.settings.dir), value)];
+export function loggedValues(ctx: Ctx, value: string): string[] {
+  const key = servingKey(ctx.settings.dir);
+  return [value, ...new Set([...writtenForms(value), canonical(value)].map((v) => pseudonym(key, v)))];
+}
 
 const isSubjects = (ctx: Ctx, project: string, subject: Subject, predictions: ReadonlySet<string>) => {
-  const values = new Set(loggedValues(ctx, canonical(subject.value)));
+  const values = new Set(loggedValues(ctx, subject.value).map(canonical));
   const held = (name: string, value: unknown): boolean =>
     value !== null && value !== undefined && values.has(canonical(value)) && subject.columns.some((c) => holds(name, c));
   return (r: InferenceRecord): boolean =>
@@ -38,11 +41,14 @@ const isSubjects = (ctx: Ctx, project: string, subject: Subject, predictions: Re
       ));
 };
 
-// Numbers and texts are in a record as JSON writes them, and a whole number as its digits.
-const marksOf = (ctx: Ctx, subject: Subject, ids: ReadonlySet<string>): Marks => ({
-  texts: loggedValues(ctx, canonical(subject.value)).map((v) => JSON.stringify(v).slice(1, -1)),
-  ids,
-});
+// Numbers and texts are in a record as JSON writes them, and a whole number as its digits. A value that may be written
+// in more ways than that is looked for in every record.
+function marksOf(ctx: Ctx, subject: Subject, ids: ReadonlySet<string>): Marks | undefined {
+  const own = canonical(subject.value);
+  // oxlint-disable-next-line no-control-regex
+  if (isAnyCase(own) || /[^\x00-\x7f]/.test(own)) return undefined;
+  return { texts: [own, ...loggedValues(ctx, own)].map((v) => JSON.stringify(v).slice(1, -1)), ids };
+}
 
 const segments = (ctx: Ctx): string[] => {
   const { log } = servingPaths(ctx.settings.dir);
@@ -56,14 +62,14 @@ export function predictionsAbout(ctx: Ctx, project: string, subject: Subject): s
   return segments(ctx).flatMap((path) => findInSegment(path, isAbout, marks));
 }
 
-/** Takes records about a subject, and those of these predictions, out of every sealed segment. Returns files and records. */
+/** Takes records about a subject, and those of these predictions, out of every sealed segment. Returns how many segments there are, and records. */
 export function eraseFromSegments(
   ctx: Ctx,
   project: string,
   subject: Subject,
   predictions: ReadonlySet<string>,
-): { files: number; records: number } {
-  let [files, records] = [0, 0];
+): { searched: number; records: number } {
+  let records = 0;
   const { log } = servingPaths(ctx.settings.dir);
   if (existsSync(log))
     for (const replica of readdirSync(log))
@@ -72,12 +78,9 @@ export function eraseFromSegments(
         rmSync(join(log, replica, name), { force: true });
   const isGone = isSubjects(ctx, project, subject, predictions);
   const marks = marksOf(ctx, subject, predictions);
-  for (const path of segments(ctx)) {
-    const gone = eraseFromSegment(path, isGone, marks).length;
-    if (gone > 0) files += 1;
-    records += gone;
-  }
-  return { files, records };
+  const paths = segments(ctx);
+  for (const path of paths) records += eraseFromSegment(path, isGone, marks).length;
+  return { searched: paths.length, records };
 }
 
 /** Takes records of an endpoint that are older than a moment out of every sealed segment; `dryRun` counts them. */
