@@ -1,5 +1,5 @@
 // Counts of columns on the bins of their baselines, made by DuckDB: one pass for all numeric columns, one group-by
-// for each categorical one. The records themselves stay in the compute process.
+// for all categorical ones. The records themselves stay in the compute process.
 
 import {
   countCategoriesOf,
@@ -25,8 +25,8 @@ type Row = Readonly<Record<string, unknown>>;
 /** Of a categorical column with more values than this, the rarest are told only by their number. */
 const MOST_VALUES = 10_000;
 
-/** A number as a literal of DuckDB that reads back as the same number. */
-const number = (x: number): string => `${x}::double`;
+/** A number as a literal of DuckDB that reads back as the same number; a cast for each edge would take longer than the counting. */
+const number = (x: number): string => (/e/.test(`${x}`) ? `${x}` : `${x}e0`);
 
 const asNumber = (sql: string, type: string): string =>
   type === 'BOOLEAN' ? `(${sql})::integer::double` : /^(VARCHAR|JSON|ENUM)/.test(type) ? `try_cast(${sql} as double)` : `(${sql})::double`;
@@ -55,13 +55,16 @@ export function countingSql(source: string, wanted: readonly WantedColumn[]): st
   const parts = [
     `select 'columns' as part, w, count(*) as n${aggregates.map((a) => `, ${a}`).join('')}
      from (select *${finite.map((f) => `, ${f}`).join('')} from (select w${values.map((v) => `, ${v}`).join('')} from (${source}))) group by w`,
-    ...categorical.map(
-      ({ i, sql }) =>
-        // A row of the answer is as wide as all columns together, so the values of a column come as lists.
-        `select 'values' as part, w, ${i} as k, list(v order by c desc, v) as vs, list(c order by c desc, v) as cs from (
-           select w, v, count(*) as c from (select w, (${sql})::varchar as v from (${source})) where v is not null
-           group by w, v qualify row_number() over (partition by w order by count(*) desc, v) <= ${MOST_VALUES}) group by w`,
-    ),
+    ...(categorical.length === 0
+      ? []
+      : [
+          // A row of the answer is as wide as all columns together, so the values of a column come as lists.
+          `select 'values' as part, w, k, list(v order by c desc, v) as vs, list(c order by c desc, v) as cs from (
+           select w, k, v, count(*) as c from (${categorical
+             .map(({ i, sql }) => `select w, ${i} as k, (${sql})::varchar as v from (${source})`)
+             .join(' union all ')}) where v is not null
+           group by w, k, v qualify row_number() over (partition by w, k order by count(*) desc, v) <= ${MOST_VALUES}) group by w, k`,
+        ]),
   ];
   return parts.map((p) => `(${p})`).join(' union all by name ');
 }

@@ -1,5 +1,4 @@
-// One monitor within one tick: what is due, in order, and the figures of it. Windows are read in batches, so that a year
-// of small days costs a few runs of DuckDB and not one for each.
+// One monitor within one tick: what is due, in order, and the figures of it.
 import type { Ctx } from '../../../kernel/ctx.ts';
 import { windowStart } from '../../../kernel/timeline/windows.ts';
 import { joinedFiles, type JoinedFile } from '../../feedback/public.ts';
@@ -7,6 +6,7 @@ import { endpointOf, type MonitorDefinition } from '../../projects/public.ts';
 import { inferenceFiles } from '../../serving/public.ts';
 import { dueUs, type DataFigures, type MonitorState, type Window, type WindowKind } from '../model.ts';
 import * as monitors from '../store/monitors.ts';
+import { USUAL_WINDOWS, volumesBefore } from '../store/volumes.ts';
 import { findLatest, listWindows } from '../store/windows.ts';
 import { begin } from './begin.ts';
 import { openBaselines, type Baselines } from './baselines.ts';
@@ -17,6 +17,7 @@ import { computeEstimates } from './figures/figures-thread.ts';
 import { readJoined, type JoinedRows } from './joined-rows.ts';
 import { performanceFigures } from './figures/performance-window.ts';
 import { areNear, BATCH_WINDOWS, mostOf, newestOf, together } from './group-windows.ts';
+import { ReadAhead, type Read } from './read-ahead.ts';
 import { BATCH_RECORDS, emptyContents, readWindows, withinBatch, type Span, type WindowContents } from './read-windows.ts';
 
 export interface Due extends Span {
@@ -33,12 +34,15 @@ export interface MonitorRun {
   readonly close: () => Promise<Closing>;
   /** The state has been written. */
   readonly written: () => void;
+  /** Begins to read what the next data window needs: labels have no part in it. */
+  readonly readAhead: () => void;
+  /** Nothing is being read ahead any more. */
+  readonly settled: () => Promise<void>;
   /** New generations of windows whose labels changed since they were closed. */
   readonly relabelled: () => AsyncGenerator<Closing>;
 }
 
-/** Windows that tell what volume is usual. */
-const HISTORY = 28;
+type Labels = Map<string, JoinedRows>;
 
 /** undefined while no record has come yet. */
 export async function openRun(ctx: Ctx, project: string, monitor: MonitorDefinition, nowUs: number): Promise<MonitorRun | undefined> {
@@ -55,10 +59,8 @@ class Run implements MonitorRun {
   private readonly nowUs: number;
   private readonly baselines: Baselines;
   private current: MonitorState;
-  private contents = new Map<number, WindowContents>();
-  private readUntilUs = -Infinity;
-  private joined = new Map<number, Map<string, JoinedRows>>();
-  private joinedUntilUs = -Infinity;
+  private readonly contents = new ReadAhead<WindowContents>((first) => this.readContents(first));
+  private readonly labels = new ReadAhead<Labels>((first) => this.readLabels(first));
   private joinSeen = 0;
   private history: number[] | undefined;
   /** Data windows of this tick by their start: they may not be written yet. */
@@ -85,12 +87,23 @@ class Run implements MonitorRun {
     return { kind, fromUs, toUs, dueUs: kind === 'data' ? due : Math.max(due, dueUs('data', toUs, this.monitor)) };
   }
 
+  private nextOf = (kind: WindowKind): Due =>
+    this.spanFrom(kind, kind === 'data' ? this.current.dataNextUs : this.current.performanceNextUs);
+
   next = (): Due | undefined => {
-    const data = this.spanFrom('data', this.current.dataNextUs);
-    const performance = this.spanFrom('performance', this.current.performanceNextUs);
+    const [data, performance] = [this.nextOf('data'), this.nextOf('performance')];
     const first = performance.dueUs < data.dueUs ? performance : data;
     return first.dueUs <= this.nowUs ? first : undefined;
   };
+
+  readAhead = (): void => {
+    const due = this.nextOf('data');
+    // The first windows make a baseline of their own, of labels too.
+    const isOwn = this.monitor.baseline !== null && 'firstUs' in this.monitor.baseline;
+    if (due.dueUs <= this.nowUs && !isOwn) this.contents.begin(due);
+  };
+
+  settled = async (): Promise<void> => void (await Promise.all([this.contents.settled(), this.labels.settled()]));
 
   close = async (): Promise<Closing> => {
     const due = this.next()!;
@@ -114,37 +127,47 @@ class Run implements MonitorRun {
     return spans;
   }
 
-  private async read(due: Due): Promise<WindowContents> {
-    if (due.fromUs >= this.readUntilUs) {
-      const following = this.batchFrom(due);
-      const of = { project: this.project, endpoint: endpointOf(this.monitor) };
-      const files = await inferenceFiles(this.ctx, { ...of, fromUs: due.fromUs, toUs: following.at(-1)!.toUs - 1 });
-      const batch = withinBatch(
-        following,
-        files.map((f) => ({ fromUs: f.fromUs, rows: f.records })),
-      );
-      // Where no file reaches there is nothing to read, however long the gap.
-      const held = batch.filter((w) => files.some((f) => f.fromUs < w.toUs && f.toUs >= w.fromUs));
-      this.contents =
-        held.length === 0
-          ? new Map()
-          : await readWindows(
-              this.ctx,
-              { project: this.project, monitor: this.monitor, guess: this.current.lead },
-              batch.filter((w) => w.fromUs >= held[0]!.fromUs && w.toUs <= held.at(-1)!.toUs),
-              async (version) => (await this.baselines.of(version, due)).baseline,
-            );
-      this.readUntilUs = batch.at(-1)!.toUs;
-    }
-    const found = this.contents.get(due.fromUs) ?? emptyContents;
-    this.contents.delete(due.fromUs);
-    return found;
+  private async readContents(first: Span): Promise<Read<WindowContents>> {
+    const due = this.spanFrom('data', first.fromUs);
+    const following = this.batchFrom(due);
+    const of = { project: this.project, endpoint: endpointOf(this.monitor) };
+    const files = await inferenceFiles(this.ctx, { ...of, fromUs: due.fromUs, toUs: following.at(-1)!.toUs - 1 });
+    const batch = withinBatch(
+      following,
+      files.map((f) => ({ fromUs: f.fromUs, rows: f.records })),
+    );
+    // Where no file reaches there is nothing to read, however long the gap.
+    const held = batch.filter((w) => files.some((f) => f.fromUs < w.toUs && f.toUs >= w.fromUs));
+    const untilUs = batch.at(-1)!.toUs;
+    if (held.length === 0) return { windows: new Map(), untilUs };
+    const windows = await readWindows(
+      this.ctx,
+      { project: this.project, monitor: this.monitor, guess: this.current.lead },
+      batch.filter((w) => w.fromUs >= held[0]!.fromUs && w.toUs <= held.at(-1)!.toUs),
+      async (version) => (await this.baselines.of(version, due)).baseline,
+    );
+    return { windows, untilUs };
+  }
+
+  private async readLabels(first: Span): Promise<Read<Labels>> {
+    const following = this.batchFrom(this.spanFrom('performance', first.fromUs));
+    // Before they are read, so that a join that comes meanwhile is not taken for one that was seen.
+    const files = await this.joins({ fromUs: first.fromUs, toUs: following.at(-1)!.toUs });
+    this.joinSeen = newestOf(files);
+    const batch = withinBatch(
+      following,
+      files.map((f) => ({ fromUs: f.fromUs, rows: f.labels })),
+    );
+    const windows = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, batch);
+    return { windows, untilUs: batch.at(-1)!.toUs };
   }
 
   private async closeData(due: Due): Promise<Closing> {
-    const contents = await this.read(due);
+    const labelled = this.nextOf('performance');
+    if (labelled.dueUs <= this.nowUs) this.labels.begin(labelled);
+    const contents = (await this.contents.take(due)) ?? emptyContents;
     const { baseline, id, versionId, without } = await this.baselines.of(contents.lead, due);
-    this.history ??= await this.loadHistory(due.fromUs);
+    this.history ??= await this.volumesBefore(due);
     const estimate = await computeEstimates(estimateQuestion(this.monitor, baseline, contents.scores, without));
     const { figures, findings, sketch } = dataFigures({
       monitor: this.monitor,
@@ -154,7 +177,7 @@ class Run implements MonitorRun {
       history: this.history,
       estimate,
     });
-    this.history = [...this.history, figures.volume.records].slice(-HISTORY);
+    this.history = [...this.history, figures.volume.records].slice(-USUAL_WINDOWS);
     this.current = { ...this.current, dataNextUs: due.toUs, lead: contents.lead === '' ? this.current.lead : contents.lead };
     const window = {
       ...this.windowOf(due, contents.lead, figures.volume.lead, id),
@@ -167,41 +190,19 @@ class Run implements MonitorRun {
     return { monitor: this.monitor, window, findings, sketch, versionId };
   }
 
-  private async loadHistory(beforeUs: number): Promise<number[]> {
-    const windows = await listWindows(
-      this.ctx.db,
-      this.ctx.workspace,
-      { project: this.project, monitor: this.name, kind: 'data', toUs: beforeUs },
-      { limit: HISTORY, order: 'desc' },
-    );
-    // Those of another length, from before the monitor was changed, say nothing of what is usual.
-    return windows
-      .filter((w) => w.toUs - w.fromUs === this.monitor.windowUs)
-      .map((w) => w.figures.volume.records)
-      .reverse();
+  private volumesBefore({ fromUs }: Due): Promise<number[]> {
+    const { ctx, project, monitor } = this;
+    return volumesBefore(ctx.db, ctx.workspace, { project, monitor: monitor.name, windowUs: monitor.windowUs }, fromUs);
   }
 
   private async closePerformance(due: Due): Promise<Closing> {
-    if (due.fromUs >= this.joinedUntilUs) {
-      const following = this.batchFrom(due);
-      // Before they are read, so that a join that comes meanwhile is not taken for one that was seen.
-      const files = await this.joins({ fromUs: due.fromUs, toUs: following.at(-1)!.toUs });
-      this.joinSeen = newestOf(files);
-      const batch = withinBatch(
-        following,
-        files.map((f) => ({ fromUs: f.fromUs, rows: f.labels })),
-      );
-      this.joined = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, batch);
-      this.joinedUntilUs = batch.at(-1)!.toUs;
-    }
-    const rows = this.joined.get(due.fromUs) ?? new Map<string, JoinedRows>();
-    this.joined.delete(due.fromUs);
+    const rows = (await this.labels.take(due)) ?? new Map<string, JoinedRows>();
     const closing = await this.performance(due, rows, 1, this.joinSeen);
     this.current = { ...this.current, performanceNextUs: due.toUs };
     return closing;
   }
 
-  private async performance(due: Due, byVersion: Map<string, JoinedRows>, generation: number, labelsSeen: number): Promise<Closing> {
+  private async performance(due: Due, byVersion: Labels, generation: number, labelsSeen: number): Promise<Closing> {
     const of = { project: this.project, monitor: this.name, kind: 'data' as const, fromUs: due.fromUs };
     const held = this.dataWindows.get(due.fromUs) ?? (await findLatest(this.ctx.db, this.ctx.workspace, of));
     // Where the length of windows was changed in between, that of the data is of other records.
@@ -270,18 +271,15 @@ class Run implements MonitorRun {
   };
 
   /** Windows whose labels came late, and in the same run those that close after them if they stand beside them. */
-  private async readWithDue(windows: readonly Window[]): Promise<Map<number, Map<string, JoinedRows>>> {
-    const due = this.spanFrom('performance', this.current.performanceNextUs);
-    const next = due.dueUs <= this.nowUs && due.fromUs >= this.joinedUntilUs ? this.batchFrom(due) : [];
+  private async readWithDue(windows: readonly Window[]): Promise<Map<number, Labels>> {
+    const due = this.nextOf('performance');
+    const next = due.dueUs <= this.nowUs && !this.labels.holds(due) ? this.batchFrom(due) : [];
     const first = windows.reduce((least, w) => (w.fromUs < least.fromUs ? w : least));
     const last = windows.reduce((most, w) => (w.fromUs > most.fromUs ? w : most));
     const beside = next.length === 1 && areNear(first, next[0]!) && windows.reduce((sum, w) => sum + w.n, 0) <= BATCH_RECORDS / 4;
     if (beside) this.joinSeen = newestOf(await this.joins(next[0]!));
     const read = await readJoined(this.ctx, { project: this.project, monitor: this.monitor }, [first, beside ? next[0]! : last]);
-    if (beside) {
-      this.joined = read;
-      this.joinedUntilUs = next[0]!.toUs;
-    }
+    if (beside) this.labels.hold({ windows: read, untilUs: next[0]!.toUs });
     return read;
   }
 
@@ -291,7 +289,7 @@ class Run implements MonitorRun {
   }
 
   /** undefined if the labels of the window are what they were. */
-  private async regenerate(window: Window, rows: Map<string, JoinedRows>, seen: number): Promise<Closing | undefined> {
+  private async regenerate(window: Window, rows: Labels, seen: number): Promise<Closing | undefined> {
     const lead = window.lead === '' ? (mostOf(rows) ?? '') : window.lead;
     if ((rows.get(lead)?.digest ?? '') === window.labelsDigest) return undefined;
     const due: Due = { kind: 'performance', fromUs: window.fromUs, toUs: window.toUs, dueUs: Math.max(window.closedUs, this.nowUs) };
