@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { eachDatabase } from '../../../test/support/platform.ts';
 import { duckdb } from '../../../test/support/parquet.ts';
 import { countCategorical, countNumeric, type CategoricalBaseline, type NumericBaseline } from '../../stats/drift-sketch.ts';
@@ -9,6 +10,7 @@ import { days, labels, openMonitor } from './fixtures/bench.ts';
 import { at, inputs, noise, projectText, registerWithBaseline, sendLabels, sendRecords, truth } from './fixtures/records.ts';
 import type { DataFigures, PerformanceFigures } from './model.ts';
 import { baselineOf, listFindings } from './public.ts';
+import { measure } from './service/figures/metric-figures.ts';
 
 const rowsOf = (first: number, rows: number) =>
   duckdb(
@@ -155,4 +157,17 @@ eachDatabase('inputs that the baseline does not know are named, with the records
   await b.advance(at(2, 1));
   const added = (await b.windows('data')).map((w) => (w.figures as DataFigures).added);
   assert.deepEqual(added, [undefined, [{ column: 'fresh', n: 300 }]]);
+});
+
+test('a perfect order keeps the interval of its rows, and rows that are all alike have none of width zero', () => {
+  const labels = Float64Array.from({ length: 200 }, (_, i) => (i % 4 === 0 ? 1 : 0));
+  const perfect = measure('roc_auc', 'binary', { labels, scores: labels.map((y) => 0.1 + 0.8 * y) });
+  assert.ok(perfect.figure.ok && perfect.figure.interval && perfect.standardError! > 0);
+  assert.deepEqual([perfect.figure.value, perfect.figure.interval.method], [1, 'Wilson']);
+  assert.ok(perfect.figure.interval.low > 0.9 && perfect.figure.interval.low < 0.95, String(perfect.figure.interval.low));
+  for (const name of ['brier', 'log_loss']) {
+    const alike = measure(name, 'binary', { labels, scores: new Float64Array(200).fill(0.5) });
+    // A standard error of 0 all the same: a fall from it can be told.
+    assert.ok(alike.figure.ok && alike.figure.interval === undefined && alike.standardError === 0, name);
+  }
 });
