@@ -236,6 +236,7 @@ interface Impact {
     readonly serving: readonly string[];
   }[];
   readonly coarse: readonly string[];
+  readonly hidden: number;
 }
 
 const HOW: Readonly<Record<string, string>> = { value: '', rows: ' (which rows)', maybe: ' (perhaps)' };
@@ -257,8 +258,11 @@ export function impactLines(i: Impact): string[] {
     ...(i.modelVersions.length > served.length ? [`${i.modelVersions.length - served.length} model versions that are not served now`] : []),
   ];
   return [
-    lines.length === 0 ? `Nothing reads ${i.dataset}.${i.column}.` : `If ${i.dataset}.${i.column} goes, this breaks:`,
+    lines.length === 0
+      ? `Nothing${i.hidden === 0 ? '' : ' that you may read'} reads ${i.dataset}.${i.column}.`
+      : `If ${i.dataset}.${i.column} goes, this breaks:`,
     ...lines.map((l) => `  ${l}`),
     ...(i.coarse.length === 0 ? [] : [`Told by table only, for its columns could not be resolved: ${i.coarse.join(', ')}`]),
+    ...(i.hidden === 0 ? [] : [`It reaches more that you may not read, and that is left out: ${i.hidden}`]),
   ];
 }
