@@ -90,6 +90,23 @@ alerts: [{ when: e.quality found, severity: page, receivers: [chat], summary: "N
   );
 });
 
+test('who is told of an end that no figure brought learns what did', async (t) => {
+  const receiver = await startReceiver(t);
+  const rule = (bound: number): string =>
+    `alerts: [{ name: low, when: e.volume below ${bound}, receivers: [own, chat] }]
+receivers: { own: { webhook: { url: "${receiver.url}/own" } }, chat: { slack: { url: "${receiver.url}/chat" } } }`;
+  const b = await openAlerts(t, 'sqlite', { more: rule(1000), environment });
+  await b.closeWindow({ day: 1 });
+  await b.apply(rule(10));
+  await b.later(0);
+  const last = (path: string) => receiver.received.filter((r) => r.path === path).at(-1)!.json;
+  const own = last('/own') as { status: string; alert: { why: string } };
+  assert.deepEqual([own.status, own.alert.why], ['resolved', 'the rule was changed']);
+  const chat = last('/chat') as unknown as { attachments: { text: string; title_link: string }[] };
+  assert.match(chat.attachments[0]!.text, /^the rule was changed; last figures: value 900, threshold 1000/);
+  assert.match(chat.attachments[0]!.title_link, /^https:\/\/gyre\.example\.org\/api\/gyre\/v1\/projects\/demo\/alerts\/alr_/);
+});
+
 test('a receiver that accepts and never answers is waited for so long and no longer', async (t) => {
   const silent = createServer(() => undefined);
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

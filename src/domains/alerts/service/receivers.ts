@@ -66,6 +66,7 @@ export async function sendTest(ctx: Ctx, project: string, receiver: string): Pro
       startedAt: at,
       firedAt: at,
       endedAt: null,
+      why: '',
     },
     evidence: { window: null, value: null, threshold: null, n: 0, method: 'sent by hand' },
     link: `/api/gyre/v1/projects/${project}/alerts`,

@@ -57,6 +57,8 @@ export interface Message {
     readonly startedAt: string;
     readonly firedAt: string | null;
     readonly endedAt: string | null;
+    /** Why it ended where no figure did that: the rule was changed or removed. */
+    readonly why: string;
   };
   readonly evidence: Alert['evidence'];
   /** Path of the alert on this server. */
@@ -88,6 +90,7 @@ export const messageOf = (workspace: string, d: Delivery, a: Alert, when: string
     startedAt: usToIso(a.startedUs),
     firedAt: isoOrNull(a.firedUs),
     endedAt: isoOrNull(a.endedUs),
+    why: a.history.at(-1)?.why ?? '',
   },
   evidence: a.evidence,
   link: `/api/gyre/v1/projects/${a.project}/alerts/${a.id}`,
@@ -101,7 +104,7 @@ export function headline(m: Message): string {
 }
 
 /** The figures in words; every number with its sample size and how it was made. */
-export function figuresOf({ evidence: e }: Message): string {
+export function figuresOf({ evidence: e, alert }: Message): string {
   const shown = (x: number | null): string => (x === null ? 'none' : String(Number(x.toPrecision(4))));
-  return `value ${shown(e.value)}, threshold ${shown(e.threshold)}, n ${e.n}: ${e.method}`;
+  return `${alert.why ? `${alert.why}; last figures: ` : ''}value ${shown(e.value)}, threshold ${shown(e.threshold)}, n ${e.n}: ${e.method}`;
 }
