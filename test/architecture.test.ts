@@ -72,6 +72,9 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   lineage: ['column-lineage.ts', 'column-map.ts', 'flow.ts', 'graph.ts', 'name-scope.ts', 'select-tree.ts'],
   pipelines: ['engine.ts'],
   projects: [
+    // What of a receiver'addresses.ts',
+    's address may be shown.
+    'addresses.ts',
     'cross-check.ts',
     'loop-check.ts',
     'loop-model.ts',
