@@ -2,7 +2,7 @@
 import type { ReceiverDefinition } from './loop-model.ts';
 
 /** A reference or a bare host as it is; of others only where they lead. */
-export function shownAddress(address: string): string {
+function shownAddress(address: string): string {
   if (/^(env|file):/.test(address)) return address;
   if (!URL.canParse(address)) return 'an address that cannot be read';
   const { protocol, host, username, pathname, search, hash } = new URL(address);
