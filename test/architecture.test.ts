@@ -72,8 +72,7 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
   lineage: ['column-lineage.ts', 'column-map.ts', 'flow.ts', 'graph.ts', 'name-scope.ts', 'select-tree.ts'],
   pipelines: ['engine.ts'],
   projects: [
-    // What of a receiver'addresses.ts',
-    's address may be shown.
+    // What may be shown of the address of a receiver.
     'addresses.ts',
     'cross-check.ts',
     'loop-check.ts',
