@@ -7,6 +7,8 @@ import { ERASED, mayContainSql, type TableColumn } from './model.ts';
 export interface Mentions {
   /** True for rows with such a cell. */
   readonly condition: string;
+  /** True for more rows than those, and found in a tenth of the time: where it is true for none, nothing else need be asked. */
+  readonly may: string;
   /** What each such column becomes, by its name. */
   readonly cleared: Readonly<Record<string, string>>;
 }
@@ -20,6 +22,7 @@ export function mentionsOf(columns: readonly TableColumn[], values: readonly str
   const own = columns.filter(({ type }) => TEXT.test(type) || (NESTED.test(type) && /VARCHAR|JSON|UUID/.test(type)));
   if (distinct.length === 0 || own.length === 0) return undefined;
   const conditions: string[] = [];
+  const may: string[] = [];
   const cleared: Record<string, string> = {};
   for (const { name, type } of own) {
     const x = sqlName(name);
@@ -35,7 +38,8 @@ export function mentionsOf(columns: readonly TableColumn[], values: readonly str
       text,
     );
     conditions.push(condition);
+    may.push(...distinct.map((v) => mayContainSql(text, v)));
     cleared[name] = `case when ${condition} then (${without})${TEXT.test(type) ? '' : '::json'}::${type} else ${x} end`;
   }
-  return { condition: conditions.join('\n or '), cleared };
+  return { condition: conditions.join('\n or '), may: `coalesce(${may.join('\n or ')}, false)`, cleared };
 }

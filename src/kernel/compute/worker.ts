@@ -1,5 +1,5 @@
 // The compute process: one job at a time, each in a fresh DuckDB that can reach its staged files and
-// nothing else.
+// nothing else. The next one is made while nobody waits for it.
 import { mkdirSync } from 'node:fs';
 import { DuckDBInstance, StatementType, type DuckDBConnection } from '@duckdb/node-api';
 import type { ComputeFault, ComputeResult, Statement, WorkerReply, WorkerRequest } from './compute.ts';
@@ -12,10 +12,28 @@ process.on('message', (request: WorkerRequest) => {
       (result): WorkerReply => ({ result }),
       (error: unknown): WorkerReply => ({ fault: faultOf(error) }),
     )
-    .then((reply) => process.send?.(reply));
+    .then((reply) => process.send?.(reply))
+    .then(() => (spare ??= fresh()));
 });
 
 const SPILL_FACTOR = 16;
+
+/** A DuckDB that has done nothing yet; what a job may use of memory and disk is set when it comes. */
+const fresh = (): Promise<DuckDBInstance> => {
+  const made = DuckDBInstance.create(':memory:', {
+    threads: '1',
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    allow_unsigned_extensions: 'false',
+    enable_object_cache: 'false',
+    preserve_insertion_order: 'true',
+  });
+  // Whoever takes it hears of what went wrong.
+  made.catch(() => undefined);
+  return made;
+};
+let spare: Promise<DuckDBInstance> | undefined;
 
 class Refused extends Error {}
 
@@ -45,21 +63,16 @@ const name = (text: string): string => `"${text.replaceAll('"', '""')}"`;
 
 async function perform(request: WorkerRequest): Promise<ComputeResult> {
   mkdirSync(request.tempDir, { recursive: true });
-  const instance = await DuckDBInstance.create(':memory:', {
-    threads: String(request.threads),
-    memory_limit: `${request.memoryMb}MB`,
-    temp_directory: request.tempDir,
-    // Spilling may not fill the disk that everybody writes to.
-    max_temp_directory_size: `${request.memoryMb * SPILL_FACTOR}MB`,
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-    allow_community_extensions: 'false',
-    allow_unsigned_extensions: 'false',
-    enable_object_cache: 'false',
-    preserve_insertion_order: 'true',
-  });
+  const taken = spare ?? fresh();
+  spare = undefined;
+  const instance = await taken;
   const connection = await instance.connect();
   try {
+    await connection.run(`set threads = ${request.threads}`);
+    await connection.run(`set memory_limit = '${request.memoryMb}MB'`);
+    await connection.run(`set temp_directory = ${literal(request.tempDir)}`);
+    // Spilling may not fill the disk that everybody writes to.
+    await connection.run(`set max_temp_directory_size = '${request.memoryMb * SPILL_FACTOR}MB'`);
     await connection.run(`set timezone = 'UTC'`);
     const inputs = Object.values(request.tables ?? {}).flatMap((table) => table.files);
     const reachable = [...inputs, ...(request.reads ?? []), ...(request.writes ?? [])];

@@ -121,28 +121,39 @@ export type Beside = Readonly<Record<string, string>>;
 const besides = (beside: Beside): Record<string, ComputeTable> =>
   Object.fromEntries(Object.entries(beside).map(([name, path]) => [name, { files: [path] }]));
 
+/** A condition, and one that is true wherever it is and costs less to ask. */
+export interface Mention {
+  readonly condition: string;
+  readonly may: string;
+}
+
 /** Rows, and rows for which each condition is true, of each of these files of one schema. */
 export async function countMatching(
   ctx: Ctx,
   paths: readonly string[],
   condition: string,
   beside: Beside = {},
-  mention = 'false',
+  mention?: Mention,
 ): Promise<Map<string, RowCount>> {
   const found = new Map<string, RowCount>(paths.map((path) => [path, { rows: 0, matching: 0, mentioning: 0 }]));
-  for (const part of fileParts([...new Set(paths)])) {
+  const count = async (part: readonly string[], also: string): Promise<string[]> => {
     const { rows } = await ctx.compute.run(
       {
         what: 'rows of a subject',
         tables: { t: { files: part, fileColumn: FILE }, ...besides(beside) },
         statements: [],
         rows: `select ${FILE} as path, count(*) as rows, count(*) filter (where ${condition}) as matching,
-          count(*) filter (where not (${condition}) and (${mention})) as mentioning from t group by 1`,
+          count(*) filter (where not (${condition}) and (${also})) as mentioning from t group by 1`,
       },
       ctx.signal,
     );
-    for (const { path, rows: all, matching, mentioning } of rows as unknown as ({ path: string } & RowCount)[])
-      found.set(path, { rows: all, matching, mentioning });
+    const counts = rows as unknown as ({ path: string } & RowCount)[];
+    for (const { path, rows: all, matching, mentioning } of counts) found.set(path, { rows: all, matching, mentioning });
+    return counts.filter((c) => c.mentioning > 0).map((c) => c.path);
+  };
+  for (const part of fileParts([...new Set(paths)])) {
+    const maybe = await count(part, mention?.may ?? 'false');
+    if (mention && maybe.length > 0) await count(maybe, mention.condition);
   }
   return found;
 }

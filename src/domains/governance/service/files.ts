@@ -140,10 +140,10 @@ async function clearTable(
   if (conditions.length === 0 && !mentions) return undefined;
   const condition = conditions.join('\n or ') || 'false';
   const beside = { gyre_links: links.path };
-  const count = (await countMatching(ctx, [path], condition, beside, mentions?.condition)).get(path)!;
+  const count = (await countMatching(ctx, [path], condition, beside, mentions)).get(path)!;
   if (count.matching + count.mentioning === 0) return undefined;
   if (!apply) return { removed: count.matching };
-  const made = await rewriteWithout(ctx, path, columns, condition, beside, mentions?.cleared);
+  const made = await rewriteWithout(ctx, path, columns, condition, beside, count.mentioning > 0 ? mentions?.cleared : undefined);
   return { removed: count.matching, bytes: await ctx.blobs.read(await getBlob(ctx.db, ctx.workspace, made.digest)) };
 }
 

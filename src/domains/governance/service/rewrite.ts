@@ -50,11 +50,13 @@ export async function makeReplacements(
 
 type Made = Omit<store.MadeFile, 'place' | 'applied'>;
 
-/** Tables of one schema and one condition. */
+/** Tables that are alike. */
 async function madeOfTables(ctx: Ctx, files: readonly FoundTable[], links: Links): Promise<Made[]> {
-  const { columns, condition, mentions } = files[0]!;
+  const { columns, condition, mentions, mentioning } = files[0]!;
+  // Where nothing is cleared, no cell is looked at for it: that would take longer than everything else.
+  const cleared = mentioning > 0 ? mentions?.cleared : undefined;
   const paths = files.map((f) => f.path);
-  const made = await rewriteAllWithout(ctx, paths, columns, condition, { gyre_links: links.path }, mentions?.cleared);
+  const made = await rewriteAllWithout(ctx, paths, columns, condition, { gyre_links: links.path }, cleared);
   return made.map((m, i) => ({
     digest: files[i]!.file.digest,
     newDigest: m.digest,

@@ -234,7 +234,7 @@ async function findInTables(
       at.map((i) => paths[i]!),
       condition,
       { gyre_links: links.path },
-      mentions?.condition,
+      mentions,
     );
     for (const i of at) {
       const [file, path] = [tables[i]!, paths[i]!];
@@ -261,9 +261,9 @@ export async function inPairs<T>(items: readonly T[], work: (item: T) => Promise
   for (const r of await Promise.allSettled([go(), go()])) if (r.status === 'rejected') throw r.reason;
 }
 
-/** Tables that are read and written together: of one schema, with one condition. */
+/** Tables that are read and written together: of one schema, with one condition, and with cells to clear or without. */
 export const alike = (tables: readonly FoundTable[]): FoundTable[][] => [
-  ...Map.groupBy(tables, (t) => JSON.stringify([t.columns, t.condition])).values(),
+  ...Map.groupBy(tables, (t) => JSON.stringify([t.columns, t.condition, t.mentioning > 0])).values(),
 ];
 
 function conditionOf(
