@@ -1,8 +1,9 @@
 // gyre alerts deliveries, redeliver and receivers: who was told, and who would be.
 import type { Command } from 'commander';
-import { path, type Client } from '../../kernel/cli/client.ts';
+import { path } from '../../kernel/cli/client.ts';
 import { table, type Column } from '../../kernel/cli/terminal.ts';
 import { act, type Program } from './command.ts';
+import { limited, newest, type Limited } from './newest.ts';
 
 export interface Delivery {
   readonly id: string;
@@ -41,24 +42,19 @@ export const deliveryColumns: readonly Column<Delivery>[] = [
 const deliveryLine = (d: Delivery): string =>
   `${d.id} to ${d.receiver}: ${d.state}${d.lastStatus === null ? '' : ` (status ${d.lastStatus})`}${d.lastError === '' ? '' : `, ${d.lastError}`}`;
 
-/** At most so many items of a list that may be long. */
-export async function newest<T>(client: Client, route: string, limit: number): Promise<T[]> {
-  const { items } = await client.get<{ items: T[] }>(`${route}${route.includes('?') ? '&' : '?'}limit=${limit}`);
-  return items;
-}
-
 export function deliveryCommands(program: Program, alerts: Command): void {
-  act<[], { state?: string; limit: string }>(
+  act<[], { state?: string } & Limited>(
     program,
-    alerts
-      .command('deliveries')
-      .description('what was told to whom, newest first')
-      .option('--state <state>', 'queued, delivered, failed (to be tried again) or dead')
-      .option('--limit <number>', 'how many at most', '50'),
+    limited(
+      alerts
+        .command('deliveries')
+        .description('what was told to whom, newest first')
+        .option('--state <state>', 'queued, delivered, failed (to be tried again) or dead'),
+    ),
     async (use) => {
       const query = use.options.state ? `?${new URLSearchParams({ state: use.options.state })}` : '';
       const route = `${path`/projects/${await use.project()}/alert-deliveries`}${query}`;
-      const items = await newest<Delivery>(use.client(), route, Number(use.options.limit));
+      const items = await newest<Delivery>(use, route, use.options.limit);
       use.print(items, () =>
         table(items, [...deliveryColumns.slice(0, 4), { title: 'ALERT', value: (d) => d.alert }, ...deliveryColumns.slice(4)]),
       );

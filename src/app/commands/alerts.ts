@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import { path } from '../../kernel/cli/client.ts';
 import { count, table } from '../../kernel/cli/terminal.ts';
-import { deliveryColumns, deliveryCommands, minute, newest, type Delivery } from './alert-deliveries.ts';
+import { deliveryColumns, deliveryCommands, minute, type Delivery } from './alert-deliveries.ts';
 import { act, moment, type Program } from './command.ts';
+import { limited, newest, type Limited } from './newest.ts';
 
 interface Evidence {
   readonly window: string | null;
@@ -75,18 +76,19 @@ export function alertCommands(program: Program, root: Command): void {
 }
 
 function readCommands(program: Program, alerts: Command): void {
-  act<[], { state?: string; monitor?: string; limit: string }>(
+  act<[], { state?: string; monitor?: string } & Limited>(
     program,
-    alerts
-      .command('list')
-      .description('alerts, newest first')
-      .option('--state <state>', 'active, pending, firing, recovering, resolved or dropped')
-      .option('--monitor <name>', 'of one monitor')
-      .option('--limit <number>', 'how many at most', '50'),
+    limited(
+      alerts
+        .command('list')
+        .description('alerts, newest first')
+        .option('--state <state>', 'active, pending, firing, recovering, resolved or dropped')
+        .option('--monitor <name>', 'of one monitor'),
+    ),
     async (use) => {
       const { state, monitor, limit } = use.options;
       const query = new URLSearchParams({ ...(state ? { state } : {}), ...(monitor ? { monitor } : {}) });
-      const items = await newest<Alert>(use.client(), `${path`/projects/${await use.project()}/alerts`}?${query}`, Number(limit));
+      const items = await newest<Alert>(use, `${path`/projects/${await use.project()}/alerts`}?${query}`, limit);
       use.print(items, () =>
         table(items, [
           { title: 'ALERT', value: (a) => a.id },
@@ -109,7 +111,7 @@ function readCommands(program: Program, alerts: Command): void {
     async (use, id) => {
       const project = await use.project();
       const alert = await use.client().get<Alert>(path`/projects/${project}/alerts/${id}`);
-      const deliveries = await newest<Delivery>(use.client(), path`/projects/${project}/alert-deliveries?alert=${id}`, 100);
+      const deliveries = await newest<Delivery>(use, path`/projects/${project}/alert-deliveries?alert=${id}`, '100');
       use.print({ ...alert, deliveries }, () => [
         `${alert.rule} (${alert.severity}) of monitor ${alert.monitor}: ${alert.state}${told(alert) === '' ? '' : `, ${told(alert)}`}`,
         ...(alert.summary === '' ? [] : [alert.summary]),

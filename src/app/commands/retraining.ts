@@ -5,6 +5,7 @@ import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { table } from '../../kernel/cli/terminal.ts';
 import { act, type Program } from './command.ts';
 import { decisionLines, type Decision } from './models.ts';
+import { limited, newest, type Limited } from './newest.ts';
 
 interface Trigger {
   readonly id: string;
@@ -140,15 +141,17 @@ export function retrainingCommands(program: Program, root: Command): void {
       return use.print(policy, () => policyLines(policy));
     },
   );
-  act<[string | undefined]>(
+  act<[string | undefined], Limited>(
     program,
-    retraining
-      .command('triggers')
-      .description('every reason to retrain, accepted or suppressed, newest first')
-      .argument('[policy]', 'of one policy only'),
+    limited(
+      retraining
+        .command('triggers')
+        .description('every reason to retrain, accepted or suppressed, newest first')
+        .argument('[policy]', 'of one policy only'),
+    ),
     async (use, policy) => {
-      const of = policy === undefined ? '' : `&policy=${encodeURIComponent(policy)}`;
-      const { items } = await use.client().get<{ items: Trigger[] }>(`${path`/projects/${await use.project()}/triggers`}?limit=50${of}`);
+      const of = policy === undefined ? '' : `?policy=${encodeURIComponent(policy)}`;
+      const items = await newest<Trigger>(use, `${path`/projects/${await use.project()}/triggers`}${of}`, use.options.limit);
       use.print(items, () => triggerTable(items));
     },
   );

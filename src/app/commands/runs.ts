@@ -6,6 +6,7 @@ import { path, type Client } from '../../kernel/cli/client.ts';
 import { exitCodes } from '../../kernel/cli/exit-codes.ts';
 import { duration, table, type Terminal } from '../../kernel/cli/terminal.ts';
 import { act, assignments, type Program, type Use } from './command.ts';
+import { limited, newest, type Limited } from './newest.ts';
 import { applyAll } from './project.ts';
 import { checkForm, formOf, trackCommand, trackHelp, trackOptions } from './tracking/track.ts';
 import type { TrackOptions } from '../track/track.ts';
@@ -155,8 +156,8 @@ export function runCommands(program: Program, root: Command): void {
     },
   );
 
-  act(program, root.command('runs').description('runs of the project, newest first'), async (use) => {
-    const { items } = await use.client().get<{ items: RunView[] }>(`${path`/projects/${await use.project()}/runs`}?limit=50`);
+  act<[], Limited>(program, limited(root.command('runs').description('runs of the project, newest first')), async (use) => {
+    const items = await newest<RunView>(use, path`/projects/${await use.project()}/runs`, use.options.limit);
     use.print(items, () =>
       table(items, [
         { title: 'RUN', value: (r) => `${r.pipeline} ${r.number}` },

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { path } from '../../../kernel/cli/client.ts';
 import { table } from '../../../kernel/cli/terminal.ts';
 import { act, type Program } from '../command.ts';
+import { limited, newest, type Limited } from '../newest.ts';
 
 interface Webhook {
   readonly id: string;
@@ -98,16 +99,11 @@ export function webhookCommands(program: Program, root: Command): void {
       use.print({ id }, () => [`${id} is removed`]);
     },
   );
-  act<[string], { limit: string }>(
+  act<[string], Limited>(
     program,
-    webhooks
-      .command('deliveries')
-      .description('what was sent to it in the last 30 days, newest first')
-      .argument('<id>', 'whk_…')
-      .option('--limit <number>', 'how many at most', '50'),
+    limited(webhooks.command('deliveries').description('what was sent to it in the last 30 days, newest first').argument('<id>', 'whk_…')),
     async (use, id) => {
-      const route = `${path`/webhooks/${id}/deliveries`}?limit=${encodeURIComponent(use.options.limit)}`;
-      const { items } = await use.client().get<{ items: Delivery[] }>(route);
+      const items = await newest<Delivery>(use, path`/webhooks/${id}/deliveries`, use.options.limit);
       use.print(items, () =>
         table(items, [
           { title: 'DELIVERY', value: (d) => d.id },

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { path } from '../../../kernel/cli/client.ts';
 import { table } from '../../../kernel/cli/terminal.ts';
 import { act, type Program, type Use } from '../command.ts';
+import { limited, newest, type Limited } from '../newest.ts';
 import { describeRelease, frozenLines, percent, summaryOf, type Frozen, type ReleaseRow, type Story } from './release-status.ts';
 
 interface StartOptions {
@@ -83,11 +84,11 @@ function startable(program: Program, command: Command): void {
 }
 
 function list(program: Program, command: Command): void {
-  act<[string]>(
+  act<[string], Limited>(
     program,
-    command.description('releases of an endpoint, newest first').argument('<endpoint>', ENDPOINT),
+    limited(command.description('releases of an endpoint, newest first').argument('<endpoint>', ENDPOINT)),
     async (use, endpoint) => {
-      const { items } = await use.client().get<{ items: ReleaseRow[] }>(`${await at(use, endpoint, 'releases')}?limit=50`);
+      const items = await newest<ReleaseRow>(use, await at(use, endpoint, 'releases'), use.options.limit);
       use.print(items, () =>
         table(items, [
           { title: 'RELEASE', value: (r) => r.id },

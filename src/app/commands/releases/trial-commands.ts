@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { table } from '../../../kernel/cli/terminal.ts';
 import { act, assignments, type Program } from '../command.ts';
+import { limited, newest, type Limited } from '../newest.ts';
 import { ENDPOINT, planCommand, TRIAL, trialPath } from './trial-plan.ts';
 import {
   describePlan,
@@ -122,11 +123,11 @@ export function trialCommands(program: Program, root: Command): void {
       use.print(found, () => describeTrial(found));
     },
   );
-  act<[string]>(
+  act<[string], Limited>(
     program,
-    trial.command('list').description('trials of an endpoint, newest first').argument('<endpoint>', ENDPOINT),
+    limited(trial.command('list').description('trials of an endpoint, newest first').argument('<endpoint>', ENDPOINT)),
     async (use, endpoint) => {
-      const { items } = await use.client().get<{ items: TrialRow[] }>(`${await trialPath(use, endpoint)}?limit=50`);
+      const items = await newest<TrialRow>(use, await trialPath(use, endpoint), use.options.limit);
       use.print(items, () =>
         table(items, [
           { title: 'TRIAL', value: (t) => t.name },

@@ -27,6 +27,9 @@ export const day = (us: number): string => new Date(us / 1000).toISOString().sli
 export const minute = (us: number): string => `${new Date(us / 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 export const count = (n: number): string => n.toLocaleString('en-US');
 
+/** "1 run", "1,204 runs". */
+export const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
+
 /** A span in the unit that people use for it. */
 export function span(us: number): string {
   const seconds = us / 1e6;

@@ -51,7 +51,7 @@ export async function makeDatasetCard(ctx: Ctx, project: string, dataset: string
       definition.occurredAt === null ? null : say(`A row happened at: ${definition.occurredAt}`, applied),
       definition.knownAt === null ? null : say(`A row was known from: ${definition.knownAt}`, applied),
     ])
-    .section('Origin', originOf(definition, version, event, applied))
+    .section('Origin', await originOf(ctx, definition, version, event, applied))
     .section('Versions', [], {
       head: ['Version', 'State at birth', 'Rows', 'Broken rules', 'Recorded', 'Id'],
       rows: born
@@ -122,7 +122,8 @@ export async function makeDatasetCard(ctx: Ctx, project: string, dataset: string
     .end(`Dataset card: ${dataset}, version ${version.number}`);
 }
 
-function originOf(
+async function originOf(
+  ctx: Ctx,
   definition: DatasetDefinition,
   version: DatasetVersion,
   event: StoredEvent | undefined,
@@ -136,13 +137,24 @@ function originOf(
     definition.sql === null
       ? say(`Pushed from files: ${definition.source.join(', ')}.`, applied)
       : say(`Built by ${definition.sql} from ${definition.from.join(', ')}.`, applied),
-    ...inputs.map((e) => say('Made from another dataset version.', e.to)),
+    ...(await Promise.all(inputs.map(async (e) => say(`Made from ${await nameOf(ctx, e.to.id)}.`, e.to)))),
     ...files.slice(0, MAX_NAMED).map((e) => say(`Holds ${sourceFile(e.to.id).path}.`, { kind: 'source-file', id: e.to.id })),
     files.length > MAX_NAMED ? say(`and ${files.length - MAX_NAMED} more files.`, { kind: 'dataset-version', id: version.id }) : null,
     typeof event.payload.leftOut === 'number' && event.payload.leftOut > 0
       ? say(`${event.payload.leftOut} rows of erased subjects were left out when it came.`, { kind: 'dataset-version', id: version.id })
       : null,
   ];
+}
+
+/** Its name is not for a reader whom the dataset is closed to. */
+async function nameOf(ctx: Ctx, id: string): Promise<string> {
+  try {
+    const { dataset, number } = await getVersion(ctx, id);
+    return `${dataset} version ${number}`;
+  } catch (error) {
+    if (!isProblem(error) || error.status >= 500) throw error;
+    return 'another dataset version';
+  }
 }
 
 async function usesOf(ctx: Ctx, version: DatasetVersion): Promise<[Parameters<DocumentWriter['section']>[1], Section['table']?]> {

@@ -7,7 +7,7 @@ import { currentRevision, type ProjectDefinition } from '../../projects/public.t
 import { activeRelease, findCurrentEndpointRevision, findFreeze } from '../../releases/public.ts';
 import { findStop } from '../../retraining/public.ts';
 import { DocumentWriter, say, type RecordedDocument, type Statement } from '../documents/document.ts';
-import { count, day, minute } from '../documents/markdown.ts';
+import { count, counted, day, minute } from '../documents/markdown.ts';
 import { listEvents } from '../documents/queries.ts';
 import { requireReadable } from './require-readable.ts';
 
@@ -46,20 +46,20 @@ export async function makeSystemOverview(ctx: Ctx, project: string): Promise<Rec
         [
           'datasets',
           names(d.datasets),
-          `${count(subjects('dataset-version'))} versions, ${told('dataset-version.quarantined').length} of them quarantined`,
+          `${counted(subjects('dataset-version'), 'version')}, ${told('dataset-version.quarantined').length} of them quarantined`,
         ],
         ['feature views', names(d.views), ''],
-        ['pipelines', names(d.pipelines), `${count(told('pipeline-run.started').length)} runs`],
-        ['models', names(d.models), `${count(subjects('model-version'))} versions`],
-        ['endpoints', names(d.endpoints), `${count(subjects('release'))} releases`],
+        ['pipelines', names(d.pipelines), counted(told('pipeline-run.started').length, 'run')],
+        ['models', names(d.models), counted(subjects('model-version'), 'version')],
+        ['endpoints', names(d.endpoints), counted(subjects('release'), 'release')],
         [
           'monitors',
           names(d.monitors),
-          `${count(told('window.closed').length)} windows, ${count(told('finding.recorded').length)} findings`,
+          `${counted(told('window.closed').length, 'window')}, ${counted(told('finding.recorded').length, 'finding')}`,
         ],
         ['alert rules', names(d.alerts), `${count(told('alert.firing').length)} fired`],
-        ['retraining policies', names(d.retraining), `${count(subjects('trigger'))} triggers`],
-        ['kinds of subject', names(d.subjects), `${count(told('erasure.completed').length)} erasures`],
+        ['retraining policies', names(d.retraining), counted(subjects('trigger'), 'trigger')],
+        ['kinds of subject', names(d.subjects), counted(told('erasure.completed').length, 'erasure')],
       ],
     })
     .section(
@@ -192,7 +192,7 @@ async function retrainingLines(ctx: Ctx, d: ProjectDefinition, policy: string, e
   const stop = stops.find((s) => s !== undefined);
   return [
     say(
-      `${policy} runs ${r.pipeline} for ${r.endpoint}: ${accepted.length} triggers accepted, ${suppressed.length} suppressed.`,
+      `${policy} runs ${r.pipeline} for ${r.endpoint}: ${counted(accepted.length, 'trigger')} accepted, ${suppressed.length} suppressed.`,
       ...accepted.slice(-3).map((e) => ({ kind: 'trigger', id: e.subject.id })),
     ),
     last
