@@ -75,15 +75,14 @@ const CONCEPTS: Readonly<Record<string, readonly string[]>> = {
     // What may be shown of the address of a receiver.
     'addresses.ts',
     'cross-check.ts',
-    'loop-check.ts',
-    'loop-model.ts',
-    'loop-normalise.ts',
-    'loop-schema.ts',
+    // Releases, monitors, alerts, receivers and retraining: what keeps a model good.
+    'loop',
     'normalise.ts',
     'parse.ts',
     // Steps that score, and the datasets that they make.
     'predict',
     'purposes.ts',
+    'schema-faults.ts',
     'trials',
   ],
   // `scan`: what model files would run, by format; it knows nothing of the registry.

@@ -1,5 +1,5 @@
 // Addresses of receivers as they may be shown: whoever knows the whole of one may be able to write to it.
-import type { ReceiverDefinition } from './loop-model.ts';
+import type { ReceiverDefinition } from './loop/model.ts';
 
 /** A reference or a bare host as it is; of others only where they lead. */
 function shownAddress(address: string): string {

@@ -2,9 +2,10 @@
 import type { Fault } from '../../kernel/errors.ts';
 import { nearest } from '../../kernel/config/settings.ts';
 import { metrics } from '../../stats/metrics.ts';
-import { checkLoop } from './loop-check.ts';
+import { checkLoop } from './loop/check.ts';
 import { parametersIn, type PipelineDefinition, type PredictStep, type ProjectDefinition, type SpineDefinition } from './model.ts';
-import type { KeyPath, RawProject } from './parse.ts';
+import type { RawProject } from './parse.ts';
+import type { KeyPath } from './schema-faults.ts';
 import { checkTrials } from './trials/trials.ts';
 
 type Place = (path: KeyPath, onKey?: boolean) => string;

@@ -7,7 +7,7 @@ import type {
   ReceiverDefinition,
   ReleasePolicy,
   RetrainingDefinition,
-} from './loop-model.ts';
+} from './loop/model.ts';
 import type { TrialDefinition } from './trials/trials.ts';
 
 export interface DatasetDefinition {

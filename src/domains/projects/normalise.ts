@@ -12,7 +12,7 @@ import {
   type StepDefinition,
 } from './model.ts';
 import { predictStepOf, withScoredDatasets } from './predict/predict-normalise.ts';
-import { freezeWindowOf, loopOf, releasePolicyOf, shareOf } from './loop-normalise.ts';
+import { freezeWindowOf, loopOf, releasePolicyOf, shareOf } from './loop/normalise.ts';
 import type { RawProject } from './parse.ts';
 import { trialOf } from './trials/trials.ts';
 

@@ -64,6 +64,35 @@ test('Aliases work, and what they would blow up to is refused', () => {
   assert.match(told('a: *nobody')[0]!, /^1:4: there is no anchor "&nobody"/);
 });
 
+test('A mapping that may be of several kinds is told by its first word', () => {
+  const of = (yamlText: string): string[] => told(`project: p\n${yamlText}`);
+  assert.deepEqual(of('receivers: { team: { webhook: { urll: "http://x" } } }'), [
+    '2:31 receivers.team.webhook: "url" is missing',
+    '2:33 receivers.team.webhook.urll: "urll" is not a known key here. Did you mean "url"?',
+  ]);
+  assert.deepEqual(
+    of('receivers: { team: { email: { to: a@b.c } } }')
+      .map((f) => f.replace(/^[\d:]+ /, ''))
+      .sort(),
+    ['receivers.team.email.to: must be a list of texts, and is "a@b.c"', 'receivers.team.email: "from" is missing'],
+  );
+  assert.deepEqual(of('receivers: { team: { slack: x } }'), ['2:29 receivers.team.slack: must be a mapping with url, and is "x"']);
+  assert.deepEqual(of('receivers: { team: { pager: x } }'), [
+    '2:20 receivers.team: needs one of "webhook", "alertmanager", "slack", "email"',
+  ]);
+  assert.deepEqual(of('pipelines: { p: { steps: { s: { runs: x } } } }'), [
+    '2:31 pipelines.p.steps.s: needs one of "features", "run", "evaluate", "predict", "model"',
+  ]);
+  assert.match(of('datasets: { a: { source: { b: 1 }, key: [id] } }')[0]!, /a\.source: must be a text or a list of texts, and is {"b":1}$/);
+});
+
+test('What does not have its form is told what to write', () => {
+  const of = (yamlText: string): string => told(`project: p\n${yamlText}`).join();
+  assert.match(of('timeline: { mode: replay, start: yesterday }'), /"yesterday" is no moment; write one with its zone, such as 20\d\d-/);
+  assert.match(of('monitors: { m: { task: binary, window: daily } }'), /"daily" is no duration; write a number and its unit/);
+  assert.match(of('retraining: { r: { on: [alrt], pipeline: x } }'), /"alrt" does not have the form \S+ .*\(alert, "alert: NAME", finding/);
+});
+
 test('Deep nesting, a huge file and thousands of faults are answered quickly', () => {
   const began = performance.now();
   assert.deepEqual(

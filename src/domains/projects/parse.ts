@@ -1,8 +1,6 @@
 // gyre.yaml -> ProjectDefinition. Every fault is found in one pass and named with file, line, column and key.
-import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { Static } from 'typebox';
 import type { Document, YAMLError } from 'yaml';
-import { nearest } from '../../kernel/config/settings.ts';
 import type { Fault } from '../../kernel/errors.ts';
 import { openValidator } from '../../kernel/http/validation.ts';
 import { onFirstUse, whenNeeded } from '../../kernel/process/when-needed.ts';
@@ -11,16 +9,13 @@ import { crossCheck } from './cross-check.ts';
 import { normalise } from './normalise.ts';
 import type { ProjectDefinition } from './model.ts';
 import { ProjectFile } from './schema.ts';
-
-/** The pattern of durations in the schema. */
-const DURATION = '^\\d+(s|m|h|d|w)$';
+import { schemaFaults, type KeyPath } from './schema-faults.ts';
 
 const yaml = whenNeeded<typeof import('yaml')>('yaml');
 // Made and compiled when a file is read: most processes that load this module never read one.
 const ajv = onFirstUse(() => openValidator({ allErrors: true, strict: false, verbose: true }));
 const validator = onFirstUse(() => ajv().compile<Static<typeof ProjectFile>>(JSON.parse(JSON.stringify(ProjectFile))));
 
-export type KeyPath = readonly (string | number)[];
 export type RawProject = Static<typeof ProjectFile>;
 
 // Generous for a file that people write, small enough to parse between two requests.
@@ -52,7 +47,15 @@ export function parseProject(text: string, file = 'gyre.yaml'): ProjectDefinitio
   }
   const faults: Fault[] = [];
   const validate = validator();
-  if (!validate(raw)) faults.push(...schemaFaults((validate.errors ?? []).slice(0, 4 * MAX_FAULTS), raw, place));
+  if (!validate(raw)) {
+    // Of several about one place the first says most.
+    const told = new Map<string, Fault>();
+    for (const { path, detail, onKey = false } of schemaFaults((validate.errors ?? []).slice(0, 4 * MAX_FAULTS), (s) => ajv().compile(s))) {
+      const pointer = place(path, onKey);
+      if (!told.has(pointer)) told.set(pointer, { pointer, detail });
+    }
+    faults.push(...told.values());
+  }
   if (faults.length > 0) return refuse(faults);
   const definition = normalise(raw as RawProject);
   faults.push(...crossCheck(raw as RawProject, definition, place));
@@ -115,106 +118,3 @@ function offsetOf(document: Document, path: KeyPath, onKey: boolean): number {
   }
   return offset;
 }
-
-function schemaFaults(errors: readonly ErrorObject[], raw: unknown, place: (path: KeyPath, onKey?: boolean) => string): Fault[] {
-  const faults = new Map<string, Fault>();
-  const add = (path: KeyPath, detail: string, onKey = false): void => {
-    const pointer = place(path, onKey);
-    if (!faults.has(pointer)) faults.set(pointer, { pointer, detail });
-  };
-  const stepUnions = errors.filter((e) => e.keyword === 'anyOf' && /^\/pipelines\/[^/]+\/steps\/[^/]+$/.test(e.instancePath));
-  for (const union of stepUnions) for (const [path, detail, onKey] of stepFaults(union, raw)) add(path, detail, onKey);
-  for (const error of errors) {
-    if (stepUnions.some((u) => error.instancePath === u.instancePath || error.instancePath.startsWith(`${u.instancePath}/`))) continue;
-    if (error.keyword === 'anyOf' || error.keyword === 'oneOf') {
-      add(pathOf(error.instancePath), `must be ${(error.schema as Form[]).map(formOf).join(' or ')}, and is ${shown(error.data)}`);
-      continue;
-    }
-    // A branch of a union that did not fit says less than the union.
-    if (errors.some((u) => u.keyword === 'anyOf' && error.schemaPath.startsWith(u.schemaPath))) continue;
-    const [path, detail, onKey] = describe(error);
-    add(path, detail, onKey);
-  }
-  return [...faults.values()];
-}
-
-interface Form {
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly items?: Form;
-  readonly properties?: object;
-}
-
-const formOf = (form: Form): string => {
-  if (form.const !== undefined) return JSON.stringify(form.const);
-  if (form.enum) return form.enum.map((v) => JSON.stringify(v)).join(' or ');
-  if (form.type === 'array') return `a list of ${form.items?.type === 'string' ? 'texts' : 'values'}`;
-  if (form.properties) return `a mapping with ${Object.keys(form.properties).join(', ')}`;
-  return (
-    ({ string: 'a text', object: 'a mapping', integer: 'a whole number' } as Readonly<Record<string, string>>)[form.type ?? ''] ??
-    `a ${form.type}`
-  );
-};
-const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
-};
-
-function describe(error: ErrorObject): [KeyPath, string, boolean] {
-  const path = pathOf(error.instancePath);
-  if (error.keyword === 'additionalProperties') {
-    const key = String(error.params.additionalProperty);
-    const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
-    const near = nearest(key, known);
-    return [[...path, key], `"${key}" is not a known key here.${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}.`}`, true];
-  }
-  if (error.keyword === 'required') return [path, `"${error.params.missingProperty}" is missing`, false];
-  if (error.keyword === 'type') return [path, `must be ${formOf(error.parentSchema as Form)}, and is ${shown(error.data)}`, false];
-  if (error.keyword === 'pattern' && error.params.pattern === DURATION)
-    return [path, `${shown(error.data)} is no duration; write a number and its unit, such as 10s, 5m, 6h, 14d or 2w`, false];
-  if (error.keyword === 'pattern') return [path, `${shown(error.data)} does not have the form ${error.params.pattern}`, false];
-  if (error.keyword === 'enum') return [path, `must be one of ${(error.params.allowedValues as unknown[]).join(', ')}`, false];
-  if (error.keyword === 'uniqueItems') return [path, `names ${shown((error.data as unknown[])[error.params.i as number])} twice`, false];
-  return [path, error.message ?? 'is not valid', false];
-}
-
-const marks: Readonly<Record<string, readonly string[]>> = {
-  features: ['spine'],
-  run: [],
-  evaluate: ['on'],
-  predict: ['on', 'out'],
-  model: ['from', 'evaluation'],
-};
-
-// A step is told by its first word, so that a fault speaks of that kind of step and not of four.
-function stepFaults(union: ErrorObject, raw: unknown): [KeyPath, string, boolean][] {
-  const path = pathOf(union.instancePath);
-  const step = path.reduce<unknown>((node, part) => (node as Record<string, unknown>)[part as string], raw);
-  if (typeof step !== 'object' || step === null)
-    return [[path, 'must be a step with "features", "run", "evaluate", "predict" or "model"', false]];
-  const word = Object.keys(marks).find((w) => w in step);
-  if (!word)
-    return [
-      [
-        path,
-        `a step needs one of ${Object.keys(marks)
-          .map((w) => `"${w}"`)
-          .join(', ')}`,
-        false,
-      ],
-    ];
-  const branch = (union.schema as { properties?: Record<string, unknown> }[]).find((b) => word in (b.properties ?? {}))!;
-  const check = ajv().compile(branch);
-  check(step);
-  return (check.errors ?? []).map((e) => {
-    const [inner, detail, onKey] = describe(e);
-    return [[...path, ...inner], detail, onKey];
-  });
-}
-
-const pathOf = (pointer: string): (string | number)[] =>
-  pointer
-    .split('/')
-    .slice(1)
-    .map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~'));

@@ -43,9 +43,9 @@ export type {
   ReleasePolicy,
   RetrainingDefinition,
   TriggerCause,
-} from './loop-model.ts';
-export { alertOf, isForPossible, parseCondition } from './loop-normalise.ts';
-export { DEFAULT_ROLLBACK_WINDOW, endpointOf, isPerformanceSignal, monitorOfEndpoint, monitorSignals } from './loop-model.ts';
+} from './loop/model.ts';
+export { alertOf, isForPossible, parseCondition } from './loop/normalise.ts';
+export { DEFAULT_ROLLBACK_WINDOW, endpointOf, isPerformanceSignal, monitorOfEndpoint, monitorSignals } from './loop/model.ts';
 export { listAllProjects, type Revision, type SnapshotFiles } from './store.ts';
 export { brokenLimits, datasetsOfPipeline, datasetsOfService, limitsOf, type Limit } from './purposes.ts';
 export { trialMetricNames } from './trials/schema.ts';

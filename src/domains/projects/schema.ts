@@ -1,7 +1,7 @@
 // gyre.yaml as a JSON Schema. Editors complete it, the docs page is generated from it, `parse.ts` checks
 // with it; what a schema cannot say (references, cycles) is checked there.
 import Type from '../../kernel/http/json-schema.ts';
-import { AlertRule, FreezeWindow, InferenceLogInFile, Monitor, Receiver, Retraining, StagedRelease } from './loop-schema.ts';
+import { AlertRule, FreezeWindow, InferenceLogInFile, Monitor, Receiver, Retraining, StagedRelease } from './loop/schema.ts';
 import { TrialInFile } from './trials/schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });

@@ -1,7 +1,7 @@
 // Trials as a project declares them: defaults and shorthand, and what a schema cannot say.
 import type { Static } from 'typebox';
 import { durationMs } from '../model.ts';
-import type { KeyPath } from '../parse.ts';
+import type { KeyPath } from '../schema-faults.ts';
 import type { TrialInFile, TrialMetricName } from './schema.ts';
 
 export interface TrialDefinition {

@@ -1,5 +1,5 @@
 // The part of a project that keeps a model good, with its defaults applied.
-import type { Parameter } from './model.ts';
+import type { Parameter } from '../model.ts';
 
 export interface GuardrailPolicy {
   readonly metric: string;

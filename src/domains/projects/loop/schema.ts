@@ -1,5 +1,5 @@
 // The part of gyre.yaml that keeps a model good: staged releases, monitors, alerts, receivers, retraining.
-import Type from '../../kernel/http/json-schema.ts';
+import Type from '../../../kernel/http/json-schema.ts';
 
 const name = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,62}$' });
 const closed = { additionalProperties: false } as const;
@@ -242,10 +242,13 @@ export const Retraining = Type.Object(
     endpoint: Type.Optional(
       Type.String({ description: 'The endpoint that a better model is released to; default: the policy’s own name' }),
     ),
-    on: Type.Array(Type.String({ pattern: '^(alert|finding|push|api|(alert|finding|data|cron): .+)$' }), {
-      minItems: 1,
-      description: 'alert, "alert: NAME", finding, "finding: KIND", "data: DATASET", "cron: 0 3 * * 1", push, api',
-    }),
+    on: Type.Array(
+      Type.String({
+        pattern: '^(alert|finding|push|api|(alert|finding|data|cron): .+)$',
+        description: 'alert, "alert: NAME", finding, "finding: KIND", "data: DATASET", "cron: 0 3 * * 1", push, api',
+      }),
+      { minItems: 1, description: 'What may start it' },
+    ),
     params: Type.Optional(
       Type.Record(Type.String(), scalar, {
         description: 'Parameters of the run; "now - 60d" is the day of event time so long before the trigger',

@@ -1,10 +1,11 @@
 // What a schema cannot say of monitors, alerts, receivers, retraining and staged releases.
 import { Cron } from 'croner';
-import { metrics } from '../../stats/metrics.ts';
-import { monitorSignals } from './loop-model.ts';
-import { isForPossible, parseCondition } from './loop-normalise.ts';
-import type { ProjectDefinition } from './model.ts';
-import type { KeyPath, RawProject } from './parse.ts';
+import { metrics } from '../../../stats/metrics.ts';
+import { monitorSignals } from './model.ts';
+import { isForPossible, parseCondition } from './normalise.ts';
+import type { ProjectDefinition } from '../model.ts';
+import type { RawProject } from '../parse.ts';
+import type { KeyPath } from '../schema-faults.ts';
 
 type Add = (path: KeyPath, detail: string) => void;
 type Refer = (path: KeyPath, kind: string, name: string, known: object) => void;

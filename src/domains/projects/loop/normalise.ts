@@ -8,10 +8,10 @@ import type {
   ReleasePolicy,
   RetrainingDefinition,
   TriggerCause,
-} from './loop-model.ts';
-import { DEFAULT_ROLLBACK_WINDOW } from './loop-model.ts';
-import { durationMs, type ProjectDefinition } from './model.ts';
-import type { RawProject } from './parse.ts';
+} from './model.ts';
+import { DEFAULT_ROLLBACK_WINDOW } from './model.ts';
+import { durationMs, type ProjectDefinition } from '../model.ts';
+import type { RawProject } from '../parse.ts';
 
 type RawMonitor = NonNullable<RawProject['monitors']>[string];
 type RawAlert = NonNullable<RawProject['alerts']>[number];
