@@ -236,19 +236,17 @@ export const Receiver = Type.Union([
   ),
 ]);
 
+const causes = 'alert, "alert: NAME", finding, "finding: KIND", "data: DATASET", "cron: 0 3 * * 1", push, api';
 export const Retraining = Type.Object(
   {
     pipeline: name,
     endpoint: Type.Optional(
       Type.String({ description: 'The endpoint that a better model is released to; default: the policy’s own name' }),
     ),
-    on: Type.Array(
-      Type.String({
-        pattern: '^(alert|finding|push|api|(alert|finding|data|cron): .+)$',
-        description: 'alert, "alert: NAME", finding, "finding: KIND", "data: DATASET", "cron: 0 3 * * 1", push, api',
-      }),
-      { minItems: 1, description: 'What may start it' },
-    ),
+    on: Type.Array(Type.String({ pattern: '^(alert|finding|push|api|(alert|finding|data|cron): .+)$', description: causes }), {
+      minItems: 1,
+      description: causes,
+    }),
     params: Type.Optional(
       Type.Record(Type.String(), scalar, {
         description: 'Parameters of the run; "now - 60d" is the day of event time so long before the trigger',
