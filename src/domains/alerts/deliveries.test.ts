@@ -364,6 +364,22 @@ eachDatabase('a delivery whose job was lost gets another one', async (t, kind) =
   assert.equal((await deliveries(b))[0]!.state, 'delivered');
 });
 
+eachDatabase('each attempt is work of its project, so that nobody who waits for another project waits for a receiver', async (t, kind) => {
+  const receiver = await startReceiver(t);
+  const b = await openAlerts(t, kind, {
+    more: `receivers: { default: { webhook: { url: "${receiver.url}" } } }`,
+    environment: { GYRE_ALERT_ALLOW_HOSTS: '127.0.0.1' },
+  });
+  receiver.status = 500;
+  await b.closeWindow({ day: 1, findings: ['quality'] });
+  const [first] = await deliveries(b);
+  assert.equal((await b.send('POST', `/alert-deliveries/${first!.id}/redeliver`)).status, 200);
+  const jobs = b.platform.database.reader.withTables<{ jobs: { name: string; project: string | null } }>();
+  const attempts = await jobs.selectFrom('jobs').select('project').where('name', '=', 'alerts.deliver').execute();
+  assert.ok(attempts.length >= 2, 'the first one, the next one, and the one asked for');
+  for (const { project } of attempts) assert.equal(project, 'demo');
+});
+
 test('windows of the past that close at once on a live timeline are told once, and the next minute reminds once', async (t) => {
   const more = `alerts: [{ name: quiet, when: e.volume below 100, receivers: [ops] }]
 receivers: { ops: { webhook: { url: 'http://127.0.0.1:9/x' }, repeat: 4h } }`;

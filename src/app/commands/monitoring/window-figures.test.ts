@@ -40,7 +40,7 @@ test('a data window says what drifted and what is broken, by column', () => {
         },
       ],
       prediction: { ok: false, reason: 'there is no baseline', n: 2000 },
-      estimate: { roc_auc: { ok: true, value: 0.75, low: 0.72, high: 0.78, n: 2000 } },
+      estimate: { roc_auc: { ok: true, value: 0.75, low: 0.72, high: 0.78, n: 2000, method: 'CBPE' } },
     },
   };
   const text = windowLines(w).join('\n');
@@ -49,7 +49,7 @@ test('a data window says what drifted and what is broken, by column', () => {
   assert.match(text, /^age +numeric +806 +as before +0\.05 +0\.1 +js +59\.7 % \(4\.76 %\) +nulls 59\.7 %$/m);
   assert.match(text, /^channel .* drifted .* new categories 14\.5 %: wbe$/m);
   assert.match(text, /^\(score\) .*- \(there is no baseline\)/m);
-  assert.match(text, /^roc_auc +0\.75 +0\.72 to 0\.78$/m);
+  assert.match(text, /^roc_auc +0\.75 +0\.72 to 0\.78 +2,000 +CBPE$/m);
   assert.doesNotMatch(text, /[{}]/);
 });
 

@@ -59,6 +59,6 @@ export async function everyMinute(ctx: Ctx): Promise<void> {
     await minuteOf(own, project).catch((error: unknown) => ctx.log.error({ event: 'alerts.minute-failed', workspace, project, error }));
   }
   const nowMs = ctx.clock.now();
-  for (const { workspace, id, attempts } of await listOverdue(ctx.db, nowMs - LOST_MS))
-    await makeCtx(ctx, { actor: systemActor, workspace }).tx((tx) => queueAttempt(tx, id, attempts, nowMs));
+  for (const { workspace, attempts, ...delivery } of await listOverdue(ctx.db, nowMs - LOST_MS))
+    await makeCtx(ctx, { actor: systemActor, workspace }).tx((tx) => queueAttempt(tx, delivery, attempts, nowMs));
 }

@@ -10,7 +10,7 @@ import { send } from '../senders/send.ts';
 import { findOldestOpen, getDelivery, updateDelivery, updateMessage } from '../store/deliveries.ts';
 import type { Message } from './tell.ts';
 
-export type QueueAttempt = (tx: Ctx, delivery: string, attempt: number, runAtMs: number) => Promise<unknown>;
+export type QueueAttempt = (tx: Ctx, delivery: Pick<Delivery, 'id' | 'project'>, attempt: number, runAtMs: number) => Promise<unknown>;
 
 /** News of one alert goes to a receiver in its order: an end that overtook its beginning would leave the alert open there. */
 export async function deliver(ctx: Ctx, id: string, queue: QueueAttempt): Promise<void> {
@@ -43,8 +43,8 @@ async function record(tx: Ctx, before: Delivery, attempt: Attempt, queue: QueueA
   const { state, attempts, nextMs } = next;
   if (!(await updateDelivery(tx.db, tx.workspace, next, ['queued', 'failed']))) return false;
   const following = state === 'failed' || next.alert === '' ? undefined : await findOldestOpen(tx.db, tx.workspace, next);
-  if (nextMs !== null) await queue(tx, next.id, attempts, nextMs);
-  if (following) await queue(tx, following.id, following.attempts, nowMs);
+  if (nextMs !== null) await queue(tx, next, attempts, nextMs);
+  if (following) await queue(tx, { id: following.id, project: next.project }, following.attempts, nowMs);
   // Each attempt of a long outage would be an event; the first one and the end are news.
   if (state === 'failed' && attempts > 1) return true;
   tx.log.debug({ event: 'alerts.delivery', delivery: next.id, state, attempts });

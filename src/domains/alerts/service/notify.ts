@@ -21,8 +21,13 @@ export const deliverJob = defineJob<{ delivery: string }>({
   run: (ctx, { delivery }) => deliver(ctx, delivery, queueAttempt),
 });
 
-export const queueAttempt = (tx: Ctx, delivery: string, attempt: number, runAtMs: number): Promise<string> =>
-  tx.enqueue({ job: deliverJob, payload: { delivery }, uniqueKey: `${delivery} ${attempt}`, runAtMs });
+/** Of its project, so that a receiver which hangs holds up nobody who waits for another project. */
+export const queueAttempt = (
+  tx: Ctx,
+  { id, project }: Pick<Delivery, 'id' | 'project'>,
+  attempt: number,
+  runAtMs: number,
+): Promise<string> => tx.enqueue({ job: deliverJob, payload: { delivery: id }, project, uniqueKey: `${id} ${attempt}`, runAtMs });
 
 /** The same news has the same id, whoever comes to tell it and however often. */
 export const deliveryId = (...parts: readonly (string | number)[]): string =>
@@ -77,5 +82,5 @@ async function queueDelivery(tx: Ctx, scene: Scene, alert: Alert, receiver: stri
   };
   const when = scene.rules.find((r) => r.name === alert.rule)?.when ?? '';
   if (!(await insertDelivery(tx.db, tx.workspace, delivery, messageOf(tx.workspace, delivery, alert, when)))) return;
-  await queueAttempt(tx, delivery.id, 0, nowMs);
+  await queueAttempt(tx, delivery, 0, nowMs);
 }

@@ -89,7 +89,7 @@ export async function redeliver(ctx: Ctx, project: string, id: string): Promise<
       project,
       payload: { receiver: before.receiver },
     });
-    await queueAttempt(tx, id, before.attempts, nowMs);
+    await queueAttempt(tx, { id, project }, before.attempts, nowMs);
   });
   return findDelivery(ctx, project, id);
 }

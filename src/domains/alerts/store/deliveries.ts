@@ -149,10 +149,10 @@ export async function listDeliveries(
 }
 
 /** Deliveries that should have been tried before a moment. */
-export const listOverdue = (db: Db, beforeMs: number): Promise<{ workspace: string; id: string; attempts: number }[]> =>
+export const listOverdue = (db: Db, beforeMs: number): Promise<{ workspace: string; id: string; project: string; attempts: number }[]> =>
   tablesIn(db)
     .selectFrom('alert_deliveries')
-    .select(['workspace_id as workspace', 'id', 'attempts'])
+    .select(['workspace_id as workspace', 'id', 'project', 'attempts'])
     .where('state', 'in', ['queued', 'failed'])
     .where('next_ms', '<', beforeMs)
     .orderBy('next_ms')
