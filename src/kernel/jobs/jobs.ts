@@ -139,6 +139,14 @@ export async function insertJob<P>(ctx: Ctx, item: Enqueue<P>): Promise<string> 
         .set({ rerun: 1, payload: JSON.stringify(item.payload) })
         .where('id', '=', active.id)
         .execute();
+    // Written as it is: a worker that claims it meanwhile waits for this commit, or lets this transaction begin anew. Else the
+    // run that was asked for could have begun before what it is to read was there.
+    if (active?.state === 'queued')
+      await jobsIn(ctx.db)
+        .updateTable('jobs')
+        .set((eb) => ({ payload: eb.ref('payload') }))
+        .where('id', '=', active.id)
+        .execute();
     if (active) return active.id;
   }
   await jobsIn(ctx.db)

@@ -154,6 +154,26 @@ test('of two that claim the same job, one gets it', async (t) => {
   );
 });
 
+test('a queued job that is asked for again begins after what asked for it is there, and once', async (t) => {
+  const database = await openTestDatabase(t, 'postgres', kernelSchema);
+  const { ctx, clock, worker } = await openSmallPlatform(t, database);
+  await worker.stop(0);
+  const { job } = jobOf();
+  const id = await enqueue(ctx(), job, 'a', { uniqueKey: 'k' });
+  const seen = (await findClaimable(database.reader, clock.now(), []))!;
+  const order: string[] = [];
+  let claiming: Promise<unknown> | undefined;
+  await ctx().tx(async (tx) => {
+    assert.equal(await tx.enqueue({ job, payload: { id: 'b' }, uniqueKey: 'k' }), id);
+    claiming ??= claim(database, seen, clock.now()).then((row) => order.push(row ? 'begun' : 'not begun'));
+    await delay(200);
+    order.push('asked');
+  });
+  await claiming;
+  assert.deepEqual(order, ['asked', 'begun']);
+  assert.equal((await get(ctx(), id)).payload, seen.payload, 'what was asked first is what it does');
+});
+
 async function listens({ reader }: Database): Promise<boolean> {
   const { rows } = await sql`select 1 from pg_stat_activity where query = 'listen "gyre_' || current_schema() || '"'`.execute(reader);
   return rows.length > 0;
