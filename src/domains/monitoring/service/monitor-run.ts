@@ -17,7 +17,7 @@ import { computeEstimates } from './figures/figures-thread.ts';
 import { readJoined, type JoinedRows } from './joined-rows.ts';
 import { performanceFigures } from './figures/performance-window.ts';
 import { areNear, BATCH_WINDOWS, mostOf, newestOf, together } from './group-windows.ts';
-import { ReadAhead, type Read } from './read-ahead.ts';
+import { Batches, type Read } from './batches.ts';
 import { BATCH_RECORDS, emptyContents, readWindows, withinBatch, type Span, type WindowContents } from './read-windows.ts';
 
 export interface Due extends Span {
@@ -34,10 +34,6 @@ export interface MonitorRun {
   readonly close: () => Promise<Closing>;
   /** The state has been written. */
   readonly written: () => void;
-  /** Begins to read what the next data window needs: labels have no part in it. */
-  readonly readAhead: () => void;
-  /** Nothing is being read ahead any more. */
-  readonly settled: () => Promise<void>;
   /** New generations of windows whose labels changed since they were closed. */
   readonly relabelled: () => AsyncGenerator<Closing>;
 }
@@ -59,8 +55,8 @@ class Run implements MonitorRun {
   private readonly nowUs: number;
   private readonly baselines: Baselines;
   private current: MonitorState;
-  private readonly contents = new ReadAhead<WindowContents>((first) => this.readContents(first));
-  private readonly labels = new ReadAhead<Labels>((first) => this.readLabels(first));
+  private readonly contents = new Batches<WindowContents>((first) => this.readContents(first));
+  private readonly labels = new Batches<Labels>((first) => this.readLabels(first));
   private joinSeen = 0;
   private history: number[] | undefined;
   /** Data windows of this tick by their start: they may not be written yet. */
@@ -95,15 +91,6 @@ class Run implements MonitorRun {
     const first = performance.dueUs < data.dueUs ? performance : data;
     return first.dueUs <= this.nowUs ? first : undefined;
   };
-
-  readAhead = (): void => {
-    const due = this.nextOf('data');
-    // The first windows make a baseline of their own, of labels too.
-    const isOwn = this.monitor.baseline !== null && 'firstUs' in this.monitor.baseline;
-    if (due.dueUs <= this.nowUs && !isOwn) this.contents.begin(due);
-  };
-
-  settled = async (): Promise<void> => void (await Promise.all([this.contents.settled(), this.labels.settled()]));
 
   close = async (): Promise<Closing> => {
     const due = this.next()!;
@@ -163,8 +150,6 @@ class Run implements MonitorRun {
   }
 
   private async closeData(due: Due): Promise<Closing> {
-    const labelled = this.nextOf('performance');
-    if (labelled.dueUs <= this.nowUs) this.labels.begin(labelled);
     const contents = (await this.contents.take(due)) ?? emptyContents;
     const { baseline, id, versionId, without } = await this.baselines.of(contents.lead, due);
     this.history ??= await this.volumesBefore(due);

@@ -5,7 +5,6 @@ import { makeCtx, systemActor, type Ctx } from '../../../kernel/ctx.ts';
 import { failpoint } from '../../../kernel/failpoints.ts';
 import { isProblem } from '../../../kernel/errors.ts';
 import type { Job } from '../../../kernel/jobs/jobs.ts';
-import type { TimelineState } from '../../../kernel/timeline/timeline.ts';
 import { turns } from '../../../kernel/turns.ts';
 import { joinFeedback } from '../../feedback/public.ts';
 import { currentRevision, listAllProjects, type MonitorDefinition } from '../../projects/public.ts';
@@ -31,22 +30,6 @@ async function tickNow(ctx: Ctx, project: string): Promise<void> {
   const definitions = Object.values(definition.monitors);
   if (definitions.length === 0) return;
   const { nowUs, mode } = await ctx.timeline.read(ctx.db, ctx.workspace, project);
-  const runs: MonitorRun[] = [];
-  for (const m of definitions) {
-    if (mode === 'live' && (await isCatchingUp(ctx, project, m, nowUs))) continue;
-    const run = await openRun(ctx, project, m, nowUs);
-    if (run) runs.push(run);
-  }
-  try {
-    for (const run of runs) run.readAhead();
-    await joinLabels(ctx, project);
-    await closeAll(ctx, project, definitions, runs, { nowUs, mode });
-  } finally {
-    await Promise.all(runs.map((run) => run.settled()));
-  }
-}
-
-async function joinLabels(ctx: Ctx, project: string): Promise<void> {
   try {
     await joinFeedback(ctx, project, async (tx, changed) => void (await recordRelabel(tx, project, changed)));
   } catch (error) {
@@ -54,15 +37,12 @@ async function joinLabels(ctx: Ctx, project: string): Promise<void> {
     if (!isProblem(error) || error.status >= 500) throw error;
     ctx.log.warn({ event: 'monitoring.labels.not-joined', project, error });
   }
-}
-
-async function closeAll(
-  ctx: Ctx,
-  project: string,
-  definitions: readonly MonitorDefinition[],
-  runs: readonly MonitorRun[],
-  { nowUs, mode }: TimelineState,
-): Promise<void> {
+  const runs: MonitorRun[] = [];
+  for (const m of definitions) {
+    if (mode === 'live' && (await isCatchingUp(ctx, project, m, nowUs))) continue;
+    const run = await openRun(ctx, project, m, nowUs);
+    if (run) runs.push(run);
+  }
   const closed = new Set<string>();
   for (const run of runs)
     for await (const closing of run.relabelled()) {
