@@ -29,7 +29,8 @@ import { artifactFiles, clearFiles, pruneAttempts, removeCopies } from './files.
 import { clearJson, clearWords, isNamed, type Matcher } from './redact.ts';
 import { openSubject } from './request.ts';
 import { makeReplacements, replacedBy } from './rewrite.ts';
-import { collectLinks, findSubject, matcherOf, nothingKnown, readLinks, type Links, type Search } from './search.ts';
+import { readLinks, type Links } from './links.ts';
+import { collectLinks, findSubject, matcherOf, nothingKnown, type Search } from './search.ts';
 
 const WAIT_MS = 200;
 /** Work that was under way when the erasure began may have stored more, so it looks again this often. */

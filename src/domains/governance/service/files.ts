@@ -16,7 +16,8 @@ import { loggedValues } from '../../serving/public.ts';
 import { mentionsOf, subjectSql, type Subject } from '../../subjects/public.ts';
 import { artifactFolders } from '../../tracking/public.ts';
 import { clearDocument, type Matcher } from './redact.ts';
-import { DOCUMENT_BYTES, holdInPieces, lookIntoBytes, unpack, type Links } from './search.ts';
+import type { Links } from './links.ts';
+import { DOCUMENT_BYTES, holdInPieces, lookIntoBytes, unpack } from './search.ts';
 
 export interface ClearedFiles {
   readonly searched: number;

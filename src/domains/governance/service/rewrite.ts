@@ -8,7 +8,8 @@ import { rewriteAllWithout, rewriteParts } from '../../datasets/public.ts';
 import type { Replaced, Replacement, Subject } from '../../subjects/public.ts';
 import * as store from '../store.ts';
 import { clearBytes } from './files.ts';
-import { alike, inPairs, matcherOf, type FoundDocument, type FoundTable, type Links, type Search } from './search.ts';
+import type { Links } from './links.ts';
+import { alike, inPairs, matcherOf, type FoundDocument, type FoundTable, type Search } from './search.ts';
 
 export async function makeReplacements(
   ctx: Ctx,

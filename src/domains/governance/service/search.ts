@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { join } from 'node:path';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { findBlobs } from '../../../kernel/blobs/blob-index.ts';
 import type { BlobEntry } from '../../../kernel/blobs/blob-store.ts';
 import { sqlName, sqlText } from '../../../kernel/compute/compute.ts';
@@ -14,15 +14,9 @@ import { loggedValues, predictionsAbout } from '../../serving/public.ts';
 import { isDistinctive, mentionsOf, subjectSql, writtenForms, type Mentions, type Subject } from '../../subjects/public.ts';
 import { columnsIn } from './copies.ts';
 import { filesToSearch, type StoredFile } from './held.ts';
+import { writeLinks, type Links } from './links.ts';
 import { clearDocument, clearText, type Matcher } from './redact.ts';
 import { sieveOf } from './sieve.ts';
-
-/** Keys of rows, and ids of predictions, that are the subject's; a Parquet file while an erasure is under way. */
-export interface Links {
-  readonly path: string;
-  readonly rows: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly predictions: ReadonlySet<string>;
-}
 
 export interface FoundTable {
   readonly kind: 'table';
@@ -375,48 +369,4 @@ export async function collectLinks(ctx: Ctx, definition: ProjectDefinition, subj
     }
   }
   return writeLinks(ctx, lines, { path, rows: keys, predictions });
-}
-
-async function writeLinks(ctx: Ctx, lines: string, links: Links): Promise<Links> {
-  const rows = [
-    ...[...links.rows].flatMap(([dataset, keys]) => [...keys].map((key) => ({ kind: 'row', dataset, key }))),
-    ...[...links.predictions].map((key) => ({ kind: 'prediction', dataset: '', key })),
-    // So that the file has its columns, whatever was found.
-    { kind: 'none', dataset: '', key: '' },
-  ];
-  await writeFile(lines, rows.map((r) => JSON.stringify({ line: JSON.stringify(r) })).join('\n'));
-  const fresh = `${links.path}.new`;
-  await ctx.compute.run(
-    {
-      what: 'keys of a subject’s rows',
-      tables: { t: { files: [lines], format: 'ndjson' } },
-      writes: [fresh],
-      statements: [
-        {
-          sql: `copy (select line::json->>'kind' as kind, line::json->>'dataset' as dataset, line::json->>'key' as key from t) to ${sqlText(fresh)} (format parquet)`,
-        },
-      ],
-    },
-    ctx.signal,
-  );
-  await rename(fresh, links.path);
-  await rm(lines, { force: true });
-  return links;
-}
-
-/** The links that an erasure collected before it was interrupted. */
-export async function readLinks(ctx: Ctx, folder: string): Promise<Links> {
-  const path = join(folder, 'links.parquet');
-  const { rows } = await ctx.compute.run(
-    { what: 'keys of a subject’s rows', tables: { t: { files: [path] } }, statements: [], rows: 'select kind, dataset, key from t' },
-    ctx.signal,
-  );
-  const keys = new Map<string, Set<string>>();
-  const predictions = new Set<string>();
-  for (const { kind, dataset, key } of rows as unknown as { kind: string; dataset: string; key: string }[]) {
-    if (kind === 'prediction') predictions.add(key);
-    if (kind !== 'row') continue;
-    keys.set(dataset, (keys.get(dataset) ?? new Set()).add(key));
-  }
-  return { path, rows: keys, predictions };
 }
